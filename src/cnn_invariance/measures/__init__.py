@@ -1,0 +1,17 @@
+"""The measures: their names, their running statistics, and the one pass that computes them all."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cnn_invariance.measures.engine import measure as measure
+    from cnn_invariance.measures.result import MeasureResult as MeasureResult
+
+_LAZY = {"measure": "engine", "MeasureResult": "result"}
+__all__ = ["MeasureResult", "measure"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

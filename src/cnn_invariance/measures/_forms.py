@@ -1,0 +1,27 @@
+"""What families of measures share: options, and the forms a quotient can take on feature maps."""
+
+from torch import Tensor
+
+from cnn_invariance.measures.names import Request
+from cnn_invariance.measures.statistics import quotient
+
+
+def aggregate(values: Tensor, how: str) -> Tensor:
+    """Feature maps (C, H, W) to one value each, by ``mean``, ``max`` or ``sum``; other layers stay as they are."""
+    if how == "none" or values.ndim != 3:
+        return values
+    maps = values.flatten(1)
+    return maps.amax(1) if how == "max" else getattr(maps, how)(1)
+
+
+def single(request: Request, values: Tensor) -> Tensor:
+    """One statistic, aggregated as the request says."""
+    return aggregate(values, request["aggregate"])
+
+
+def normalized(request: Request, numerator: Tensor, denominator: Tensor) -> Tensor:
+    """A quotient, aggregated before it is taken (the paper's default) or after."""
+    how = request["aggregate"]
+    if request["order"] == "before":
+        return quotient(aggregate(numerator, how), aggregate(denominator, how))
+    return aggregate(quotient(numerator, denominator), how)

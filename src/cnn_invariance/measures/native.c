@@ -1,0 +1,433 @@
+/* The running statistics of one tile, one pass over it each.
+ *
+ * A tile is the activations of one layer for b samples under M transformations, float32, (M, b, U) with the U
+ * units contiguous; for feature maps the units are (position, channel), channels last. Every function walks the
+ * units in blocks that stay in the first-level cache and is parallel over blocks. Compiled without fast-math:
+ * NaN and infinity in an activation reach the result.
+ *
+ * Built at run time by native.py, linked against nothing: OpenMP calls resolve to the OpenMP that torch has
+ * loaded, so both share one pool of threads.
+ */
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LANES 16  /* floats in a 512-bit register */
+#define BLOCK 64  /* units in a block: one row of it is 256 bytes */
+#define ROWS 8    /* samples whose sums are kept at once */
+#define MEMBERS 16 /* transformations between merges */
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* Whole cache lines: a vector that straddles two is several times slower to store and load again. */
+static void *scratch(size_t floats)
+{
+    void *room = aligned_alloc(64, (floats * sizeof(float) + 63) / 64 * 64);
+    if (room) memset(room, 0, floats * sizeof(float));
+    return room;
+}
+
+INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* ---- moments: along transformations (rows) and along samples (columns) ---- */
+
+/* One block of w units, at most ROWS samples. Rows: sums over MEMBERS transformations at a time, shifted by the
+ * first of them, merged into (mean, m2) of the row by Chan's formula; the row's mean is relative to its first value.
+ * Columns: sums shifted by the tile's first sample, merged likewise into the running (mean, m2); that mean is in
+ * double precision. So an offset costs no digits, and an outlier that a sum is shifted by at most a few. */
+INLINE void moments_block(const float *y, int64_t M, int64_t rows, int64_t sj, int64_t si, int64_t w, int64_t seen,
+                          double *mean, float *m2, int64_t state_stride, double *sum_std, double *sum_var)
+{
+    float s1[ROWS][BLOCK], s2[ROWS][BLOCK], row_mean[ROWS][BLOCK], row_m2[ROWS][BLOCK];
+    const int along_rows = sum_std || sum_var;
+    for (int64_t i = 0; along_rows && i < rows; i++)
+        for (int64_t u = 0; u < w; u++) s1[i][u] = s2[i][u] = row_mean[i][u] = row_m2[i][u] = 0.0f;
+
+    const float inverse = 1.0f / (float)rows;
+    const double weight = (double)rows / (double)(seen + rows);
+    const float cross = (float)((double)seen * (double)rows / (double)(seen + rows));
+    for (int64_t j = 0; j < M; j++) {
+        const int64_t group = j / MEMBERS * MEMBERS;
+        const float *first = y + j * sj, *shifts = y + group * sj;
+        float c1[BLOCK], c2[BLOCK];
+        for (int64_t u = 0; u < w; u++) c1[u] = c2[u] = 0.0f;
+        for (int64_t i = 0; i < rows; i++) {
+            const float *value = first + i * si, *shift = shifts + i * si;
+            if (along_rows)
+                for (int64_t u = 0; u < w; u++) {
+                    const float d = value[u] - shift[u];
+                    s1[i][u] += d;
+                    s2[i][u] += d * d;
+                }
+            if (mean)
+                for (int64_t u = 0; u < w; u++) {
+                    const float d = value[u] - first[u];
+                    c1[u] += d;
+                    c2[u] += d * d;
+                }
+        }
+        if (along_rows && (j + 1 == M || j + 1 == group + MEMBERS)) {
+            const float n = (float)(j + 1 - group), before = (float)group;
+            const float part = n / (before + n), across = before * n / (before + n);
+            for (int64_t i = 0; i < rows; i++) {
+                const float *shift = shifts + i * si, *zero = y + i * si;
+                for (int64_t u = 0; u < w; u++) {
+                    const float centre = s1[i][u] / n, delta = (shift[u] - zero[u]) + centre - row_mean[i][u];
+                    row_mean[i][u] += delta * part;
+                    row_m2[i][u] += (s2[i][u] - s1[i][u] * centre) + delta * delta * across;
+                    s1[i][u] = s2[i][u] = 0.0f;
+                }
+            }
+        }
+        if (!mean) continue;
+        double *m = mean + j * state_stride;
+        float *q = m2 + j * state_stride;
+        if (seen == 0)
+            for (int64_t u = 0; u < w; u++) {
+                m[u] = (double)first[u] + (double)(c1[u] * inverse);
+                q[u] = c2[u] - c1[u] * c1[u] * inverse;
+            }
+        else
+            for (int64_t u = 0; u < w; u++) {
+                const double delta = ((double)first[u] - m[u]) + (double)(c1[u] * inverse);
+                const float step = (float)delta;
+                m[u] += delta * weight;
+                q[u] += (c2[u] - c1[u] * c1[u] * inverse) + step * step * cross;
+            }
+    }
+    if (!along_rows) return;
+    const float over = M > 1 ? 1.0f / (float)(M - 1) : 0.0f;
+    float std[BLOCK], var[BLOCK];
+    for (int64_t u = 0; u < w; u++) std[u] = var[u] = 0.0f;
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t u = 0; u < w; u++) {
+            const float v = row_m2[i][u] * over, positive = v < 0.0f ? 0.0f : v; /* keeps NaN */
+            var[u] += positive;
+            std[u] += sqrtf(positive);
+        }
+    for (int64_t u = 0; sum_std && u < w; u++) sum_std[u] += (double)std[u];
+    for (int64_t u = 0; sum_var && u < w; u++) sum_var[u] += (double)var[u];
+}
+
+/* mean, m2: (M, U), or NULL when no measure looks along samples; sum_std, sum_var: (U) or NULL. */
+void grid_moments(const float *y, int64_t M, int64_t b, int64_t U, int64_t seen, double *mean, float *m2,
+                  double *sum_std, double *sum_var)
+{
+#pragma omp parallel for schedule(static)
+    for (int64_t u0 = 0; u0 < U; u0 += BLOCK) {
+        const int64_t w = least(BLOCK, U - u0);
+        for (int64_t i0 = 0; i0 < b; i0 += ROWS) {
+            const int64_t rows = least(ROWS, b - i0);
+            const float *block = y + i0 * U + u0;
+            double *m = mean ? mean + u0 : NULL;
+            float *q = mean ? m2 + u0 : NULL;
+            double *std = sum_std ? sum_std + u0 : NULL, *var = sum_var ? sum_var + u0 : NULL;
+            if (w == BLOCK)
+                moments_block(block, M, rows, b * U, U, BLOCK, seen + i0, m, q, U, std, var);
+            else
+                moments_block(block, M, rows, b * U, U, w, seen + i0, m, q, U, std, var);
+        }
+    }
+}
+
+/* ---- exceedances: how often an activation is above its threshold ---- */
+
+INLINE void exceedances_block(const float *y, int64_t M, int64_t b, int64_t sj, int64_t si, int64_t w,
+                              int64_t reference, float sign, const float *threshold, int32_t *local,
+                              int32_t *global)
+{
+    int32_t count[BLOCK], plain[BLOCK];
+    for (int64_t u = 0; u < w; u++) count[u] = plain[u] = 0;
+    for (int64_t j = 0; j < M; j++)
+        for (int64_t i = 0; i < b; i++) {
+            const float *value = y + j * sj + i * si;
+            for (int64_t u = 0; u < w; u++) count[u] += sign * value[u] > threshold[u];
+        }
+    for (int64_t i = 0; i < b; i++) {
+        const float *value = y + reference * sj + i * si;
+        for (int64_t u = 0; u < w; u++) plain[u] += sign * value[u] > threshold[u];
+    }
+    for (int64_t u = 0; u < w; u++) local[u] += count[u];
+    for (int64_t u = 0; u < w; u++) global[u] += plain[u];
+}
+
+/* threshold: (A, U) for A pairs of level and sign; local, global: (A, U) counts over all pairs of sample and
+ * transformation, and over the untransformed samples (column `reference`). */
+void exceedances(const float *y, int64_t M, int64_t b, int64_t U, int64_t reference, int64_t A, const float *sign,
+                 const float *threshold, int32_t *local, int32_t *global)
+{
+#pragma omp parallel for schedule(static)
+    for (int64_t u0 = 0; u0 < U; u0 += BLOCK) {
+        const int64_t w = least(BLOCK, U - u0);
+        for (int64_t a = 0; a < A; a++) {
+            const int64_t at = a * U + u0;
+            if (w == BLOCK)
+                exceedances_block(y + u0, M, b, b * U, U, BLOCK, reference, sign[a], threshold + at, local + at,
+                                  global + at);
+            else
+                exceedances_block(y + u0, M, b, b * U, U, w, reference, sign[a], threshold + at, local + at,
+                                  global + at);
+        }
+    }
+}
+
+/* ---- distances between activations ---- */
+
+#define USUAL 8  /* samples in a block, as the engine has it */
+#define FEW 64   /* values up to which all pairs are faster than sorting */
+
+typedef float lanes __attribute__((vector_size(LANES * 4), aligned(4)));
+typedef int32_t bits __attribute__((vector_size(LANES * 4), aligned(4)));
+
+INLINE lanes absolute(lanes x) { return (lanes)((bits)x & 0x7fffffff); }
+
+INLINE void add_lanes(lanes from, int64_t w, double *sum)
+{
+    for (int64_t u = 0; u < w; u++) sum[u] += (double)from[u];
+}
+
+/* Sum over pairs of |a - b| of n values, value k at v[k * stride], pair by pair; four sums hide the latency. */
+INLINE lanes pair_distances(const lanes *v, int64_t n, int64_t stride)
+{
+    lanes s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
+    for (int64_t i = 1; i < n; i++) {
+        const lanes value = v[i * stride];
+        int64_t k = 0;
+        for (; k + 4 <= i; k += 4) {
+            s0 += absolute(value - v[k * stride]);
+            s1 += absolute(value - v[(k + 1) * stride]);
+            s2 += absolute(value - v[(k + 2) * stride]);
+            s3 += absolute(value - v[(k + 3) * stride]);
+        }
+        for (; k < i; k++) s0 += absolute(value - v[k * stride]);
+    }
+    return (s0 + s1) + (s2 + s3);
+}
+
+/* The same for a usual number of neighbours: loops of a known length unroll, and the values stay in registers. */
+INLINE lanes block_distances(const lanes *v, int64_t n)
+{
+    if (n != USUAL) return pair_distances(v, n, 1);
+    lanes total = {0};
+#pragma GCC unroll 8
+    for (int i = 1; i < USUAL; i++) {
+        lanes some = {0};
+#pragma GCC unroll 8
+        for (int k = 0; k < i; k++) some += absolute(v[i] - v[k]);
+        total += some;
+    }
+    return total;
+}
+
+/* The same for many values, by sorting: sum_k (2 k - n + 1) y_(k). `network` holds the comparators of a sorting
+ * network, so that LANES units are sorted at once without a branch. */
+INLINE lanes sorted_distances(const lanes *v, int64_t n, int64_t stride, const int32_t *network, int64_t comparators,
+                              lanes *restrict sorted)
+{
+    lanes check = {0}, total = {0};
+    for (int64_t j = 0; j < n; j++) check += sorted[j] = v[j * stride] - v[0];
+    for (int64_t c = 0; c < comparators; c++) {
+        const int32_t low = network[2 * c], high = network[2 * c + 1];
+        const lanes p = sorted[low], q = sorted[high];
+        const bits less = p < q;
+        sorted[low] = (lanes)(((bits)p & less) | ((bits)q & ~less));
+        sorted[high] = (lanes)(((bits)q & less) | ((bits)p & ~less));
+    }
+    for (int64_t j = 0; j < n; j++) total += (float)(2 * j - n + 1) * sorted[j];
+    return total + 0.0f * check; /* NaN or infinity somewhere: NaN here */
+}
+
+INLINE lanes distances(const lanes *v, int64_t n, int64_t stride, const int32_t *network, int64_t comparators,
+                       lanes *restrict sorted)
+{
+    return n <= FEW ? pair_distances(v, n, stride) : sorted_distances(v, n, stride, network, comparators, sorted);
+}
+
+/* rows, columns: (U) sums over samples (over transformations) of the sum over pairs, or NULL.
+ * Returns 0, or -1 when there is no memory. */
+int activation_distances(const float *y, int64_t M, int64_t b, int64_t U, int64_t block, const int32_t *network,
+                         int64_t comparators, double *rows, double *columns)
+{
+    int failed = 0;
+#pragma omp parallel
+    {
+        lanes *packed = scratch((size_t)(M * b + M) * LANES), *sorted = packed + M * b;
+        if (!packed) failed = 1;
+#pragma omp for schedule(static)
+        for (int64_t u0 = 0; u0 < U; u0 += LANES) {
+            if (!packed) continue;
+            const int64_t w = least(LANES, U - u0);
+            for (int64_t k = 0; k < M * b; k++) memcpy(packed + k, y + k * U + u0, (size_t)w * sizeof(float));
+            for (int64_t i = 0; rows && i < b; i++)
+                add_lanes(distances(packed + i, M, b, network, comparators, sorted), w, rows + u0);
+            for (int64_t j = 0; columns && j < M; j++)
+                for (int64_t i = 0; i < b; i += block)
+                    add_lanes(block_distances(packed + j * b + i, least(block, b - i)), w, columns + u0);
+        }
+        free(packed);
+    }
+    return -failed;
+}
+
+/* ---- distances between feature maps ---- */
+
+#define CHUNK 64 /* positions packed at once */
+#define GROUP 4  /* maps a side of a group of pairs: 16 sums stay in registers */
+
+/* sums[(p, q)] += sum over positions of (a_p - a_q)^2, for the maps of groups P and Q; packed: (n, CHUNK, LANES) */
+INLINE void pair_group(const float *packed, int64_t positions, int64_t p0, int64_t q0, float *sums, int64_t n)
+{
+    float acc[GROUP][GROUP][LANES];
+    for (int64_t p = 0; p < GROUP; p++)
+        for (int64_t q = 0; q < GROUP; q++)
+            for (int64_t u = 0; u < LANES; u++) acc[p][q][u] = sums[((p0 + p) * n + q0 + q) * LANES + u];
+    for (int64_t h = 0; h < positions; h++)
+        for (int64_t p = 0; p < GROUP; p++)
+            for (int64_t q = 0; q < GROUP; q++) {
+                const float *a = packed + ((p0 + p) * CHUNK + h) * LANES, *c = packed + ((q0 + q) * CHUNK + h) * LANES;
+                for (int64_t u = 0; u < LANES; u++) {
+                    const float d = a[u] - c[u];
+                    acc[p][q][u] += d * d;
+                }
+            }
+    for (int64_t p = 0; p < GROUP; p++)
+        for (int64_t q = 0; q < GROUP; q++)
+            for (int64_t u = 0; u < LANES; u++) sums[((p0 + p) * n + q0 + q) * LANES + u] = acc[p][q][u];
+}
+
+/* Squared distances between n maps of `positions` pixels and w channels, map k at y + k * stride. n is padded to
+ * a multiple of GROUP with zero maps, whose sums nobody reads. With `normalize` the pivot is added back and each
+ * map is scaled to unit norm (a zero map stays zero). With `only` >= 0 just the pairs of that map. Scratch: packed (padded, CHUNK, LANES), norms (padded, LANES). */
+static void pair_squares(const float *y, int64_t n, int64_t stride, int64_t positions, int64_t C, int64_t w,
+                         int normalize, const float *pivot, int64_t only, float *packed, float *norms, float *sums)
+{
+    const int64_t padded = (n + GROUP - 1) / GROUP * GROUP;
+    memset(sums, 0, (size_t)(padded * padded) * LANES * sizeof(float));
+    memset(packed, 0, (size_t)(padded * CHUNK) * LANES * sizeof(float));
+    if (normalize)
+        for (int64_t k = 0; k < n; k++) {
+            float *norm = norms + k * LANES;
+            for (int64_t u = 0; u < LANES; u++) norm[u] = 0.0f;
+            for (int64_t h = 0; h < positions; h++)
+                for (int64_t u = 0; u < w; u++) {
+                    const float value = y[k * stride + h * C + u] + pivot[u];
+                    norm[u] += value * value;
+                }
+            for (int64_t u = 0; u < w; u++) norm[u] = norm[u] == 0.0f ? 0.0f : 1.0f / sqrtf(norm[u]);
+        }
+    for (int64_t h0 = 0; h0 < positions; h0 += CHUNK) {
+        const int64_t rest = least(CHUNK, positions - h0);
+        for (int64_t k = 0; k < n; k++)
+            for (int64_t h = 0; h < rest; h++) {
+                const float *from = y + k * stride + (h0 + h) * C;
+                float *to = packed + (k * CHUNK + h) * LANES;
+                for (int64_t u = 0; u < w; u++) to[u] = normalize ? (from[u] + pivot[u]) * norms[k * LANES + u] : from[u];
+            }
+        for (int64_t p = 0; p < padded; p += GROUP)
+            for (int64_t q = 0; q <= p; q += GROUP)
+                if (only < 0 || p / GROUP == only / GROUP || q / GROUP == only / GROUP)
+                    pair_group(packed, rest, p, q, sums, padded);
+    }
+}
+
+INLINE void add_roots(const float *squares, int64_t w, double *sum)
+{
+    for (int64_t u = 0; u < w; u++) sum[u] += (double)sqrtf(squares[u]);
+}
+
+/* y: (M, b, positions, C), and one column more if reference is M. rows, columns, simple: (C) or NULL: sums over samples of the sum over pairs of
+ * transformations; over transformations and blocks of the sum over pairs of samples; over samples and
+ * transformations of the distance to column `reference`. pivot: (C), what was taken from the values. Returns 0, or
+ * -1 when there is no memory. */
+int map_distances(const float *y, int64_t M, int64_t b, int64_t positions, int64_t C, int64_t block, int64_t reference,
+                  int normalize, const float *pivot, double *rows, double *columns, double *simple)
+{
+    const int64_t all = reference < M ? M : M + 1; /* the untransformed samples may be a column of their own */
+    const int64_t most = (all > block ? all : block) + GROUP;
+    const int64_t channel_blocks = (C + LANES - 1) / LANES, sj = b * positions * C, si = positions * C;
+    int failed = 0;
+#pragma omp parallel
+    {
+        float *packed = scratch((size_t)(most * CHUNK + most + most * most) * LANES);
+        float *norms = packed + most * CHUNK * LANES, *sums = norms + most * LANES;
+        double *mine = calloc(3 * (size_t)C, sizeof(double));
+        if (!packed || !mine) failed = 1;
+#pragma omp for schedule(static)
+        for (int64_t task = 0; task < b * channel_blocks; task++) {
+            if (!packed || !mine || (!rows && !simple)) continue;
+            const int64_t i = task / channel_blocks, c = task % channel_blocks * LANES, w = least(LANES, C - c);
+            const int64_t n = (all + GROUP - 1) / GROUP * GROUP;
+            pair_squares(y + i * si + c, all, sj, positions, C, w, normalize, pivot + c, rows ? -1 : reference, packed, norms,
+                         sums);
+            for (int64_t p = 0; p < all; p++)
+                for (int64_t q = 0; q < p; q++) {
+                    const float *squares = sums + (p * n + q) * LANES;
+                    if (rows && p < M) add_roots(squares, w, mine + c);
+                    if (simple && (p == reference || q == reference)) add_roots(squares, w, mine + 2 * C + c);
+                }
+        }
+#pragma omp for schedule(static)
+        for (int64_t task = 0; task < M * channel_blocks; task++) {
+            if (!packed || !mine || !columns) continue;
+            const int64_t j = task / channel_blocks, c = task % channel_blocks * LANES, w = least(LANES, C - c);
+            for (int64_t i0 = 0; i0 < b; i0 += block) {
+                const int64_t size = least(block, b - i0), n = (size + GROUP - 1) / GROUP * GROUP;
+                pair_squares(y + j * sj + i0 * si + c, size, si, positions, C, w, normalize, pivot + c, -1, packed, norms,
+                             sums);
+                for (int64_t p = 0; p < size; p++)
+                    for (int64_t q = 0; q < p; q++) add_roots(sums + (p * n + q) * LANES, w, mine + C + c);
+            }
+        }
+#pragma omp critical
+        for (int64_t c = 0; mine && c < C; c++) {
+            if (rows) rows[c] += mine[c];
+            if (columns) columns[c] += mine[C + c];
+            if (simple) simple[c] += mine[2 * C + c];
+        }
+        free(packed);
+        free(mine);
+    }
+    return -failed;
+}
+
+/* ---- undoing the transformations on the feature maps ---- */
+
+/* Between four taps, by differences, less a pivot: equal taps give exactly their value, so a constant map stays
+ * constant, and an offset that all values of a channel share costs no digits. */
+INLINE void between_taps(const float *image, float *out, const int32_t *index, const float *fraction,
+                         const float *pivot, int64_t C, int64_t from, int64_t w)
+{
+    const float *a = image + index[0] * C + from, *b = image + index[1] * C + from;
+    const float *c = image + index[2] * C + from, *d = image + index[3] * C + from;
+    const float x = fraction[0], y = fraction[1];
+    for (int64_t u = 0; u < w; u++) {
+        const float top = (a[u] - pivot[from + u]) + x * (b[u] - a[u]);
+        const float bottom = (c[u] - pivot[from + u]) + x * (d[u] - c[u]);
+        out[from + u] = top + y * (bottom - top);
+    }
+}
+
+/* out[j, i, p]: bilinear between the taps index[j, p] of y[j, i], at fraction[j, p] = (x, y) between them, less the
+ * channel's pivot; y, out: (M, b, positions, C). exact[j]: the member is the identity, its taps are the pixels. */
+void undo(const float *y, int64_t M, int64_t b, int64_t positions, int64_t C, const int32_t *index,
+          const float *fraction, const uint8_t *exact, const float *pivot, float *out)
+{
+    const int64_t image_size = positions * C, whole = C / LANES * LANES;
+#pragma omp parallel for schedule(static) collapse(2)
+    for (int64_t j = 0; j < M; j++)
+        for (int64_t i = 0; i < b; i++) {
+            const float *image = y + (j * b + i) * image_size;
+            float *undone = out + (j * b + i) * image_size;
+            for (int64_t p = 0; exact[j] && p < positions; p++)
+                for (int64_t u = 0; u < C; u++) undone[p * C + u] = image[p * C + u] - pivot[u];
+            for (int64_t p = 0; !exact[j] && p < positions; p++) {
+                const int32_t *at = index + (j * positions + p) * 4;
+                const float *by = fraction + (j * positions + p) * 2;
+                float *to = undone + p * C;
+                for (int64_t c = 0; c < whole; c += LANES) between_taps(image, to, at, by, pivot, C, c, LANES);
+                if (whole < C) between_taps(image, to, at, by, pivot, C, whole, C - whole);
+            }
+        }
+}

@@ -1,0 +1,226 @@
+"""What a pass gives: every measure of every unit of every layer, and accuracy per transformation."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cnn_invariance.activations import Layer
+from cnn_invariance.errors import InputError, unknown_name
+from cnn_invariance.files import atomic_write
+from cnn_invariance.measures.names import check
+
+Values = Mapping[str, Sequence[np.ndarray | None]]
+QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
+HEADLINE = ("NV", "NVSE")
+KEY = b"cnn_invariance"
+
+
+@dataclass(frozen=True, eq=False)
+class MeasureResult:
+    """The measures of one network on one ST matrix.
+
+    Attributes:
+        layers: the observed layers, in forward order.
+        values: for each measure (as it was asked for) one float64 array a layer: (C, H, W) or (K,) per unit, or (C,)
+            per feature map; None where the measure has no value on the layer (same-equivariance without maps).
+        accuracy: (M,) share of samples classified rightly under each transformation; None without labels.
+        samples: N.
+        transformations: the label of every member, M of them.
+        dead: for each measure and layer, how many units have 0 / 0 (value 1 by definition).
+        info: the settings of the pass (tile, block, precision, device).
+    """
+
+    layers: tuple[Layer, ...]
+    values: Values
+    accuracy: np.ndarray | None
+    samples: int
+    transformations: tuple[str, ...]
+    dead: Mapping[str, Sequence[int]]
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def measures(self) -> list[str]:
+        """The measures, as they were asked for."""
+        return list(self.values)
+
+    def __getitem__(self, measure: str) -> dict[str, np.ndarray]:
+        """The values of one measure by layer name, without the layers where it has none."""
+        pairs = zip(self.layers, self._of(measure), strict=True)
+        return {layer.name: values for layer, values in pairs if values is not None}
+
+    def profile(self, measure: str) -> pd.DataFrame:
+        """The layer profile: the mean of a measure over the units of each layer, in forward order.
+
+        Returns:
+            One row a layer where the measure has a value: ``layer_index``, ``layer``, ``kind``, ``value`` (the mean
+            over finite units), ``units``, ``infinite``, ``dead``, ``nan`` (how many were infinite and not a number,
+            which the mean leaves out; and 0 / 0, which it holds as 1).
+        """
+        columns = ["layer_index", "layer", "kind", "value", "units", "infinite", "dead", "nan"]
+        summary = self.summary(maps=())
+        rows = summary[summary["measure"] == str(self._name(measure))]
+        return rows[columns].reset_index(drop=True)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a unit: ``layer_index``, ``layer``, ``unit`` (C, H, W order), ``map``, a column a measure.
+
+        A measure with one value a feature map repeats it for every unit of the map; a measure that has no value
+        on a layer is NaN there.
+        """
+        return pd.concat([self._frame(k, layer) for k, layer in enumerate(self.layers)], ignore_index=True)
+
+    def _frame(self, k: int, layer: Layer) -> pd.DataFrame:
+        unit = np.arange(layer.units, dtype=np.int32)
+        per_map = layer.units // layer.maps
+        frame = {
+            "layer_index": np.int16(layer.index),
+            "layer": layer.name,
+            "unit": unit,
+            "map": unit // per_map,
+        }
+        for measure, layers in self.values.items():
+            values = layers[k]
+            if values is None:
+                frame[measure] = np.nan
+            else:
+                frame[measure] = values.ravel() if values.size == layer.units else np.repeat(values, per_map)
+        return pd.DataFrame(frame)
+
+    def summary(self, maps: Sequence[str] = HEADLINE) -> pd.DataFrame:
+        """What figures, tables and claims need, in long form: a row a (layer, measure), and a (layer, measure, map).
+
+        Columns: ``layer_index`` (from 1), ``layer``, ``kind``, ``measure``, ``map`` (missing: the whole layer),
+        ``value`` (layer: the profile; map: the mean over the map's finite units), ``q05`` to ``q95`` (quantiles over
+        units, infinite ones included), ``units``, ``infinite``, ``dead``, ``nan``; the latter for layers only.
+
+        Args:
+            maps: the measures that get rows for feature maps, where they were asked for.
+        """
+        rows: list[dict[str, Any]] = []
+        for measure, layers in self.values.items():
+            for layer, values, dead in zip(self.layers, layers, self.dead[measure], strict=True):
+                if values is None:
+                    continue
+                head = {
+                    "layer_index": layer.index,
+                    "layer": layer.name,
+                    "kind": layer.kind,
+                    "measure": measure,
+                }
+                rows.append(head | _layer_row(values, dead))
+                if measure in maps:
+                    rows += [head | {"map": k, "value": value} for k, value in enumerate(_map_means(values, layer))]
+        frame = pd.DataFrame(rows, columns=list(SUMMARY_TYPES))
+        return frame.astype(SUMMARY_TYPES)
+
+    def save(self, path: Path | str) -> None:
+        """Write everything to a Parquet file, whole or not at all; ``load`` reads it."""
+        facts = {
+            "layers": [asdict(layer) for layer in self.layers],
+            "shapes": {
+                measure: [None if v is None else v.shape for v in layers] for measure, layers in self.values.items()
+            },
+            "accuracy": None if self.accuracy is None else self.accuracy.tolist(),
+            "samples": self.samples,
+            "transformations": self.transformations,
+            "dead": {measure: list(counts) for measure, counts in self.dead.items()},
+            "info": dict(self.info),
+        }
+        table = pa.table(
+            {measure: pa.array([_concatenated(layers)]) for measure, layers in self.values.items()}
+        ).replace_schema_metadata({KEY: json.dumps(facts)})
+        with atomic_write(Path(path)) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
+
+    @classmethod
+    def load(cls, path: Path | str) -> "MeasureResult":
+        """Read what ``save`` wrote.
+
+        Raises:
+            InputError: the file is missing, or is not such a file.
+        """
+        try:
+            table = pq.read_table(path)
+            facts = json.loads((table.schema.metadata or {})[KEY])
+        except FileNotFoundError as error:
+            raise InputError(f"no file {path}; expected one written by MeasureResult.save") from error
+        except (pa.ArrowInvalid, KeyError, json.JSONDecodeError) as error:
+            raise InputError(f"{path} was not written by MeasureResult.save ({error}); measure again") from error
+        values = {
+            measure: _split(table[measure][0].values.to_numpy(), facts["shapes"][measure])
+            for measure in facts["shapes"]
+        }
+        layers = tuple(Layer(**{**layer, "shape": tuple(layer["shape"])}) for layer in facts["layers"])
+        accuracy = None if facts["accuracy"] is None else np.array(facts["accuracy"])
+        return cls(
+            layers,
+            values,
+            accuracy,
+            facts["samples"],
+            tuple(facts["transformations"]),
+            facts["dead"],
+            facts["info"],
+        )
+
+    def _name(self, measure: str) -> str:
+        name = str(check(measure))
+        if name not in self.values:
+            raise unknown_name("measure of this result", measure, self.values)
+        return name
+
+    def _of(self, measure: str) -> Sequence[np.ndarray | None]:
+        return self.values[self._name(measure)]
+
+
+SUMMARY_TYPES = {
+    "layer_index": "int16", "layer": "str", "kind": "str", "measure": "str", "map": "Int32", "value": "float64",
+    **dict.fromkeys(QUANTILES, "float32"),
+    "units": "Int32", "infinite": "Int32", "dead": "Int32", "nan": "Int32",
+}  # fmt: skip
+
+
+def _layer_row(values: np.ndarray, dead: int) -> dict[str, Any]:
+    finite = values[np.isfinite(values)]
+    nan = np.isnan(values)
+    known = values[~nan]
+    quantiles = (
+        np.quantile(known, list(QUANTILES.values()), method="lower") if known.size else np.full(len(QUANTILES), np.nan)
+    )
+    return {
+        "value": finite.mean() if finite.size else np.nan,
+        **dict(zip(QUANTILES, quantiles, strict=True)),
+        "units": values.size,
+        "infinite": int(np.isinf(values).sum()),
+        "dead": dead,
+        "nan": int(nan.sum()),
+    }
+
+
+def _map_means(values: np.ndarray, layer: Layer) -> np.ndarray:
+    """The mean over the finite units of each map; infinite where no unit is finite."""
+    flat = values.reshape(layer.maps, -1)
+    finite = np.isfinite(flat)
+    total = np.where(finite, flat, 0).sum(1)
+    count = finite.sum(1)
+    return np.where(count > 0, total / np.maximum(count, 1), flat[:, 0])
+
+
+def _concatenated(layers: Sequence[np.ndarray | None]) -> np.ndarray:
+    parts = [values.ravel() for values in layers if values is not None]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _split(flat: np.ndarray, shapes: Sequence[Sequence[int] | None]) -> list[np.ndarray | None]:
+    start, parts = 0, []
+    for shape in shapes:
+        size = 0 if shape is None else int(np.prod(shape))
+        parts.append(None if shape is None else flat[start : start + size].reshape(shape))
+        start += size
+    return parts

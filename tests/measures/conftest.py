@@ -1,0 +1,25 @@
+"""Networks, images and the two ways to run the loops."""
+
+import pytest
+
+from cnn_invariance.measures import native, plain
+from helpers_measures import small_network, some_images
+
+
+@pytest.fixture
+def network():
+    return small_network()
+
+
+@pytest.fixture
+def images():
+    return some_images()
+
+
+@pytest.fixture(params=["native", "plain"])
+def kernels(request, monkeypatch):
+    """Both implementations of the loops, on the CPU."""
+    if request.param == "native" and native.library() is None:
+        pytest.skip("no C compiler here")
+    monkeypatch.setattr(native, "available", lambda device: request.param == "native")
+    return native if request.param == "native" else plain

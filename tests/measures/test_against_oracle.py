@@ -1,0 +1,162 @@
+"""Every measure, form and option against the dense float64 oracle, in both implementations."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import cnn_invariance as ci
+import oracle
+from cnn_invariance.measures import names
+from cnn_invariance.transformations import AffineSet, identity, product, rotation, scale, translation
+from helpers_measures import close, dense, small_network, some_images
+
+
+def expected(request, A, X, matrices):
+    """The oracle's value of a request on one layer, or None where it has none."""
+    r = names.check(request)
+    spatial = A.ndim == 5
+    name = r.name
+    if (name.endswith("SE") or name == "DSES") and not spatial:
+        return None
+    if name.endswith("SE") or name == "DSES":
+        A = oracle.undone(A, matrices)
+    if name == "DSES":
+        return oracle.DSES(A, X, r["normalize"])
+    name = name.removesuffix("SE")
+    how = dict(r.options).get("aggregate", "none")
+    if name in ("TV", "SV", "NV"):
+        parts = {"T": [oracle.TV], "S": [oracle.SV], "N": [oracle.TV, oracle.SV]}[name[0]]
+        values = [part(A, r["statistic"]) for part in parts]
+    elif name in ("TD", "SD", "ND"):
+        parts = {"T": [oracle.TD], "S": [oracle.SD], "N": [oracle.TD, oracle.SD]}[name[0]]
+        per = r["per"] if spatial else "activation"
+        values = [part(A, per, r["normalize"]) for part in parts]
+    elif name == "ANOVA_F":
+        values = [oracle.ANOVA_F(A)]
+    elif name == "ANOVA":
+        values = [oracle.ANOVA(A, r["alpha"], r["bonferroni"])]
+    else:
+        L, G, ratio = oracle.goodfellow(A, X, r["alpha"], r["sign"], r["threshold"])
+        values = [{"Goodfellow": ratio, "Goodfellow_L": L, "Goodfellow_G": G}[name]]
+    before = len(values) == 2 and r["order"] == "before"
+    if before:
+        values = [aggregate(v, how) for v in values]
+    value = oracle.quotient(*values) if len(values) == 2 else values[0]
+    return value if before else aggregate(value, how)
+
+
+def aggregate(values, how):
+    if how == "none" or values.ndim != 3:
+        return values
+    return getattr(values, how)((1, 2))
+
+
+REQUESTS = [
+    *names.names(),
+    "TV[statistic=var]", "NVSE[statistic=var]", "NV[aggregate=mean]", "NV[aggregate=max]", "NV[aggregate=sum,order=after]",
+    "NVSE[aggregate=mean,order=after]", "TV[aggregate=mean]", "ND[aggregate=mean]", "ND[per=map]",
+    "ND[per=map,normalize=true]", "NDSE[per=map]", "NDSE[per=map,normalize=true]", "TD[per=map]", "SD[per=map]",
+    "DSES[normalize=true]", "ANOVA[alpha=0.5]", "ANOVA[bonferroni=false]", "ANOVA_F[aggregate=max]",
+    "Goodfellow[alpha=0.5]", "Goodfellow[alpha=0.9,sign=-1]", "Goodfellow_L[alpha=0.9,threshold=percentile]",
+    "Goodfellow_G[alpha=0.6,threshold=percentile,sign=-1]", "Goodfellow[alpha=0.7,threshold=percentile]",
+]  # fmt: skip
+
+SETS = {
+    "rotation": rotation(n=7, angle_deg=360),
+    "rotated and squeezed": product(rotation(n=3, angle_deg=80), scale(n=1, low=0.6, high=1.2)),
+    "translation": translation(n=1, distance=0.3),
+    "identity": identity(),
+    "two": rotation(n=2, angle_deg=90),
+    "without identity": AffineSet(
+        "shift", {}, np.array([[[1.0, 0, 0.1], [0, 1, 0]], [[0.9, 0.1, 0], [0, 1, 0.2]]]), ("a", "b")
+    ),
+}
+
+
+@cache
+def oracle_values(chosen, N=13):
+    """The oracle's values of every request on every layer, once for all tiles."""
+    network, images, matrices = small_network(), some_images()[:N], SETS[chosen].matrices
+    full, untransformed = dense(network, images, matrices)
+    layers = list(zip(full, untransformed, strict=True))
+    return {request: [expected(request, A, X, matrices) for A, X in layers] for request in REQUESTS}
+
+
+def check_against_oracle(chosen, N, tile):
+    result = ci.measure(small_network(), some_images()[:N], SETS[chosen], REQUESTS, tile=tile)
+    for request, wanted in oracle_values(chosen, N).items():
+        values = result.values[str(names.check(request))]
+        for layer, value, want in zip(result.layers, values, wanted, strict=True):
+            close(value, want, f"{request} of layer {layer.name}")
+
+
+@pytest.mark.parametrize("chosen", SETS)
+@pytest.mark.parametrize("tile", [1, 8, 5, 100])
+@pytest.mark.usefixtures("kernels")
+def test_every_measure_agrees(chosen, tile):
+    check_against_oracle(chosen, 13, tile)
+
+
+PARTS = ["TV", "SV", "TD", "SD", "TVSE", "SVSE", "TDSE", "SDSE", "DSES", "Goodfellow_L", "Goodfellow_G"]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    N=st.integers(1, 20),
+    n=st.integers(1, 6),
+    tile=st.integers(1, 20),
+    seed=st.integers(0, 2**16),
+    shift=st.integers(0, 3),
+)
+@pytest.mark.usefixtures("kernels")
+def test_any_shape_and_tile(N, n, tile, seed, shift):
+    """What quotients are made of, to the float32 resolution of the layer's values."""
+    images = torch.randn(N, 1, 6, 8, generator=torch.Generator().manual_seed(seed)).double() + shift
+    network, transformations = small_network(1, seed), rotation(n=n)
+    result = ci.measure(network, images, transformations, PARTS, tile=tile)
+    full, untransformed = dense(network, images, transformations.matrices)
+    for request in PARTS:
+        for layer, value, A, X in zip(result.layers, result.values[request], full, untransformed, strict=True):
+            want = expected(request, A, X, transformations.matrices)
+            close(value, want, f"{request} of layer {layer.name}", atol=1e-6 * np.abs(A).max())
+
+
+@pytest.mark.parametrize("N", [1, 2])
+@pytest.mark.parametrize("chosen", ["identity", "two"])
+@pytest.mark.usefixtures("kernels")
+def test_tiny(N, chosen):
+    check_against_oracle(chosen, N, None)
+
+
+def test_mean_ten_thousand_times_the_spread(kernels):
+    """The activations are exact float32 numbers whose mean is 1e4 standard deviations."""
+
+    class Offset(torch.nn.Module):
+        def forward(self, x):
+            return x * 1.0 + 0.0
+
+    generator = torch.Generator().manual_seed(3)
+    images = 1e4 + torch.randn(1000, 1, 4, 4, generator=generator)
+    network = torch.nn.Sequential(Offset()).eval()
+    transformations = rotation(n=5, angle_deg=360)
+    requests = ["TV", "SV", "NV", "ANOVA_F", "TD", "SD", "TV[statistic=var]", "SV[statistic=var]"]
+    result = ci.measure(network, images, transformations, requests, tile=8)
+    (A,), _ = dense(network, images, transformations.matrices)
+    for request in requests:
+        (value,) = result.values[request]
+        np.testing.assert_allclose(value, expected(request, A, None, None), rtol=1e-5, err_msg=request)
+
+
+def test_an_outlier_first_sample_costs_no_digits(kernels):
+    """Sums shifted by a bad origin would cancel; merged, centred moments must not."""
+    generator = torch.Generator().manual_seed(4)
+    images = torch.randn(4000, 1, 2, 2, generator=generator)
+    images[0] = 3e4
+    network = torch.nn.Sequential(torch.nn.Identity()).eval()
+    result = ci.measure(network, images, identity(), ["SV"], tile=8)
+    (A,), _ = dense(network, images, identity().matrices)
+    np.testing.assert_allclose(result.values["SV"][0], oracle.SV(A), rtol=1e-5)
