@@ -93,11 +93,23 @@ def select(model: nn.Module, layers: LayerFilter = None) -> dict[str, nn.Module]
 
 
 @contextmanager
-def observe(modules: Mapping[str, nn.Module], see: Callable[[str, nn.Module, Any], None]) -> Iterator[None]:
-    """Call ``see(name, module, output)`` after every call of the modules, while the context is open."""
+def observe(
+    modules: Mapping[str, nn.Module], batch: int, see: Callable[[str, nn.Module, Tensor], None]
+) -> Iterator[None]:
+    """Call ``see(layer name, module, activations)`` for what the modules return for ``batch`` inputs.
+
+    For one forward pass, while the context is open: layers are numbered by the calls of their module.
+    """
+    calls: dict[str, int] = {}
+
+    def report(name: str, module: nn.Module, output: Any) -> None:
+        calls[name] = calls.get(name, 0) + 1
+        call = f"#{calls[name]}" if calls[name] > 1 else ""
+        for suffix, tensor in tensors(output, batch):
+            see(f"{name}{call}{suffix}", module, tensor)
 
     def hook(name: str) -> Callable[..., None]:
-        return lambda module, _, output: see(name, module, output)
+        return lambda module, _, output: report(name, module, output)
 
     with ExitStack() as stack:
         for name, module in modules.items():
@@ -116,16 +128,11 @@ def find_layers(model: nn.Module, example: Tensor, layers: LayerFilter = None) -
         InputError: no module of those selected returned activations.
     """
     found: list[Layer] = []
-    calls: dict[str, int] = {}
 
-    def see(name: str, module: nn.Module, output: Any) -> None:
-        calls[name] = calls.get(name, 0) + 1
-        call = f"#{calls[name]}" if calls[name] > 1 else ""
-        for suffix, tensor in tensors(output, len(example)):
-            shape = tuple(tensor.shape[1:])
-            found.append(Layer(len(found) + 1, f"{name}{call}{suffix}", type(module).__name__, shape))
+    def see(name: str, module: nn.Module, tensor: Tensor) -> None:
+        found.append(Layer(len(found) + 1, name, type(module).__name__, tuple(tensor.shape[1:])))
 
-    with observe(select(model, layers), see), torch.inference_mode():
+    with observe(select(model, layers), len(example), see), torch.inference_mode():
         output = model(example)
     if not found:
         raise InputError(

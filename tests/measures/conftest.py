@@ -1,9 +1,16 @@
 """Networks, images and the two ways to run the loops."""
 
 import pytest
+import torch
 
 from cnn_invariance.measures import native, plain
 from helpers_measures import small_network, some_images
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Small networks gain nothing from more, and other tests run beside."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

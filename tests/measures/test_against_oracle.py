@@ -57,7 +57,8 @@ def aggregate(values, how):
 
 REQUESTS = [
     *names.names(),
-    "TV[statistic=var]", "NVSE[statistic=var]", "NV[aggregate=mean]", "NV[aggregate=max]", "NV[aggregate=sum,order=after]",
+    "TV[statistic=var]", "NVSE[statistic=var]", "NV[aggregate=mean]", "NV[aggregate=max]",
+    "NV[aggregate=sum,order=after]",
     "NVSE[aggregate=mean,order=after]", "TV[aggregate=mean]", "ND[aggregate=mean]", "ND[per=map]",
     "ND[per=map,normalize=true]", "NDSE[per=map]", "NDSE[per=map,normalize=true]", "TD[per=map]", "SD[per=map]",
     "DSES[normalize=true]", "ANOVA[alpha=0.5]", "ANOVA[bonferroni=false]", "ANOVA_F[aggregate=max]",

@@ -19,7 +19,7 @@ import torch
 from rich.progress import track
 from torch import Tensor, nn
 
-from cnn_invariance.activations import Layer, LayerFilter, find_layers, observe, select, tensors
+from cnn_invariance.activations import Layer, LayerFilter, find_layers, observe, select
 from cnn_invariance.errors import InputError
 from cnn_invariance.measures import names
 from cnn_invariance.measures.names import Request
@@ -27,19 +27,22 @@ from cnn_invariance.measures.result import MeasureResult
 from cnn_invariance.measures.statistics import (
     Accumulators,
     Context,
+    Firing,
     PairDistance,
+    Simple,
     Statistic,
     Tile,
     Undo,
 )
 from cnn_invariance.transformations.affine import AffineSet, invert, is_identity
-from cnn_invariance.transformations.warp import taps, transform_all
+from cnn_invariance.transformations.warp import neighbours, transform_all
 
 Callables = Sequence[Callable[[Tensor], Tensor]]
 BLOCK = 8  # samples in a block of a column, for sample distances
 CPU_SLAB = 24 << 20  # bytes of the largest layer of a tile: stays in a last-level cache
 GPU_SHARE = 0.02  # of the free memory, for the largest layer of a tile
 PRECISIONS = ("fp32", "tf32", "bf16")
+PROBES = 5  # images in the run that finds the layers: more than one tells inputs from other dimensions of size 1
 
 
 class MapStyle(Protocol):
@@ -98,14 +101,14 @@ def measure(
         ['0']
     """
     plan = _Plan.make(model, images, transformations, measures, labels, layers, device, tile, precision, nan)
-    engine = _Engine(plan, progress)
     while True:
         try:
-            return engine.run()
-        except torch.OutOfMemoryError as error:
+            return _Engine(plan, progress).run()
+        except (RuntimeError, MemoryError) as error:
+            if not _out_of_memory(error):
+                raise
             plan.shrink(error)
-            torch.cuda.empty_cache()
-            engine = _Engine(plan, progress)
+        torch.cuda.empty_cache()  # only now: the error's traceback held the tile
 
 
 # ---- before the pass ----
@@ -125,6 +128,7 @@ class _Plan:
     classes: int | None  # of the output, where it is (batch, classes)
     device: torch.device
     dtype: torch.dtype
+    memory_format: torch.memory_format
     tile: int
     granule: int  # tiles are multiples of this many samples
     precision: str
@@ -156,19 +160,13 @@ class _Plan:
         model = model.to(place)
         example = _batch(images, [0]).to(place, dtype)
         with _precision(precision, place):
-            _Columns(transformations, example.shape[1:])(example)
-            try:
-                found, output = find_layers(model, example, layers)
-            except RuntimeError as error:
-                raise InputError(
-                    f"the network cannot run on images of shape {tuple(example.shape[1:])}: {error}; give images of "
-                    "the size and channels it was made for"
-                ) from error
+            _Columns(transformations, example.shape[1:], untransformed=False)(example)
+            found, output, memory_format = _try_network(model, example, layers)
         granule = BLOCK if _needs_blocks(requests, found, M, N, place) else 1
         logits = isinstance(output, Tensor) and output.ndim == 2
         plan = cls(
             model, images, transformations, requests, classes, select(model, layers), found,
-            output.shape[1] if logits else None, place, dtype, 0, granule, precision, nan,
+            output.shape[1] if logits else None, place, dtype, memory_format, 0, granule, precision, nan,
         )  # fmt: skip
         plan.tile = plan.fit(tile)
         return plan
@@ -203,6 +201,29 @@ class _Plan:
                 "use fewer transformations, fewer layers (layers=...), fewer measures, or another device"
             ) from error
         self.tile = max(self.granule, self.tile // 2 // self.granule * self.granule)
+
+
+def _try_network(
+    model: nn.Module, example: Tensor, layers: LayerFilter
+) -> tuple[list[Layer], Any, torch.memory_format]:
+    """The layers, the output, and the memory format that the network takes: channels last is the faster one."""
+    images = example.expand(PROBES, *example.shape[1:])
+    try:
+        return *find_layers(model, images.contiguous(memory_format=torch.channels_last), layers), torch.channels_last
+    except RuntimeError:  # such as Tensor.view of feature maps, which must be contiguous
+        pass
+    try:
+        return *find_layers(model, images.contiguous(), layers), torch.contiguous_format
+    except RuntimeError as error:
+        raise InputError(
+            f"the network cannot run on images of shape {tuple(example.shape[1:])}: {error}; give images of the size "
+            "and channels it was made for"
+        ) from error
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """On any device; torch has no class of its own for a CPU's."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def _check_choice(what: str, received: str, allowed: Sequence[str]) -> None:
@@ -267,7 +288,13 @@ def _image(item: Any) -> Tensor:
 def _batch(images: Tensor | MapStyle, indices: Sequence[int]) -> Tensor:
     if isinstance(images, Tensor):
         return images[list(indices)]
-    return torch.stack([_image(images[i]) for i in indices])
+    items = [_image(images[i]) for i in indices]
+    shapes = {tuple(item.shape) for item in items}
+    if len(shapes) > 1:
+        raise InputError(
+            f"images have different shapes, {' and '.join(map(str, sorted(shapes)))}; expected one for all"
+        )
+    return torch.stack(items)
 
 
 def _labels(images: Tensor | MapStyle, labels: Tensor | Sequence[int] | None, N: int) -> Tensor | None:
@@ -275,7 +302,12 @@ def _labels(images: Tensor | MapStyle, labels: Tensor | Sequence[int] | None, N:
         labels = [int(images[i][1]) for i in range(N)]
     if labels is None:
         return None
-    tensor = torch.as_tensor(labels)
+    try:
+        tensor = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"labels cannot be read as numbers ({error}); expected the class index of each image"
+        ) from error
     if tensor.shape != (N,):
         raise InputError(f"labels have shape {tuple(tensor.shape)}; expected ({N},), one for each image")
     return tensor.long().cpu()
@@ -319,6 +351,11 @@ def _pairs_samples(request: Request) -> bool:
     return any(isinstance(s, PairDistance) and s.axis == "samples" for s in _probe(request))
 
 
+def _compares(request: Request) -> bool:
+    """Whether the untransformed samples are part of the pass."""
+    return any(isinstance(s, Firing | Simple) for s in _probe(request))
+
+
 def _probe(request: Request) -> list[Statistic]:
     """The statistics of a request on a layer of feature maps."""
     layer = Layer(1, "", "", (1, 1, 1))
@@ -351,13 +388,19 @@ def _precision(precision: str, device: torch.device) -> AbstractContextManager[o
 
 
 class _Columns:
-    """A batch of images under every transformation, and the untransformed batch among them."""
+    """A batch of images under every transformation, and the untransformed batch among them if it is needed.
 
-    def __init__(self, transformations: AffineSet | Callables, shape: Sequence[int]) -> None:
+    Attributes:
+        reference: the column of the untransformed batch; 0 where it is neither there nor needed.
+        appended: whether that column is one more than the transformation set has.
+    """
+
+    def __init__(self, transformations: AffineSet | Callables, shape: Sequence[int], untransformed: bool) -> None:
         self.transformations = transformations
         self.shape = tuple(shape)
-        self.reference = _identity(transformations)
-        self.appended = self.reference is None
+        identity = _identity(transformations)
+        self.appended = untransformed and identity is None
+        self.reference = len(transformations) if self.appended else identity or 0
 
     def __call__(self, images: Tensor) -> Tensor:
         """(b, C, H, W) -> (M', b, C, H, W)."""
@@ -368,14 +411,14 @@ class _Columns:
         if isinstance(self.transformations, AffineSet):
             affine = transform_all(images, self.transformations.matrices)
             return torch.cat([affine, images.unsqueeze(0)]) if self.appended else affine
-        columns = [transformation(images) for transformation in self.transformations]
+        columns = [transformation(images.clone()) for transformation in self.transformations]  # it may work in place
         for column in columns:
             if not isinstance(column, Tensor) or column.shape != images.shape:
                 received = tuple(column.shape) if isinstance(column, Tensor) else type(column).__name__
                 raise InputError(
                     f"a transformation turns a batch of shape {tuple(images.shape)} into {received}; expected the same"
                 )
-        return torch.stack([*columns, images])
+        return torch.stack([*columns, images] if self.appended else columns)
 
 
 def _identity(transformations: AffineSet | Callables) -> int | None:
@@ -395,7 +438,8 @@ class _Engine:
     def __init__(self, plan: _Plan, progress: bool) -> None:
         self.plan = plan
         self.progress = progress
-        self.columns = _Columns(plan.transformations, _batch(plan.images, [0]).shape[1:])
+        untransformed = any(_compares(request) for request in plan.requests)
+        self.columns = _Columns(plan.transformations, _batch(plan.images, [0]).shape[1:], untransformed)
         self.correct = torch.zeros(plan.M, dtype=torch.int64, device=plan.device)
         self.undos = self._undos()
         self.pivots: dict[int, Tensor] = {}
@@ -442,9 +486,8 @@ class _Engine:
         exact = torch.from_numpy(is_identity(matrices).astype(np.uint8))
         undos: dict[tuple[int, ...], Undo] = {}
         for size in {(layer.shape[1], layer.shape[2]) for layer in self.plan.layers if layer.spatial}:
-            index, weight = taps(invert(matrices, size), size)
-            fraction = torch.stack([weight[..., 1] + weight[..., 3], weight[..., 2] + weight[..., 3]], dim=-1)
-            undos[size] = Undo(*(t.to(self.plan.device).contiguous() for t in (index.int(), fraction, exact)))
+            index, way = neighbours(invert(matrices, size), size)
+            undos[size] = Undo(*(t.to(self.plan.device).contiguous() for t in (index.int(), way.float(), exact)))
         return undos
 
     def _pivot(self, layer: Layer, activations: Tensor) -> Tensor:
@@ -479,7 +522,7 @@ class _Engine:
 
     def _pass(self, group: Tensor, accumulators: list[list[Accumulators]]) -> None:
         plan = self.plan
-        reference = plan.M if self.columns.reference is None else self.columns.reference
+        reference = self.columns.reference
 
         def see(layer: Layer, columns: Tensor) -> None:
             context = accumulators[0][layer.index - 1].context
@@ -503,25 +546,26 @@ class _Engine:
     def _forward(self, columns: Tensor, see: Callable[[Layer, Tensor], None]) -> Any:
         """The network on (M', b, C, H, W); ``see`` gets every layer's activations as (M', b, U)."""
         M, b = columns.shape[:2]
-        batch = columns.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        layers = iter(self.plan.layers)
+        batch = columns.flatten(0, 1).contiguous(memory_format=self.plan.memory_format)
+        missing = {layer.name: layer for layer in self.plan.layers}
 
-        def hook(name: str, module: nn.Module, output: Any) -> None:
-            for _, tensor in tensors(output, M * b):
-                layer = next(layers, None)
-                if layer is None or tensor.shape[1:] != layer.shape:
-                    raise InputError(
-                        f"layer {name} changed between images: now {tuple(tensor.shape[1:])}, at first "
-                        f"{'absent' if layer is None else layer.shape}; a network must compute the same layers for all"
-                    )
-                see(layer, _units_last(tensor).view(M, b, layer.units))
+        def look(name: str, module: nn.Module, tensor: Tensor) -> None:
+            layer = missing.pop(name, None)
+            if layer is None and name.endswith("]"):
+                return  # another dimension of a tuple's item, by chance as long as this batch
+            if layer is None or tensor.shape[1:] != layer.shape:
+                raise _changed(name, tuple(tensor.shape[1:]), "absent" if layer is None else layer.shape)
+            see(layer, _units_last(tensor).view(M, b, layer.units))
 
         with (
-            observe(self.plan.modules, hook),
+            observe(self.plan.modules, M * b, look),
             torch.inference_mode(),
             _precision(self.plan.precision, self.plan.device),
         ):
-            return self.plan.model(batch)
+            output = self.plan.model(batch)
+        for layer in missing.values():
+            raise _changed(layer.name, "absent", layer.shape)
+        return output
 
     def _values(self, request: Request, accumulators: list[Accumulators]) -> list[tuple[np.ndarray, int] | None]:
         """One measure: for each layer its values and how many are 0 / 0; None where it has none."""
@@ -557,6 +601,13 @@ class _Engine:
             "device": plan.device.type,
         }
         return MeasureResult(tuple(plan.layers), values, accuracy, plan.N, tuple(labels), dead, info)
+
+
+def _changed(name: str, now: object, first: object) -> InputError:
+    return InputError(
+        f"layer {name} changed between images: now {now}, at first {first}; a network must compute the same layers "
+        "for all"
+    )
 
 
 def _units_last(activations: Tensor) -> Tensor:

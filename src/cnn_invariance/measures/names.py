@@ -53,6 +53,23 @@ def describe(name: str) -> str:
     return families()[name].constants["MEASURES"][name]
 
 
+def label(text: str) -> str:
+    """A request as figures name it: the mean of feature maps, the study's usual form, goes without saying.
+
+    >>> label("NV[aggregate=mean]"), label("NV"), label("Goodfellow[alpha=0.9]")
+    ('NV', 'NV of units', 'Goodfellow of units (alpha=0.9)')
+    """
+    request = check(text)
+    defaults = allowed_options(request.name)
+    aggregate = dict(request.options).get("aggregate", "mean")
+    usual = {"mean": request.name, "none": f"{request.name} of units"}
+    name = usual.get(aggregate, f"{aggregate} of {request.name}")
+    rest = [
+        f"{key}={_text(value)}" for key, value in request.options if value != defaults[key][0] and key != "aggregate"
+    ]
+    return f"{name} ({', '.join(rest)})" if rest else name
+
+
 def allowed_options(name: str) -> Mapping[str, list[Any]]:
     """The options of a measure: each with its allowed values, the default first.
 
@@ -73,7 +90,7 @@ def check(text: str) -> Request:
     (Request(name='NV', options=(('statistic', 'std'), ('aggregate', 'none'), ('order', 'before'), \
 ('stratified', False))), 'NV[aggregate=mean]')
     """
-    match = REQUEST.fullmatch(text.strip())
+    match = REQUEST.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
         raise InputError(f"cannot read the measure {text!r}; expected NAME or NAME[option=value,...]")
     name = match["name"]
@@ -116,4 +133,4 @@ def _value(name: str, key: str, text: str) -> Option:
 
 
 def _text(value: Option) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

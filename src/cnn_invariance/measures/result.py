@@ -18,7 +18,7 @@ from cnn_invariance.measures.names import check
 
 Values = Mapping[str, Sequence[np.ndarray | None]]
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
-HEADLINE = ("NV", "NVSE")
+HEADLINE = ("NV[aggregate=mean]", "NVSE[aggregate=mean]")  # in the form that the paper takes by default
 KEY = b"cnn_invariance"
 
 
@@ -137,7 +137,7 @@ class MeasureResult:
             {measure: pa.array([_concatenated(layers)]) for measure, layers in self.values.items()}
         ).replace_schema_metadata({KEY: json.dumps(facts)})
         with atomic_write(Path(path)) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
+            pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
     @classmethod
     def load(cls, path: Path | str) -> "MeasureResult":
@@ -147,11 +147,11 @@ class MeasureResult:
             InputError: the file is missing, or is not such a file.
         """
         try:
-            table = pq.read_table(path)
+            table = pq.read_table(path, page_checksum_verification=True)
             facts = json.loads((table.schema.metadata or {})[KEY])
         except FileNotFoundError as error:
             raise InputError(f"no file {path}; expected one written by MeasureResult.save") from error
-        except (pa.ArrowInvalid, KeyError, json.JSONDecodeError) as error:
+        except (pa.ArrowException, OSError, KeyError, json.JSONDecodeError) as error:
             raise InputError(f"{path} was not written by MeasureResult.save ({error}); measure again") from error
         values = {
             measure: _split(table[measure][0].values.to_numpy(), facts["shapes"][measure])

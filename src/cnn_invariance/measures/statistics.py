@@ -287,9 +287,10 @@ class Exceedances(Accumulator):
         assert isinstance(statistic, Firing)
         a = self.levels.index((statistic.alpha, statistic.sign, statistic.threshold))
         local, untransformed = self.counts
+        unknown = 0 * self.thresholds[a].double()  # NaN where the threshold is not finite
         if statistic.rate == "local":
-            return local[a].double() / (self.samples * self.context.M)
-        return untransformed[a].double() / self.samples
+            return local[a].double() / (self.samples * self.context.M) + unknown
+        return untransformed[a].double() / self.samples + unknown
 
 
 class Threshold(ABC):
@@ -354,8 +355,8 @@ class Percentile(Threshold):
         self.largest = together.topk(min(self.rank, len(together)), dim=0).values
 
     def value(self) -> Tensor:
-        """The smallest of the largest."""
-        return self.largest[-1]
+        """The smallest of the largest; NaN if one of them is not finite."""
+        return self.largest[-1] + 0 * self.largest[0]
 
 
 @dataclass(frozen=True)
@@ -402,7 +403,7 @@ class ActivationDistances(Accumulator):
         assert total is not None
         M = self.context.M
         count = self.samples * (M * (M - 1) // 2) if statistic.axis == "transformations" else M * self.pairs
-        return total / max(count, 1)
+        return total / max(count, 1) + 0 * total  # infinity somewhere: NaN, as in every other statistic
 
 
 class MapDistances(ActivationDistances):
@@ -440,7 +441,7 @@ class MapDistances(ActivationDistances):
         """The mean distance for each map."""
         if isinstance(statistic, Simple):
             assert self.simple is not None
-            return self.simple / (self.samples * self.context.M)
+            return self.simple / (self.samples * self.context.M) + 0 * self.simple
         return super().value(statistic)
 
 

@@ -1,0 +1,93 @@
+# make          install into .venv, then make the results and figures of the quick preset that are missing
+# make test     install, then run the tests
+# make check    install, then look at the code and the workflow without running them
+# make bench    install, then measure what measuring costs
+# make lock     write the locks in envs/ anew (needs uv)
+# make clean    remove what was installed and what tools left behind; results, figures, data and models stay
+#
+# Variables, with their usual values:
+#   PYTHON=python3   the Python to install for, 3.11 to 3.13; what is in .venv already stays
+#   TORCH=           cpu: PyTorch without CUDA, from its own index
+#   PRESET=          another preset, such as PRESET=config/mine.yaml
+#   VENV=.venv       the folder to install into
+#   JOBS=2           tests that run at once
+# The folder of raw datasets, CNN_INVARIANCE_DATA, is read from the environment.
+
+PYTHON ?= python3
+TORCH ?=
+PRESET ?=
+VENV ?= .venv
+JOBS ?= 2
+LOCK ?=
+
+BIN := $(abspath $(VENV))/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+LOCKED := $(PIP) install --quiet --require-hashes --no-deps
+STAMP := $(VENV)/installed
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+HALF := $(VENV)/half-installed
+PINS := $(shell sed -n 's/^\(torch\|torchvision\)==\([^ ]*\).*/\1==\2/p' envs/torch.txt)
+
+ifeq ($(TORCH),cpu)
+INSTALL_TORCH := $(PIP) install --quiet --no-deps --index-url https://download.pytorch.org/whl/cpu $(PINS)
+else ifeq ($(TORCH),)
+INSTALL_TORCH := $(LOCKED) -r envs/torch.txt
+else
+$(error TORCH=$(TORCH): expected TORCH=cpu, or nothing for PyTorch as PyPI has it)
+endif
+
+.DEFAULT_GOAL := study
+.PHONY: study test check bench lock clean install install-test
+.DELETE_ON_ERROR:
+
+study: $(STAMP)
+	$(BIN)/snakemake --cores all $(if $(PRESET),--configfile $(PRESET))
+
+test: $(STAMP)-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+
+check: $(STAMP)-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile
+	$(BIN)/snakemake --lint
+	for preset in config/*.yaml; do \
+	    echo "dry run of $$preset"; \
+	    $(BIN)/snakemake --dry-run --quiet --configfile "$$preset" || exit 1; \
+	done
+
+bench: $(STAMP)-test
+	$(BIN)/python benchmarks/measuring.py
+
+lock:
+	@command -v uv > /dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }
+	$(PYTHON) envs/lock.py $(LOCK)
+
+clean:
+	rm -rf $(VENV) build dist logs .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+install: $(STAMP)
+install-test: $(STAMP)-test
+
+# An installation that was broken off leaves packages in pieces that pip takes for whole: start anew.
+$(STAMP): envs/torch.txt envs/requirements.txt pyproject.toml
+	@if [ -e $(HALF) ]; then echo "the installation in $(VENV) was broken off: it is made anew"; rm -rf $(VENV); fi
+	@command -v $(PYTHON) > /dev/null || { echo "no $(PYTHON): install Python 3.11, 3.12 or 3.13, or name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(BIN)/python -c '$(SUPPORTED)' 2> /dev/null || $(PYTHON) -c '$(SUPPORTED)' \
+	    || { echo "Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is `$(PYTHON) --version`; name another: make PYTHON=python3.12" >&2; exit 1; }
+	@$(BIN)/python -c '$(SUPPORTED)' 2> /dev/null && $(BIN)/python -m pip --version > /dev/null 2>&1 \
+	    || $(PYTHON) -m venv --clear $(VENV)
+	@touch $(HALF)
+	$(INSTALL_TORCH)
+	$(LOCKED) -r envs/requirements.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@rm $(HALF)
+	@touch $@
+
+$(STAMP)-test: $(STAMP) envs/test.txt
+	@touch $(HALF)
+	$(LOCKED) -r envs/test.txt
+	@rm $(HALF)
+	@touch $@

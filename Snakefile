@@ -1,0 +1,138 @@
+# The study: prepare each dataset, train the networks on it, measure the trained networks, draw.
+#
+#     snakemake --cores all                                        the quick preset
+#     snakemake --cores all --configfile config/paper.yaml         another preset
+#     snakemake -n                                                 only say what is missing
+#
+# A finished cell has its result file, named by the hash of everything that determines it. It has
+# no rule below: neither a newer file, nor a fresh clone, nor -F can start it again.
+
+from snakemake.exceptions import WorkflowError
+
+from cnn_invariance.errors import InputError
+from cnn_invariance.machine import gpus, put_own_commands_first
+from cnn_invariance.study.plan import Plan, one_of
+
+try:
+    settings = workflow.config_settings
+    plan = Plan.of_run(settings.configfiles, settings.config)
+    if workflow.is_main_process:
+        plan.check()
+    to_prepare = plan.to_prepare
+except InputError as error:
+    raise WorkflowError(error)
+
+LOGS = f"logs/{plan.study.name}"
+GPU = min(1, gpus())  # what a job asks for; the profile says how many there are
+
+put_own_commands_first()
+
+
+rule all:
+    input:
+        plan.all_files(),
+    message:
+        "All results, figures and tables of {plan.study.name} are there"
+
+
+rule dataset:
+    output:
+        data=plan.folders.data / "{dataset}.npz",
+    log:
+        f"{LOGS}/dataset/{{dataset}}.log",
+    benchmark:
+        f"{LOGS}/dataset/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=one_of(dataset.name for dataset in to_prepare),
+    conda:
+        "envs/environment.yaml"
+    params:
+        options=plan.options("data"),
+    message:
+        "Prepare {wildcards.dataset}"
+    shell:
+        "cnn-invariance dataset {wildcards.dataset} {params.options} > {log} 2>&1"
+
+
+# One rule for all networks of which the study keeps the same epochs.
+for training in plan.trainings:
+
+    rule:
+        name:
+            training.rule
+        input:
+            data=plan.data_to_train,
+        output:
+            **training.outputs,
+        log:
+            f"{LOGS}/train/{{network}}.log",
+        benchmark:
+            f"{LOGS}/train/{{network}}.tsv"
+        wildcard_constraints:
+            network=one_of(network.key for network in training.networks),
+        conda:
+            "envs/environment.yaml"
+        threads: 1
+        resources:
+            gpu=GPU,
+        params:
+            options=plan.options("data", "models", "results"),
+        message:
+            "Train {wildcards.network}"
+        shell:
+            "cnn-invariance train {wildcards.network} --threads {threads}"
+            " {params.options} > {log} 2>&1"
+
+
+rule measure:
+    input:
+        data=plan.data_to_measure,
+        weights=plan.weights_to_measure,
+    output:
+        table=plan.results.root / "measures/{cell}.parquet",
+    log:
+        f"{LOGS}/measure/{{cell}}.log",
+    benchmark:
+        f"{LOGS}/measure/{{cell}}.tsv"
+    wildcard_constraints:
+        cell=one_of(cell.key for cell in plan.to_measure),
+    conda:
+        "envs/environment.yaml"
+    threads: 1
+    resources:
+        gpu=GPU,
+    params:
+        options=plan.options("data", "models", "results"),
+    message:
+        "Measure {wildcards.cell}"
+    shell:
+        "cnn-invariance measure {wildcards.cell} --threads {threads}"
+        " {params.options} > {log} 2>&1"
+
+
+# One rule for each experiment: what it draws has names of its own.
+for experiment in plan.study.experiments:
+
+    rule:
+        name:
+            f"draw_{experiment}"
+        input:
+            results=plan.results_of(experiment),
+            preset=plan.study.path,
+            code=plan.code_of(experiment),
+        output:
+            figures=plan.figures(experiment),
+            tables=plan.tables(experiment),
+        log:
+            f"{LOGS}/draw/{experiment}.log",
+        benchmark:
+            f"{LOGS}/draw/{experiment}.tsv"
+        conda:
+            "envs/environment.yaml"
+        params:
+            experiment=experiment,
+            options=plan.options("results", "figures"),
+        message:
+            f"Draw {experiment}"
+        shell:
+            "cnn-invariance draw {params.experiment} {params.options} > {log} 2>&1"

@@ -1,0 +1,90 @@
+"""Write the locks of this folder anew: every version of every package, with the hashes of its files.
+
+    make lock                   keep the versions there are, as far as pyproject.toml allows
+    make lock LOCK=--upgrade    take the newest
+
+It needs ``uv`` and PyPI. One resolution holds for Python 3.11 to 3.13 on every platform with wheels; it is
+parted into ``torch.txt`` (PyTorch and what only its CUDA build needs), ``requirements.txt`` (all else that the
+package needs to run and to be installed) and ``test.txt`` (what tests and checks need beyond).
+``environment.yaml`` has the same versions for conda, without those of the tests.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ENVS = Path(__file__).parent
+PYPI = "https://pypi.org/simple"
+BUILD = "setuptools>=77\n"  # pyproject.toml's build-system; locked, so that installing the package asks no index
+TORCH = re.compile(r"(torch|torchvision|triton|nvidia-.*|cuda-.*)==")
+ENTRY = re.compile(r"^\S+==.*(?:\n    --hash=\S+(?: \\)?)+", re.MULTILINE)
+LOCKS = {
+    "torch.txt": "PyTorch for CUDA and for CPUs, as PyPI has it.",
+    "requirements.txt": "What cnn_invariance needs to run and to be installed, PyTorch excepted.",
+    "test.txt": "What tests and checks need beyond.",
+}
+ENVIRONMENT = """\
+# For those who use conda. Written by `make lock`; the versions are those of torch.txt and requirements.txt.
+#
+#     conda env create -f envs/environment.yaml
+#     conda activate cnn-invariance
+#     pip install --no-deps --no-build-isolation -e .
+#
+# The packages come from PyPI: conda-forge has no Snakemake, and not always these versions of the others.
+name: cnn-invariance
+channels:
+  - conda-forge
+dependencies:
+  - python=3.12
+  - pip
+  - c-compiler
+  - pip:
+"""
+
+
+def resolve(known: str, *options: str) -> list[str]:
+    """The entries of a lock, each with its hashes; versions in ``known``, a lock too, are preferred."""
+    with tempfile.TemporaryDirectory() as folder:
+        lock = Path(folder) / "lock.txt"
+        lock.write_text(known, encoding="utf-8")
+        shape = ["--universal", "--python-version=3.11", "--generate-hashes", "--no-annotate", "--no-header"]
+        command = ["uv", "pip", "compile", "pyproject.toml", "-", *shape, f"--output-file={lock}"]
+        subprocess.run(
+            [*command, "--default-index", PYPI, "--no-emit-index-url", "--quiet", *options],
+            cwd=ENVS.parent,
+            input=BUILD,
+            text=True,
+            check=True,
+        )
+        return ENTRY.findall(lock.read_text(encoding="utf-8"))
+
+
+def write(name: str, entries: list[str]) -> None:
+    """Write one lock."""
+    lines = [f"# {LOCKS[name]} Written by `make lock`.", *entries]
+    (ENVS / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def pin(entry: str) -> str:
+    """An entry without its hashes."""
+    return entry.partition(" \\\n")[0]
+
+
+def main(options: list[str]) -> None:
+    """Resolve with the tests, then without, with the same versions."""
+    known = "".join((ENVS / name).read_text(encoding="utf-8") for name in LOCKS if (ENVS / name).is_file())
+    everything = resolve(known, "--extra=test", *options)
+    needed = resolve("\n".join(everything))
+    torch = [entry for entry in needed if TORCH.match(entry)]
+    rest = [entry for entry in needed if not TORCH.match(entry)]
+    write("torch.txt", torch)
+    write("requirements.txt", rest)
+    write("test.txt", [entry for entry in everything if entry not in needed])
+    pins = sorted(f'      - "{pin(entry)}"\n' for entry in needed)
+    (ENVS / "environment.yaml").write_text(ENVIRONMENT + "".join(pins), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

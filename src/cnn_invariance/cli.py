@@ -1,0 +1,145 @@
+"""The command line: one command for each stage. The Snakefile calls these and nothing else.
+
+What a user can put right is printed as ``error: ...`` and ends with status 2, a training that failed
+with status 1; neither shows a traceback, unless ``--debug`` is given before the command.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from cnn_invariance import __version__, report, stages
+from cnn_invariance.errors import InputError
+from cnn_invariance.study.folders import Folders
+from cnn_invariance.study.plan import DEFAULT_PRESET, Plan
+from cnn_invariance.study.study import Study
+
+
+class PlainErrors(TyperGroup):
+    """A group of commands that prints the errors of this package instead of raising them."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; see the module for what becomes of its errors."""
+        try:
+            return super().invoke(ctx)
+        except (InputError, stages.FailedError) as error:
+            if ctx.params.get("debug"):
+                raise
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
+
+
+app = typer.Typer(
+    cls=PlainErrors,
+    help="Invariance and same-equivariance measures for convolutional neural networks: the study.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+results_app = typer.Typer(help="Look after result files.", no_args_is_help=True)
+app.add_typer(results_app, name="results")
+
+PresetFile = Annotated[Path, typer.Option("--preset", help="YAML file of the study.")]
+Data = Annotated[Path, typer.Option("--data-dir", help="Folder of prepared datasets.")]
+Models = Annotated[Path, typer.Option("--models-dir", help="Folder of checkpoints.")]
+Results = Annotated[Path, typer.Option("--results-dir", help="Folder of results, by preset.")]
+Figures = Annotated[Path, typer.Option("--figures-dir", help="Folder of figures, by preset.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; without: torch's choice.")]
+USUAL = Folders()
+
+
+@app.callback()
+def main(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+) -> None:
+    """Read the options before the command."""
+
+
+@app.command()
+def version() -> None:
+    """Print the version of this package."""
+    typer.echo(__version__)
+
+
+@app.command()
+def dataset(
+    name: Annotated[str, typer.Argument(help="A dataset of the preset; without one, a source.")],
+    preset: Annotated[Path | None, typer.Option("--preset", help="YAML file of the study.")] = None,
+    data_dir: Data = USUAL.data,
+) -> None:
+    """Prepare a dataset, and check it against the fingerprint that the preset pins."""
+    folders = Folders(data=data_dir)
+    if preset is None:
+        stages.prepare_unpinned(name, folders)
+    else:
+        stages.prepare(Plan(Study.load(preset), folders), name)
+
+
+@app.command()
+def train(
+    key: Annotated[str, typer.Argument(help="The key of a network; plan --cells lists them.")],
+    preset: PresetFile = DEFAULT_PRESET,
+    data_dir: Data = USUAL.data,
+    models_dir: Models = USUAL.models,
+    results_dir: Results = USUAL.results,
+    threads: Threads = None,
+) -> None:
+    """Train a network: its checkpoints and its record."""
+    folders = Folders(data=data_dir, models=models_dir, results=results_dir)
+    plan = Plan(Study.load(preset), folders)
+    stages.train(plan, plan.network(key), threads=threads)
+
+
+@app.command()
+def measure(
+    key: Annotated[str, typer.Argument(help="The key of a measure cell; see plan --cells.")],
+    preset: PresetFile = DEFAULT_PRESET,
+    data_dir: Data = USUAL.data,
+    models_dir: Models = USUAL.models,
+    results_dir: Results = USUAL.results,
+    threads: Threads = None,
+) -> None:
+    """Measure a trained network under a transformation set."""
+    folders = Folders(data=data_dir, models=models_dir, results=results_dir)
+    plan = Plan(Study.load(preset), folders)
+    stages.measure(plan, plan.measurement(key), threads=threads)
+
+
+@app.command()
+def draw(
+    experiment: Annotated[str, typer.Argument(help="The id of an experiment of the preset.")],
+    preset: PresetFile = DEFAULT_PRESET,
+    results_dir: Results = USUAL.results,
+    figures_dir: Figures = USUAL.figures,
+) -> None:
+    """Draw the figures and tables of an experiment from its results."""
+    folders = Folders(results=results_dir, figures=figures_dir)
+    stages.draw(Plan(Study.load(preset), folders), experiment)
+
+
+@app.command()
+def plan(
+    preset: PresetFile = DEFAULT_PRESET,
+    data_dir: Data = USUAL.data,
+    models_dir: Models = USUAL.models,
+    results_dir: Results = USUAL.results,
+    cells: Annotated[bool, typer.Option("--cells", help="List every cell, cached ones too.")] = False,
+) -> None:
+    """Say how many cells are cached and missing, and what would be computed. Needs no data."""
+    folders = Folders(data=data_dir, models=models_dir, results=results_dir)
+    _print(report.of_plan, Plan(Study.load(preset), folders), cells)
+
+
+@results_app.command()
+def check(preset: PresetFile = DEFAULT_PRESET, results_dir: Results = USUAL.results) -> None:
+    """Check every result of a preset: each byte, and that it is of the spec its name says."""
+    _print(report.of_check, Plan(Study.load(preset), Folders(results=results_dir)))
+
+
+def _print(lines: Callable[..., list[str]], *arguments: Any) -> None:
+    for line in lines(*arguments):
+        typer.echo(line)

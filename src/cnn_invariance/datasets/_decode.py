@@ -1,0 +1,60 @@
+"""Image files to one uint8 array."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_invariance.errors import InputError
+
+GREY = ("1", "L")
+WIDE = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+def decode(files: Sequence[tuple[str, Path | bytes]]) -> NDArray[np.uint8]:
+    """Named image files, all of one size, as uint8 (N, C, H, W).
+
+    C is 1 if all are grey, else 3: RGB, grey images repeated, transparency dropped.
+
+    Errors: InputError, by name, for a file that is no image, an image of more than 8 bits a
+    channel, and the first that differs in size from the first of all.
+    """
+    images: list[NDArray[np.uint8]] = []  # (H, W) or (H, W, 3) each
+    for name, file in files:
+        image = _decode_one(name, file)
+        if images and image.shape[:2] != images[0].shape[:2]:
+            raise InputError(
+                f"images of different sizes: {files[0][0]} is {_size(images[0])}, {name} is "
+                f"{_size(image)} (width x height); resize them to one size"
+            )
+        images.append(image)
+    return _stacked(images)
+
+
+def _decode_one(name: str, file: Path | bytes) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    try:
+        with Image.open(BytesIO(file) if isinstance(file, bytes) else file) as image:
+            if image.mode in WIDE:
+                raise InputError(f"{name} has more than 8 bits a channel; convert it to 8 bits")
+            return np.asarray(image.convert("L" if image.mode in GREY else "RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{name} cannot be read as an image ({error}); remove or replace it") from error
+
+
+def _stacked(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    channels = 1 if all(image.ndim == 2 for image in images) else 3
+    height, width = images[0].shape[:2]
+    stacked = np.empty((len(images), channels, height, width), dtype=np.uint8)
+    for place, image in zip(stacked, images, strict=True):
+        place[:] = image if image.ndim == 2 else image.transpose(2, 0, 1)
+    return stacked
+
+
+def _size(image: NDArray[np.uint8]) -> str:
+    return f"{image.shape[1]} x {image.shape[0]}"

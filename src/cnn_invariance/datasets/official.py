@@ -1,0 +1,66 @@
+"""MNIST, Fashion-MNIST and CIFAR-10, the official files, read by torchvision.
+
+Images and labels are in the official order, the training images first. The validation split is
+5,000 of the official training images, fixed and stratified. CIFAR-10's files are Python pickles;
+torchvision compares their checksums with the official ones before it reads them.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnn_invariance.datasets._dataset import Dataset
+from cnn_invariance.datasets._raw import VARIABLE, folders, listed
+from cnn_invariance.datasets._splits import hold_out
+from cnn_invariance.errors import InputError
+
+NAMES = ("cifar10", "fashion_mnist", "mnist")
+
+VALIDATION = 5000
+
+
+def read(name: str, raw: Path | None) -> Dataset:
+    """The dataset from raw files in torchvision's layout (``<folder>/MNIST/raw``), else downloaded.
+
+    Errors: InputError if the files cannot be read, or are absent and cannot be downloaded.
+    """
+    train, test = _open(name, True, raw), _open(name, False, raw)
+    images = np.concatenate([_images(train), _images(test)])
+    labels = np.concatenate([np.asarray(part.targets, dtype=np.int64) for part in (train, test)])
+    official = np.arange(len(images))
+    kept, validation = hold_out(labels, official[: len(train)], VALIDATION)
+    splits = {"train": kept, "validation": validation, "test": official[len(train) :]}
+    # torchvision calls the digits "0 - zero" and so on
+    classes = [str(digit) for digit in range(10)] if name == "mnist" else train.classes
+    return Dataset.create(name, images, labels, splits, classes)
+
+
+def _open(name: str, train: bool, raw: Path | None) -> Any:
+    """torchvision's dataset, from the first folder that has it, or downloaded to the last."""
+    from torchvision import datasets
+
+    kind = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST, "cifar10": datasets.CIFAR10}[name]
+    places = folders(raw)
+    for place in places:
+        try:
+            return kind(place, train=train, download=False)
+        except (RuntimeError, ValueError, AssertionError, EOFError) as error:
+            if "not found" not in str(error):
+                raise InputError(
+                    f"the raw files of {name} in {place} cannot be read ({error}); replace them"
+                ) from error
+    try:
+        return kind(places[-1], train=train, download=True)
+    except (RuntimeError, OSError) as error:
+        raise InputError(
+            f"the raw files of {name} were not found (looked in: {listed(places)}) and cannot be "
+            f"downloaded ({error}); put them in a folder in torchvision's layout and name the "
+            f"folder in ${VARIABLE}"
+        ) from error
+
+
+def _images(part: Any) -> np.ndarray:
+    """uint8 NCHW: (n, 28, 28) tensors gain a channel, (n, 32, 32, 3) arrays are turned."""
+    images = np.asarray(part.data)
+    return images[:, None] if images.ndim == 3 else np.ascontiguousarray(images.transpose(0, 3, 1, 2))

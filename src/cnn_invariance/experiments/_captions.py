@@ -1,0 +1,98 @@
+"""Captions, put together from the specs of the cells that a figure or table shows."""
+
+from collections.abc import Iterable, Sequence
+
+from cnn_invariance import models, references
+from cnn_invariance.experiments import _paper
+from cnn_invariance.study import Cell, MeasureSpec, ModelSpec, Study, TrainSpec
+
+SIZES = ("width", "dense")
+
+
+def caption(
+    study: Study,
+    experiment: str,
+    cells: Sequence[Cell],
+    *,
+    title: str,
+    question: str,
+    setting: str,
+    counts: str = "",
+    departures: Sequence[str] = (),
+) -> str:
+    """The caption: title, question, setting, sizes, what was left out, departures, what it replicates.
+
+    cells:      those of the figure or table, of any number of datasets
+    counts:     a sentence on infinite, undefined and dead units
+    departures: from the paper, beyond those in the sizes of the cells
+    """
+    datasets = list(dict.fromkeys(_network(cell).dataset.name for cell in cells))
+    sentences = [
+        f"{title}.",
+        question,
+        setting,
+        f"Sizes: {'; '.join(_sizes(name, _of(cells, name)) for name in datasets)}.",
+        counts,
+        *(_departures(study, name, _of(cells, name), departures) for name in datasets),
+        f"Replicates the paper's experiment '{experiment}' (preset {study.name}).",
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _network(cell: Cell) -> TrainSpec:
+    return cell.network if isinstance(cell, MeasureSpec) else cell
+
+
+def _of(cells: Iterable[Cell], dataset: str) -> list[Cell]:
+    return [cell for cell in cells if _network(cell).dataset.name == dataset]
+
+
+def _networks(cells: Iterable[Cell]) -> list[TrainSpec]:
+    return list(dict.fromkeys(map(_network, cells)))
+
+
+def _measurements(cells: Iterable[Cell]) -> list[MeasureSpec]:
+    return [cell for cell in cells if isinstance(cell, MeasureSpec)]
+
+
+def _sizes(dataset: str, cells: Sequence[Cell]) -> str:
+    networks, measured = _networks(cells), _measurements(cells)
+    parts = [f"{dataset}, {_models(networks)}"]
+    if measured:
+        samples = ", ".join(dict.fromkeys(_paper.sample_text(one.samples) for one in measured))
+        sets = dict.fromkeys(one.transformations for one in measured)
+        parts.append(f"measured on {samples}")
+        parts.append(f"under {', '.join(f'{_paper.short(one.name)} (M = {one.size})' for one in sets)}")
+    seeds = len({network.seed for network in networks})
+    parts.append("1 seed" if seeds == 1 else f"{seeds} seeds")
+    return ", ".join(parts)
+
+
+def _models(networks: Sequence[TrainSpec]) -> str:
+    by_model: dict[ModelSpec, list[TrainSpec]] = {}
+    for network in networks:
+        by_model.setdefault(network.model, []).append(network)
+    return ", ".join(
+        f"{_paper.short(model.name)} ({'; '.join([*_arguments(model), _epochs(group)])})"
+        for model, group in by_model.items()
+    )
+
+
+def _arguments(model: ModelSpec) -> list[str]:
+    defaults = {} if references.is_reference(model.name) else models.defaults(model.name)
+    return [
+        f"{name} {value}".replace("_", " ")
+        for name, value in model.arguments.items()
+        if name in SIZES or value != defaults.get(name)
+    ]
+
+
+def _epochs(group: Iterable[TrainSpec]) -> str:
+    span = _paper.spread(network.recipe.epochs for network in group)
+    return f"{span} epoch" if span == "1" else f"{span} epochs"
+
+
+def _departures(study: Study, dataset: str, cells: Sequence[Cell], more: Sequence[str]) -> str:
+    source = study.preset.datasets[dataset].source
+    found = [*_paper.departures(source, _networks(cells), _measurements(cells)), *more]
+    return f"Departures from the paper on {dataset}: {'; '.join(found)}."

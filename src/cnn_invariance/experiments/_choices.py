@@ -1,0 +1,89 @@
+"""What the options of several experiments share: choices among what the preset has."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cnn_invariance.errors import InputError, unknown_name
+from cnn_invariance.measures import names as measure_names
+from cnn_invariance.study import Closed, Study
+from cnn_invariance.transformations.affine import AffineSet
+
+HEADLINE = "NV[aggregate=mean]"  # the paper's default form of NV
+label = measure_names.label
+
+Labels = tuple[str, ...] | None
+
+
+class Chosen(NamedTuple):
+    """Labels of a preset, in order."""
+
+    datasets: Sequence[str]
+    models: Sequence[str]
+    sets: Sequence[str]
+
+
+class Choice(Closed):
+    """Datasets, models and transformation sets by their labels in the preset (None: all of them)."""
+
+    datasets: Labels = None
+    models: Labels = None
+    transformation_sets: Labels = None
+
+    def of(self, study: Study) -> Chosen:
+        """The datasets, models and sets chosen, in the order given.
+
+        Errors: InputError for a label that the preset does not have, a repeated one, or none.
+        """
+        return Chosen(
+            choose("dataset", self.datasets, study.datasets),
+            choose("model", self.models, study.models),
+            choose("transformation set", self.transformation_sets, study.sets),
+        )
+
+
+def choose(kind: str, wanted: Labels, available: Sequence[str]) -> Sequence[str]:
+    """The wanted labels, checked; all that are available if None."""
+    if wanted is None:
+        return available
+    for label in wanted:
+        if label not in available:
+            raise unknown_name(f"{kind} in this preset:", label, available)
+    if not wanted or len(set(wanted)) < len(wanted):
+        raise InputError(f"each {kind} once, and at least one; received {', '.join(wanted) or 'none'}")
+    return wanted
+
+
+def identity(study: Study, label: str) -> int:
+    """The index of the identity in a set (InputError if it has none, or none that can be known)."""
+    built = study.set(label).build()
+    if not isinstance(built, AffineSet):
+        raise InputError(
+            f"accuracy on plain samples needs the identity, and which member of {label!r} it is cannot "
+            "be known; use a set given as an AffineSet, or leave it out of 'transformation_sets'"
+        )
+    return built.identity
+
+
+def seeds(study: Study, count: int) -> Sequence[int]:
+    """The first seeds of the preset (InputError if it has fewer)."""
+    if count > len(study.seeds):
+        raise InputError(f"{count} seeds asked for; the preset has {len(study.seeds)}: add to its 'seeds'")
+    return study.seeds[:count]
+
+
+def measure(study: Study, request: str) -> str:
+    """A measure as results name it (InputError if the preset does not measure it)."""
+    name = str(measure_names.check(request))
+    if name not in study.measures:
+        raise unknown_name("measure in this preset:", name, study.measures)
+    return name
+
+
+def form(request: str) -> str:
+    """What a caption says of the form of a measure."""
+    chosen = measure_names.check(request)
+    options = dict(chosen.options)
+    if options.get("aggregate", "none") == "none":
+        return f"{chosen.name} of every unit, averaged over each layer."
+    when = f", {options['order']} the quotient" if "order" in options else ""
+    return f"In convolutional layers {chosen.name} is taken by feature map ({options['aggregate']} of its units{when})."

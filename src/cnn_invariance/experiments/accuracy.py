@@ -1,0 +1,152 @@
+"""Accuracy of networks trained plain or augmented, tested plain or transformed."""
+
+from collections.abc import Iterable, Iterator
+from itertools import product
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import Field
+
+from cnn_invariance.errors import InputError
+from cnn_invariance.experiments import _captions, _choices, _paper
+from cnn_invariance.study import Cell, MeasureSpec, Outputs, Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cnn_invariance.plotting import Canvas, Dot
+    from cnn_invariance.results import Results
+
+QUESTION = "Does augmentation cost accuracy on plain samples, or pay on transformed ones?"
+
+SETTING = (
+    "Each network is trained plain, and with each transformation set as augmentation. Plain: "
+    "accuracy under the identity. Transformed: mean accuracy over all transformations of the set, "
+    "the identity included. Intervals: 95 % Wilson intervals, the samples being the independent units. "
+    "Full test (in the table): plain accuracy on the whole test split (at most 10,000 samples)."
+)
+
+
+class Options(_choices.Choice):
+    """``seeds``: how many of the preset's seeds to average over."""
+
+    seeds: int = Field(1, ge=1)
+
+
+class Row(NamedTuple):
+    """One network, by its training and its test; a measure cell for each seed."""
+
+    dataset: str
+    model: str
+    augmentation: str | None
+    tested_under: str
+    cells: list[MeasureSpec]
+
+
+def cells(study: Study, options: Options) -> list[Cell]:
+    """Every network, plain and augmented, measured under the set it is compared on."""
+    for label in options.of(study).sets:
+        _choices.identity(study, label)
+    measured = [cell for row in _rows(study, options) for cell in row.cells]
+    return [*(cell.network for cell in measured), *measured]
+
+
+def outputs(study: Study, options: Options) -> Outputs:
+    """A dot plot for each dataset, and one table."""
+    return Outputs([f"accuracy_{name}" for name in options.of(study).datasets], ["accuracy"])
+
+
+def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
+    """Draw the dot plots and write the table."""
+    import pandas as pd
+
+    from cnn_invariance.plotting import dot_figure
+
+    rows = list(_rows(study, options))
+    frame = pd.DataFrame(_record(study, row, results) for row in rows)
+    canvas.table("accuracy", frame, _caption(study, rows, "Test accuracy"), printed=_printed(frame))
+    for name in options.of(study).datasets:
+        here = frame[frame["dataset"] == name]
+        panels = {label: _dots(table) for label, table in here.groupby("tested_under", sort=False)}
+        figure = dot_figure(panels, xlabel="test accuracy", before="plain test", after="transformed test")
+        caption = _caption(study, [row for row in rows if row.dataset == name], f"Test accuracy on {name}")
+        canvas.figure(f"accuracy_{name}", figure, caption)
+
+
+def _rows(study: Study, options: Options) -> Iterator[Row]:
+    for dataset, model, label in product(*options.of(study)):
+        for augmentation in (None, label):
+            networks = (
+                study.network(dataset=dataset, model=model, augmentation=augmentation, seed=seed)
+                for seed in _choices.seeds(study, options.seeds)
+            )
+            measured = [study.measurement(network, label) for network in networks]
+            yield Row(dataset, model, augmentation, label, measured)
+
+
+def _record(study: Study, row: Row, results: "Results") -> dict[str, object]:
+    from cnn_invariance.experiments._statistics import mean, with_interval
+
+    identity = _choices.identity(study, row.tested_under)
+    shares = [_accuracy(cell, results) for cell in row.cells]
+    trainings = [results.training(cell.network) for cell in row.cells]
+    asked = row.cells[0].samples
+    samples = asked.count or trainings[0]["samples"][asked.split]
+    return {
+        "dataset": row.dataset,
+        "network": row.model,
+        "trained_with": row.augmentation or "none",
+        "tested_under": row.tested_under,
+        "epochs": row.cells[0].network.recipe.epochs,
+        "seeds": len(row.cells),
+        "samples": samples,
+        **with_interval("plain", mean(each[identity] for each in shares), samples),
+        **with_interval("transformed", mean(map(mean, shares)), samples),
+        "full_test": mean(each["accuracies"]["test"]["plain"] for each in trainings),
+        "full_test_samples": trainings[0]["samples"]["test"],
+    }
+
+
+def _accuracy(cell: MeasureSpec, results: "Results") -> list[float]:
+    found = results.measure(cell).accuracy
+    if found is None:
+        raise InputError(f"{results.path(cell)}: has no accuracy; delete it, and it is measured again")
+    return found
+
+
+def _printed(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The table for a page: intervals in brackets, and what the caption says left out."""
+    shown = frame[["dataset", "network", "trained_with", "tested_under", "epochs"]].copy()
+    for name in ("plain", "transformed"):
+        columns = zip(frame[name], frame[f"{name}_low"], frame[f"{name}_high"], strict=True)
+        shown[name] = [f"{value:.3f} [{low:.3f}, {high:.3f}]" for value, low, high in columns]
+    return shown.assign(full_test=frame["full_test"])
+
+
+def _dots(table: "pd.DataFrame") -> list["Dot"]:
+    from cnn_invariance.plotting import Dot, looks
+
+    names = {True: "trained plain", False: "trained with the transformations"}
+    chosen = dict(zip(names.values(), looks(2), strict=True))
+    return [
+        Dot(
+            row.network,
+            name := names[row.trained_with == "none"],
+            chosen[name],
+            (row.plain, row.plain_low, row.plain_high),
+            (row.transformed, row.transformed_low, row.transformed_high),
+        )
+        for row in table.itertuples()
+    ]
+
+
+def _caption(study: Study, rows: Iterable[Row], title: str) -> str:
+    cells = [cell for row in rows for cell in row.cells]
+    return _captions.caption(
+        study,
+        "accuracy",
+        cells,
+        title=title,
+        question=QUESTION,
+        setting=SETTING,
+        departures=_paper.without_normalisation(cell.network.model for cell in cells),
+    )

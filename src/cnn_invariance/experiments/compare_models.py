@@ -1,0 +1,67 @@
+"""The layer profiles of different designs, side by side by relative depth."""
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from cnn_invariance.experiments import _choices
+from cnn_invariance.experiments._profiles import Line, ProfilePlan
+from cnn_invariance.study import Cell, Outputs, Study
+
+if TYPE_CHECKING:
+    from cnn_invariance.plotting import Canvas
+    from cnn_invariance.results import Results
+
+QUESTION = "Which network is more invariant, and at which depth?"
+
+SETTING = (
+    "Each network is trained with the transformation set of the panel as augmentation, and measured "
+    "under the same set; lower values are more invariant. Layers by relative depth: the first at 0 %, "
+    "the last at 100 %. The strips show the kinds of each network's layers."
+)
+
+
+class Options(_choices.Choice):
+    """``measure``: whose profile; ``seeds``: how many of the preset's seeds (several: a band)."""
+
+    measure: str = _choices.HEADLINE
+    seeds: int = Field(1, ge=1)
+
+
+def cells(study: Study, options: Options) -> list[Cell]:
+    """Each network, trained with and measured under each set."""
+    return list(_plan(study, options).cells())
+
+
+def outputs(study: Study, options: Options) -> Outputs:
+    """A figure of profiles for each dataset, and a table of their means and minima."""
+    return _plan(study, options).outputs()
+
+
+def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
+    """Draw the profiles and write the table."""
+    _plan(study, options).draw(study, results, canvas)
+
+
+def _plan(study: Study, options: Options) -> ProfilePlan:
+    datasets, models, sets = options.of(study)
+    return ProfilePlan(
+        experiment="compare_models",
+        title=f"{_choices.label(options.measure)} over the layers of different networks",
+        question=QUESTION,
+        setting=SETTING,
+        measure=_choices.measure(study, options.measure),
+        lines={
+            dataset: {label: [_line(study, options, dataset, label, model) for model in models] for label in sets}
+            for dataset in datasets
+        },
+        axis="depth",
+    )
+
+
+def _line(study: Study, options: Options, dataset: str, label: str, model: str) -> Line:
+    networks = (
+        study.network(dataset=dataset, model=model, augmentation=label, seed=seed)
+        for seed in _choices.seeds(study, options.seeds)
+    )
+    return Line(model, [study.measurement(network, label) for network in networks])

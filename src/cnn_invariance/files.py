@@ -1,0 +1,46 @@
+"""Files that are whole or absent.
+
+Snakemake, and every later run, takes a file that exists as finished. So nothing is written in
+place: a file is written beside its final name, forced to the disk and then renamed, which puts it
+in the place of the old one in a single step.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that becomes ``path`` at the end (on an error: none).
+
+    Missing parent folders are made. The temporary is an empty file that exists. It keeps the ending
+    of ``path``, so that writers that choose a format by it (``numpy.savez``) add nothing. Its name
+    is hidden and random: two processes that write the same file never share one. What it holds
+    is forced to the disk before the rename, and the rename itself after: a crash at any moment
+    leaves the old file or the new one, and at worst a hidden temporary beside it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(8)}{path.suffix}")
+    temporary.touch(exist_ok=False)
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Force a file, or a folder's entries, to the disk."""
+    if os.name == "nt" and path.is_dir():  # Windows cannot open a folder, and needs no such step
+        return
+    handle = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

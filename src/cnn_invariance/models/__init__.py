@@ -1,0 +1,179 @@
+"""The registry of networks: one file per architecture, found by its name.
+
+A file of this folder that holds a constant ``NAME`` and a function ::
+
+    def build(input_shape: tuple[int, int, int], classes: int, *, width: int = 32, ...) -> nn.Module
+
+is a model; nothing else has to be told about it. Its keyword-only arguments are what a preset may
+set. An optional literal ``CHOICES = {"argument": (allowed, values)}`` limits them. Both are read
+from the source text, so that a preset is checked without torch: this module does not import it.
+
+Every model returns log-probabilities (B, K), and every leaf module is used once in a forward pass,
+in the order of ``named_modules``: its output is an observed layer.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from cnn_invariance import catalog, references
+from cnn_invariance.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from torch import nn
+
+TORCHVISION = "torchvision:"
+
+
+def names() -> list[str]:
+    """The names of the package's own models, sorted. Needs no torch.
+
+    >>> names()
+    ['AllConvolutional', 'ResNet18', 'SimpleConv', 'VGG16D']
+    """
+    return sorted(_registry())
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """The arguments of one of the package's own models, with their defaults. Needs no torch.
+
+    >>> defaults("VGG16D")
+    {'width': 16, 'dense': 64, 'batch_norm': False}
+
+    Errors: InputError for an unknown name.
+    """
+    return dict(_find(name).functions["build"].arguments)
+
+
+def check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
+    """Check a model's name and arguments. Needs no torch.
+
+    An argument has the type of its default; an integer is a size or a count, so at least 1 (or 0
+    where the default is 0). What a reference to other code takes is only known to that code: for
+    "torchvision:resnet18", "package.module:callable" and "file.py:callable" nothing is checked
+    here, and `build` reports what does not fit.
+
+    Errors: InputError with the received value, the allowed ones and the nearest match.
+    """
+    if references.is_reference(name):
+        return
+    module = _find(name)
+    function = module.functions["build"]
+    for argument, value in arguments.items():
+        if argument not in function.arguments:
+            raise unknown_name(f"argument of {name}", argument, function.arguments)
+        _check_type(f"{argument} of {name}", value, function.arguments[argument])
+        choices = module.constants.get("CHOICES", {}).get(argument)
+        if choices is not None and value not in choices:
+            raise unknown_name(f"{argument} of {name}", value, map(str, choices))
+    missing = sorted(function.required - arguments.keys())
+    if missing:
+        raise InputError(f"{name} needs the argument {missing[0]!r}, which is not given")
+
+
+def build(name: str, input_shape: tuple[int, int, int], classes: int, **arguments: Any) -> "nn.Module":
+    """A new network, with random weights from torch's global generator.
+
+    name:        one of `names`; or "torchvision:NAME" (``torchvision.models.get_model``, without
+                 pretrained weights unless ``weights`` is given); or "package.module:callable" or
+                 "file.py:callable", called as ``callable(input_shape, classes, **arguments)``
+    input_shape: (C, H, W) of one sample
+    classes:     K, the number of columns of the output
+
+    The network is tried once on an empty batch of two samples, so that one which does not fit its
+    input or its classes is refused here and not in the middle of a training.
+
+    Errors: InputError for unknown names and arguments, for values that are not allowed and for a
+    network that does not map (B, C, H, W) to (B, K).
+    """
+    channels, height, width = input_shape
+    if min(channels, height, width) < 1 or classes < 1:
+        raise InputError(f"no network for {input_shape=} and {classes=}; all must be 1 or more")
+    check_arguments(name, arguments)
+    maker, arguments = _maker(name, input_shape, arguments)
+    _check_call(name, maker, arguments)
+    model = maker(input_shape, classes, **arguments)
+    _check_output(name, model, input_shape, classes)
+    return model
+
+
+def _registry() -> dict[str, catalog.Module]:
+    modules = (module for module in catalog.folder("models") if "NAME" in module.constants)
+    return {module.constants["NAME"]: module for module in modules}
+
+
+def _find(name: str) -> catalog.Module:
+    registry = _registry()
+    if name not in registry:
+        raise unknown_name("model", name, registry)
+    return registry[name]
+
+
+def _maker(
+    name: str, input_shape: tuple[int, int, int], arguments: dict[str, Any]
+) -> tuple[Callable[..., "nn.Module"], dict[str, Any]]:
+    """The callable behind a name, and the arguments to give to it."""
+    if name.startswith(TORCHVISION):
+        torchvision = importlib.import_module("cnn_invariance.models._torchvision")
+        return torchvision.build, {"model": name.removeprefix(TORCHVISION), **arguments}
+    if references.is_reference(name):
+        return references.resolve(name), arguments
+    module = importlib.import_module(f"cnn_invariance.models.{_find(name).name}")
+    return module.build, arguments
+
+
+def _check_type(what: str, value: Any, default: Any) -> None:
+    if default is None:
+        return
+    expected = (int, float) if isinstance(default, float) else type(default)
+    boolean = isinstance(value, bool) != isinstance(default, bool)  # a bool is an int to Python
+    if boolean or not isinstance(value, expected):
+        raise InputError(f"{what}: expected {type(default).__name__}, received {value!r}; its default is {default!r}")
+    if isinstance(default, int) and value < min(default, 1):
+        raise InputError(f"{what}: expected {min(default, 1)} or more, received {value!r}")
+
+
+def _check_call(name: str, maker: Any, arguments: Mapping[str, Any]) -> None:
+    if not callable(maker):
+        raise InputError(
+            f"{name!r} is of type {type(maker).__name__}, which cannot be called; "
+            "expected a function (input_shape, classes, **arguments) -> nn.Module"
+        )
+    try:
+        signature = inspect.signature(maker)
+    except ValueError:  # some built-in callables have none to check
+        return
+    try:
+        signature.bind((1, 1, 1), 1, **arguments)
+    except TypeError as error:
+        raise InputError(
+            f"{name!r} cannot be called with (input_shape, classes, **{dict(arguments)}): {error}; "
+            f"its signature is {signature}"
+        ) from error
+
+
+def _check_output(name: str, model: Any, input_shape: tuple[int, int, int], classes: int) -> None:
+    import torch
+    from torch import nn
+
+    if not isinstance(model, nn.Module):
+        raise InputError(f"{name!r} returned an object of type {type(model).__name__}; expected a torch nn.Module")
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            output = model(torch.zeros(2, *input_shape))
+    except Exception as error:  # the network may be anyone's code
+        raise InputError(
+            f"{name!r} does not take samples of shape {input_shape}: {type(error).__name__}: {error}"
+        ) from error
+    finally:
+        for module, training in modes:
+            module.training = training
+    shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    if shape != (2, classes):
+        raise InputError(
+            f"{name!r} maps 2 samples of shape {input_shape} to {shape}; expected a tensor of "
+            f"shape {(2, classes)}, one column per class"
+        )

@@ -1,0 +1,41 @@
+"""What the architectures share."""
+
+from torch import Tensor, nn
+
+from cnn_invariance.errors import InputError
+
+ACTIVATIONS = {"elu": nn.ELU, "relu": nn.ReLU, "prelu": nn.PReLU, "tanh": nn.Tanh}
+
+
+def conv(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, bias: bool = True) -> nn.Conv2d:
+    """A convolution with 'same' padding: (B, inputs, H, W) -> (B, outputs, ceil(H/s), ceil(W/s)).
+
+    ``kernel`` is odd. Padding is written as a number because torch knows no 'same' for strides.
+    """
+    return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=bias)
+
+
+class GlobalMean(nn.Module):
+    """The mean of every feature map: (B, C, H, W) -> (B, C)."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """The mean over height and width."""
+        return maps.mean(dim=(2, 3))
+
+
+class Add(nn.Module):
+    """The sum of two paths, as a module, so that the sum is a layer that can be observed."""
+
+    def forward(self, main: Tensor, shortcut: Tensor) -> Tensor:
+        """The sum; both of the same shape."""
+        return main + shortcut
+
+
+def check_size(name: str, input_shape: tuple[int, int, int], least: int) -> None:
+    """Refuse images on which a pooling would leave nothing."""
+    _, height, width = input_shape
+    if min(height, width) < least:
+        raise InputError(
+            f"{name} needs images of at least {least} x {least} pixels, received "
+            f"{height} x {width}; use larger images or a network with fewer poolings"
+        )

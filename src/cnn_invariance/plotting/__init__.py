@@ -1,0 +1,23 @@
+"""One look for the whole study: layer profiles, heatmaps, dot plots, and the canvas that keeps them.
+
+Everything here draws from tables and numbers; nothing knows a model, a spec or a result file, and
+nothing imports torch.
+"""
+
+from cnn_invariance.plotting.canvas import Canvas
+from cnn_invariance.plotting.dots import Dot, dot_figure
+from cnn_invariance.plotting.heatmaps import heatmap_figure
+from cnn_invariance.plotting.profiles import Series, profile_figure
+from cnn_invariance.plotting.style import Look, looks, sequential_looks
+
+__all__ = [
+    "Canvas",
+    "Dot",
+    "Look",
+    "Series",
+    "dot_figure",
+    "heatmap_figure",
+    "looks",
+    "profile_figure",
+    "sequential_looks",
+]

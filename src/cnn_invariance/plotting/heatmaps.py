@@ -1,0 +1,133 @@
+"""Heatmaps: how a measure is spread inside every layer, one column a layer, one cell a feature map.
+
+A table of maps has one row per feature map (per unit in layers without maps), with the columns
+``layer_index`` (1-based), ``layer``, ``kind`` (module class), ``map`` and ``value``.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+from cnn_invariance.plotting.kinds import Strip, draw_strips, kind_handles, layer_ticks
+from cnn_invariance.plotting.style import DOUBLE, SINGLE, VERMILLION, add_legend, new_figure, style
+
+COLORMAP = "cividis"
+INFINITE: dict[str, Any] = {"facecolor": VERMILLION, "edgecolor": "white", "hatch": "////", "linewidth": 0}
+UNDEFINED: dict[str, Any] = {"facecolor": "#D9D9D9", "edgecolor": "white", "hatch": "....", "linewidth": 0}
+
+
+def heatmap_figure(
+    panels: Mapping[str, pd.DataFrame],
+    *,
+    label: str,
+    top: float | None = None,
+    height: float = 2.3,
+) -> Figure:
+    """Heatmaps side by side on one colour scale, at most two in a row.
+
+    Every column has the full height, whatever the number of its maps, and is sorted: the highest
+    values at the top. Infinite and undefined values are hatched areas above them.
+
+    label:  of the colour bar
+    top:    the end of the colour scale, which begins at 0; what lies above it takes its last colour,
+            which the bar shows by a pointed end (default: `scale_top` of all panels)
+
+    Errors: ValueError for no panel, and for a panel without rows.
+    """
+    if not panels or any(table.empty for table in panels.values()):
+        raise ValueError("a heatmap needs at least one panel, and each panel at least one map")
+    values = np.concatenate([table["value"].to_numpy(dtype=float) for table in panels.values()])
+    norm = Normalize(0.0, scale_top(values) if top is None else top)
+    columns = min(len(panels), 2)
+    rows = -(-len(panels) // columns)
+    with style():
+        figure = new_figure(SINGLE if columns == 1 else DOUBLE, rows * height + 0.3)
+        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+        for axes, (title, table) in zip(grid.flat, panels.items(), strict=False):
+            draw_heatmap(axes, table, mpl.colormaps[COLORMAP], norm)
+            axes.set_title(title)
+        for axes in grid.flat[len(panels) :]:
+            axes.set_visible(False)
+        for row in grid:
+            row[0].set_ylabel("feature maps, sorted (%)")
+        _colour_bar(figure, grid, norm, label, above=bool((values[np.isfinite(values)] > norm.vmax).any()))
+        _legend(figure, panels, values)
+    return figure
+
+
+def scale_top(values: np.ndarray) -> float:
+    """The end of a colour scale: the 99th percentile of the finite values, rounded up to two digits.
+
+    >>> scale_top(np.array([0.1, 0.347, np.inf])), scale_top(np.array([np.nan]))
+    (0.35, 1.0)
+    """
+    finite = values[np.isfinite(values)]
+    high = float(np.quantile(finite, 0.99)) if finite.size else 0.0
+    if high <= 0:
+        return 1.0
+    step = 10.0 ** (np.floor(np.log10(high)) - 1)
+    return float(np.round(np.ceil(high / step - 1e-9) * step, 12))
+
+
+def draw_heatmap(axes: Axes, table: pd.DataFrame, colormap: Colormap, norm: Normalize) -> None:
+    """Draw one heatmap: a column for each layer of the table, and the strip of layer kinds."""
+    layers = table.groupby("layer_index", sort=True)
+    for index, rows in layers:
+        _draw_column(axes, float(index), rows["value"].to_numpy(dtype=float), colormap, norm)
+    places = [float(index) for index in layers.groups]
+    draw_strips(axes, [Strip(places, list(layers["kind"].first()))])
+    axes.set_xlim(min(places) - 0.6, max(places) + 0.6)
+    axes.set_ylim(0, 100)
+    axes.set_xticks(layer_ticks(max(places)))
+    axes.set_yticks([0, 50, 100])
+    axes.set_xlabel("layer")
+    axes.grid(False)
+
+
+def _draw_column(axes: Axes, place: float, values: np.ndarray, colormap: Colormap, norm: Normalize) -> None:
+    finite = np.sort(values[np.isfinite(values)])
+    infinite, undefined = np.isinf(values).sum(), np.isnan(values).sum()
+    left, width, per_map = place - 0.46, 0.92, 100.0 / values.size
+    bottom = finite.size * per_map
+    if finite.size:
+        axes.imshow(
+            colormap(norm(finite))[:, None, :],
+            extent=(left, left + width, 0, bottom),
+            origin="lower",
+            aspect="auto",
+            interpolation="nearest",
+        )
+    for count, marks in ((infinite, INFINITE), (undefined, UNDEFINED)):
+        if count:
+            axes.add_patch(Rectangle((left, bottom), width, count * per_map, **marks))
+            bottom += count * per_map
+
+
+def _colour_bar(figure: Figure, grid: np.ndarray, norm: Normalize, label: str, above: bool) -> None:
+    bar = figure.colorbar(
+        ScalarMappable(norm, COLORMAP),
+        ax=list(grid.flat),
+        extend="max" if above else "neither",
+        label=label,
+        shrink=0.95,
+        aspect=25,
+        pad=0.015,
+    )
+    bar.outline.set_linewidth(0.4)
+
+
+def _legend(figure: Figure, panels: Mapping[str, pd.DataFrame], values: np.ndarray) -> None:
+    handles = kind_handles([kind for table in panels.values() for kind in table["kind"]])
+    if np.isinf(values).any():
+        handles.append(Patch(**INFINITE, label="infinite"))
+    if np.isnan(values).any():
+        handles.append(Patch(**UNDEFINED, label="undefined"))
+    add_legend(figure, handles, "outside lower center", handlelength=1.0, columnspacing=1.0)

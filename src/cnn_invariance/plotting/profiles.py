@@ -1,0 +1,235 @@
+"""Layer profiles: one measure over the layers of one or more networks.
+
+A profile table has one row per layer, with the columns ``layer_index`` (1-based), ``layer``,
+``kind`` (module class), ``value`` (the mean over the layer's finite units), ``units``, ``infinite``,
+``dead`` and ``nan`` (counts of units).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Literal
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import offset_copy
+
+from cnn_invariance.plotting.kinds import Strip, draw_strips, kind_handles, layer_ticks
+from cnn_invariance.plotting.style import DOUBLE, SINGLE, Look, add_legend, new_figure, style
+
+Axis = Literal["layer", "depth"]
+AXIS_LABELS = {"layer": "layer", "depth": "relative depth (%)"}
+TOP_ROW = 5.0  # between two rows of markers on the top edge, points
+MARKERS = 20  # at most so many on a line: more run into each other
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a panel: the profiles of one design, one table per seed, all of the same layers."""
+
+    label: str
+    profiles: Sequence[pd.DataFrame]
+    look: Look
+
+    def __post_init__(self) -> None:
+        if not self.profiles:
+            raise ValueError(f"series {self.label!r} has no profile; give one table per seed")
+        first = list(self.profiles[0]["layer_index"])
+        for table in self.profiles[1:]:
+            if list(table["layer_index"]) != first:
+                raise ValueError(f"the seeds of series {self.label!r} do not share their layers")
+
+    def values(self) -> np.ndarray:
+        """(seeds, layers); NaN where no unit of a layer is finite."""
+        rows = [table["value"].to_numpy(dtype=float) for table in self.profiles]
+        values = np.stack(rows)
+        return np.where(np.isfinite(values), values, np.nan)
+
+    def places(self, axis: Axis) -> np.ndarray:
+        """Where the layers lie on the axis: their number, or their depth in per cent."""
+        index = self.profiles[0]["layer_index"].to_numpy(dtype=float)
+        return index if axis == "layer" else relative_depth(index)
+
+    def count(self, *columns: str) -> np.ndarray:
+        """(layers,): units counted in these columns, over all seeds."""
+        return np.sum([table[list(columns)].to_numpy(dtype=float) for table in self.profiles], axis=(0, 2))
+
+    def middle(self) -> np.ndarray:
+        """(layers,): the mean over the seeds with a finite value; NaN where there is none."""
+        return _over_seeds(np.mean, self.values())
+
+    def mean(self) -> float:
+        """The mean of `middle` over the layers where it is finite (NaN: nowhere)."""
+        finite = self.middle()[np.isfinite(self.middle())]
+        return float(finite.mean()) if finite.size else float("nan")
+
+    def lowest(self) -> int | None:
+        """The position of the layer where `middle` is lowest (None: it is finite nowhere)."""
+        middle = self.middle()
+        return int(np.nanargmin(middle)) if np.isfinite(middle).any() else None
+
+    def left_out(self) -> np.ndarray:
+        """(layers,): whether some unit is infinite or undefined, and so left out of the mean."""
+        return self.count("infinite", "nan") > 0
+
+    def mostly_dead(self) -> np.ndarray:
+        """(layers,): whether more than half of the layer's units are dead."""
+        return self.count("dead") > 0.5 * self.count("units")
+
+
+def relative_depth(index: np.ndarray) -> np.ndarray:
+    """Depth in per cent: 0 for the first layer, 100 for the last (a single layer: 100)."""
+    last = index.max()
+    return np.full_like(index, 100.0) if last <= 1 else 100.0 * (index - 1) / (last - 1)
+
+
+def profile_figure(
+    panels: Mapping[str, Sequence[Series]],
+    *,
+    ylabel: str,
+    axis: Axis = "layer",
+    columns: int | None = None,
+    height: float = 1.75,
+) -> Figure:
+    """Panels of layer profiles with shared axes, the layers' kinds under each, legends outside.
+
+    One panel makes a figure of single-column width, more panels one of double width.
+    Series with the same label must have the same look: they share one entry of the legend.
+    ``height`` is that of one row of panels, inches. A series of several seeds is drawn as its mean
+    with a band from the smallest to the largest value.
+
+    Errors: ValueError for no panel, and for a panel without series.
+    """
+    if not panels or not all(panels.values()):
+        raise ValueError("a figure of profiles needs a panel, and each panel at least one series")
+    columns = columns or min(len(panels), 3)
+    rows = -(-len(panels) // columns)
+    strips = max(len(_designs(series, axis)) for series in panels.values())
+    width = SINGLE if len(panels) == 1 else DOUBLE
+    with style():
+        figure = new_figure(width, rows * (height + 0.11 * strips) + 0.55)
+        grid = figure.subplots(rows, columns, sharex="col", sharey=True, squeeze=False)
+        for axes, (title, series) in zip(grid.flat, panels.items(), strict=False):
+            draw_profiles(axes, series, axis=axis, title=title)
+            axes.tick_params(labelbottom=True)
+        for axes in grid.flat[len(panels) :]:
+            axes.set_visible(False)
+        grid[0, 0].set_ylim(bottom=0)  # of all panels, once all lines are there
+        _label(figure, grid, panels, ylabel, axis)
+    return figure
+
+
+def draw_profiles(axes: Axes, series: Sequence[Series], *, axis: Axis = "layer", title: str = "") -> None:
+    """Draw the lines of one panel, their bands and marks, and the strips of layer kinds.
+
+    A hollow point is a layer of which more than half of the units are dead. A hollow marker on
+    the top edge, or above it where several series have one, is a layer some of whose units are
+    infinite or undefined, and left out of its mean.
+    """
+    for one in series:
+        _draw_line(axes, one, axis)
+    incomplete = [one for one in series if one.left_out().any()]
+    for row, one in enumerate(incomplete):
+        _draw_left_out(axes, one, axis, height=row * TOP_ROW)
+    axes.set_title(title, pad=mpl.rcParams["axes.titlepad"] + len(incomplete) * TOP_ROW)
+    designs = _designs(series, axis)
+    several = len(designs) > 1
+    draw_strips(
+        axes,
+        [
+            Strip(list(one.places(axis)), list(one.profiles[0]["kind"]), one.look if several else None)
+            for one in designs
+        ],
+    )
+    _scale(axes, series, axis)
+
+
+def _draw_line(axes: Axes, one: Series, axis: Axis) -> None:
+    places, values, look = one.places(axis), one.values(), one.look
+    middle = one.middle()
+    if len(values) > 1:
+        low, high = _over_seeds(np.min, values), _over_seeds(np.max, values)
+        axes.fill_between(places, low, high, color=look.colour, alpha=0.2, linewidth=0)
+    axes.plot(places, middle, color=look.colour, linestyle=look.line)
+    dead = one.mostly_dead()
+    every = np.arange(len(places)) % -(-len(places) // MARKERS) == 0
+    _draw_markers(axes, places[every & ~dead], middle[every & ~dead], look, face=look.colour)
+    _draw_markers(axes, places[dead], middle[dead], look, face="white")
+
+
+def _draw_left_out(axes: Axes, one: Series, axis: Axis, height: float) -> None:
+    """Markers on the top edge of the panel, or ``height`` points above it."""
+    figure = axes.get_figure(root=True)
+    edge = offset_copy(axes.get_xaxis_transform(), figure, y=height, units="points")
+    places = one.places(axis)[one.left_out()]
+    _draw_markers(axes, places, np.ones(places.size), one.look, face="white", transform=edge, clip_on=False)
+
+
+def _draw_markers(axes: Axes, places: np.ndarray, values: np.ndarray, look: Look, face: str, **options: Any) -> None:
+    if places.size:  # an empty line has its place at the figure's corner, and spoils the layout
+        axes.plot(places, values, ls="", marker=look.marker, mec=look.colour, mfc=face, zorder=3, **options)
+
+
+def _over_seeds(statistic: Callable[[np.ndarray], Any], values: np.ndarray) -> np.ndarray:
+    """A statistic over the seeds of each layer, of the finite values; NaN where there is none."""
+    columns = (column[np.isfinite(column)] for column in values.T)
+    return np.array([statistic(column) if column.size else np.nan for column in columns])
+
+
+def _designs(series: Sequence[Series], axis: Axis) -> list[Series]:
+    """The first series of every distinct design (same layers in the same places)."""
+    found: dict[tuple[object, ...], Series] = {}
+    for one in series:
+        design = (*one.places(axis), *one.profiles[0]["kind"])
+        found.setdefault(design, one)
+    return list(found.values())
+
+
+def _scale(axes: Axes, series: Sequence[Series], axis: Axis) -> None:
+    if axis == "depth":
+        axes.set_xlim(-2.5, 102.5)
+        axes.set_xticks([0, 25, 50, 75, 100])
+    else:
+        last = max(one.places(axis).max() for one in series)
+        axes.set_xlim(0.4, last + 0.6)
+        axes.set_xticks(layer_ticks(last))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
+
+
+def _label(
+    figure: Figure,
+    grid: np.ndarray,
+    panels: Mapping[str, Sequence[Series]],
+    ylabel: str,
+    axis: Axis,
+) -> None:
+    series = list(chain.from_iterable(panels.values()))
+    handles = {one.label: _handle(one) for one in series}
+    if len(handles) > 1:
+        add_legend(figure, list(handles.values()), "outside upper center")
+    classes = [kind for one in series for kind in one.profiles[0]["kind"]]
+    marks = [*kind_handles(classes), *_mark_handles(series)]
+    add_legend(figure, marks, "outside lower center", handlelength=1.0, columnspacing=1.0)
+    for row in grid:
+        row[0].set_ylabel(ylabel)
+    for axes in grid.flat:
+        axes.set_xlabel(AXIS_LABELS[axis])
+
+
+def _handle(one: Series) -> Line2D:
+    look = one.look
+    return Line2D([], [], color=look.colour, ls=look.line, marker=look.marker, label=one.label)
+
+
+def _mark_handles(series: Sequence[Series]) -> list[Line2D]:
+    handles = []
+    if any(one.mostly_dead().any() for one in series):
+        handles.append(("mostly dead", "o"))
+    if any(one.left_out().any() for one in series):
+        handles.append(("some infinite", "^"))
+    return [Line2D([], [], ls="", marker=marker, mec="#404040", mfc="white", label=label) for label, marker in handles]

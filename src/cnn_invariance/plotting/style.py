@@ -1,0 +1,137 @@
+"""The look of every figure: sizes, fonts, colours, and the second channel beside colour.
+
+Figures are made at the size at which they are printed, one column or two, so a font of 7 pt here is
+7 pt on paper. The font is the one that Matplotlib carries, drawn as outlines: a figure has the
+same bytes and the same look on every machine.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import matplotlib as mpl
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+SINGLE = 3.4
+"""Width of a figure in one column of a page, inches."""
+DOUBLE = 7.0
+"""Width of a figure across both columns, inches."""
+
+SMALL, NORMAL = 7.0, 7.5  # points
+
+BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
+SKY, VERMILLION, BLACK, GREY = "#56B4E9", "#D55E00", "#000000", "#8C8C8C"
+"""The colours of Okabe and Ito (2008), told apart with any colour vision; their yellow is too pale
+for a line on white."""
+
+RC: dict[str, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#404040",
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.labelpad": 3.0,
+    "axes.labelsize": NORMAL,
+    "axes.linewidth": 0.6,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 5.0,
+    "axes.titlesize": NORMAL,
+    "figure.constrained_layout.h_pad": 0.03,
+    "figure.constrained_layout.use": True,
+    "figure.constrained_layout.w_pad": 0.03,
+    "font.family": ["DejaVu Sans"],
+    "font.size": NORMAL,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.5,
+    "hatch.linewidth": 0.6,
+    "image.composite_image": False,  # in SVG, cells stay cells instead of pixels of one picture
+    "legend.borderaxespad": 0.2,
+    "legend.columnspacing": 1.2,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "legend.handlelength": 2.4,
+    "legend.handletextpad": 0.5,
+    "lines.linewidth": 1.1,
+    "lines.markeredgewidth": 0.8,
+    "lines.markersize": 3.4,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "cnn-invariance",  # ids in an SVG are random without it
+    "xtick.labelsize": SMALL,
+    "xtick.major.size": 2.5,
+    "xtick.major.width": 0.6,
+    "ytick.labelsize": SMALL,
+    "ytick.major.size": 2.5,
+    "ytick.major.width": 0.6,
+}
+
+
+Place = Literal["outside upper center", "outside lower center"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one series is drawn: a colour, and a line and a marker that tell it without colour."""
+
+    colour: str
+    line: Any
+    marker: str
+
+
+CATEGORICAL = (
+    Look(BLUE, "-", "o"),
+    Look(VERMILLION, (0, (5, 1.5)), "s"),
+    Look(GREEN, (0, (5, 1.2, 1, 1.2)), "^"),
+    Look(PURPLE, (0, (1.5, 1)), "D"),
+    Look(ORANGE, "-", "v"),
+    Look(SKY, (0, (5, 1.5)), "P"),
+    Look(BLACK, (0, (5, 1.2, 1, 1.2)), "X"),
+    Look(GREY, (0, (1.5, 1)), "p"),
+)
+
+
+def looks(count: int) -> list[Look]:
+    """Looks for ``count`` unordered series; beyond eight, colours repeat with other markers."""
+    extra = ("*", "h", "<", ">", "d", "8", "H", "4")
+    more = (Look(look.colour, look.line, marker) for look, marker in zip(CATEGORICAL, extra, strict=True))
+    available = [*CATEGORICAL, *more]
+    if not 0 <= count <= len(available):
+        raise ValueError(f"{count} series in one panel; at most {len(available)} can be told apart")
+    return available[:count]
+
+
+def sequential_looks(count: int) -> list[Look]:
+    """Looks for ``count`` ordered series: dark to light in cividis, each with its own line and marker.
+
+    The lightest colour stops short of yellow, which would be lost on white.
+    """
+    colours = mpl.colormaps["cividis"]([0.78 * i / max(count - 1, 1) for i in range(count)])
+    return [
+        Look(mpl.colors.to_hex(colour), look.line, look.marker)
+        for colour, look in zip(colours, looks(count), strict=True)
+    ]
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the study's look, whatever the user's own Matplotlib settings."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(RC)  # type: ignore[arg-type]
+        yield
+
+
+def add_legend(figure: Figure, handles: Sequence[Artist], where: Place, **options: Any) -> None:
+    """A legend outside the panels, in as many columns as the figure is wide enough for."""
+    for columns in range(len(handles), 0, -1):
+        legend = figure.legend(handles=handles, loc=where, ncols=columns, **options)
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of this size in inches, outside pyplot: nothing global, nothing to close."""
+    return Figure(figsize=(width, height), layout="constrained")

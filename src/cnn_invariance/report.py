@@ -1,0 +1,62 @@
+"""What the commands say about a study beside its files, as lines of text."""
+
+from collections.abc import Iterator
+
+from cnn_invariance.study.plan import Plan
+from cnn_invariance.study.spec import TrainSpec
+
+
+def of_plan(plan: Plan, cells: bool = False) -> list[str]:
+    """How many cells of each kind are cached and missing; then what is to be done and why.
+
+    cells: also list the cells that are cached
+    """
+    plan.check()
+    lines = [f"{plan.study.path}: {plan.study.preset.description.strip()}", "", *_table(plan), ""]
+    todo = [f"{action} {key}: {why}" for action, key, why in _jobs(plan)]
+    lines += todo or ["nothing to compute: every result is there"]
+    if cells:
+        lines += ["", *(f"network {network.key}" for network in plan.networks)]
+        lines += [f"measure cell {cell.key}" for cell in plan.measurements]
+    return lines
+
+
+def of_check(plan: Plan) -> list[str]:
+    """The outcome of checking every result (damaged ones are an InputError that names them)."""
+    plan.check()
+    results = plan.results
+    wanted = {results.path(cell) for cell in plan.cells}
+    there = {path for path in wanted if path.is_file()}
+    found = {*results.root.glob("training/*.json"), *results.root.glob("measures/*.parquet")}
+    lines = [f"{results.root}: {len(there)} of {len(wanted)} results are there, all of them whole"]
+    return lines + [f"{path}: no cell of this preset" for path in sorted(found - wanted)]
+
+
+def _table(plan: Plan) -> Iterator[str]:
+    """A line for each kind of cell."""
+    records = sum(not plan.results.has(network) for network in plan.networks)
+    kinds = (
+        ("networks", len(plan.networks), records),
+        ("measure cells", len(plan.measurements), len(plan.to_measure)),
+    )
+    yield f"{'':20}{'cached':>8}{'missing':>9}"
+    for kind, total, missing in kinds:
+        yield f"{kind:20}{total - missing:8}{missing:9}"
+
+
+def _jobs(plan: Plan) -> Iterator[tuple[str, str, str]]:
+    """What a run would compute: action, key, reason."""
+    for dataset in plan.to_prepare:
+        yield "prepare", dataset.name, f"no {plan.folders.dataset(dataset.name)}"
+    for network in plan.to_train:
+        yield "train", network.key, _why_train(plan, network)
+    for cell in plan.to_measure:
+        yield "measure", cell.key, "no result"
+
+
+def _why_train(plan: Plan, network: TrainSpec) -> str:
+    if not plan.results.has(network):
+        return "no record"
+    needing = (cell for cell in plan.to_measure if cell.network == network)
+    absent = [path for cell in needing if not (path := plan.checkpoint_of(cell)).is_file()]
+    return f"no checkpoint {absent[0].name}, which a missing measure cell needs"

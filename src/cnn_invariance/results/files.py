@@ -1,0 +1,231 @@
+"""The two kinds of result file: a training record (JSON) and a measure table (Parquet).
+
+Both hold their spec, where and how they were made, and a checksum of every byte. Neither is ever
+half there: see `cnn_invariance.files`.
+"""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cnn_invariance.errors import InputError
+from cnn_invariance.files import atomic_write
+from cnn_invariance.results import seal
+from cnn_invariance.study.spec import Cell, MeasureSpec, TrainSpec, canonical_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+QUANTILES = ("q05", "q25", "q50", "q75", "q95")
+COUNTS = ("units", "infinite", "dead", "nan")
+_NAME = pa.dictionary(pa.int16(), pa.string())
+
+SCHEMA = pa.schema(
+    [
+        pa.field("layer_index", pa.int16(), nullable=False),
+        pa.field("layer", _NAME, nullable=False),
+        pa.field("kind", _NAME, nullable=False),
+        pa.field("measure", _NAME, nullable=False),
+        pa.field("map", pa.int32()),
+        pa.field("value", pa.float64(), nullable=False),
+        *(pa.field(name, pa.float32()) for name in QUANTILES),
+        *(pa.field(name, pa.int32()) for name in COUNTS),
+    ]
+)
+"""A row for each (layer, measure), where ``map`` is null, and for each (layer, measure, map).
+
+``value`` is the layer profile (the mean over finite units) or the value of the map, the latter with
+the precision of float32. Quantiles over units, and how many ``units`` there are and how many are
+``infinite``, ``dead`` or not a number (``nan``), are those of the whole layer; null for maps.
+"""
+
+
+class DamagedResultError(InputError):
+    """A result file that is not what it was when it was written, or is another cell's."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(f"{path}: {what}; restore it (git checkout -- {path}), or delete it, and it is computed again")
+
+
+@dataclass(frozen=True, eq=False)
+class MeasureTable:
+    """A measure cell as it was read.
+
+    ``accuracy``: share of samples classified rightly under each of the M transformations, in the
+    order of the set; None where it was not measured.
+    """
+
+    spec: MeasureSpec
+    table: pa.Table
+    accuracy: list[float] | None
+    provenance: dict[str, Any]
+
+    @cached_property
+    def frame(self) -> "pd.DataFrame":
+        """All rows, with the columns of `SCHEMA`; counts and ``map`` as integers with <NA>."""
+        import pandas as pd
+
+        names = [field.name for field in SCHEMA if pa.types.is_dictionary(field.type)]
+        plain = pa.schema([field.with_type(pa.string()) if field.name in names else field for field in SCHEMA])
+        nullable = {pa.int32(): pd.Int32Dtype()}
+        return self.table.cast(plain).to_pandas(types_mapper=nullable.get)
+
+    def profile(self, measure: str) -> "pd.DataFrame":
+        """The rows of the layers for one measure, in forward order (InputError if it has none)."""
+        return self._rows(measure, whole_layer=True)
+
+    def maps(self, measure: str) -> "pd.DataFrame":
+        """The rows of the feature maps for one measure, by layer and map."""
+        return self._rows(measure, whole_layer=False)
+
+    def _rows(self, measure: str, *, whole_layer: bool) -> "pd.DataFrame":
+        from cnn_invariance.errors import unknown_name
+
+        found = self.frame[self.frame["measure"] == measure]
+        if found.empty:
+            raise unknown_name("measure in this result", measure, set(self.frame["measure"]))
+        rows = found[found["map"].isna() == whole_layer]
+        return rows.sort_values(["layer_index", "map"], kind="stable").reset_index(drop=True)
+
+
+def write_training(path: Path, spec: TrainSpec, record: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
+    """Write the record of a training, whole or not at all. Numbers in it must be finite."""
+    document = {
+        "spec": json.loads(spec.canonical),
+        "record": dict(record),
+        "provenance": dict(provenance),
+        seal.NAME: seal.BLANK,
+    }
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(seal.close(text.encode()))
+
+
+def write_measure(
+    path: Path,
+    spec: MeasureSpec,
+    frame: "pd.DataFrame",
+    accuracy: Sequence[float] | None,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Write a measure cell, whole or not at all; ``frame`` has the columns of `SCHEMA`.
+
+    Errors: InputError for other columns, or a table without rows.
+    """
+    if list(frame.columns) != SCHEMA.names or frame.empty:
+        raise InputError(
+            f"{path.name}: expected rows with the columns {', '.join(SCHEMA.names)}; received "
+            f"{len(frame)} rows with {', '.join(map(str, frame.columns))}"
+        )
+    facts = {
+        "spec": spec.canonical,
+        "accuracy": json.dumps(None if accuracy is None else [float(share) for share in accuracy]),
+        "provenance": json.dumps(dict(provenance), allow_nan=False),
+        seal.NAME: seal.BLANK,
+    }
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(seal.close(_parquet(_table(frame), facts)))
+
+
+def read_training(path: Path, spec: TrainSpec) -> dict[str, Any]:
+    """The file of a training: ``spec``, ``record``, ``provenance``.
+
+    Errors: DamagedResultError for a changed byte, another spec, or a file of another kind.
+    """
+    content = _whole(path)
+    try:
+        document = json.loads(content)
+        held = canonical_json(document["spec"])
+        if not isinstance(document["record"], dict) or not isinstance(document["provenance"], dict):
+            raise TypeError("record")
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedResultError(path, "not a training record") from error
+    _same(path, held, spec)
+    return document
+
+
+def read_measure(path: Path, spec: MeasureSpec) -> MeasureTable:
+    """The file of a measure cell.
+
+    Errors: DamagedResultError for a changed byte, another spec, or a file of another kind.
+    """
+    source, facts = _open_measure(path, spec)
+    table = source.read()
+    return MeasureTable(spec, table, json.loads(facts["accuracy"]), dict(json.loads(facts["provenance"])))
+
+
+def check(path: Path, spec: Cell) -> None:
+    """Check a file that exists as reading it would, without decoding its columns."""
+    if isinstance(spec, TrainSpec):
+        read_training(path, spec)
+    else:
+        _open_measure(path, spec)
+
+
+def _open_measure(path: Path, spec: MeasureSpec) -> tuple[pq.ParquetFile, dict[str, str]]:
+    content = _whole(path)
+    try:
+        source = pq.ParquetFile(pa.BufferReader(content))
+        metadata = source.metadata.metadata or {}
+        facts = {name: metadata[name.encode()].decode() for name in ("spec", "accuracy", "provenance")}
+        if not source.schema_arrow.equals(SCHEMA):
+            raise ValueError("schema")
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise DamagedResultError(path, "not a measure table of this version") from error
+    _same(path, facts["spec"], spec)
+    return source, facts
+
+
+def _whole(path: Path) -> bytes:
+    content = path.read_bytes()
+    if not seal.is_whole(content):
+        raise DamagedResultError(path, "damaged: its content does not have its checksum")
+    return content
+
+
+def _same(path: Path, held: str, spec: Cell) -> None:
+    if held != spec.canonical:
+        raise DamagedResultError(path, f"holds another spec than {spec.key}")
+
+
+def _table(frame: "pd.DataFrame") -> pa.Table:
+    """The frame in the types of the file; values of maps rounded to float32, which compresses."""
+    value = frame["value"].to_numpy(np.float64)
+    rounded = np.where(frame["map"].isna(), value, value.astype(np.float32))
+    columns = [
+        pa.array(frame[field.name], from_pandas=field.name not in ("value", *QUANTILES))
+        for field in SCHEMA
+        if field.name != "value"
+    ]
+    columns.insert(SCHEMA.get_field_index("value"), pa.array(rounded))
+    arrays = [
+        column.dictionary_encode().cast(field.type)
+        if pa.types.is_dictionary(field.type)
+        else column.cast(field.type, safe=not pa.types.is_floating(field.type))
+        for column, field in zip(columns, SCHEMA, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def _parquet(table: pa.Table, facts: Mapping[str, str]) -> bytes:
+    sink = io.BytesIO()
+    with pq.ParquetWriter(
+        sink,
+        table.schema,
+        compression="zstd",
+        compression_level=9,
+        use_dictionary=[name for name in table.schema.names if name != "value"],
+        column_encoding={"value": "BYTE_STREAM_SPLIT"},
+        write_statistics=False,
+    ) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata(dict(facts))
+    return sink.getvalue()

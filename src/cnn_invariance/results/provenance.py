@@ -1,0 +1,70 @@
+"""Where, when and with what a result was made: recorded beside the spec, never part of it.
+
+Nothing here names a person, a host or a folder: results are published.
+"""
+
+import platform
+import subprocess
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cnn_invariance import __version__
+from cnn_invariance.machine import cpu, peak_memory
+
+
+class Clock:
+    """Started when it is made; knows how long it has run."""
+
+    def __init__(self) -> None:
+        self.started = datetime.now(UTC)
+        self._start = time.perf_counter()
+
+    def seconds(self) -> float:
+        """Wall time since the start."""
+        return round(time.perf_counter() - self._start, 3)
+
+
+def provenance(clock: Clock, **facts: Any) -> dict[str, Any]:
+    """The versions, the machine, the start and the cost so far, with further ``facts``.
+
+    ``peak_memory_bytes`` is the most memory this process held at once; that of a GPU is for the
+    caller to add.
+    """
+    return {
+        "package": __version__,
+        "commit": commit(Path(__file__).parent),
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "numpy": version("numpy"),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpu": cpu(),
+        "started": clock.started.isoformat(timespec="seconds"),
+        "wall_s": clock.seconds(),
+        "peak_memory_bytes": peak_memory(),
+        **facts,
+    }
+
+
+def commit(folder: Path) -> str | None:
+    """The commit of the checkout that holds this folder, ``-dirty`` if changed since; else None.
+
+    Only the package's own files count as changes: the results that a run writes do not.
+    """
+    head = _git(folder, "rev-parse", "HEAD")
+    tracked = _git(folder, "ls-files", ".")
+    if not head or not tracked:  # no checkout, or installed inside somebody else's
+        return None
+    changed = _git(folder, "status", "--porcelain", "--", ".")
+    return f"{head}-dirty" if changed else head
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

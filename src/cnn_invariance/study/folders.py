@@ -1,0 +1,66 @@
+"""Where the files of a study are. Datasets and checkpoints are shared by all presets."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnn_invariance.results import Results
+from cnn_invariance.study.experiment import Outputs
+from cnn_invariance.study.spec import TrainSpec
+
+FIGURE_ENDINGS = (".svg", ".png", ".md")
+TABLE_ENDINGS = (".csv", ".md", ".tex")
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The four folders a run reads and writes; relative ones start at the current folder."""
+
+    data: Path = Path("data")
+    models: Path = Path("models")
+    results: Path = Path("results")
+    figures: Path = Path("figures")
+
+    def options(self, *names: str) -> list[str]:
+        """The options of ``cnn-invariance`` for these folders, where they are not the usual ones."""
+        usual = Folders()
+        return [
+            f"--{name}-dir {shlex.quote(str(getattr(self, name)))}"
+            for name in names
+            if getattr(self, name) != getattr(usual, name)
+        ]
+
+    def dataset(self, name: str) -> Path:
+        """A prepared dataset."""
+        return self.data / f"{name}.npz"
+
+    def checkpoint(self, network: TrainSpec, epoch: int | None = None) -> Path:
+        """The weights of a network after an epoch; None or the last epoch: the trained network."""
+        last = epoch is None or epoch == network.recipe.epochs
+        return self.models / f"{network.key}{'' if last else f'-e{epoch}'}.safetensors"
+
+    def state(self, network: TrainSpec) -> Path:
+        """What an interrupted training goes on from."""
+        return self.models / f"{network.key}.state"
+
+    def cells(self, preset: str) -> Results:
+        """The results of a preset."""
+        return Results(self.results / preset)
+
+    def figure_folder(self, preset: str, experiment: str) -> Path:
+        """The figures of one experiment."""
+        return self.figures / preset / experiment
+
+    def table_folder(self, preset: str) -> Path:
+        """The tables of a preset."""
+        return self.results / preset / "tables"
+
+    def figure_files(self, preset: str, experiment: str, outputs: Outputs) -> list[Path]:
+        """The pictures of an experiment and their captions."""
+        folder = self.figure_folder(preset, experiment)
+        return [folder / f"{name}{end}" for name in outputs.figures for end in FIGURE_ENDINGS]
+
+    def table_files(self, preset: str, outputs: Outputs) -> list[Path]:
+        """The tables of an experiment, in each format."""
+        folder = self.table_folder(preset)
+        return [folder / f"{name}{end}" for name in outputs.tables for end in TABLE_ENDINGS]

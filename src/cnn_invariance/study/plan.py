@@ -1,0 +1,258 @@
+"""What a study still has to compute, and which files that leaves.
+
+A cell is finished when its result file, named by the hash of its spec, is there. File times and
+Snakemake's own records play no part: only what is listed here gets a rule.
+"""
+
+import re
+import shlex
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnn_invariance.errors import InputError, unknown_name
+from cnn_invariance.results import Results
+from cnn_invariance.study.experiment import file
+from cnn_invariance.study.folders import Folders
+from cnn_invariance.study.spec import Cell, DatasetSpec, MeasureSpec, TrainSpec
+from cnn_invariance.study.study import Study
+
+DEFAULT_PRESET = Path("config/quick.yaml")
+RUN_OPTIONS = {f"{name}_dir": name for name in ("data", "models", "results", "figures")}
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """Networks to train whose jobs leave the same kinds of file, so that one rule makes them all."""
+
+    rule: str
+    networks: tuple[TrainSpec, ...]
+    outputs: Mapping[str, str]
+    """Name and path of each file, with the wildcard ``{network}`` for the key."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study beside its files. Nothing is cached of what files are there when it is made again."""
+
+    study: Study
+    folders: Folders = field(default_factory=Folders)
+
+    @classmethod
+    def of_run(cls, presets: Iterable[Path | str], options: Mapping[str, str]) -> "Plan":
+        """The plan of a Snakemake run, from its ``--configfile`` and ``--config``.
+
+        Errors: InputError for several presets, or for an option that does not say where files are.
+        """
+        paths = [_from_here(Path(preset)) for preset in presets] or [DEFAULT_PRESET]
+        if len(paths) > 1:
+            raise InputError(f"one preset at a time; received {', '.join(map(str, paths))}")
+        for option in options:
+            if option not in RUN_OPTIONS:
+                raise InputError(
+                    f"{unknown_name('--config option', option, RUN_OPTIONS)}; to change the study, "
+                    f"edit a copy of {paths[0]} and give it with --configfile"
+                )
+        folders = {RUN_OPTIONS[option]: Path(str(value)) for option, value in options.items()}
+        return cls(Study.load(paths[0]), Folders(**folders))
+
+    @cached_property
+    def results(self) -> Results:
+        """The results of the preset."""
+        return self.folders.cells(self.study.name)
+
+    @cached_property
+    def measurements(self) -> tuple[MeasureSpec, ...]:
+        """All measure cells of the study, each once."""
+        cells = (cell for cells in self.study.cells.values() for cell in cells)
+        return tuple(dict.fromkeys(cell for cell in cells if isinstance(cell, MeasureSpec)))
+
+    @cached_property
+    def networks(self) -> tuple[TrainSpec, ...]:
+        """All networks of the study, each once: those asked for and those measured."""
+        cells = (cell for cells in self.study.cells.values() for cell in cells)
+        return tuple(dict.fromkeys(cell.network if isinstance(cell, MeasureSpec) else cell for cell in cells))
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All networks, then all measure cells."""
+        return (*self.networks, *self.measurements)
+
+    @cached_property
+    def to_measure(self) -> tuple[MeasureSpec, ...]:
+        """The measure cells without a result."""
+        return tuple(cell for cell in self.measurements if not self.results.has(cell))
+
+    @cached_property
+    def to_train(self) -> tuple[TrainSpec, ...]:
+        """The networks without a record, and those of which a checkpoint is missing and needed.
+
+        A checkpoint is needed by a measure cell without a result, by nothing else.
+        """
+        checkpoints = {cell.network for cell in self.to_measure if not self.checkpoint_of(cell).is_file()}
+        return tuple(network for network in self.networks if network in checkpoints or not self.results.has(network))
+
+    @cached_property
+    def to_prepare(self) -> tuple[DatasetSpec, ...]:
+        """The datasets that a missing cell needs and that are not prepared.
+
+        Errors: InputError for a prepared dataset with other content than the preset pins.
+        """
+        needed = [network.dataset for network in self.to_train]
+        needed += [cell.dataset for cell in self.to_measure]
+        return tuple(spec for spec in dict.fromkeys(needed) if not self._is_prepared(spec))
+
+    @cached_property
+    def trainings(self) -> tuple[Trainings, ...]:
+        """The networks to train, grouped by the files their training leaves."""
+        groups: dict[tuple[bool, tuple[int, ...]], list[TrainSpec]] = defaultdict(list)
+        for network in self.to_train:
+            groups[not self.results.has(network), self.epochs(network)[:-1]].append(network)
+        return tuple(
+            Trainings(_rule(*group), tuple(networks), self._outputs(*group)) for group, networks in groups.items()
+        )
+
+    def epochs(self, network: TrainSpec) -> tuple[int, ...]:
+        """The epochs of a network that the study measures, and its last."""
+        return tuple(sorted({*self._measured_epochs[network], network.recipe.epochs}))
+
+    def checkpoint_of(self, cell: MeasureSpec) -> Path:
+        """The checkpoint that a cell measures."""
+        return self.folders.checkpoint(cell.network, cell.epoch)
+
+    def network(self, key: str) -> TrainSpec:
+        """The network of a key (InputError with the nearest match)."""
+        if key not in self._networks_by_key:
+            raise _unknown_key("network", key, self._networks_by_key)
+        return self._networks_by_key[key]
+
+    def measurement(self, key: str) -> MeasureSpec:
+        """The measure cell of a key (InputError with the nearest match)."""
+        if key not in self._measurements_by_key:
+            raise _unknown_key("measure cell", key, self._measurements_by_key)
+        return self._measurements_by_key[key]
+
+    def results_of(self, experiment: str) -> list[Path]:
+        """The result files that an experiment draws from."""
+        return [self.results.path(cell) for cell in self.study.cells[experiment]]
+
+    def code_of(self, experiment: str) -> list[Path]:
+        """The source files that an experiment is drawn by."""
+        own, package = file(experiment), file(experiment).parent.parent
+        shared = [*package.glob("experiments/_*.py"), *package.glob("plotting/*.py")]
+        return [_from_here(path) for path in [own, *sorted(shared)]]
+
+    def figures(self, experiment: str) -> list[Path]:
+        """The files of the figures of an experiment."""
+        outputs = self.study.outputs[experiment]
+        return self.folders.figure_files(self.study.name, experiment, outputs)
+
+    def tables(self, experiment: str) -> list[Path]:
+        """The files of the tables of an experiment."""
+        return self.folders.table_files(self.study.name, self.study.outputs[experiment])
+
+    def data_to_train(self, wildcards: Any) -> Path:
+        """The dataset of the network that Snakemake asks for."""
+        return self.folders.dataset(self.network(wildcards.network).dataset.name)
+
+    def data_to_measure(self, wildcards: Any) -> Path:
+        """The dataset that a cell is measured on."""
+        return self.folders.dataset(self.measurement(wildcards.cell).dataset.name)
+
+    def weights_to_measure(self, wildcards: Any) -> Path:
+        """The checkpoint that a cell measures."""
+        return self.checkpoint_of(self.measurement(wildcards.cell))
+
+    def options(self, *folders: str) -> str:
+        """The options with which ``cnn-invariance`` makes this plan again."""
+        preset = f"--preset {shlex.quote(str(self.study.path))}"
+        return " ".join([preset, *self.folders.options(*folders)])
+
+    def all_files(self) -> list[Path]:
+        """Everything a finished study has: results, figures and tables."""
+        drawn = [
+            path
+            for experiment in self.study.experiments
+            for path in (*self.figures(experiment), *self.tables(experiment))
+        ]
+        return [*map(self.results.path, self.cells), *drawn]
+
+    def check(self) -> None:
+        """Check every result that is there (InputError that names each damaged file)."""
+        self.results.check(self.cells)
+
+    @cached_property
+    def _networks_by_key(self) -> dict[str, TrainSpec]:
+        return {network.key: network for network in self.networks}
+
+    @cached_property
+    def _measurements_by_key(self) -> dict[str, MeasureSpec]:
+        return {cell.key: cell for cell in self.measurements}
+
+    @cached_property
+    def _measured_epochs(self) -> dict[TrainSpec, set[int]]:
+        epochs: dict[TrainSpec, set[int]] = defaultdict(set)
+        for cell in self.measurements:
+            epochs[cell.network].add(cell.epoch)
+        return epochs
+
+    def _is_prepared(self, spec: DatasetSpec) -> bool:
+        path = self.folders.dataset(spec.name)
+        if not path.is_file():
+            return False
+        if (found := _fingerprint(path)) != spec.fingerprint:
+            raise other_content(spec, found, f"{path} holds", f"delete {path} and run again")
+        return True
+
+    def _outputs(self, record: bool, epochs: tuple[int, ...]) -> dict[str, str]:
+        models, results = self.folders.models, self.results.root
+        files = {"record": f"{results}/training/{{network}}.json"} if record else {}
+        files["weights"] = f"{models}/{{network}}.safetensors"
+        return files | {f"epoch_{epoch}": f"{models}/{{network}}-e{epoch}.safetensors" for epoch in epochs}
+
+
+def other_content(spec: DatasetSpec, found: str, where: str, advice: str) -> InputError:
+    """The error for a dataset that is not the one the preset pins."""
+    return InputError(
+        f"dataset {spec.name}: the preset pins the fingerprint {spec.fingerprint}, {where} {found}; "
+        f"{advice}, or pin the other fingerprint in a copy of the preset: its cells are others"
+    )
+
+
+def _from_here(path: Path) -> Path:
+    """The path relative to the current folder, where it is below it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def one_of(keys: Iterable[str]) -> str:
+    """The regular expression of a wildcard that is one of the keys; of none, it never matches."""
+    return "|".join(map(re.escape, keys)) or "(?!)"
+
+
+def _rule(record: bool, epochs: tuple[int, ...]) -> str:
+    """The name of the rule for trainings that leave a record or not, and these early epochs."""
+    name = "train" if record else "train_again"
+    return "_".join([name, *(f"e{epoch}" for epoch in epochs)])
+
+
+def _fingerprint(path: Path) -> str:
+    """The fingerprint a prepared dataset says it has; reads no images."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return str(file["fingerprint"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return "(unreadable)"
+
+
+def _unknown_key(kind: str, key: str, keys: Iterable[str]) -> InputError:
+    """A study has thousands of keys: name the nearest, and how to see them all."""
+    nearest = get_close_matches(key, keys, n=1, cutoff=0.5)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ";"
+    return InputError(f"unknown {kind} {key!r}{hint} list all with: cnn-invariance plan --cells")

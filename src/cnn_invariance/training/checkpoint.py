@@ -1,0 +1,74 @@
+"""The weights of a network after an epoch, in a file that says which network it is."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from cnn_invariance import models
+from cnn_invariance.errors import InputError
+from cnn_invariance.training import device as devices
+from cnn_invariance.training import tensorfile
+
+if TYPE_CHECKING:
+    from cnn_invariance.study.spec import TrainSpec
+
+
+def write(
+    path: Path,
+    model: nn.Module,
+    spec: "TrainSpec",
+    *,
+    epoch: int,
+    input_shape: tuple[int, int, int],
+    classes: int,
+) -> None:
+    """Write the network's parameters and buffers, atomically; equal weights give equal bytes."""
+    document = {
+        "spec": spec.model_dump(mode="json"),
+        "spec_hash": spec.hash,
+        "epoch": epoch,
+        "input_shape": list(input_shape),
+        "classes": classes,
+    }
+    tensorfile.write(path, model.state_dict(), document)
+
+
+def is_checkpoint(path: Path, spec: "TrainSpec", epoch: int) -> bool:
+    """Whether the file is there and says that it is the network of this spec at this epoch."""
+    try:
+        document = tensorfile.read_document(path)
+    except tensorfile.DamagedFileError:
+        return False
+    return _same(document, spec, epoch)
+
+
+def load_network(path: Path, spec: "TrainSpec", *, epoch: int, device: str | None = "cpu") -> nn.Module:
+    """The network of a spec at an epoch, for evaluation, on a device (None: CUDA if there is any).
+
+    No dataset is needed: the file holds the shape of a sample and the number of classes.
+
+    Errors: InputError where the file is missing or damaged, or is another network or epoch.
+    """
+    try:
+        tensors, document = tensorfile.read(path)
+    except tensorfile.DamagedFileError as error:
+        raise InputError(f"no usable checkpoint: {error}; delete it and train again") from error
+    if not _same(document, spec, epoch):
+        raise InputError(
+            f"{path} holds epoch {document.get('epoch')} of spec {document.get('spec_hash')}; "
+            f"expected epoch {epoch} of spec {spec.hash} ({spec.key})"
+        )
+    channels, height, width = document["input_shape"]
+    model = models.build(spec.model.name, (channels, height, width), document["classes"], **spec.model.arguments)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise InputError(
+            f"{path} does not fit {spec.model.name}, whose code was changed since: {error}; train again"
+        ) from error
+    return model.to(devices.choose(device)).eval()
+
+
+def _same(document: dict[str, Any], spec: "TrainSpec", epoch: int) -> bool:
+    return document.get("spec_hash") == spec.hash and document.get("epoch") == epoch

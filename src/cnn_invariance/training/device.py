@@ -1,0 +1,78 @@
+"""Where and how torch computes during a training."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from cnn_invariance.errors import InputError
+
+
+def choose(name: str | None) -> torch.device:
+    """The device of a name ("cpu", "cuda", "cuda:1", "mps"); None: CUDA if there is any, else CPU.
+
+    Errors: InputError for a name that torch does not know or that this machine does not have.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch asserts that CUDA was compiled in
+        raise InputError(f"device {name!r} cannot be used: {error}; use 'cpu'") from error
+    return device
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """The most bytes that were allocated at once on a GPU since `repeatable`; None elsewhere."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+
+
+@contextmanager
+def repeatable(device: torch.device, threads: int | None) -> Iterator[None]:
+    """The settings under which a training repeats; torch's own are put back at the end.
+
+    threads: of the CPU's operations; None leaves them. The order of a sum depends on their number:
+             weights repeat to the byte on one machine with the same number of threads.
+
+    The global generators are left as they were found. On CUDA, deterministic algorithms are asked
+    for; an operation that has none warns and runs (none of the package's own networks uses one).
+    """
+    if threads is not None and threads < 1:
+        raise InputError(f"expected 1 or more threads, received {threads}")
+    before = torch.get_num_threads()
+    torch.set_num_threads(before if threads is None else threads)
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            if device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats(device)
+                with _deterministic_cuda():
+                    yield
+            else:
+                yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _deterministic_cuda() -> Iterator[None]:
+    # cuBLAS reads its variable when its first handle is made; it cannot be set later.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    enabled = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Filling new memory with not-a-number, on by default then, is slow and hides nothing here.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    try:
+        with torch.backends.cudnn.flags(
+            enabled=torch.backends.cudnn.enabled,
+            benchmark=False,
+            deterministic=True,
+            allow_tf32=torch.backends.cudnn.allow_tf32,
+        ):
+            yield
+    finally:
+        torch.use_deterministic_algorithms(enabled, warn_only=warns)
+        torch.utils.deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]

@@ -1,0 +1,132 @@
+"""A network while it learns: its data, its optimiser, and one epoch of steps."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.optim import AdamW
+
+from cnn_invariance import models
+from cnn_invariance.training import batches, seeds
+from cnn_invariance.training.errors import TrainingError
+from cnn_invariance.training.evaluation import accuracy
+
+if TYPE_CHECKING:
+    from cnn_invariance.datasets import Dataset
+    from cnn_invariance.study.spec import TrainSpec
+
+SPLITS = ("train", "validation", "test")
+EVALUATED = 10_000  # samples of a split, at most, at the end
+VALIDATED = 1_000  # samples of the validation split, at most, after each epoch
+
+Accuracies = dict[str, dict[str, float | None]]
+
+
+class Learner:
+    """The network of a spec, its optimiser and the samples it learns from, on a device."""
+
+    def __init__(self, spec: "TrainSpec", data: "Dataset", device: torch.device) -> None:
+        """An untrained network."""
+        self.spec, self.recipe = spec, spec.recipe
+        self.data, self.device = data, device
+        self.samples = batches.load(data, "train", None, device)
+        self.validation = batches.load(data, "validation", VALIDATED, device)
+        self.augmentation = (
+            None if spec.augmentation is None else batches.Augmentation(spec.augmentation.build(), device)
+        )
+        self.reset()
+
+    def reset(self) -> None:
+        """Start from an untrained network; its weights depend on the spec alone."""
+        torch.manual_seed(seeds.derive(self.spec.hash, "weights"))
+        model = models.build(
+            self.spec.model.name,
+            self.data.input_shape,
+            len(self.data.classes),
+            **self.spec.model.arguments,
+        )
+        self.model = model.to(self.device).to(memory_format=torch.channels_last)
+        self.optimiser = AdamW(
+            self.model.parameters(),
+            lr=self.recipe.learning_rate,
+            weight_decay=self.recipe.weight_decay,
+            fused=self.device.type in ("cpu", "cuda"),
+        )
+
+    @property
+    def steps(self) -> int:
+        """The number of batches in an epoch."""
+        return len(batches.bounds(len(self.samples), self.recipe.batch_size))
+
+    def run_epoch(self, epoch: int, on_step: Callable[[], None]) -> float:
+        """See every sample once; the mean loss. ``epoch`` counts from 1 and fixes what is drawn.
+
+        Errors: TrainingError where the loss or a weight is not finite at the end: looked at once an
+        epoch, because looking makes the processor wait for the device.
+        """
+        generator = seeds.generator(self.spec.hash, f"epoch {epoch}")
+        order = torch.randperm(len(self.samples), generator=generator)
+        members = self._draw(len(self.samples), generator)
+        torch.manual_seed(seeds.derive(self.spec.hash, f"dropout {epoch}"))
+        total = torch.zeros((), device=self.device)
+        self.model.train()
+        for images, labels in batches.batches(
+            self.samples,
+            self.recipe.batch_size,
+            order=order,
+            augmentation=self.augmentation,
+            members=members,
+        ):
+            total += self._step(images, labels) * len(labels)
+            on_step()
+        loss = total.item() / len(self.samples)
+        self._check_finite(epoch, loss)
+        return loss
+
+    def _step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """One step of the optimiser on a batch; its mean loss."""
+        half = self.recipe.precision == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            output = self.model(images)
+        loss = F.cross_entropy(output.float(), labels)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        return loss.detach()
+
+    def _draw(self, count: int, generator: torch.Generator) -> Tensor | None:
+        return None if self.augmentation is None else self.augmentation.draw(count, generator)
+
+    def _check_finite(self, epoch: int, loss: float) -> None:
+        finite = torch.stack([weights.isfinite().all() for weights in self.model.parameters()])
+        weights_are = bool(finite.all())
+        if not weights_are or not abs(loss) < float("inf"):
+            raise TrainingError(
+                f"{self.spec.key}: after epoch {epoch} of {self.recipe.epochs} the mean loss is "
+                f"{loss} and the weights are {'finite' if weights_are else 'not finite'}; lower "
+                f"the learning rate ({self.recipe.learning_rate:g}) of this model in the preset"
+            )
+
+    def validate(self) -> float | None:
+        """The accuracy on the validation samples, as they are."""
+        return accuracy(self.model, self.validation)
+
+    def evaluate(self) -> tuple[Accuracies, dict[str, int]]:
+        """The accuracies of each split, plain and augmented, and the number of samples of each."""
+        accuracies: Accuracies = {}
+        counts = {}
+        for split in SPLITS:
+            samples = batches.load(self.data, split, EVALUATED, self.device)
+            generator = seeds.generator(self.spec.hash, f"evaluation on {split}")
+            members = self._draw(len(samples), generator)
+            plain = accuracy(self.model, samples)
+            augmented = (
+                plain
+                if members is None
+                else accuracy(self.model, samples, augmentation=self.augmentation, members=members)
+            )
+            accuracies[split] = {"plain": plain, "augmented": augmented}
+            counts[split] = len(samples)
+        return accuracies, counts

@@ -1,0 +1,212 @@
+"""The training of one network, from its spec to its record."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from cnn_invariance.errors import InputError
+from cnn_invariance.training import checkpoint, tensorfile
+from cnn_invariance.training import device as devices
+from cnn_invariance.training import state as states
+from cnn_invariance.training.errors import TrainingError
+from cnn_invariance.training.learner import Learner
+from cnn_invariance.training.progress import Silent, reporter
+
+if TYPE_CHECKING:
+    from cnn_invariance.datasets import Dataset
+    from cnn_invariance.study.spec import TrainSpec
+
+
+def train(
+    spec: "TrainSpec",
+    data: "Dataset",
+    *,
+    checkpoints: Mapping[int, Path],
+    state: Path,
+    device: str | None = None,
+    threads: int | None = None,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Train the network of a spec, write the checkpoints asked for, return its record.
+
+    Each epoch sees every sample of the training split once, in a random order, each normalised and
+    then under a transformation drawn uniformly from the augmentation. AdamW, cross-entropy; the
+    network ends in a log-softmax, or in logits: a second log-softmax changes nothing.
+
+    checkpoints: epoch -> safetensors file; epoch 0 is the untrained network
+    state:       where the unfinished run is kept after each epoch; the same call goes on from it
+                 after an interruption, to the same final weights. It is removed at the end. A state
+                 that is damaged or of another spec, or that is past a checkpoint asked for which is
+                 not there, is not used: the run starts again and says so.
+    device:      "cpu", "cuda", ...; None: CUDA if there is any
+    threads:     of the CPU's operations; None leaves torch's own number
+    progress:    whether to show it on standard error: a bar on a terminal, else a line per epoch
+
+    The record holds: ``epochs``; ``history``, with the mean training loss, the accuracy on at most
+    1,000 validation samples and the seconds of each epoch; ``accuracies`` of each split, "plain"
+    and "augmented" (one transformation drawn for each sample), on ``samples`` of it (all, or a
+    fixed stratified 10,000); ``weights_sha256``; ``parameters``, their number; and how it was
+    made: ``device``, ``threads``, ``resumed_after`` (epochs), ``wall_s``, ``peak_memory_bytes``
+    (of the GPU, else None). Nothing is selected by the validation accuracy. The same spec on the
+    same machine with the same number of threads gives the same weights, to the byte.
+
+    Precision "bf16" runs the forward pass of the training under autocast, not the evaluation.
+    "fp32" leaves torch's default, by which convolutions on CUDA use TF32.
+
+    Errors: InputError for another dataset than the spec's, an epoch that is not trained or a device
+    that is not there. TrainingError where the loss or a weight is not finite after an epoch, or the
+    accuracy on the augmented training split is below the recipe's floor (not asked of an untrained
+    network): then no checkpoint and no state is left.
+    """
+    _check(spec, data, checkpoints)
+    chosen = devices.choose(device)
+    with devices.repeatable(chosen, threads):
+        try:
+            return _Run(Learner(spec, data, chosen), checkpoints, state).complete(progress)
+        except TrainingError:
+            for path in (state, *checkpoints.values()):
+                path.unlink(missing_ok=True)
+            raise
+
+
+def _check(spec: "TrainSpec", data: "Dataset", checkpoints: Mapping[int, Path]) -> None:
+    if data.fingerprint != spec.dataset.fingerprint:
+        raise InputError(
+            f"{spec.key} is trained on {spec.dataset.name} with fingerprint "
+            f"{spec.dataset.fingerprint}; received {data.name} with {data.fingerprint}; prepare "
+            "the dataset again, or pin the other fingerprint in the preset"
+        )
+    untrained = [epoch for epoch in checkpoints if not 0 <= epoch <= spec.recipe.epochs]
+    if untrained:
+        raise InputError(
+            f"a checkpoint at epoch {untrained[0]} of {spec.key} was asked for; allowed: 0 to "
+            f"{spec.recipe.epochs}, the epochs of its recipe"
+        )
+
+
+class _Run:
+    """A training from its first or its next epoch to its record, and the files it leaves."""
+
+    def __init__(self, learner: Learner, checkpoints: Mapping[int, Path], state: Path) -> None:
+        self.learner, self.spec, self.recipe = learner, learner.spec, learner.recipe
+        self.checkpoints, self.state = checkpoints, state
+        self.epoch = 0
+        self.history: list[dict[str, Any]] = []
+        self.resumed_after: list[int] = []
+
+    def complete(self, progress: bool) -> dict[str, Any]:
+        """Run what is left, evaluate, and leave the last checkpoint in place of the state."""
+        started = time.perf_counter()
+        notice = self.resume()
+        earlier = sum(entry["seconds"] for entry in self.history)
+        with reporter(
+            show=progress,
+            title=self.spec.title,
+            done=self.epoch * self.learner.steps,
+            total=self.recipe.epochs * self.learner.steps,
+        ) as report:
+            if notice:
+                report.note(notice)
+            if self.epoch == 0:
+                self.write_checkpoint()
+            while self.epoch < self.recipe.epochs:
+                self.next_epoch(report)
+        accuracies, samples = self.learner.evaluate()
+        self.check_floor(accuracies["train"]["augmented"])
+        self.write_checkpoint(final=True)
+        self.state.unlink(missing_ok=True)
+        return {
+            "epochs": self.epoch,
+            "history": self.history,
+            "accuracies": accuracies,
+            "samples": samples,
+            "weights_sha256": tensorfile.digest(self.learner.model.state_dict()),
+            "parameters": sum(weights.numel() for weights in self.learner.model.parameters()),
+            "device": str(self.learner.device),
+            "threads": torch.get_num_threads(),
+            "resumed_after": self.resumed_after,
+            "wall_s": round(earlier + time.perf_counter() - started, 3),
+            "peak_memory_bytes": devices.peak_memory(self.learner.device),
+        }
+
+    def resume(self) -> str | None:
+        """Go on from the state, where there is one that can be trusted; what to tell a reader."""
+        if not self.state.exists():
+            return None
+        try:
+            kept = states.read(self.state, self.spec)
+            self.check_checkpoints(kept.epoch)
+            states.restore(kept, self.learner.model, self.learner.optimiser)
+        except states.UnusableStateError as error:
+            self.learner.reset()
+            return f"starting again from epoch 0: {error}"
+        self.epoch, self.history = kept.epoch, kept.history
+        self.resumed_after = [*kept.resumed_after, kept.epoch]
+        return f"resuming after epoch {self.epoch} of {self.recipe.epochs}"
+
+    def check_checkpoints(self, done: int) -> None:
+        """Refuse a state that is past a checkpoint which is asked for and not there."""
+        for epoch, path in self.checkpoints.items():
+            due = epoch <= done and epoch < self.recipe.epochs
+            if due and not checkpoint.is_checkpoint(path, self.spec, epoch):
+                raise states.UnusableStateError(
+                    f"{path}, the checkpoint of epoch {epoch}, is missing, damaged or of another network"
+                )
+
+    def next_epoch(self, report: Silent) -> None:
+        """Run one epoch; then its checkpoint is on the disk, and after it the state."""
+        started = time.perf_counter()
+        self.epoch += 1
+        loss = self.learner.run_epoch(self.epoch, report.step)
+        validation = self.learner.validate()
+        seconds = round(time.perf_counter() - started, 3)
+        self.history.append(
+            {
+                "epoch": self.epoch,
+                "loss": loss,
+                "validation_accuracy": validation,
+                "seconds": seconds,
+            }
+        )
+        self.write_checkpoint()
+        states.write(
+            self.state,
+            self.spec,
+            self.learner.model,
+            self.learner.optimiser,
+            epoch=self.epoch,
+            history=self.history,
+            resumed_after=self.resumed_after,
+        )
+        report.epoch(
+            f"epoch {self.epoch}/{self.recipe.epochs} loss {loss:.3f} validation "
+            f"{'-' if validation is None else f'{validation:.3f}'} {seconds:.1f} s"
+        )
+
+    def check_floor(self, reached: float | None) -> None:
+        """Refuse a trained network that did not learn its own training samples."""
+        floor = self.recipe.accuracy_floor
+        if self.recipe.epochs and reached is not None and reached < floor:
+            raise TrainingError(
+                f"{self.spec.key}: accuracy {reached:.4f} on the training split under its own "
+                f"augmentation is below the floor of {floor:g} after {self.epoch} epochs; allow "
+                "more epochs or another learning rate for this model in the preset, or lower its "
+                "accuracy floor"
+            )
+
+    def write_checkpoint(self, *, final: bool = False) -> None:
+        """Write the checkpoint of this epoch if asked for; the last one only when all is well."""
+        path = self.checkpoints.get(self.epoch)
+        if path is not None and final == (self.epoch == self.recipe.epochs):
+            data = self.learner.data
+            checkpoint.write(
+                path,
+                self.learner.model,
+                self.spec,
+                epoch=self.epoch,
+                input_shape=data.input_shape,
+                classes=len(data.classes),
+            )

@@ -1,0 +1,189 @@
+"""Affine maps of images as 2 x 3 matrices, and sets of them. NumPy only.
+
+A matrix ``[A | t]`` maps a point p of the original image to its place in the transformed image,
+``p' = A p + (t_x W, t_y H)``, about the image centre, x to the right and y down. A is in pixel
+units, so a rotation is a rotation on a non-square image too; t is in shares of the image sides.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from math import cos, radians, sin
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cnn_invariance.errors import InputError
+
+Matrices = NDArray[np.float64]
+
+IDENTITY_LABEL = "identity"
+QUARTER_TURNS = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))  # (cos, sin) of 0, 90, 180, 270
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AffineSet:
+    """A transformation set: M affine maps, in a fixed order.
+
+    name, parameters: what it was built from, as a preset states it.
+    matrices: (M, 2, 3) float64, see the module's docstring for the convention.
+    labels: M short texts for figures and tables ("rotation 15 deg"); numbered if not given.
+
+    Errors: InputError for no members, another shape, maps that are not finite or not invertible.
+    """
+
+    name: str
+    parameters: Mapping[str, Any]
+    matrices: Matrices
+    labels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        matrices = as_matrices(self.matrices, f"transformation set {self.name!r}")
+        labels = tuple(self.labels) or tuple(f"{self.name} {i}" for i in range(len(matrices)))
+        if len(labels) != len(matrices):
+            raise InputError(
+                f"transformation set {self.name!r} has {len(matrices)} matrices and "
+                f"{len(labels)} labels; give one label for each, or none"
+            )
+        object.__setattr__(self, "matrices", matrices)
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+
+    def __len__(self) -> int:
+        return len(self.matrices)
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
+        return f"<AffineSet {self.name}({arguments}): {len(self)} transformations>"
+
+    @property
+    def identity(self) -> int:
+        """The index of the first member that is exactly the identity.
+
+        Errors: InputError if there is none.
+        """
+        found = np.flatnonzero(is_identity(self.matrices))
+        if not len(found):
+            raise InputError(
+                f"{self!r} has no identity member, which this use needs; "
+                "build it with one, or compose it with identity()"
+            )
+        return int(found[0])
+
+
+def as_matrices(matrices: ArrayLike, what: str = "matrices") -> Matrices:
+    """The float64 copy of (M, 2, 3) matrices, checked.
+
+    Errors: InputError for another shape, M = 0, values that are not finite, singular maps.
+    """
+    checked = np.array(matrices, dtype=np.float64)
+    if checked.ndim != 3 or checked.shape[1:] != (2, 3) or len(checked) == 0:
+        raise InputError(f"{what}: expected shape (M, 2, 3), M >= 1; received {checked.shape}")
+    if not np.isfinite(checked).all():
+        raise InputError(f"{what}: member {_first(~np.isfinite(checked))} has values not finite")
+    singular = _determinant(checked) == 0
+    if singular.any():
+        raise InputError(f"{what}: member {_first(singular)} cannot be inverted (determinant 0)")
+    return checked
+
+
+def rotation_matrix(angle_deg: float) -> Matrices:
+    """(2, 3): rotation by an angle in degrees, counter-clockwise as seen (y points down).
+
+    Multiples of 90 degrees have exact entries, so that whole turns are exactly the identity.
+    """
+    quarters = round(angle_deg / 90)
+    if abs(angle_deg - 90 * quarters) < 1e-9:
+        c, s = QUARTER_TURNS[quarters % 4]
+    else:
+        c, s = cos(radians(angle_deg)), sin(radians(angle_deg))
+    return np.array([[c, s, 0.0], [-s, c, 0.0]]) + 0.0  # no negative zeros
+
+
+def scale_matrix(x: float, y: float) -> Matrices:
+    """(2, 3): the content is drawn x times as wide and y times as high."""
+    return np.array([[x, 0.0, 0.0], [0.0, y, 0.0]])
+
+
+def translation_matrix(x: float, y: float) -> Matrices:
+    """(2, 3): the content moves right by x widths and down by y heights."""
+    return np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
+
+
+def invert(matrices: ArrayLike, size: tuple[int, int] = (1, 1)) -> Matrices:
+    """(M, 2, 3): the exact inverse of each whole affine map on images of ``size`` (H, W).
+
+    ``p = A^-1 p' - A^-1 t``: never the map built from negated parameters, which differs for a
+    rotation combined with a non-uniform scale. Only the ratio of the sides matters, and only to
+    maps that both mix the axes and translate: t counts in sides, A in pixels. The default serves
+    all square images.
+    """
+    return _inverse(as_matrices(matrices), size)
+
+
+def compose(second: ArrayLike, first: ArrayLike, size: tuple[int, int] = (1, 1)) -> Matrices:
+    """(M, 2, 3): ``first``, then ``second``, member by member, on images of ``size`` (H, W).
+
+    As for ``invert``, only the ratio of the sides matters; the default serves all square images,
+    and every ``first`` that does not translate.
+    """
+    a, b = as_matrices(second), as_matrices(first)
+    moved = _move(a[..., :2], b[..., 2], size) + a[..., 2]
+    return np.concatenate([a[..., :2] @ b[..., :2], moved[..., None]], axis=-1)
+
+
+def is_identity(matrices: ArrayLike) -> NDArray[np.bool_]:
+    """(M,): which members are exactly the identity."""
+    return (np.asarray(matrices) == np.eye(2, 3)).all(axis=(-2, -1))
+
+
+def product(*sets: AffineSet) -> AffineSet:
+    """Every combination of one member of each set, applied from left to right.
+
+    Order: that of nested loops, the first set outermost. Count: the product of the counts.
+    ``product(rotation(8), translation(1))`` rotates about the image centre, then moves by shares
+    of the image sides. Composed for square images; sets that translate come last if the images
+    are not square, and the result then holds for all of them.
+
+    Errors: InputError without sets.
+    """
+    if not sets:
+        raise InputError("product() needs at least one transformation set; received none")
+    counts = np.meshgrid(*(np.arange(len(one)) for one in sets), indexing="ij")
+    chosen = np.stack(counts, axis=-1).reshape(-1, len(sets))  # (M, sets): which member of each
+    members = [one.matrices[index] for one, index in zip(sets, chosen.T, strict=True)]
+    return AffineSet(
+        " x ".join(one.name for one in sets),
+        {"sets": tuple({"name": one.name, **one.parameters} for one in sets)},
+        reduce(lambda first, second: compose(second, first), members),
+        tuple(_join(one.labels[i] for one, i in zip(sets, row, strict=True)) for row in chosen),
+    )
+
+
+def _inverse(matrices: Matrices, size: tuple[int, int]) -> Matrices:
+    a, b, c, d = (matrices[:, i, j] for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)))
+    linear = np.stack([np.stack([d, -b], -1), np.stack([-c, a], -1)], -2)
+    linear = linear / _determinant(matrices)[:, None, None]
+    moved = -_move(linear, matrices[..., 2], size)
+    return np.concatenate([linear, moved[..., None]], axis=-1) + 0.0  # no negative zeros
+
+
+def _move(linear: Matrices, shift: Matrices, size: tuple[int, int]) -> Matrices:
+    """(M, 2): ``A t`` with t in shares of the sides, as shares of the sides."""
+    height, width = size
+    sides = np.array([width, height], dtype=np.float64)
+    return np.einsum("mij,mj->mi", linear, shift * sides) / sides
+
+
+def _determinant(matrices: Matrices) -> Matrices:
+    return matrices[:, 0, 0] * matrices[:, 1, 1] - matrices[:, 0, 1] * matrices[:, 1, 0]
+
+
+def _first(flags: NDArray[np.bool_]) -> int:
+    return int(np.argwhere(flags)[0][0])
+
+
+def _join(labels: Iterable[str]) -> str:
+    return ", ".join(label for label in labels if label != IDENTITY_LABEL) or IDENTITY_LABEL

@@ -1,0 +1,246 @@
+"""The study's transformation sets, by name. NumPy only: the study plans with it, without torch.
+
+A further set is one file in this folder: a constant ``NAMES`` and a function of each name that
+returns an ``AffineSet`` (NumPy only, too); or a function in a user's own file, see ``build``.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import isfinite
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from cnn_invariance import catalog
+from cnn_invariance.errors import InputError, unknown_name
+from cnn_invariance.references import is_reference, resolve
+from cnn_invariance.transformations.affine import (
+    IDENTITY_LABEL,
+    AffineSet,
+    compose,
+    invert,
+    product,
+    rotation_matrix,
+    scale_matrix,
+    translation_matrix,
+)
+
+__all__ = [
+    "AffineSet",
+    "build",
+    "combined",
+    "compose",
+    "identity",
+    "invert",
+    "names",
+    "product",
+    "rotation",
+    "rotation_reference",
+    "scale",
+    "translation",
+]
+
+NAMES = ("combined", "identity", "rotation", "rotation_reference", "scale", "translation")
+
+DIRECTIONS = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
+
+TransformationSet = AffineSet | tuple[Callable[[Any], Any], ...]
+
+
+def identity() -> AffineSet:
+    """The identity alone: M = 1."""
+    return AffineSet("identity", {}, np.eye(2, 3)[None], (IDENTITY_LABEL,))
+
+
+def rotation(n: int = 25, angle_deg: float = 360.0) -> AffineSet:
+    """Rotations by n angles evenly spaced over [0, angle_deg] degrees, ends included.
+
+    Order: rising angle, counter-clockwise as seen; M = n. One angle is 0 degrees. The angles 0 and
+    360 are both exactly the identity, so the full circle holds it twice (the paper's n = 25, 360).
+
+    Errors: InputError unless n >= 1 and 0 <= angle_deg <= 360.
+    """
+    n = _count("n", n)
+    angle_deg = _number("angle_deg", angle_deg, "0 <= angle_deg <= 360", lambda x: 0 <= x <= 360)
+    angles = np.linspace(0.0, angle_deg, n)
+    return AffineSet(
+        "rotation",
+        {"n": n, "angle_deg": angle_deg},
+        np.stack([rotation_matrix(angle) for angle in angles]),
+        tuple(f"rotation {angle:.4g} deg" for angle in angles),
+    )
+
+
+def rotation_reference(n: int = 25) -> AffineSet:
+    """The angles of the paper's own code: n numbers evenly spaced over [0, 360], taken as radians.
+
+    Order: rising number; M = n. Only the first member is the identity. Kept under a name of its
+    own so that the difference to ``rotation``, the paper's text, can be measured.
+
+    Errors: InputError unless n >= 1.
+    """
+    n = _count("n", n)
+    angles = np.linspace(0.0, 360.0, n)
+    return AffineSet(
+        "rotation_reference",
+        {"n": n},
+        np.stack([rotation_matrix(angle) for angle in np.degrees(angles)]),
+        tuple(f"rotation {angle:.4g} rad" for angle in angles),
+    )
+
+
+def scale(n: int = 4, low: float = 0.5, high: float = 1.25) -> AffineSet:
+    """Scales of x, of y and of both, by n factors in [low, 1) and n in (1, high], evenly spaced.
+
+    A factor s draws the content s times as large. Order: the identity; then, factors rising, each
+    as (x, y) = (1, s), (s, 1), (s, s); M = 6n + 1. With low = high = 1 all M are the identity.
+
+    Errors: InputError unless n >= 1 and 0 < low <= 1 <= high.
+    """
+    n = _count("n", n)
+    low = _number("low", low, "0 < low <= 1", lambda x: 0 < x <= 1)
+    high = _number("high", high, "high >= 1", lambda x: x >= 1)
+    factors = [*np.linspace(low, 1.0, n, endpoint=False), *np.linspace(1.0, high, n + 1)[1:]]
+    pairs = [pair for s in factors for pair in ((1.0, s), (s, 1.0), (s, s))]
+    return AffineSet(
+        "scale",
+        {"n": n, "low": low, "high": high},
+        np.stack([np.eye(2, 3), *(scale_matrix(x, y) for x, y in pairs)]),
+        (IDENTITY_LABEL, *(f"scale {x:.4g} x {y:.4g}" for x, y in pairs)),
+    )
+
+
+def translation(n: int = 3, distance: float = 0.15) -> AffineSet:
+    """Translations by n distances evenly spaced over (0, distance], each in 8 directions.
+
+    A distance d is a share of the image side; the directions are (x, y) = (d, 0), (d, d), (0, d),
+    (-d, d), (-d, 0), (-d, -d), (0, -d), (d, -d): from right, clockwise as seen, and d along each
+    axis on the diagonals too. Order: the identity; then distances rising, each in the directions'
+    order; M = 8n + 1. With distance = 0 all M are the identity.
+
+    Errors: InputError unless n >= 1 and 0 <= distance < 1.
+    """
+    n = _count("n", n)
+    distance = _number("distance", distance, "0 <= distance < 1", lambda x: 0 <= x < 1)
+    steps = np.linspace(0.0, distance, n + 1)[1:]
+    shifts = [(x * d + 0.0, y * d + 0.0) for d in steps for x, y in DIRECTIONS]  # no -0.0
+    return AffineSet(
+        "translation",
+        {"n": n, "distance": distance},
+        np.stack([np.eye(2, 3), *(translation_matrix(x, y) for x, y in shifts)]),
+        (IDENTITY_LABEL, *(f"translation {x:.4g}, {y:.4g}" for x, y in shifts)),
+    )
+
+
+def combined(
+    *,
+    rotation_n: int = 8,
+    angle_deg: float = 360.0,
+    scale_n: int = 1,
+    low: float = 0.5,
+    high: float = 1.25,
+    translation_n: int = 1,
+    distance: float = 0.15,
+) -> AffineSet:
+    """Every product of a rotation, a scale and a translation: rotate, then scale, then translate.
+
+    Order: nested loops over ``rotation``, ``scale`` and ``translation``, rotation outermost, so
+    the identity is first; M = rotation_n (6 scale_n + 1) (8 translation_n + 1), by default
+    8 x 7 x 9 = 504. (The paper's code translates first, then rotates and scales.)
+
+    Errors: as those of the three sets.
+    """
+    parts = (
+        rotation(_count("rotation_n", rotation_n), angle_deg),
+        scale(_count("scale_n", scale_n), low, high),
+        translation(_count("translation_n", translation_n), distance),
+    )
+    parameters = {
+        "rotation_n": parts[0].parameters["n"],
+        "angle_deg": parts[0].parameters["angle_deg"],
+        "scale_n": parts[1].parameters["n"],
+        "low": parts[1].parameters["low"],
+        "high": parts[1].parameters["high"],
+        "translation_n": parts[2].parameters["n"],
+        "distance": parts[2].parameters["distance"],
+    }
+    members = product(*parts)
+    return AffineSet("combined", parameters, members.matrices, members.labels)
+
+
+def names() -> list[str]:
+    """The names that ``build`` knows, sorted."""
+    return sorted(_files())
+
+
+def build(name: str, **parameters: Any) -> TransformationSet:
+    """The transformation set of a name with its parameters, as a preset states them.
+
+    ``name`` is one of ``names()``, or a user's own ``"file.py:function"`` or
+    ``"package.module:function"`` that returns an ``AffineSet`` or a sequence of callables, each a
+    transformation of a batch of images (B, C, H, W); the latter come back as a tuple.
+
+    Errors: InputError for an unknown name or parameter (with the nearest match), a missing
+    parameter, a value out of range, or a user's function that returns something else.
+    """
+    function = resolve(name) if is_reference(name) else _named(name)
+    if not callable(function):
+        raise InputError(f"{name!r} is no function; expected one that returns an AffineSet")
+    _check_parameters(name, function, parameters)
+    return _as_set(name, function(**parameters))
+
+
+def _files() -> dict[str, str]:
+    """Each name with the file (of this folder) that builds it."""
+    modules = catalog.folder("transformations")
+    return {name: module.name for module in modules for name in module.constants.get("NAMES", ())}
+
+
+def _named(name: str) -> Callable[..., Any]:
+    files = _files()
+    if name not in files:
+        raise unknown_name("transformation set", name, files)
+    return getattr(importlib.import_module(f"{__package__}.{files[name]}"), name)
+
+
+def _check_parameters(name: str, function: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    parameters = inspect.signature(function).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        for unknown in sorted(given.keys() - parameters.keys()):
+            raise unknown_name(f"parameter of {name!r}", unknown, parameters)
+    missing = [required for required in _required(parameters) if required not in given]
+    if missing:
+        raise InputError(f"{name!r} needs the parameter {missing[0]!r}; give it a value")
+
+
+def _required(parameters: Mapping[str, inspect.Parameter]) -> Iterator[str]:
+    for name, parameter in parameters.items():
+        several = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if parameter.default is parameter.empty and not several:
+            yield name
+
+
+def _as_set(name: str, built: object) -> TransformationSet:
+    if isinstance(built, AffineSet):
+        return built
+    if isinstance(built, Sequence) and built and all(callable(member) for member in built):
+        return tuple(built)
+    raise InputError(
+        f"{name!r} returned {type(built).__name__}; expected an AffineSet, or a sequence of at "
+        "least one callable on a batch of images"
+    )
+
+
+def _count(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise InputError(f"{name} must be a whole number, at least 1; received {value!r}")
+    return int(value)
+
+
+def _number(name: str, value: object, rule: str, allowed: Callable[[float], bool]) -> float:
+    number = isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+    if not number or not allowed(float(value)):  # type: ignore[arg-type]
+        raise InputError(f"{name} must be a number with {rule}; received {value!r}")
+    return float(value)  # type: ignore[arg-type]

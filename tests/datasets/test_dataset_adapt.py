@@ -1,0 +1,60 @@
+"""Images of one dataset in the shape of another."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cnn_invariance.datasets import adapt
+from cnn_invariance.errors import InputError
+
+
+def images(*shape: int) -> torch.Tensor:
+    random = np.random.default_rng(0)
+    return torch.from_numpy(random.integers(0, 256, shape, dtype=np.uint8))
+
+
+def test_what_fits_stays() -> None:
+    same = images(2, 3, 8, 8)
+    assert adapt(same, (3, 8, 8)) is same
+
+
+def test_grey_is_repeated() -> None:
+    grey = images(2, 1, 8, 8)
+    assert torch.equal(adapt(grey, (3, 8, 8)), grey.expand(2, 3, 8, 8))
+
+
+def test_colour_becomes_grey_as_in_pillow() -> None:
+    colour = images(2, 3, 8, 8)
+    ours = adapt(colour, (1, 8, 8))
+    for image, grey in zip(colour, ours, strict=True):
+        expected = np.asarray(Image.fromarray(image.permute(1, 2, 0).numpy()).convert("L"))
+        assert np.abs(grey[0].numpy().astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(32, 32), (28, 28), (9, 14)])
+def test_sizes_change_as_in_pillow(size: tuple[int, int]) -> None:
+    grey = images(2, 1, 20, 20)
+    ours = adapt(grey, (1, *size))
+    assert ours.dtype == torch.uint8
+    for image, resized in zip(grey, ours, strict=True):
+        expected = Image.fromarray(image[0].numpy()).resize(size[::-1], Image.Resampling.BILINEAR)
+        assert np.abs(resized[0].numpy().astype(int) - np.asarray(expected)).max() <= 1
+
+
+def test_both_at_once() -> None:
+    assert adapt(images(2, 1, 28, 28), (3, 32, 32)).shape == (2, 3, 32, 32)
+    assert adapt(images(2, 3, 32, 32), (1, 28, 28)).shape == (2, 1, 28, 28)
+
+
+def test_a_constant_stays_that_constant() -> None:
+    for value in (0, 7, 255):
+        flat = torch.full((1, 3, 10, 10), value, dtype=torch.uint8)
+        assert (adapt(flat, (1, 28, 28)) == value).all()
+
+
+def test_other_channels_and_dtypes_are_refused() -> None:
+    with pytest.raises(InputError, match="2 channels into 3"):
+        adapt(images(1, 2, 4, 4), (3, 4, 4))
+    with pytest.raises(InputError, match="expected uint8 images"):
+        adapt(torch.zeros(1, 1, 4, 4), (1, 4, 4))

@@ -1,0 +1,70 @@
+import pytest
+
+from cnn_invariance.experiments._captions import caption
+from cnn_invariance.experiments._paper import departures
+from cnn_invariance.study import SampleSpec
+
+PAPER = {
+    "name": "paper",
+    "description": "The paper's sizes.",
+    "datasets": {"mnist": {"fingerprint": "0" * 64, "accuracy_floor": 0.9}},
+    "models": {
+        "SimpleConv": {"arguments": {"width": 32, "dense": 64}, "learning_rate": 5e-4, "epochs": 5},
+        "AllConvolutional": {"arguments": {"width": 16}, "learning_rate": 1e-3, "epochs": 30},
+        "VGG16D": {"arguments": {"width": 16, "dense": 64}, "learning_rate": 1e-4, "epochs": 10},
+        "ResNet18": {"arguments": {"width": 64}, "learning_rate": 5e-4, "epochs": 7},
+    },
+    "transformation_sets": {"rotation": None, "scale": None, "translation": None, "combined": None},
+    "seeds": [0],
+    "samples": {"split": "test", "count": 5000},
+    "measures": ["NV[aggregate=mean]"],
+    "experiments": {"compare_models": {}},
+}
+
+HELD_OUT = "5,000 of the training images are held out for validation"
+
+
+def found(study):
+    cells = study.cells["compare_models"]
+    (entry,) = study.preset.datasets.values()
+    return departures(entry.source, [cell.network for cell in cells], cells)
+
+
+def test_the_papers_own_sizes_depart_only_in_the_held_out_images(load):
+    assert found(load(PAPER)) == [HELD_OUT]
+
+
+@pytest.mark.parametrize(
+    ("change", "phrase"),
+    [
+        ({"models": {"SimpleConv": {"arguments": {"width": 8}, "learning_rate": 5e-4, "epochs": 5}}},
+         "SimpleConv: width 8 (paper 32)"),
+        ({"models": {"VGG16D": {"learning_rate": 1e-4, "epochs": 2}}}, "VGG16D: 7–13 epochs (paper 35–68)"),
+        ({"models": {"ResNet18": {"learning_rate": 0.01, "epochs": 7}}}, "learning rate 0.01 (paper 0.0005)"),
+        ({"training": {"augmentation_epochs": "same"}}, "SimpleConv: 5 epochs (paper 17–34)"),
+        ({"training": {"batch_size": 16}}, "batches of 16 (paper 64)"),
+        ({"samples": {"count": 250}}, "measured on 250 samples of the test split (paper: half of the test set, 5,000)"),
+        ({"samples": {"split": "train", "count": 5000}}, "measured on 5,000 samples of the train split"),
+        ({"transformation_sets": {"scale": {"parameters": {"n": 2}}}}, "scale: n 2 (paper 4)"),
+        ({"transformation_sets": {"rotation_reference": None}}, "rotation_reference is none of the paper's"),
+        ({"datasets": {"digits": {"source": "mnist5k", "fingerprint": "0" * 64, "accuracy_floor": 0.9}}},
+         "5,000 of the 60,000 training digits"),
+        ({"datasets": {"clothes": {"source": "fashion_mnist", "fingerprint": "0" * 64, "accuracy_floor": 0.9}}},
+         "the dataset is none of the paper's"),
+    ],
+)  # fmt: skip
+def test_every_departure_is_said(change, phrase, load):
+    text = "; ".join(found(load({**PAPER, **change})))
+    assert phrase in text
+
+
+def test_a_caption_says_sizes_of_each_dataset(load):
+    study = load(PAPER)
+    network = study.network(dataset="mnist", model="SimpleConv", seed=0)
+    other = study.network(dataset="mnist", model="SimpleConv", augmentation="rotation", seed=1)
+    cells = [study.measurement(one, "rotation", samples=SampleSpec(count=1234)) for one in (network, other)]
+    text = caption(study, "some", cells, title="Title", question="Why?", setting="So.", counts="None left out.")
+    assert text.startswith("Title. Why? So. Sizes: mnist, SimpleConv (width 32; dense 64; 5–17 epochs), ")
+    assert "measured on 1,234 samples of the test split, under rotation (M = 25), 2 seeds. None left out." in text
+    assert "Departures from the paper on mnist: 5,000 of the training images" in text
+    assert text.endswith("Replicates the paper's experiment 'some' (preset paper).")

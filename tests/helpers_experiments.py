@@ -1,0 +1,91 @@
+"""A study whose results are synthetic: as cells would leave them, with values chosen to be recognised."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cnn_invariance.results import Results, write_measure, write_training
+from cnn_invariance.results.files import COUNTS, QUANTILES, SCHEMA
+from cnn_invariance.study import MeasureSpec, Study, TrainSpec
+
+SIMPLE_CONV = [
+    *["Conv2d", "ELU", "Conv2d", "ELU", "MaxPool2d"] * 2,
+    *["Conv2d", "ELU", "Flatten", "Linear", "ELU", "Linear", "LogSoftmax"],
+]
+ALL_CONVOLUTIONAL = [*["Conv2d", "ELU"] * 8, "Conv2d", "GlobalMean", "LogSoftmax"]
+KINDS = {"SimpleConv": SIMPLE_CONV, "AllConvolutional": ALL_CONVOLUTIONAL}
+
+PRESET: dict[str, Any] = {
+    "name": "synthetic",
+    "description": "Not a study: values made up for tests.",
+    "datasets": {"mnist5k": {"fingerprint": "0" * 64, "accuracy_floor": 0.5}},
+    "models": {
+        "SimpleConv": {"arguments": {"width": 8}, "learning_rate": 5e-4, "epochs": 3},
+        "AllConvolutional": {"arguments": {"width": 16}, "learning_rate": 1e-3, "epochs": 30},
+    },
+    "transformation_sets": {
+        "rotation": {"parameters": {"n": 25, "angle_deg": 360}},
+        "scale": {"parameters": {"n": 2, "low": 0.5, "high": 1.25}},
+        "translation": {"parameters": {"n": 1, "distance": 0.15}},
+    },
+    "seeds": [0, 1, 2],
+    "samples": {"count": 200},
+    "measures": ["TV", "SV", "NV", "NV[aggregate=mean]"],
+    "experiments": {},
+}
+
+
+def range_share(cell: MeasureSpec) -> float:
+    """The share of the measured range that the network was trained on, by the first range parameter."""
+    trained = cell.network.augmentation
+    if trained is None or trained == cell.transformations:
+        return float(trained is not None)
+    name, origin = {"rotation": ("angle_deg", 0), "scale": ("low", 1), "translation": ("distance", 0)}[trained.name]
+    return (trained.parameters[name] - origin) / (cell.transformations.parameters[name] - origin)
+
+
+def layer_values(cell: MeasureSpec) -> np.ndarray:
+    """Falls with depth and, by 0.4 at the full range, with the range trained on."""
+    depth = np.linspace(0, 1, len(KINDS[cell.network.model.name]))
+    noise = np.random.default_rng(cell.network.seed).normal(0, 0.02, len(depth))
+    return 0.9 - 0.2 * depth - 0.4 * range_share(cell) * (0.5 + 0.5 * depth) + noise
+
+
+def measure_frame(cell: MeasureSpec) -> pd.DataFrame:
+    rows = []
+    random = np.random.default_rng(1)
+    for measure in cell.measures:
+        for index, (kind, value) in enumerate(
+            zip(KINDS[cell.network.model.name], layer_values(cell), strict=True), start=1
+        ):
+            name = {"layer_index": index, "layer": f"{kind.lower()}{index}", "kind": kind, "measure": measure}
+            counts = {"units": 100, "infinite": 3 if index == 2 else 0, "dead": 60 if index == 1 else 0, "nan": 0}
+            rows.append(name | {"map": None, "value": value} | dict.fromkeys(QUANTILES, value) | counts)
+            if measure == "NV[aggregate=mean]":
+                spread = value * random.gamma(9, 1 / 9, 8)
+                rows += [name | {"map": i, "value": one} for i, one in enumerate(spread)]
+    frame = pd.DataFrame(rows, columns=SCHEMA.names)
+    return frame.astype({"map": "Int32", **dict.fromkeys(COUNTS, "Int32")})
+
+
+def accuracies(cell: MeasureSpec) -> list[float]:
+    """0.9 under the identity, elsewhere 0.5 for a plain network and 0.8 for an augmented one."""
+    shares = [0.5 if cell.network.augmentation is None else 0.8] * cell.transformations.size
+    shares[cell.transformations.build().identity] = 0.9
+    return shares
+
+
+def write_results(study: Study, root: Path) -> Results:
+    results = Results(root)
+    for cell in {cell for cells in study.cells.values() for cell in cells}:
+        if isinstance(cell, TrainSpec):
+            record = {
+                "accuracies": {"test": {"plain": 0.95, "augmented": 0.85}},
+                "samples": {"test": 1000},
+            }
+            write_training(results.path(cell), cell, record, {})
+        else:
+            write_measure(results.path(cell), cell, measure_frame(cell), accuracies(cell), {})
+    return results

@@ -1,0 +1,116 @@
+"""Requests for measures as text."""
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnn_invariance.errors import InputError
+from cnn_invariance.measures import names
+
+
+def test_every_measure_of_the_definitions_is_there():
+    want = "TV SV NV TD SD ND ANOVA_F ANOVA Goodfellow Goodfellow_L Goodfellow_G TVSE SVSE NVSE TDSE SDSE NDSE DSES"
+    assert sorted(names.names()) == sorted(want.split())
+    assert all(names.describe(name) for name in names.names())
+
+
+def test_defaults_are_filled_in():
+    request = names.check("Goodfellow")
+    assert dict(request.options) == {
+        "alpha": 0.99, "sign": 1, "threshold": "normal", "aggregate": "none", "stratified": False,
+    }  # fmt: skip
+    assert names.check("ND")["per"] == "activation"
+    assert names.check("NV")["statistic"] == "std"
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("NV", "NV"),
+        (" NV ", "NV"),
+        ("NV[]", "NV"),
+        ("NV[aggregate=none]", "NV"),
+        ("NV[ aggregate = mean , order=before ]", "NV[aggregate=mean]"),
+        ("NV[order=after,aggregate=mean]", "NV[aggregate=mean,order=after]"),
+        ("Goodfellow[alpha=0.990]", "Goodfellow"),
+        ("Goodfellow[sign=-1,alpha=.9]", "Goodfellow[alpha=0.9,sign=-1]"),
+        ("ND[normalize=TRUE,per=map]", "ND[per=map,normalize=true]"),
+        ("Goodfellow[alpha=0.9999999]", "Goodfellow[alpha=0.9999999]"),
+    ],
+)
+def test_canonical_text(text, short):
+    assert str(names.check(text)) == short
+    assert names.check(short) == names.check(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("NW", r"unknown measure 'NW'; did you mean 'NV'\? allowed: ANOVA"),
+        ("nv", "unknown measure 'nv'; did you mean 'NV'"),
+        ("", "cannot read the measure ''; expected NAME or NAME\\[option=value"),
+        ("NV[aggregate=mean", "cannot read the measure"),
+        ("NV]", "cannot read the measure"),
+        ("NV[[aggregate=mean]]", "cannot read the measure"),
+        ("NV SV", "cannot read the measure"),
+        (None, "cannot read the measure None"),
+        ("NV[agregate=mean]", "unknown option of NV 'agregate'; did you mean 'aggregate'"),
+        ("TV[order=after]", "unknown option of TV 'order'"),
+        ("ANOVA_F[alpha=0.9]", "unknown option of ANOVA_F 'alpha'"),
+        ("NV[aggregate]", "option 'aggregate' of NV has no value; expected aggregate=..."),
+        ("NV[aggregate=median]", "unknown value of option aggregate of NV 'median'"),
+        ("ANOVA[alpha=1]", "option alpha of ANOVA: '1' is not allowed; expected a number between 0 and 1"),
+        ("ANOVA[alpha=0]", "ends excluded"),
+        ("ANOVA[alpha=nan]", "'nan' is not allowed"),
+        ("ANOVA[alpha=high]", "'high' is not allowed"),
+        ("Goodfellow[sign=2]", "unknown value of option sign of Goodfellow '2'"),
+        ("DSES[per=map]", "unknown option of DSES 'per'"),
+    ],
+)
+def test_errors(text, message):
+    with pytest.raises(InputError, match=message):
+        names.check(text)
+
+
+def test_each_request_is_kept_once_in_order():
+    requests = names.check_all(["SV", "NV[aggregate=none]", "NV", "TV", "SV[statistic=std]"])
+    assert [str(request) for request in requests] == ["SV", "NV", "TV"]
+
+
+def _value(values):
+    default, *rest = values
+    if rest and rest[0] == "between":
+        return st.floats(*rest[1:], exclude_min=True, exclude_max=True, allow_subnormal=False)
+    return st.sampled_from([default, *rest])
+
+
+@st.composite
+def requests(draw):
+    name = draw(st.sampled_from(names.names()))
+    options = {key: draw(_value(values)) for key, values in names.allowed_options(name).items()}
+    return names.Request(name, tuple(options.items()))
+
+
+@given(requests())
+def test_canonical_text_means_the_request(request):
+    assert names.check(str(request)) == request
+    assert str(names.check(str(request))) == str(request)
+
+
+def test_names_need_no_torch():
+    program = """
+import sys
+from cnn_invariance.measures import names
+assert [str(names.check(name)) for name in names.names()] == names.names()
+try:
+    names.check("NVE")
+except ValueError as error:
+    assert "NVSE" in str(error)
+heavy = {"torch", "scipy", "pandas"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,179 @@
+"""The test of the tests: with a bug planted in the loops, the comparison with the oracle must fail."""
+
+import ctypes
+import inspect
+import textwrap
+
+import numpy as np
+import platformdirs
+import pytest
+import torch
+
+from cnn_invariance.measures import anova, engine, native, plain
+from cnn_invariance.measures.statistics import MapDistances, Moments
+from measures import test_against_oracle as comparison
+from measures.test_against_oracle import check_against_oracle
+
+CASE = "rotated and squeezed", 13, 8  # 21 transformations; tiles of 8 and 5 samples
+REQUESTS = [
+    "ANOVA_F", "ANOVA", "TD", "SD", "DSES", "TD[per=map]", "ND[per=map,normalize=true]",
+    "Goodfellow[alpha=0.9,sign=-1]", "TV", "SV", "TVSE", "SVSE",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def few_requests(monkeypatch):
+    """One for each formula."""
+    monkeypatch.setattr(comparison, "REQUESTS", REQUESTS)
+
+
+@pytest.fixture
+def without_compiler(monkeypatch):
+    monkeypatch.setattr(native, "available", lambda device: False)
+
+
+def mutate(monkeypatch, owner, name, old, new):
+    """Replace a piece of a function's source, which must be there once."""
+    function = getattr(owner, name)
+    source = textwrap.dedent(inspect.getsource(function))
+    assert source.count(old) == 1, f"{name} has changed: plant the bug anew"
+    namespace = dict(function.__globals__)
+    exec(compile(source.replace(old, new), f"<{name} with a bug>", "exec"), namespace)
+    monkeypatch.setattr(owner, name, namespace[name])
+
+
+PLANTS = {
+    "n instead of n - 1 along transformations": (
+        plain, "_row_variance", "max(len(tile) - 1, 1)", "len(tile)", "TV",
+    ),
+    "n instead of n - 1 along samples": (
+        Moments, "columns_of_moments", "max(self.samples - 1, 1)", "self.samples", "ANOVA_F",
+    ),
+    "std of means instead of mean of stds": (
+        Moments, "value", "return total / self.samples",
+        "return torch.stack([mean for mean, _ in self.columns_of_moments()]).std(0)", "TV",
+    ),
+    "root of the mean variance": (Moments, "value", "variance.sqrt() if", "variance if", "SV"),
+    "weight of Chan's merge along samples": (
+        plain, "_merge_columns", "(seen * b / (seen + b))", "(b * b / (seen + b))", "ANOVA_F",
+    ),
+    "weight of Chan's mean along samples": (
+        plain, "_merge_columns", "delta * (b / (seen + b))", "delta / 2", "ANOVA_F",
+    ),
+    "weight of Chan's merge along transformations": (
+        plain, "_row_variance", "(seen * n / (seen + n))", "(n * n / (seen + n))", "TV",
+    ),
+    "Bonferroni missing": (
+        anova, "combine", 'context.layer.units if request["bonferroni"] else 1', "1", "ANOVA",
+    ),
+    "groups are not the transformations": (Moments, "_f_ratio", "M, N = self", "N, M = self", "ANOVA_F"),
+    "the sign forgotten": (plain, "exceedances", "if sign > 0 else tile < level", "", "Goodfellow"),
+    "pairs across blocks": (plain, "activation_distances", "tile.split(block,", "tile.split(2 * block,", None),
+    "one pair too few": (plain, "_sum_of_map_distances", "range(1, len(items))", "range(2, len(items))", "per=map"),
+    "x and y swapped": (plain, "undo", "x, y = fraction", "y, x = fraction", "SE"),
+    "distance of means": (MapDistances, "_add", "self.normalize,", "False,", "normalize"),
+}  # fmt: skip
+
+
+def refuted(measure):
+    """The comparison with the oracle fails, and at the measure that the bug is in."""
+    return pytest.raises(AssertionError, match=measure and rf"{measure}.* of layer|layer.*{measure}")
+
+
+@pytest.mark.usefixtures("without_compiler")
+def test_nothing_planted_passes():
+    check_against_oracle(*CASE)
+
+
+@pytest.mark.parametrize("bug", PLANTS)
+@pytest.mark.usefixtures("without_compiler")
+def test_bug_in_a_formula(monkeypatch, bug):
+    owner, name, old, new, measure = PLANTS[bug]
+    mutate(monkeypatch, owner, name, old, new)
+    case = ("two", 13, 16) if bug == "pairs across blocks" else CASE
+    with refuted(measure):
+        check_against_oracle(*case)
+
+
+def negated(matrices, size):
+    """What code makes that negates the parameters: the turn back and the scale back, in the order of the map."""
+    inverses = []
+    for A, t in zip(matrices[:, :, :2], matrices[:, :, 2], strict=True):
+        columns, rows = np.linalg.norm(A, axis=0), np.linalg.norm(A, axis=1)
+        first = abs(A[:, 0] @ A[:, 1]) < 1e-9  # A is turn @ scale, else scale @ turn
+        turn = A / columns if first else A / rows[:, None]
+        back = turn.T @ np.diag(1 / columns) if first else np.diag(1 / rows) @ turn.T
+        inverses.append(np.column_stack([back, -t]))
+    return np.array(inverses)
+
+
+@pytest.mark.usefixtures("kernels")
+def test_inverse_by_negated_parameters(monkeypatch):
+    monkeypatch.setattr(engine, "invert", negated)
+    check_against_oracle("two", 13, 8)  # turns alone: the same
+    with refuted("SE"):
+        check_against_oracle(*CASE)
+
+
+@pytest.mark.usefixtures("kernels")
+def test_a_sample_counted_twice(monkeypatch):
+    tiles = engine._Engine._tiles
+
+    def overlapping(self, group, size, what):
+        chunks = list(tiles(self, group, size, what))
+        yield from (torch.cat([chunk, chunks[0][:1]]) if what == "measuring" else chunk for chunk in chunks[-1:])
+        yield from chunks[:-1]
+
+    monkeypatch.setattr(engine._Engine, "_tiles", overlapping)
+    with refuted(None):
+        check_against_oracle(*CASE)
+
+
+@pytest.mark.parametrize("loop", ["grid_moments", "activation_distances", "map_distances"])
+@pytest.mark.usefixtures("without_compiler")
+def test_axes_swapped(monkeypatch, loop):
+    right = getattr(plain, loop)
+
+    def swapped(values, *arguments):
+        M, b = values.shape[:2]
+        return right(values.reshape(b, M, *values.shape[2:]).transpose(0, 1).contiguous(), *arguments)
+
+    monkeypatch.setattr(plain, loop, swapped)
+    with refuted(None):
+        check_against_oracle(*CASE)
+
+
+COMPILED = {
+    "nothing": ("", "", None),
+    "n instead of n - 1": ("1.0f / (float)(M - 1)", "1.0f / (float)M", "TV"),
+    "weight of Chan's merge along samples": (
+        "(float)((double)seen * (double)rows / (double)(seen + rows))", "(float)rows", "ANOVA_F",
+    ),
+    "weight of Chan's merge along transformations": ("delta * delta * across", "delta * delta", "TV"),
+    "the sign forgotten": ("count[u] += sign * value[u]", "count[u] += value[u]", "Goodfellow"),
+    "one pair twice": ("for (; k < i; k++) s0", "for (; k <= i; k++) s0 += absolute(value - v[0]), s0", "TD"),
+    "x and y swapped": ("x = fraction[0], y = fraction[1]", "x = fraction[1], y = fraction[0]", "SE"),
+    "norm not rooted": ("1.0f / sqrtf(norm[u])", "1.0f / norm[u]", "normalize"),
+    "half of the simple distances": ("(p == reference || q == reference)", "(p == reference)", "DSES"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bug", COMPILED)
+def test_bug_in_the_compiled_loops(monkeypatch, tmp_path, bug):
+    if native.library() is None:
+        pytest.skip("no C compiler here")
+    old, new, measure = COMPILED[bug]
+    text = native.SOURCE.read_text()
+    assert bug == "nothing" or text.count(old) == 1, "native.c has changed: plant the bug anew"
+    source = tmp_path / "native.c"
+    source.write_text(text.replace(old, new) if old else text)
+    monkeypatch.setattr(native, "SOURCE", source)
+    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda name: str(tmp_path))
+    flags = tuple("-O1" if flag == "-O3" else flag for flag in native.FLAGS)
+    loaded = native._declare(ctypes.CDLL(str(native._build(flags))))
+    monkeypatch.setattr(native, "library", lambda: loaded)
+    if measure is None:
+        check_against_oracle(*CASE)
+        return
+    with refuted(measure):
+        check_against_oracle(*CASE)

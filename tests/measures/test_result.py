@@ -1,0 +1,187 @@
+"""What a pass gives, as tables and as a file."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import cnn_invariance as ci
+from cnn_invariance.activations import Layer
+from cnn_invariance.errors import InputError
+from cnn_invariance.measures import MeasureResult
+from cnn_invariance.measures.result import SUMMARY_TYPES
+from cnn_invariance.transformations import rotation
+from helpers_measures import small_network, some_images
+
+
+@pytest.fixture
+def measured():
+    labels = torch.arange(13) % 7
+    requests = ["NV", "NVSE", "NV[aggregate=mean]", "DSES"]
+    return ci.measure(small_network(), some_images(), rotation(n=3), requests, labels)
+
+
+@pytest.fixture
+def known():
+    """Two layers, a measure with infinities, not-a-number and dead units, one without a value on the second."""
+    layers = (Layer(1, "maps", "Conv2d", (2, 1, 2)), Layer(2, "dense", "Linear", (3,)))
+    values = {
+        "NV": [np.array([[[1.0, np.inf]], [[3.0, np.nan]]]), np.array([np.inf, np.inf, np.inf])],
+        "NVSE": [np.array([[[0.5, 1.5]], [[2.0, 4.0]]]), None],
+        "DSES": [np.array([7.0, 8.0]), None],
+    }
+    dead = {"NV": [1, 0], "NVSE": [0, 0], "DSES": [0, 0]}
+    return MeasureResult(layers, values, np.array([1.0, 0.25]), 4, ("identity", "turn"), dead, {"tile": 8})
+
+
+def test_frame_has_a_row_a_unit(known):
+    frame = known.to_frame()
+    assert list(frame.columns) == ["layer_index", "layer", "unit", "map", "NV", "NVSE", "DSES"]
+    assert frame["layer_index"].tolist() == [1] * 4 + [2] * 3
+    assert frame["layer"].tolist() == ["maps"] * 4 + ["dense"] * 3
+    assert frame["unit"].tolist() == [0, 1, 2, 3, 0, 1, 2]
+    assert frame["map"].tolist() == [0, 0, 1, 1, 0, 1, 2]
+    np.testing.assert_array_equal(frame["NV"], [1, np.inf, 3, np.nan, np.inf, np.inf, np.inf])
+    np.testing.assert_array_equal(frame["DSES"], [7, 7, 8, 8, np.nan, np.nan, np.nan])
+
+
+def test_profile_is_the_mean_over_finite_units(known):
+    profile = known.profile("NV")
+    assert list(profile.columns) == ["layer_index", "layer", "kind", "value", "units", "infinite", "dead", "nan"]
+    assert profile["layer"].tolist() == ["maps", "dense"]
+    assert profile["kind"].tolist() == ["Conv2d", "Linear"]
+    np.testing.assert_array_equal(profile["value"], [2.0, np.nan])
+    assert profile[["units", "infinite", "dead", "nan"]].values.tolist() == [[4, 1, 1, 1], [3, 3, 0, 0]]
+    assert known.profile("NVSE")["layer"].tolist() == ["maps"]
+    assert known.profile("NV[aggregate=none]").equals(profile)
+
+
+def test_summary(known):
+    summary = known.summary(maps=("NV",))
+    assert list(summary.columns) == list(SUMMARY_TYPES)
+    assert summary.dtypes.astype(str).to_dict() == {
+        **SUMMARY_TYPES, "layer": str(summary["layer"].dtype), "kind": str(summary["kind"].dtype),
+    }  # fmt: skip
+    assert pd.api.types.is_string_dtype(summary["layer"])
+    rows = summary[summary["measure"] == "NV"].set_index(["layer", "map"], drop=False)
+    assert rows["map"].isna().sum() == 2
+    maps = rows[rows["map"].notna()]
+    assert maps["map"].tolist() == [0, 1, 0, 1, 2]
+    assert maps["value"].tolist() == [1.0, 3.0, np.inf, np.inf, np.inf]
+    assert maps["units"].isna().all()
+    whole = summary[(summary["measure"] == "NV") & summary["map"].isna()].iloc[0]
+    assert whole["q50"] == 3.0  # of 1, 3, inf
+    assert whole["q95"] == 3.0
+    assert not (summary["measure"][summary["map"].notna()] == "NVSE").any()
+
+
+def test_item_is_by_layer(known):
+    assert list(known["NVSE"]) == ["maps"]
+    assert known["NV"]["dense"].shape == (3,)
+    assert known.measures == ["NV", "NVSE", "DSES"]
+
+
+@pytest.mark.parametrize("ask", [lambda r: r.profile("ND"), lambda r: r["ND"]])
+def test_measure_that_was_not_taken(known, ask):
+    with pytest.raises(
+        InputError, match=r"unknown measure of this result 'ND'; did you mean 'NV'\? allowed: DSES, NV, NV"
+    ):
+        ask(known)
+
+
+def test_measure_that_does_not_exist(known):
+    with pytest.raises(InputError, match=r"unknown measure 'NW'; did you mean 'NV'\?"):
+        known.profile("NW")
+
+
+def same(one, other):
+    assert one.layers == other.layers
+    assert one.measures == other.measures
+    for measure in one.measures:
+        for a, b in zip(one.values[measure], other.values[measure], strict=True):
+            assert (a is None) == (b is None)
+            if a is not None:
+                assert a.shape == b.shape
+                assert a.tobytes() == b.tobytes()
+    if one.accuracy is None:
+        assert other.accuracy is None
+    else:
+        assert one.accuracy.tobytes() == other.accuracy.tobytes()
+    assert (one.samples, one.transformations, dict(one.info)) == (
+        other.samples,
+        other.transformations,
+        dict(other.info),
+    )
+    assert {k: list(v) for k, v in one.dead.items()} == {k: list(v) for k, v in other.dead.items()}
+
+
+@pytest.mark.parametrize("which", ["measured", "known"])
+def test_round_trip(request, tmp_path, which):
+    result = request.getfixturevalue(which)
+    path = tmp_path / "deep" / "result.parquet"
+    result.save(path)
+    loaded = MeasureResult.load(path)
+    same(result, loaded)
+    pd.testing.assert_frame_equal(result.to_frame(), loaded.to_frame())
+    pd.testing.assert_frame_equal(result.summary(), loaded.summary())
+    first = path.read_bytes()
+    loaded.save(str(path))
+    assert path.read_bytes() == first
+
+
+def test_round_trip_without_accuracy(tmp_path):
+    result = ci.measure(small_network(), some_images(), [lambda x: x], ["NV"])
+    result.save(tmp_path / "r.parquet")
+    same(result, MeasureResult.load(tmp_path / "r.parquet"))
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(InputError, match=r"no file .*nowhere.parquet; expected one written by MeasureResult.save"):
+        MeasureResult.load(tmp_path / "nowhere.parquet")
+
+
+def test_another_parquet_file(tmp_path):
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "other.parquet")
+    with pytest.raises(InputError, match=r"was not written by MeasureResult.save"):
+        MeasureResult.load(tmp_path / "other.parquet")
+
+
+@pytest.mark.parametrize("cut", [0, 3, 100, -1, -10])
+def test_a_file_cut_short(known, tmp_path, cut):
+    path = tmp_path / "r.parquet"
+    known.save(path)
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(InputError, match=r"was not written by MeasureResult.save .*; measure again"):
+        MeasureResult.load(path)
+
+
+@pytest.mark.parametrize("place", [0.01, 0.02, 0.05, 0.1, 0.2])
+def test_a_file_with_a_changed_byte(measured, tmp_path, place):
+    """Refused, or what was changed did not matter."""
+    path = tmp_path / "r.parquet"
+    measured.save(path)
+    data = bytearray(path.read_bytes())
+    data[4 + int(place * len(data))] ^= 0x55
+    path.write_bytes(data)
+    try:
+        loaded = MeasureResult.load(path)
+    except InputError as error:
+        assert "measure again" in str(error)  # noqa: PT017
+    else:
+        same(measured, loaded)
+
+
+def test_saving_is_whole_or_not_at_all(known, tmp_path, monkeypatch):
+    path = tmp_path / "r.parquet"
+    known.save(path)
+    before = path.read_bytes()
+
+    def broken(table, target, **options):
+        target.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr("cnn_invariance.measures.result.pq.write_table", broken)
+    with pytest.raises(OSError, match="disk full"):
+        known.save(path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["r.parquet"]

@@ -1,0 +1,33 @@
+"""Agreement with tmeasures, the paper's own library."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("tmeasures", reason="the paper's library is not installed (extra: test)", exc_type=ImportError)
+pytestmark = pytest.mark.filterwarnings("ignore")  # it pins memory without a GPU, and prints
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "agreement.py"
+
+
+@pytest.fixture(scope="module")
+def agreement():
+    spec = importlib.util.spec_from_file_location("agreement", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["SimpleConv", "ResNet18"])
+def test_every_shared_measure_agrees(agreement, name):
+    network, images, transformations = agreement.case(name, N=12, M=4)
+    arguments = network, images, transformations, 0.9
+    ours, theirs = agreement.ours(*arguments), agreement.theirs(*arguments)
+    found = agreement.differences(ours, theirs)
+    for measure, difference in found.items():
+        assert difference < (1e-3 if measure.startswith("Goodfellow") else 1e-4), measure
+    # the comparison looks at most units, and sees a small departure
+    assert max(values.max() for values in theirs["Goodfellow_G"]) > 0
+    off = {**ours, "NVSE": [None if values is None else values * 1.001 for values in ours["NVSE"]]}
+    assert agreement.differences(off, theirs)["NVSE"] > 5e-4

@@ -1,0 +1,239 @@
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
+
+from cnn_invariance.plotting import Dot, Series, dot_figure, heatmap_figure, looks, profile_figure, sequential_looks
+from cnn_invariance.plotting.kinds import KINDS, OTHER, STRIP, kind_of
+from cnn_invariance.plotting.profiles import draw_profiles, relative_depth
+from cnn_invariance.plotting.style import VERMILLION, new_figure, style
+
+
+def one_panel(*series, axis="layer"):
+    with style():
+        axes = new_figure(3.4, 2.2).subplots()
+        draw_profiles(axes, series, axis=axis)
+    return axes
+
+
+def markers(axes, *, face):
+    return [line for line in axes.lines if line.get_marker() != "None" and line.get_mfc() == face]
+
+
+def four_networks(profile, designs):
+    return [
+        Series(name, [profile(kinds, seed=i)], look)
+        for i, ((name, kinds), look) in enumerate(zip(designs.items(), looks(4), strict=True))
+    ]
+
+
+def broken(profile, designs):
+    table = profile(designs["SimpleConv"])
+    table.loc[3, "infinite"] = 7
+    table.loc[0, "dead"] = 900
+    return Series("SimpleConv", [table, profile(designs["SimpleConv"], seed=1)], looks(1)[0])
+
+
+def partly_infinite(maps, designs):
+    table = maps(designs["SimpleConv"])
+    table.loc[:3, "value"] = np.inf
+    table.loc[30:32, "value"] = np.nan
+    return table
+
+
+def dots(designs):
+    return [
+        Dot(name, series, look, (0.9, 0.85, 0.95), (0.5, 0.4, 0.6))
+        for name in designs
+        for series, look in zip(("trained plain", "trained with the transformations"), looks(2), strict=True)
+    ]
+
+
+TESTS = {"xlabel": "test accuracy", "before": "plain test", "after": "transformed test"}
+FIGURES = {
+    "one profile": lambda p, m, d: profile_figure({"": [broken(p, d)]}, ylabel="NV"),
+    "four networks, one panel": lambda p, m, d: profile_figure({"": four_networks(p, d)}, ylabel="NV", axis="depth"),
+    "four networks": lambda p, m, d: profile_figure(
+        {name: four_networks(p, d) for name in ("rotation", "scale", "translation")}, ylabel="NV", axis="depth"
+    ),
+    "two rows": lambda p, m, d: profile_figure({name: [broken(p, d)] for name in "abcd"}, ylabel="NV"),
+    "one heatmap": lambda p, m, d: heatmap_figure({"trained plain": partly_infinite(m, d)}, label="NV"),
+    "two heatmaps": lambda p, m, d: heatmap_figure({"a": partly_infinite(m, d), "b": m(d["VGG16D"])}, label="NV"),
+    "one dot plot": lambda p, m, d: dot_figure({"rotation": dots(d)}, **TESTS),
+    "dot plots": lambda p, m, d: dot_figure({name: dots(d) for name in ("rotation", "scale")}, **TESTS),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_all_text_is_legible_and_nothing_is_cut_off(name, profile, maps, designs):
+    figure = FIGURES[name](profile, maps, designs)
+    with style():
+        figure.draw_without_rendering()
+        panels = [axes.get_tightbbox() for axes in figure.axes if axes.get_visible()]
+        legends = [legend.get_window_extent() for legend in figure.legends]
+        assert len(legends) == (2 if "networks" in name else 1)
+        assert all(text.get_fontsize() >= 7 for text in figure.findobj(Text) if text.get_text().strip())
+        for box in (*panels, *legends):
+            assert box.x0 >= -1
+            assert box.y0 >= -1
+            assert box.x1 <= figure.bbox.x1 + 1
+            assert box.y1 <= figure.bbox.y1 + 1
+        boxes = [box.padded(-1) for box in (*panels, *legends)]
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_values_lie_at_their_layers(profile, designs):
+    table = profile(designs["SimpleConv"])
+    line = one_panel(Series("a", [table], looks(1)[0])).lines[0]
+    np.testing.assert_array_equal(line.get_xdata(), np.arange(1, 18))
+    np.testing.assert_allclose(line.get_ydata(), table["value"])
+
+
+def test_seeds_are_drawn_as_their_mean_and_range(profile, designs):
+    tables = [profile(designs["SimpleConv"], seed=seed) for seed in range(3)]
+    axes = one_panel(Series("a", tables, looks(1)[0]))
+    values = np.stack([table["value"] for table in tables])
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), values.mean(0))
+    band = axes.collections[0].get_paths()[0].vertices
+    at_third = band[band[:, 0] == 3][:, 1]
+    assert at_third.min() == pytest.approx(values[:, 2].min())
+    assert at_third.max() == pytest.approx(values[:, 2].max())
+
+
+def test_infinite_units_are_marked_on_the_top_edge(profile, designs):
+    table = profile(designs["SimpleConv"])
+    table.loc[4, "infinite"] = 2
+    table.loc[7, ["nan", "value"]] = [1000, np.nan]
+    axes = one_panel(Series("a", [table], looks(1)[0]))
+    (edge,) = markers(axes, face="white")
+    assert edge.get_xdata().tolist() == [5, 8]
+    assert edge.get_ydata().tolist() == [1, 1]
+    assert not edge.get_clip_on()
+    assert np.isnan(axes.lines[0].get_ydata()).tolist() == [i == 7 for i in range(17)]
+
+
+def test_two_series_with_infinite_units_do_not_hide_each_other(profile, designs):
+    tables = [profile(designs["SimpleConv"]) for _ in range(2)]
+    for table in tables:
+        table.loc[4, "infinite"] = 2
+    axes = one_panel(*(Series(n, [t], look) for n, t, look in zip("ab", tables, looks(2), strict=True)))
+    first, second = markers(axes, face="white")
+    height = [line.get_transform().transform((5, 1))[1] for line in (first, second)]
+    assert height[1] - height[0] >= 0.9 * first.get_markersize()
+
+
+def test_mostly_dead_layers_are_hollow_points(profile, designs):
+    table = profile(designs["SimpleConv"])
+    table.loc[[0, 1], "dead"] = [501, 500]
+    axes = one_panel(Series("a", [table], looks(1)[0]))
+    (hollow,) = markers(axes, face="white")
+    assert hollow.get_xdata().tolist() == [1]
+    assert hollow.get_ydata()[0] == table["value"][0]
+
+
+def test_strips_show_the_kinds_in_place(profile, designs):
+    axes = one_panel(*four_networks(profile, designs), axis="depth")
+    assert len(axes.collections) == 4  # one strip for each design
+    for strip, kinds in zip(axes.collections, designs.values(), strict=True):
+        colours = [to_hex(colour) for colour in strip.get_facecolors()]
+        assert colours == [kind_of(kind).colour.lower() for kind in kinds]
+        middles = [path.vertices[:4, 0].mean() for path in strip.get_paths()]
+        np.testing.assert_allclose(middles, 100 * np.arange(len(kinds)) / (len(kinds) - 1))
+        heights = [np.ptp(path.vertices[:4, 1]) for path in strip.get_paths()]
+        np.testing.assert_allclose(heights, [STRIP * kind_of(kind).height for kind in kinds])
+
+
+def test_series_of_one_design_share_a_strip(profile, designs):
+    lines = [Series(n, [profile(designs["SimpleConv"])], look) for n, look in zip("ab", looks(2), strict=True)]
+    assert len(one_panel(*lines).collections) == 1
+
+
+def test_relative_depth_ends_at_0_and_100():
+    assert relative_depth(np.array([1.0, 2, 5])).tolist() == [0, 25, 100]
+    assert relative_depth(np.array([1.0])).tolist() == [100]
+
+
+def test_panels_share_a_scale_that_begins_at_zero(profile, designs):
+    kinds = designs["SimpleConv"]
+    panels = {
+        name: [Series("a", [profile(kinds, level=level)], looks(1)[0])] for name, level in (("x", 0.4), ("y", 2.0))
+    }
+    low, high = profile_figure(panels, ylabel="NV").axes
+    assert low.get_ylim() == high.get_ylim()
+    assert low.get_ylim()[0] == 0
+    assert low.get_ylim()[1] > 2
+
+
+def test_summaries_leave_out_what_is_not_finite(profile, designs):
+    first, second = (profile(designs["SimpleConv"], seed=seed) for seed in range(2))
+    first["value"], second["value"] = 0.5, 0.3
+    first.loc[2, "value"], second.loc[2, "value"] = np.nan, 0.1
+    first.loc[3, "value"] = second.loc[3, "value"] = np.inf
+    line = Series("a", [first, second], looks(1)[0])
+    assert line.middle()[:4].tolist() == [0.4, 0.4, 0.1, pytest.approx(np.nan, nan_ok=True)]
+    assert line.lowest() == 2
+    assert line.mean() == pytest.approx((15 * 0.4 + 0.1) / 16)
+
+
+def test_seeds_must_share_their_layers(profile, designs):
+    with pytest.raises(ValueError, match="share their layers"):
+        Series("a", [profile(designs["SimpleConv"]), profile(designs["VGG16D"])], looks(1)[0])
+    with pytest.raises(ValueError, match="no profile"):
+        Series("a", [], looks(1)[0])
+
+
+def test_empty_figures_are_refused(maps, designs):
+    with pytest.raises(ValueError, match="at least one series"):
+        profile_figure({"a": []}, ylabel="NV")
+    with pytest.raises(ValueError, match="at least one map"):
+        heatmap_figure({"a": maps(designs["SimpleConv"]).iloc[:0]}, label="NV")
+    with pytest.raises(ValueError, match="at least one dot"):
+        dot_figure({}, xlabel="", before="", after="")
+
+
+@pytest.mark.parametrize("choose", [looks, sequential_looks])
+def test_looks_differ_in_colour_and_without_it(choose):
+    chosen = choose(8)
+    assert len({look.colour for look in chosen}) == 8
+    assert len({look.marker for look in chosen}) == 8
+    with pytest.raises(ValueError, match="told apart"):
+        choose(17)
+
+
+def test_every_module_of_the_networks_has_a_kind(designs):
+    expected_other = {"Flatten", "Dropout", "LogSoftmax", "Add"}
+    names = {kind for kinds in designs.values() for kind in kinds}
+    assert {name for name in names if kind_of(name) is OTHER} == expected_other
+    assert {kind_of(name) for name in names} == {*KINDS, OTHER}
+
+
+def test_cells_are_sorted_and_infinite_ones_hatched_above(maps, designs):
+    table = maps(designs["SimpleConv"][:2])
+    table["value"] = [3.0, np.inf, 1.0, 2.0, np.nan, 0.0, 4.0, np.inf, *[1.0] * 8]
+    axes = heatmap_figure({"a": table}, label="NV", top=4.0).axes[0]
+    first = axes.images[0]
+    brightness = first.get_array()[:, 0, :3].sum(axis=1)
+    assert first.get_array().shape == (5, 1, 4)
+    assert (np.diff(brightness) > 0).all()
+    assert first.get_extent()[2:] == [0, 62.5]
+    hatched = [(to_hex(patch.get_facecolor()), patch.get_y(), patch.get_height()) for patch in axes.patches]
+    assert hatched == [(VERMILLION.lower(), 62.5, 25.0), ("#d9d9d9", 87.5, 12.5)]
+
+
+def test_panels_of_a_heatmap_share_their_colours(maps, designs):
+    kinds = designs["SimpleConv"][:1]
+    low, high = maps(kinds), maps(kinds)
+    low["value"], high["value"] = 0.5, 1.0
+    first, second, bar = heatmap_figure({"a": low, "b": high}, label="NV").axes
+    assert not np.array_equal(first.images[0].get_array()[0], second.images[0].get_array()[0])
+    assert bar.get_ylabel() == "NV"
+
+
+def test_dots_lie_at_their_values():
+    look = looks(1)[0]
+    dots = [Dot("a", "s", look, (0.9, 0.8, 0.95), (0.4, 0.3, 0.5)), Dot("b", "s", look, (1, 1, 1), (0, 0, 0))]
+    axes = dot_figure({"p": dots}, xlabel="accuracy", before="x", after="y").axes[0]
+    points = {(line.get_xdata()[0], line.get_ydata()[0], line.get_mfc()) for line in axes.lines if line.get_marker()}
+    assert {(0.9, 0, "white"), (0.4, 0, look.colour), (1, 1, "white"), (0, 1, look.colour)} <= points
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first row is at the top

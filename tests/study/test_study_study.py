@@ -1,0 +1,136 @@
+import math
+
+import pytest
+
+from cnn_invariance.errors import InputError
+from cnn_invariance.study import DatasetSpec, SampleSpec, SetSpec, Study
+from cnn_invariance.study.recipes import effective_epochs
+
+PIN = "ab" * 32
+PRESET = f"""\
+name: tiny
+description: A study.
+datasets:
+  mnist: {{fingerprint: {PIN}, accuracy_floor: 0.9}}
+  jpeg:
+    source: cifar10_jpeg
+    fingerprint: {PIN}
+    accuracy_floor: 0.5
+    models:
+      wide: {{arguments: {{width: 64}}, epochs: 25, learning_rate: 2e-4}}
+models:
+  wide: {{model: SimpleConv, arguments: {{width: 32, dense: 16}}, learning_rate: 5e-4, epochs: 5}}
+transformation_sets:
+  rotation: {{}}
+  third: {{set: rotation, parameters: {{angle_deg: 120}}}}
+  pair: {{set: rotation, parameters: {{n: 2}}}}
+training: {{batch_size: 32}}
+seeds: [7, 8]
+samples: {{split: validation, count: 50, seed: 3}}
+measures: ["NV[aggregate=mean, order=before]", TV]
+experiments: {{compare_models: {{measure: "NV[aggregate=mean]", models: [wide]}}}}
+"""
+
+
+@pytest.fixture
+def study(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(PRESET)
+    return Study.load(path)
+
+
+def test_a_network_has_everything_that_determines_it(study):
+    network = study.network(dataset="mnist", model="wide", augmentation="rotation")
+    assert network.dataset == DatasetSpec(name="mnist", fingerprint=PIN)
+    assert network.model.name == "SimpleConv"
+    assert network.model.arguments == {
+        "width": 32,
+        "dense": 16,
+        "batch_norm": False,
+        "activation": "elu",
+        "kernel": 3,
+        "pooling": "max",
+    }
+    assert network.augmentation == SetSpec(name="rotation", parameters={"n": 25, "angle_deg": 360})
+    assert network.seed == 7
+    assert network.recipe.batch_size == 32
+    assert network.recipe.learning_rate == 5e-4
+    assert network.recipe.accuracy_floor == 0.9
+
+
+def test_defaults_and_values_equal_to_them_are_the_same_cell(study):
+    explicit = SetSpec(name="rotation", parameters={"n": 25})
+    assert study.network(dataset="mnist", model="wide", augmentation=explicit) == study.network(
+        dataset="mnist", model="wide", augmentation="rotation"
+    )
+
+
+def test_a_dataset_changes_a_model(study):
+    network = study.network(dataset="jpeg", model="wide", seed=8)
+    assert network.model.arguments["width"] == 64
+    assert network.model.arguments["dense"] == 16
+    assert (network.recipe.epochs, network.recipe.learning_rate) == (25, 2e-4)
+    assert (network.recipe.accuracy_floor, network.seed) == (0.5, 8)
+
+
+def test_an_augmentation_lengthens_the_training_as_in_the_paper(study):
+    epochs = {
+        label: study.network(dataset="mnist", model="wide", augmentation=label).recipe.epochs
+        for label in (None, "pair", "rotation")
+    }
+    assert epochs == {None: 5, "pair": 5, "rotation": 17}
+
+
+@pytest.mark.parametrize("epochs", [0, 1, 5, 40])
+@pytest.mark.parametrize("members", [1, 2, 3, 8, 25, 504])
+def test_effective_epochs(epochs, members):
+    found = effective_epochs(epochs, members)
+    if members > math.e:
+        assert found <= epochs * 1.1 * math.log(members) < found + 1
+    else:
+        assert found == epochs
+    assert effective_epochs(epochs, members, "same") == epochs
+
+
+def test_a_measurement_takes_what_is_not_said_from_the_preset(study):
+    network = study.network(dataset="mnist", model="wide")
+    cell = study.measurement(network, "third")
+    assert cell.epoch == 5
+    assert cell.samples == SampleSpec(split="validation", count=50, seed=3)
+    assert cell.measures == ("NV[aggregate=mean]", "TV")
+    assert cell.transformations.parameters == {"n": 25, "angle_deg": 120}
+    early = study.measurement(network, "third", epoch=0, samples=SampleSpec(count=1))
+    assert (early.epoch, early.samples.count) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"dataset": "mnits", "model": "wide"}, "did you mean 'mnist'"),
+        ({"dataset": "mnist", "model": "wise"}, "did you mean 'wide'"),
+        ({"dataset": "mnist", "model": "wide", "augmentation": "thirds"}, "did you mean 'third'"),
+    ],
+)
+def test_unknown_labels(study, arguments, message):
+    with pytest.raises(InputError, match=message):
+        study.network(**arguments)
+
+
+def test_the_code_of_a_users_own_set_is_part_of_the_spec(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = "from cnn_invariance.transformations import rotation\ndef mine(): return rotation(n={})\n"
+    text = PRESET.replace("  third: {set: rotation, parameters: {angle_deg: 120}}", "  mine: {set: 'sets.py:mine'}")
+    (tmp_path / "tiny.yaml").write_text(text)
+    (tmp_path / "sets.py").write_text(source.format(4))
+    before = Study.load(tmp_path / "tiny.yaml").set("mine")
+    assert before.size == 4
+    (tmp_path / "sets.py").write_text(source.format(5))
+    after = Study.load(tmp_path / "tiny.yaml").set("mine")
+    assert before != after
+    assert before.code != after.code
+
+
+def test_cells_and_outputs_of_experiments(study):
+    (cells,) = study.cells.values()
+    assert len(set(cells)) == len(cells) > 0
+    assert study.outputs["compare_models"].figures
