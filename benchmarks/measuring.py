@@ -66,8 +66,11 @@ def best_batches(network: nn.Module, images: Tensor, device: torch.device) -> li
     cut = {size: [b.contiguous(memory_format=torch.channels_last) for b in images.split(size)] for size in sizes}
     for batches in cut.values():
         forward(network, batches[:2])
-    times = {size: min(clock(lambda b=batches: forward(network, b), device) for _ in range(2)) for size, batches in cut.items()}
-    return cut[min(times, key=times.__getitem__)]
+
+    def time(size: int) -> float:
+        return min(clock(lambda: forward(network, cut[size]), device) for _ in range(2))
+
+    return cut[min(sizes, key=time)]
 
 
 def row(name: str, N: int, M: int, runs: int, device: torch.device, tile: int | None) -> dict[str, object]:
@@ -108,8 +111,10 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     device = torch.device(options.device)
-    print(f"{platform.processor() or platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads, "
-          f"{device.type}, compiled loops: {'yes' if native.available(device) else 'no'}")  # fmt: skip
+    compiled = "compiled loops" if native.available(device) else "torch operations alone"
+    print(
+        f"{platform.machine()}, {device.type}, torch {torch.__version__}, {torch.get_num_threads()} threads, {compiled}"
+    )
     rows = []
     for name in options.networks:
         rows.append(row(name, options.samples, options.transformations, options.runs, device, options.tile))

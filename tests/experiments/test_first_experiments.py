@@ -218,13 +218,13 @@ def test_compare_models_measures_each_network_under_its_own_augmentation(study, 
     assert row["mean"] == pytest.approx(expected.mean())
     assert row["lowest"] == pytest.approx(expected.min())
     assert (row["lowest_layer"], row["lowest_depth"]) == ("logsoftmax17", 100)
-    assert (row["seeds"], row["units"], row["infinite"], row["dead"]) == (3, 5100, 9, 180)
+    assert (row["seeds"], row["values"], row["infinite"], row["dead"]) == (3, 5100, 9, 180)
 
 
 def test_captions_count_what_is_left_out_and_what_is_dead(drawn):
     caption = (drawn("augmentation_intensity") / "augmentation_intensity_mnist5k.md").read_text(encoding="utf-8")
     # 12 lines of 17 layers of 100 units; in each line 3 units of one layer infinite, 60 of another dead
-    assert "Left out of the layers' means: 36 infinite of 20,400 values; 720 are of dead units" in caption
+    assert "Left out of the layers' means: 36 infinite of 20,400 values; 720 are dead" in caption
 
 
 def test_heatmap_compares_plain_with_augmented(study, drawn):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from cnn_invariance import models, references
 from cnn_invariance.experiments import _paper
+from cnn_invariance.measures import names as measure_names
 from cnn_invariance.study import Cell, MeasureSpec, ModelSpec, Study, TrainSpec
 
 SIZES = ("width", "dense")
@@ -37,6 +38,30 @@ def caption(
         f"Replicates the paper's experiment '{experiment}' (preset {study.name}).",
     ]
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def of_measure(request: str) -> str:
+    """A measure in words: what it is, and what has one value of it.
+
+    >>> of_measure("NV[aggregate=mean]")
+    'NV: normalized variance, TV / SV; one value for each feature map (mean over the map, before the quotient), \
+or unit of a layer without maps; lower is more invariant.'
+    """
+    measure = measure_names.check(request)
+    options = dict(measure.options)
+    says = measure_names.describe(measure.name).replace(": ", ", ")
+    parts = [f"{measure_names.label(request)}: {says}"]
+    match options.get("aggregate"):
+        case None:
+            pass
+        case "none":
+            parts.append("one value for each unit")
+        case how:
+            when = f", {options['order']} the quotient" if "/" in says and "order" in options else ""
+            parts.append(f"one value for each feature map ({how} over the map{when}), or unit of a layer without maps")
+    if "higher is more invariant" not in says:
+        parts.append("lower is more invariant")
+    return "; ".join(parts) + "."
 
 
 def _network(cell: Cell) -> TrainSpec:

@@ -77,13 +77,3 @@ def measure(study: Study, request: str) -> str:
     if name not in study.measures:
         raise unknown_name("measure in this preset:", name, study.measures)
     return name
-
-
-def form(request: str) -> str:
-    """What a caption says of the form of a measure."""
-    chosen = measure_names.check(request)
-    options = dict(chosen.options)
-    if options.get("aggregate", "none") == "none":
-        return f"{chosen.name} of every unit, averaged over each layer."
-    when = f", {options['order']} the quotient" if "order" in options else ""
-    return f"In convolutional layers {chosen.name} is taken by feature map ({options['aggregate']} of its units{when})."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from cnn_invariance.experiments import _captions
-from cnn_invariance.experiments._choices import form, label
+from cnn_invariance.experiments._choices import label
 from cnn_invariance.study import MeasureSpec, Outputs, Study
 
 if TYPE_CHECKING:
@@ -82,23 +82,23 @@ class ProfilePlan:
             for line in lines
         ]
         frame = pd.DataFrame(rows)
-        printed = frame.drop(columns=["layers", "seeds", "units", "undefined"])
+        printed = frame.drop(columns=["layers", "seeds", "values", "undefined"])
         canvas.table(self.experiment, frame, self.caption(study, drawn), printed=printed)
         return drawn
 
     def caption(self, study: Study, drawn: Drawn, dataset: str | None = None, more: str = "") -> str:
         """The caption of one dataset, or of all; ``more`` follows the setting."""
-
         shown = [dataset] if dataset else list(self.lines)
         lines = [line for name in shown for panel in drawn[name].values() for line in panel]
-        several = " Lines: mean over seeds; bands: from the lowest to the highest seed."
+        bands = "Lines: mean over seeds; bands: from the lowest to the highest seed."
+        several = bands if len(lines[0].profiles) > 1 else ""
         return _captions.caption(
             study,
             self.experiment,
             self.cells(dataset),
             title=f"{self.title}, {' and '.join(shown)}",
             question=self.question,
-            setting=" ".join([self.setting + several * (len(lines[0].profiles) > 1), form(self.measure), more]).strip(),
+            setting=" ".join(filter(None, [self.setting, several, _captions.of_measure(self.measure), more])),
             counts=counted(lines),
         )
 
@@ -119,7 +119,8 @@ def summary(line: "Series") -> dict[str, object]:
     """A line in numbers: its mean over layers, where it is lowest, and what was left out.
 
     ``mean`` and ``lowest`` are those of the mean over seeds; layers without a finite value are left
-    out of both. ``lowest_depth`` is in per cent. Units are counted over all layers and seeds.
+    out of both. ``lowest_depth`` is in per cent. Values (of units, or of feature maps) are counted
+    over all layers and seeds.
     """
     found = line.lowest()
     return {
@@ -133,16 +134,16 @@ def summary(line: "Series") -> dict[str, object]:
     }
 
 
-COUNTS = {"units": "units", "infinite": "infinite", "undefined": "nan", "dead": "dead"}
+COUNTS = {"values": "units", "infinite": "infinite", "undefined": "nan", "dead": "dead"}
 
 
 def counted(lines: Sequence["Series"]) -> str:
-    """How many units were left out of the layers' means, and how many of those in them are dead."""
+    """How many values were left out of the layers' means, and how many of those in them are dead."""
     totals = {name: sum(int(line.count(c).sum()) for line in lines) for name, c in COUNTS.items()}
     out = [f"{totals[kind]:,} {kind}" for kind in ("infinite", "undefined") if totals[kind]]
     first = (
-        f"Left out of the layers' means: {' and '.join(out)} of {totals['units']:,} values"
+        f"Left out of the layers' means: {' and '.join(out)} of {totals['values']:,} values"
         if out
-        else f"None of the {totals['units']:,} values is infinite or undefined"
+        else f"None of the {totals['values']:,} values is infinite or undefined"
     )
-    return f"{first}; {totals['dead']:,} are of dead units (0/0, counted as 1)."
+    return f"{first}; {totals['dead']:,} are dead (0/0, counted as 1)."

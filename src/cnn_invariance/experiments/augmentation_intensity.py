@@ -19,7 +19,7 @@ QUESTION = "Does a network become more invariant as the range of its augmentatio
 
 SETTING = (
     "The network is trained with the transformation set of the panel over a share of its range, and "
-    "measured under the set at its full range; lower values are more invariant. The strips show the "
+    "measured under the set at its full range. The strips show the "
     "kinds of layers."
 )
 TREND = (

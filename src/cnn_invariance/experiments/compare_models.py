@@ -16,7 +16,7 @@ QUESTION = "Which network is more invariant, and at which depth?"
 
 SETTING = (
     "Each network is trained with the transformation set of the panel as augmentation, and measured "
-    "under the same set; lower values are more invariant. Layers by relative depth: the first at 0 %, "
+    "under the same set. Layers by relative depth: the first at 0 %, "
     "the last at 100 %. The strips show the kinds of each network's layers."
 )
 

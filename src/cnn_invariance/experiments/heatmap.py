@@ -18,7 +18,7 @@ QUESTION = "How is invariance spread inside a layer?"
 
 SETTING = (
     "One column for each layer, one cell for each feature map (in layers without maps, for each unit), "
-    "sorted by its {measure}, the mean over the map's finite units; lower values are more invariant. "
+    "sorted by its {measure}, the smallest at the bottom. {meaning} "
     "Left: trained without augmentation; right: trained with the set; both measured under the set, on "
     "one colour scale. The strips show the kinds of layers."
 )
@@ -59,7 +59,7 @@ def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -
             pair,
             title=f"{_choices.label(measure)} of the feature maps of {options.model}, {dataset}, {label}",
             question=QUESTION,
-            setting=SETTING.format(measure=_choices.label(measure)),
+            setting=SETTING.format(measure=_choices.label(measure), meaning=_captions.of_measure(measure)),
             counts=_counted([plain, augmented]),
         )
         canvas.figure(f"heatmap_{dataset}_{label}", heatmap_figure(panels, label=_choices.label(measure)), text)

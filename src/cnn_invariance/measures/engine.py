@@ -8,7 +8,7 @@ statistics, which do not grow with the number of samples.
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 from types import ModuleType
@@ -19,6 +19,7 @@ import torch
 from rich.progress import track
 from torch import Tensor, nn
 
+from cnn_invariance import devices
 from cnn_invariance.activations import Layer, LayerFilter, find_layers, observe, select
 from cnn_invariance.errors import InputError
 from cnn_invariance.measures import names
@@ -153,6 +154,8 @@ class _Plan:
         _check_choice("nan", nan, ("error", "count"))
         _check_model(model)
         place, dtype = _placement(model, device)
+        if precision == "tf32" and place.type != "cuda":
+            raise InputError(f"precision 'tf32' is of CUDA devices, and the pass runs on {place}; use 'fp32'")
         N = _check_images(images)
         M = _check_transformations(transformations)
         classes = _labels(images, labels, N)
@@ -245,7 +248,7 @@ def _placement(model: nn.Module, device: torch.device | str | None) -> tuple[tor
     parameter = next((p for p in model.parameters() if p.is_floating_point()), None)
     own = torch.device("cpu") if parameter is None else parameter.device
     dtype = torch.float32 if parameter is None else parameter.dtype
-    return own if device is None else torch.device(device), dtype
+    return own if device is None else devices.choose(str(device)), dtype
 
 
 def _check_images(images: Tensor | MapStyle) -> int:
@@ -378,10 +381,25 @@ def _needs_blocks(
     )
 
 
-def _precision(precision: str, device: torch.device) -> AbstractContextManager[object]:
+@contextmanager
+def _precision(precision: str, device: torch.device) -> Iterator[None]:
+    """The forward pass at a precision; on CUDA, fp32 is IEEE's and not whatever torch was set to."""
     if precision == "bf16":
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-    return nullcontext()
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            yield
+        return
+    if device.type != "cuda":
+        yield
+        return
+    parts: tuple[Any, ...] = (getattr(torch.backends.cudnn, "conv"), torch.backends.cuda.matmul)  # noqa: B009 (no stub)
+    before = [part.fp32_precision for part in parts]
+    for part in parts:
+        part.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+    try:
+        yield
+    finally:
+        for part, value in zip(parts, before, strict=True):
+            part.fp32_precision = value
 
 
 # ---- the columns of a tile ----

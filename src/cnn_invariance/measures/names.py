@@ -61,7 +61,7 @@ def label(text: str) -> str:
     """
     request = check(text)
     defaults = allowed_options(request.name)
-    aggregate = dict(request.options).get("aggregate", "mean")
+    aggregate = str(dict(request.options).get("aggregate", "mean"))
     usual = {"mean": request.name, "none": f"{request.name} of units"}
     name = usual.get(aggregate, f"{aggregate} of {request.name}")
     rest = [

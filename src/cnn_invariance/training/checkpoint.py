@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from cnn_invariance import models
+from cnn_invariance import devices, models
 from cnn_invariance.errors import InputError
-from cnn_invariance.training import device as devices
 from cnn_invariance.training import tensorfile
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from cnn_invariance import devices
 from cnn_invariance.errors import InputError
 from cnn_invariance.training import checkpoint, tensorfile
-from cnn_invariance.training import device as devices
 from cnn_invariance.training import state as states
 from cnn_invariance.training.errors import TrainingError
 from cnn_invariance.training.learner import Learner

@@ -1,4 +1,4 @@
-"""Where and how torch computes during a training."""
+"""Where and how torch computes."""
 
 import os
 from collections.abc import Iterator
