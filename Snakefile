@@ -1,7 +1,7 @@
 # The study: prepare each dataset, train the networks on it, measure the trained networks, draw.
 #
 #     snakemake --cores all                                        the quick preset
-#     snakemake --cores all --configfile config/paper.yaml         another preset
+#     snakemake --cores all --configfile config/mine.yaml          another preset
 #     snakemake -n                                                 only say what is missing
 #
 # A finished cell has its result file, named by the hash of everything that determines it. It has
@@ -32,7 +32,7 @@ rule all:
     input:
         plan.all_files(),
     message:
-        "All results, figures and tables of {plan.study.name} are there"
+        "Results, figures and tables of {plan.study.name}"
 
 
 rule dataset:

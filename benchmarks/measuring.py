@@ -2,19 +2,22 @@
 
 Each row is one network; each column a suite of measures. A ratio is the time of ``cnn_invariance.measure`` over N
 samples x M transformations, divided by the time of the bare network over the same N x M images, already transformed,
-same dtype, at its best batch size. Runs alternate; the median of the paired ratios is shown. ``tmeasures``, the
-paper's own library, is measured beside (NV alone) on fewer samples, per sample.
+same dtype, at its best batch size. Runs alternate; the median of the paired ratios is shown, beside the goal.
+``tmeasures``, the paper's own library, is measured beside, for NV alone and on fewer samples. Memory is the peak of a
+process of its own that measures the whole suite, with N and with 4 N samples.
 
-    python benchmarks/measuring.py --help
+    python benchmarks/measuring.py                            the table, in Markdown
+    CNN_INVARIANCE_NATIVE=0 python benchmarks/measuring.py    without the compiled loops
 """
 
 import argparse
-import json
 import platform
 import resource
 import statistics
+import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -23,7 +26,7 @@ from torch import Tensor, nn
 import cnn_invariance as ci
 from cnn_invariance import models
 from cnn_invariance.measures import native
-from cnn_invariance.transformations import rotation
+from cnn_invariance.transformations import AffineSet, rotation
 from cnn_invariance.transformations.warp import transform_all
 
 NETWORKS: dict[str, tuple[dict[str, int], tuple[int, int, int]]] = {
@@ -37,6 +40,7 @@ SUITES = {
     "+ same-equivariance": ["NV", "ANOVA_F", "ANOVA", "Goodfellow", "NVSE"],
     "whole suite": None,
 }
+SAMPLES = {"ResNet18": 64, "VGG16D": 96, "SimpleConv": 512}
 GOALS = {
     "ResNet18": (1.25, 1.4, 1.8, 2.1),
     "VGG16D": (1.3, 1.5, 1.9, 2.3),
@@ -73,58 +77,98 @@ def best_batches(network: nn.Module, images: Tensor, device: torch.device) -> li
     return cut[min(sizes, key=time)]
 
 
-def row(name: str, N: int, M: int, runs: int, device: torch.device, tile: int | None) -> dict[str, object]:
+def case(name: str, N: int, M: int, device: torch.device) -> tuple[nn.Module, Tensor, AffineSet]:
     arguments, shape = NETWORKS[name]
     torch.manual_seed(0)
     network = models.build(name, shape, 10, **arguments).eval().to(device, memory_format=torch.channels_last)
-    images = torch.randn(N, *shape)
-    transformations = rotation(n=M, angle_deg=360)
+    return network, torch.randn(N, *shape), rotation(n=M, angle_deg=360)
+
+
+def row(name: str, N: int, M: int, runs: int, device: torch.device, tile: int | None) -> dict[str, float]:
+    network, images, transformations = case(name, N, M, device)
     transformed = transform_all(images.to(device), transformations.matrices).flatten(0, 1)
     batches = best_batches(network, transformed, device)
     del transformed
-    results: dict[str, object] = {"network": name, "N": N, "M": M, "batch": len(batches[0])}
+    results: dict[str, float] = {}
     for suite, measures in SUITES.items():
         work = lambda measures=measures: ci.measure(network, images, transformations, measures, tile=tile)  # noqa: E731
         work()
         pairs = [(clock(lambda: forward(network, batches), device), clock(work, device)) for _ in range(runs)]
         results[suite] = statistics.median(measured / pure for pure, measured in pairs)
         results["forward_s"] = statistics.median(pure for pure, _ in pairs)
-    results["peak_GB"] = (
-        torch.cuda.max_memory_allocated() / 1e9
-        if device.type == "cuda"
-        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform != "darwin" else 1e9)
-    )
     return results
+
+
+def tmeasures_ratio(name: str, N: int, M: int, runs: int) -> float | None:
+    """The same ratio of the paper's library, NV alone; None where it is not installed."""
+    try:
+        warnings.simplefilter("ignore")
+        import tmeasures as tm
+        from agreement import wrapped
+    except ImportError:
+        return None
+    network, images, transformations = case(name, N, M, torch.device("cpu"))
+    batches = best_batches(network, transform_all(images, transformations.matrices).flatten(0, 1), images.device)
+    model, members = tm.pytorch.AutoActivationsModule(network), wrapped(transformations)
+    options = tm.pytorch.PyTorchMeasureOptions(batch_size=25, verbose=False)
+    measure = tm.pytorch.NormalizedVarianceInvariance()
+
+    def work() -> None:
+        with torch.inference_mode():
+            measure.eval(images, members, model, options)
+
+    work()
+    pairs = [(clock(lambda: forward(network, batches), images.device), clock(work, images.device)) for _ in range(runs)]
+    return statistics.median(measured / pure for pure, measured in pairs)
+
+
+def peak(name: str, N: int, M: int, device: torch.device) -> float:
+    """Peak memory, in GB, of a process that measures the whole suite."""
+    command = [sys.executable, __file__, "--peak", name, "--samples", str(N), "--transformations", str(M)]
+    return float(subprocess.run([*command, "--device", device.type], check=True, capture_output=True, text=True).stdout)
+
+
+def print_peak(name: str, N: int, M: int, device: torch.device) -> None:
+    network, images, transformations = case(name, N, M, device)
+    ci.measure(network, images, transformations)
+    gpu = torch.cuda.max_memory_allocated() / 1e9 if device.type == "cuda" else 0
+    print(gpu or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
-    parser.add_argument("--samples", type=int, default=48)
+    parser.add_argument("--samples", type=int, help="N; as many as take some seconds otherwise")
     parser.add_argument("--transformations", type=int, default=25)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--tile", type=int)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--json", help="write the rows to this file")
+    parser.add_argument("--tmeasures-samples", type=int, default=8)
+    parser.add_argument("--peak", choices=list(NETWORKS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
     device = torch.device(options.device)
+    if options.peak:
+        print_peak(options.peak, options.samples, options.transformations, device)
+        return
     compiled = "compiled loops" if native.available(device) else "torch operations alone"
     print(
         f"{platform.machine()}, {device.type}, torch {torch.__version__}, {torch.get_num_threads()} threads, {compiled}"
     )
-    rows = []
+    print(f"M = {options.transformations}, median of {options.runs} paired runs\n")
+    print(f"| ratio (goal) | N | {' | '.join(SUITES)} | tmeasures, NV | forward | peak, N and 4 N |")
+    print("|---" * (len(SUITES) + 5) + "|")
     for name in options.networks:
-        rows.append(row(name, options.samples, options.transformations, options.runs, device, options.tile))
-        result = rows[-1]
+        N, M = options.samples or SAMPLES[name], options.transformations
+        result = row(name, N, M, options.runs, device, options.tile)
         cells = [f"{result[suite]:.2f} ({goal})" for suite, goal in zip(SUITES, GOALS[name], strict=True)]
-        print(f"{name:12} {'  '.join(cells)}  forward {result['forward_s']:.2f} s, batch {result['batch']}, "
-              f"peak {result['peak_GB']:.2f} GB", flush=True)  # fmt: skip
-    if options.json:
-        with open(options.json, "w") as file:  # noqa: PTH123
-            json.dump(rows, file, indent=1)
+        theirs = tmeasures_ratio(name, options.tmeasures_samples, M, 2)
+        cells.append("not installed" if theirs is None else f"{theirs:.0f}")
+        cells.append(f"{result['forward_s']:.2f} s")
+        cells.append(" and ".join(f"{peak(name, n, M, device):.2f} GB" for n in (N, 4 * N)))
+        print(f"| {name} | {N} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

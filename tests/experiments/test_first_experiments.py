@@ -177,6 +177,7 @@ def test_a_trend_that_does_not_fall_is_not_said_to(study):
         return Series("a", [table], looks(1)[0])
 
     trend = _trend([line(0.5, 0.5), line(0.6, 0.3), line(0.4, 0.7)])
+    assert (trend["last_without"], trend["last_full"], trend["last_rho"]) == (0.5, 0.7, 0.5)
     assert trend["rho"] == 0.5  # the means .5, .45, .55 have the ranks 2, 1, 3
     assert not trend["falls_throughout"]
     assert (trend["layers_falling"], trend["layers_lower"]) == (0, 1)

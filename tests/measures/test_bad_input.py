@@ -7,7 +7,7 @@ from torch import nn
 
 import cnn_invariance as ci
 from cnn_invariance.errors import InputError
-from cnn_invariance.measures import engine, names
+from cnn_invariance.measures import engine, names, plan
 from cnn_invariance.transformations import identity, rotation
 
 TURNS = rotation(n=3, angle_deg=180)
@@ -55,7 +55,7 @@ def refused(message, *, model=None, images=X, transformations=TURNS, measures=("
     model = Counting().eval() if model is None else model
     with pytest.raises(InputError, match=message):
         ci.measure(model, images, transformations, measures, labels, **options)
-    assert getattr(model, "images", 0) <= engine.PROBES * 2  # never the 18 of a pass
+    assert getattr(model, "images", 0) <= plan.PROBES * 2  # never the 18 of a pass
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,13 @@ def test_constant_network_is_invariant_by_definition():
     assert result.dead["TV"] == [0]
 
 
+def test_dead_feature_maps_are_counted_as_maps():
+    """Two constant maps of nine units: 18 dead units, and 2 dead maps where maps are aggregated before the quotient."""
+    constant, requests = torch.ones(5, 2, 3, 3), ["NV", "NV[aggregate=mean]", "NV[aggregate=mean,order=after]"]
+    result = ci.measure(nn.Sequential(nn.Identity()).eval(), constant, QUARTERS, requests)
+    assert [result.dead[request] for request in requests] == [[18], [2], [18]]
+
+
 def test_known_spreads_and_their_quotient():
     """Rows 0, d and -d about an offset: std d; columns of two offsets h apart: std h / sqrt 2."""
     d, h = 0.5, 8.0

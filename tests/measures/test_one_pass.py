@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import cnn_invariance as ci
-from cnn_invariance.measures import engine, names
+from cnn_invariance.measures import names, plan
 from cnn_invariance.measures.statistics import Accumulator
 from cnn_invariance.transformations import AffineSet, rotation
 from helpers_measures import close, small_network, some_images
@@ -132,7 +132,7 @@ def test_state_does_not_grow_with_samples(accumulators):
 
 def test_tiles_do_not_grow_with_samples():
     plans = [
-        engine._Plan.make(small_network(), some_images(N), TURNS, None, None, None, None, None, "fp32", "error")
+        plan.Plan.make(small_network(), some_images(N), TURNS, None, None, None, None, None, "fp32", "error")
         for N in (8000, 16000)
     ]
     assert plans[0].tile == plans[1].tile < 8000

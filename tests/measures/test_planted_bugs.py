@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from cnn_invariance.measures import anova, engine, native, plain
-from cnn_invariance.measures.statistics import MapDistances, Moments
+from cnn_invariance.measures.moments import Moments
+from cnn_invariance.measures.pairs import MapDistances
 from measures import test_against_oracle as comparison
 from measures.test_against_oracle import check_against_oracle
 

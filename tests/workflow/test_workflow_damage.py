@@ -69,7 +69,7 @@ def test_a_failed_training_is_said_and_leaves_no_result(empty):
     empty.edit("accuracy_floor: 0", "accuracy_floor: 1")
     done = empty.snakemake("--cores", 2)
     assert done.returncode != 0
-    assert "is below the floor of 1 after 1 epochs; allow more epochs" in done.stdout
+    assert "is below the floor of 1 after 1 epochs; allow more" in done.stdout, done.stdout
     failed = [network for network in empty.plan().networks if network.recipe.epochs]
     assert failed
     assert not any(empty.plan().results.has(network) for network in failed)
@@ -112,4 +112,4 @@ def test_prepared_data_of_another_fingerprint_starts_no_job(tree):
 def test_the_default_preset_is_quick(empty):
     done = empty.snakemake("-n", preset=None)
     assert done.returncode == 0
-    assert "All results, figures and tables of quick are there" in done.stdout
+    assert "Results, figures and tables of quick" in done.stdout

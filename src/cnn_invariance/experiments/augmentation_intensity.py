@@ -24,8 +24,8 @@ SETTING = (
 )
 TREND = (
     "Of the mean over layers: Spearman's rho with the share of the range (-1: lower with every step), "
-    "and whether it falls at every step. Of the layers: how many fall at every step, and how many are "
-    "lower at the full range than without augmentation."
+    "and whether it falls at every step. Rho also of the last layer. Of all layers: how many fall at "
+    "every step, and how many are lower at the full range than without augmentation."
 )
 
 
@@ -115,6 +115,9 @@ def _trend(lines: Sequence["Series"]) -> dict[str, object]:
         "mean_full": means[-1],
         "rho": rank_correlation(range(len(means)), means),
         "falls_throughout": falls(means),
+        "last_without": layers[-1][0],
+        "last_full": layers[-1][-1],
+        "last_rho": rank_correlation(range(len(means)), layers[-1]),
         "layers": len(layers),
         "layers_falling": sum(falls(values) for values in layers),
         "layers_lower": sum(values[-1] < values[0] for values in layers),

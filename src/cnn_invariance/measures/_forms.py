@@ -25,3 +25,14 @@ def normalized(request: Request, numerator: Tensor, denominator: Tensor) -> Tens
     if request["order"] == "before":
         return quotient(aggregate(numerator, how), aggregate(denominator, how))
     return aggregate(quotient(numerator, denominator), how)
+
+
+def count_dead(request: Request, *values: Tensor) -> int:
+    """How many quotients of a measure are 0 / 0: of units, or of feature maps if they are aggregated before."""
+    if len(values) < 2:
+        return 0
+    options = dict(request.options)
+    if options.get("order") == "before":
+        values = tuple(aggregate(value, str(options["aggregate"])) for value in values)
+    numerator, denominator = values
+    return int(((numerator == 0) & (denominator == 0)).sum())

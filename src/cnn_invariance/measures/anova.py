@@ -15,8 +15,9 @@ from scipy.stats import f as f_distribution
 from torch import Tensor
 
 from cnn_invariance.measures._forms import aggregate
+from cnn_invariance.measures.moments import FRatio
 from cnn_invariance.measures.names import Request
-from cnn_invariance.measures.statistics import Context, FRatio, Statistic
+from cnn_invariance.measures.statistics import Context, Statistic
 
 MEASURES = {
     "ANOVA_F": "one-way ANOVA's F with the transformations as groups",

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from cnn_invariance.measures._forms import normalized, single
 from cnn_invariance.measures.names import Request
-from cnn_invariance.measures.statistics import Context, MapDistance, PairDistance, Simple, Statistic
+from cnn_invariance.measures.pairs import MapDistance, PairDistance, Simple
+from cnn_invariance.measures.statistics import Context, Statistic
 
 MEASURES = {
     "TD": "transformation distance: mean over samples of the mean distance between transformations",

@@ -6,52 +6,25 @@ need. The network sees every (sample, transformation) once. Memory: the activati
 statistics, which do not grow with the number of samples.
 """
 
-import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
-from contextlib import contextmanager
-from dataclasses import dataclass
-from math import ceil
-from types import ModuleType
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
 from rich.progress import track
 from torch import Tensor, nn
 
-from cnn_invariance import devices
-from cnn_invariance.activations import Layer, LayerFilter, find_layers, observe, select
+from cnn_invariance.activations import Layer, LayerFilter, observe
 from cnn_invariance.errors import InputError
-from cnn_invariance.measures import names
+from cnn_invariance.measures._forms import count_dead
+from cnn_invariance.measures.columns import Columns
+from cnn_invariance.measures.inputs import Callables, MapStyle, batch
 from cnn_invariance.measures.names import Request
+from cnn_invariance.measures.plan import BLOCK, Plan, at_precision, compares, out_of_memory, undoes
 from cnn_invariance.measures.result import MeasureResult
-from cnn_invariance.measures.statistics import (
-    Accumulators,
-    Context,
-    Firing,
-    PairDistance,
-    Simple,
-    Statistic,
-    Tile,
-    Undo,
-)
+from cnn_invariance.measures.statistics import Accumulators, Context, Tile, Undo
 from cnn_invariance.transformations.affine import AffineSet, invert, is_identity
-from cnn_invariance.transformations.warp import neighbours, transform_all
-
-Callables = Sequence[Callable[[Tensor], Tensor]]
-BLOCK = 8  # samples in a block of a column, for sample distances
-CPU_SLAB = 24 << 20  # bytes of the largest layer of a tile: stays in a last-level cache
-GPU_SHARE = 0.02  # of the free memory, for the largest layer of a tile
-PRECISIONS = ("fp32", "tf32", "bf16")
-PROBES = 5  # images in the run that finds the layers: more than one tells inputs from other dimensions of size 1
-
-
-class MapStyle(Protocol):
-    """A map-style dataset: ``len()`` and indexing by sample, images alone or (image, label)."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Any: ...
+from cnn_invariance.transformations.warp import neighbours
 
 
 def measure(
@@ -101,363 +74,25 @@ def measure(
         >>> result.profile("NVSE")["layer"].tolist()
         ['0']
     """
-    plan = _Plan.make(model, images, transformations, measures, labels, layers, device, tile, precision, nan)
+    plan = Plan.make(model, images, transformations, measures, labels, layers, device, tile, precision, nan)
     while True:
         try:
             return _Engine(plan, progress).run()
         except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             plan.shrink(error)
         torch.cuda.empty_cache()  # only now: the error's traceback held the tile
 
 
-# ---- before the pass ----
-
-
-@dataclass
-class _Plan:
-    """A checked request: everything that can be wrong has been found by now."""
-
-    model: nn.Module
-    images: Tensor | MapStyle
-    transformations: AffineSet | Callables
-    requests: dict[Request, ModuleType]
-    labels: Tensor | None
-    modules: Mapping[str, nn.Module]
-    layers: list[Layer]
-    classes: int | None  # of the output, where it is (batch, classes)
-    device: torch.device
-    dtype: torch.dtype
-    memory_format: torch.memory_format
-    tile: int
-    granule: int  # tiles are multiples of this many samples
-    precision: str
-    nan: str
-
-    @classmethod
-    def make(
-        cls,
-        model: nn.Module,
-        images: Tensor | MapStyle,
-        transformations: AffineSet | Callables,
-        measures: Sequence[str] | None,
-        labels: Tensor | Sequence[int] | None,
-        layers: LayerFilter,
-        device: torch.device | str | None,
-        tile: int | None,
-        precision: str,
-        nan: str,
-    ) -> "_Plan":
-        """Check everything, run the network on one image, settle the tile."""
-        _check_choice("precision", precision, PRECISIONS)
-        _check_choice("nan", nan, ("error", "count"))
-        _check_model(model)
-        place, dtype = _placement(model, device)
-        if precision == "tf32" and place.type != "cuda":
-            raise InputError(f"precision 'tf32' is of CUDA devices, and the pass runs on {place}; use 'fp32'")
-        N = _check_images(images)
-        M = _check_transformations(transformations)
-        classes = _labels(images, labels, N)
-        requests = _requests(measures, isinstance(transformations, AffineSet), classes is not None)
-        model = model.to(place)
-        example = _batch(images, [0]).to(place, dtype)
-        with _precision(precision, place):
-            _Columns(transformations, example.shape[1:], untransformed=False)(example)
-            found, output, memory_format = _try_network(model, example, layers)
-        granule = BLOCK if _needs_blocks(requests, found, M, N, place) else 1
-        logits = isinstance(output, Tensor) and output.ndim == 2
-        plan = cls(
-            model, images, transformations, requests, classes, select(model, layers), found,
-            output.shape[1] if logits else None, place, dtype, memory_format, 0, granule, precision, nan,
-        )  # fmt: skip
-        plan.tile = plan.fit(tile)
-        return plan
-
-    @property
-    def N(self) -> int:  # noqa: N802
-        """The number of samples."""
-        return len(cast(Sized, self.images))
-
-    @property
-    def M(self) -> int:  # noqa: N802
-        """The number of transformations."""
-        return len(self.transformations)
-
-    def fit(self, tile: int | None) -> int:
-        """The samples in a tile: as asked, or so that the largest layer stays in the cache (GPU: is a small share)."""
-        if tile is not None and tile < 1:
-            raise InputError(f"a tile of {tile} samples; expected at least 1")
-        if tile is None:
-            largest = max(layer.units for layer in self.layers) * self.M * 4
-            room = CPU_SLAB
-            if self.device.type == "cuda":
-                room = int(torch.cuda.mem_get_info(self.device)[0] * GPU_SHARE)
-            tile = max(1, room // largest)
-        return min(ceil(tile / self.granule), ceil(self.N / self.granule)) * self.granule
-
-    def shrink(self, error: Exception) -> None:
-        """Halve the tile after the device ran out of memory."""
-        if self.tile <= self.granule:
-            raise InputError(
-                f"{self.device} has too little memory for one tile of {self.tile} samples x {self.M} transformations; "
-                "use fewer transformations, fewer layers (layers=...), fewer measures, or another device"
-            ) from error
-        self.tile = max(self.granule, self.tile // 2 // self.granule * self.granule)
-
-
-def _try_network(
-    model: nn.Module, example: Tensor, layers: LayerFilter
-) -> tuple[list[Layer], Any, torch.memory_format]:
-    """The layers, the output, and the memory format that the network takes: channels last is the faster one."""
-    images = example.expand(PROBES, *example.shape[1:])
-    try:
-        return *find_layers(model, images.contiguous(memory_format=torch.channels_last), layers), torch.channels_last
-    except RuntimeError:  # such as Tensor.view of feature maps, which must be contiguous
-        pass
-    try:
-        return *find_layers(model, images.contiguous(), layers), torch.contiguous_format
-    except RuntimeError as error:
-        raise InputError(
-            f"the network cannot run on images of shape {tuple(example.shape[1:])}: {error}; give images of the size "
-            "and channels it was made for"
-        ) from error
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """On any device; torch has no class of its own for a CPU's."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
-
-
-def _check_choice(what: str, received: str, allowed: Sequence[str]) -> None:
-    if received not in allowed:
-        raise InputError(f"{what} {received!r} is not known; allowed: {', '.join(allowed)}")
-
-
-def _check_model(model: nn.Module) -> None:
-    if not isinstance(model, nn.Module):
-        raise InputError(f"the model is a {type(model).__name__}; expected a torch.nn.Module")
-    training = [name or type(model).__name__ for name, module in model.named_modules() if module.training]
-    if training:
-        raise InputError(
-            f"the model is in training mode ({training[0]} and {len(training) - 1} more modules); call model.eval()"
-        )
-
-
-def _placement(model: nn.Module, device: torch.device | str | None) -> tuple[torch.device, torch.dtype]:
-    parameter = next((p for p in model.parameters() if p.is_floating_point()), None)
-    own = torch.device("cpu") if parameter is None else parameter.device
-    dtype = torch.float32 if parameter is None else parameter.dtype
-    return own if device is None else devices.choose(str(device)), dtype
-
-
-def _check_images(images: Tensor | MapStyle) -> int:
-    if not (hasattr(images, "__len__") and hasattr(images, "__getitem__")):
-        raise InputError(
-            f"images is a {type(images).__name__}; expected a tensor (N, C, H, W) or a dataset with len() and indexing"
-        )
-    if len(images) == 0:
-        raise InputError("there are no images; expected at least one")
-    first = images[0]
-    image = first if isinstance(images, Tensor) else _image(first)
-    if image.ndim != 3:
-        raise InputError(f"an image has shape {tuple(image.shape)}; expected (C, H, W)")
-    if not image.is_floating_point():
-        raise InputError(
-            f"the images are {image.dtype}; expected floating point, scaled and normalised as in the network's training"
-        )
-    return len(images)
-
-
-def _check_transformations(transformations: AffineSet | Callables) -> int:
-    if not isinstance(transformations, AffineSet):
-        if not isinstance(transformations, Sequence) or not all(map(callable, transformations)):
-            raise InputError(
-                f"transformations is a {type(transformations).__name__}; expected a set from "
-                "cnn_invariance.transformations, or a sequence of callables on a batch of images"
-            )
-        if len(transformations) == 0:
-            raise InputError("there are no transformations; expected at least one")
-    return len(transformations)
-
-
-def _image(item: Any) -> Tensor:
-    image = item[0] if isinstance(item, tuple | list) else item
-    if not isinstance(image, Tensor):
-        raise InputError(f"the dataset yields {type(image).__name__}; expected tensors (C, H, W)")
-    return image
-
-
-def _batch(images: Tensor | MapStyle, indices: Sequence[int]) -> Tensor:
-    if isinstance(images, Tensor):
-        return images[list(indices)]
-    items = [_image(images[i]) for i in indices]
-    shapes = {tuple(item.shape) for item in items}
-    if len(shapes) > 1:
-        raise InputError(
-            f"images have different shapes, {' and '.join(map(str, sorted(shapes)))}; expected one for all"
-        )
-    return torch.stack(items)
-
-
-def _labels(images: Tensor | MapStyle, labels: Tensor | Sequence[int] | None, N: int) -> Tensor | None:
-    if labels is None and not isinstance(images, Tensor) and isinstance(images[0], tuple | list):
-        labels = [int(images[i][1]) for i in range(N)]
-    if labels is None:
-        return None
-    try:
-        tensor = torch.as_tensor(labels)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"labels cannot be read as numbers ({error}); expected the class index of each image"
-        ) from error
-    if tensor.shape != (N,):
-        raise InputError(f"labels have shape {tuple(tensor.shape)}; expected ({N},), one for each image")
-    return tensor.long().cpu()
-
-
-def _requests(measures: Sequence[str] | None, affine: bool, labelled: bool) -> dict[Request, ModuleType]:
-    if measures is None:
-        chosen = [names.check(name) for name in names.names()]
-        chosen = [request for request in chosen if affine or not _undoes(request)]
-    else:
-        chosen = list(names.check_all([measures] if isinstance(measures, str) else measures))
-    if not chosen:
-        raise InputError(f"no measure is asked for; allowed: {', '.join(names.names())}")
-    for request in chosen:
-        if _undoes(request) and not affine:
-            raise InputError(
-                f"{request} needs transformations that can be undone on feature maps: a set from "
-                "cnn_invariance.transformations; callables have no inverse"
-            )
-        if request["stratified"] and not labelled:
-            raise InputError(f"{request} is taken per class; give labels")
-    if any(request["stratified"] for request in chosen) and any(
-        _pairs_samples(request) and not request["stratified"] for request in chosen
-    ):
-        raise InputError(
-            "stratified measures visit the samples class by class, and pooled sample distances need them in the given "
-            "order; ask for them in two calls"
-        )
-    return {request: _family(request.name) for request in chosen}
-
-
-def _family(name: str) -> ModuleType:
-    return importlib.import_module(f"cnn_invariance.measures.{names.families()[name].name}")
-
-
-def _undoes(request: Request) -> bool:
-    return any(s.undone for s in _probe(request))
-
-
-def _pairs_samples(request: Request) -> bool:
-    return any(isinstance(s, PairDistance) and s.axis == "samples" for s in _probe(request))
-
-
-def _compares(request: Request) -> bool:
-    """Whether the untransformed samples are part of the pass."""
-    return any(isinstance(s, Firing | Simple) for s in _probe(request))
-
-
-def _probe(request: Request) -> list[Statistic]:
-    """The statistics of a request on a layer of feature maps."""
-    layer = Layer(1, "", "", (1, 1, 1))
-    return _family(request.name).statistics(request, Context(layer, 1, 1, torch.device("cpu"), BLOCK))
-
-
-def _needs_blocks(
-    requests: Mapping[Request, ModuleType],
-    layers: list[Layer],
-    M: int,
-    N: int,
-    device: torch.device,
-) -> bool:
-    contexts = [Context(layer, N, M, device, BLOCK) for layer in layers]
-    return any(
-        isinstance(s, PairDistance) and s.axis == "samples"
-        for request, family in requests.items()
-        for context in contexts
-        for s in family.statistics(request, context)
-    )
-
-
-@contextmanager
-def _precision(precision: str, device: torch.device) -> Iterator[None]:
-    """The forward pass at a precision; on CUDA, fp32 is IEEE's and not whatever torch was set to."""
-    if precision == "bf16":
-        with torch.autocast(device.type, dtype=torch.bfloat16):
-            yield
-        return
-    if device.type != "cuda":
-        yield
-        return
-    parts: tuple[Any, ...] = (getattr(torch.backends.cudnn, "conv"), torch.backends.cuda.matmul)  # noqa: B009 (no stub)
-    before = [part.fp32_precision for part in parts]
-    for part in parts:
-        part.fp32_precision = "tf32" if precision == "tf32" else "ieee"
-    try:
-        yield
-    finally:
-        for part, value in zip(parts, before, strict=True):
-            part.fp32_precision = value
-
-
-# ---- the columns of a tile ----
-
-
-class _Columns:
-    """A batch of images under every transformation, and the untransformed batch among them if it is needed.
-
-    Attributes:
-        reference: the column of the untransformed batch; 0 where it is neither there nor needed.
-        appended: whether that column is one more than the transformation set has.
-    """
-
-    def __init__(self, transformations: AffineSet | Callables, shape: Sequence[int], untransformed: bool) -> None:
-        self.transformations = transformations
-        self.shape = tuple(shape)
-        identity = _identity(transformations)
-        self.appended = untransformed and identity is None
-        self.reference = len(transformations) if self.appended else identity or 0
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """(b, C, H, W) -> (M', b, C, H, W)."""
-        if tuple(images.shape[1:]) != self.shape:
-            raise InputError(
-                f"an image has shape {tuple(images.shape[1:])}, the first one {self.shape}; expected one shape for all"
-            )
-        if isinstance(self.transformations, AffineSet):
-            affine = transform_all(images, self.transformations.matrices)
-            return torch.cat([affine, images.unsqueeze(0)]) if self.appended else affine
-        columns = [transformation(images.clone()) for transformation in self.transformations]  # it may work in place
-        for column in columns:
-            if not isinstance(column, Tensor) or column.shape != images.shape:
-                received = tuple(column.shape) if isinstance(column, Tensor) else type(column).__name__
-                raise InputError(
-                    f"a transformation turns a batch of shape {tuple(images.shape)} into {received}; expected the same"
-                )
-        return torch.stack([*columns, images] if self.appended else columns)
-
-
-def _identity(transformations: AffineSet | Callables) -> int | None:
-    """The index of the identity member, if there is one that is known to be."""
-    if not isinstance(transformations, AffineSet):
-        return None
-    members = np.flatnonzero(is_identity(transformations.matrices))
-    return int(members[0]) if members.size else None
-
-
-# ---- the pass ----
-
-
 class _Engine:
     """One run of a plan."""
 
-    def __init__(self, plan: _Plan, progress: bool) -> None:
+    def __init__(self, plan: Plan, progress: bool) -> None:
         self.plan = plan
         self.progress = progress
-        untransformed = any(_compares(request) for request in plan.requests)
-        self.columns = _Columns(plan.transformations, _batch(plan.images, [0]).shape[1:], untransformed)
+        untransformed = any(compares(request) for request in plan.requests)
+        self.columns = Columns(plan.transformations, batch(plan.images, [0]).shape[1:], untransformed)
         self.correct = torch.zeros(plan.M, dtype=torch.int64, device=plan.device)
         self.undos = self._undos()
         self.pivots: dict[int, Tensor] = {}
@@ -496,7 +131,7 @@ class _Engine:
 
     def _undos(self) -> dict[tuple[int, ...], Undo]:
         """How to undo the transformations, by size of the feature map; empty when nobody asks."""
-        if not any(_undoes(request) for request in self.plan.requests):
+        if not any(undoes(request) for request in self.plan.requests):
             return {}
         matrices = cast(AffineSet, self.plan.transformations).matrices
         if self.columns.appended:
@@ -535,7 +170,7 @@ class _Engine:
             accumulators[layer.index - 1].prepare(columns)
 
         for chunk in self._tiles(group, self.plan.tile * self.plan.M, "thresholds"):
-            images = _batch(self.plan.images, chunk.tolist()).to(self.plan.device, self.plan.dtype)
+            images = batch(self.plan.images, chunk.tolist()).to(self.plan.device, self.plan.dtype)
             self._forward(images.unsqueeze(0), see)
 
     def _pass(self, group: Tensor, accumulators: list[list[Accumulators]]) -> None:
@@ -551,7 +186,7 @@ class _Engine:
                 some[layer.index - 1].update(tile)
 
         for chunk in self._tiles(group, plan.tile, "measuring"):
-            images = _batch(plan.images, chunk.tolist()).to(plan.device, plan.dtype)
+            images = batch(plan.images, chunk.tolist()).to(plan.device, plan.dtype)
             output = self._forward(self.columns(images), see)
             if plan.labels is not None and plan.classes is not None:
                 guess = output.argmax(1).view(-1, len(chunk))[: plan.M]
@@ -578,7 +213,7 @@ class _Engine:
         with (
             observe(self.plan.modules, M * b, look),
             torch.inference_mode(),
-            _precision(self.plan.precision, self.plan.device),
+            at_precision(self.plan.precision, self.plan.device),
         ):
             output = self.plan.model(batch)
         for layer in missing.values():
@@ -594,8 +229,8 @@ class _Engine:
             if not needed:
                 values.append(None)
                 continue
-            dead = int(((needed[0] == 0) & (needed[1] == 0)).sum()) if len(needed) == 2 else 0
-            values.append((family.combine(request, layer.context, *needed).numpy(), dead))
+            value = family.combine(request, layer.context, *needed)
+            values.append((value.numpy(), count_dead(request, *needed)))
         return values
 
     def _result(self, finished: Mapping[Request, list[Any]]) -> MeasureResult:

@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from cnn_invariance.measures._forms import aggregate
+from cnn_invariance.measures.firing import Firing
 from cnn_invariance.measures.names import Request
-from cnn_invariance.measures.statistics import Context, Firing, Statistic, quotient
+from cnn_invariance.measures.statistics import Context, Statistic, quotient
 
 MEASURES = {
     "Goodfellow": "local over global firing rate, L / G; higher is more invariant",

@@ -33,7 +33,8 @@ class MeasureResult:
         accuracy: (M,) share of samples classified rightly under each transformation; None without labels.
         samples: N.
         transformations: the label of every member, M of them.
-        dead: for each measure and layer, how many units have 0 / 0 (value 1 by definition).
+        dead: for each measure and layer, how many units have 0 / 0 (value 1 by definition); how many feature maps, for
+            a quotient of maps.
         info: the settings of the pass (tile, block, precision, device).
     """
 

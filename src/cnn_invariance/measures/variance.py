@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from cnn_invariance.measures._forms import normalized, single
+from cnn_invariance.measures.moments import Spread
 from cnn_invariance.measures.names import Request
-from cnn_invariance.measures.statistics import Context, Spread, Statistic
+from cnn_invariance.measures.statistics import Context, Statistic
 
 MEASURES = {
     "TV": "transformation variance: mean over samples of the standard deviation over transformations",

@@ -81,7 +81,7 @@ def build(name: str, input_shape: tuple[int, int, int], classes: int, **argument
     input_shape: (C, H, W) of one sample
     classes:     K, the number of columns of the output
 
-    The network is tried once on an empty batch of two samples, so that one which does not fit its
+    The network is tried once on two blank samples, in evaluation mode, so that one which does not fit its
     input or its classes is refused here and not in the middle of a training.
 
     Errors: InputError for unknown names and arguments, for values that are not allowed and for a

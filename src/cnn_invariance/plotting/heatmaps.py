@@ -103,7 +103,7 @@ def _draw_column(axes: Axes, place: float, values: np.ndarray, colormap: Colorma
             extent=(left, left + width, 0, bottom),
             origin="lower",
             aspect="auto",
-            interpolation="nearest",
+            interpolation="none",  # in SVG the cells themselves, not a picture of them
         )
     for count, marks in ((infinite, INFINITE), (undefined, UNDEFINED)):
         if count:

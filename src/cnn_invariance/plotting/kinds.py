@@ -139,7 +139,7 @@ def _spacing(places: Sequence[float]) -> float:
 
 def _points_from_axis(axes: Axes) -> Transform:
     """Coordinates in points, from the lower left corner of the panel, wherever it comes to lie."""
-    figure = axes.get_figure(root=True)
+    figure = axes.get_figure()
     assert figure is not None
     corner = ScaledTranslation(0, 0, axes.transAxes)  # type: ignore[arg-type]  # any transform will do
     return Affine2D().scale(1 / 72) + figure.dpi_scale_trans + corner

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import offset_copy
+from matplotlib.transforms import ScaledTranslation
 
 from cnn_invariance.plotting.kinds import Strip, draw_strips, kind_handles, layer_ticks
 from cnn_invariance.plotting.style import DOUBLE, SINGLE, Look, add_legend, new_figure, style
@@ -164,8 +164,9 @@ def _draw_line(axes: Axes, one: Series, axis: Axis) -> None:
 
 def _draw_left_out(axes: Axes, one: Series, axis: Axis, height: float) -> None:
     """Markers on the top edge of the panel, or ``height`` points above it."""
-    figure = axes.get_figure(root=True)
-    edge = offset_copy(axes.get_xaxis_transform(), figure, y=height, units="points")
+    figure = axes.get_figure()
+    assert figure is not None
+    edge = axes.get_xaxis_transform() + ScaledTranslation(0, height / 72, figure.dpi_scale_trans)
     places = one.places(axis)[one.left_out()]
     _draw_markers(axes, places, np.ones(places.size), one.look, face="white", transform=edge, clip_on=False)
 

@@ -34,9 +34,9 @@ def write(
 
 
 def is_checkpoint(path: Path, spec: "TrainSpec", epoch: int) -> bool:
-    """Whether the file is there and says that it is the network of this spec at this epoch."""
+    """Whether the file is there, intact, and the network of this spec at this epoch."""
     try:
-        document = tensorfile.read_document(path)
+        _, document = tensorfile.read(path)
     except tensorfile.DamagedFileError:
         return False
     return _same(document, spec, epoch)

@@ -44,15 +44,6 @@ def write(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]
         save_file(plain, temporary, metadata={ENTRY: entry})
 
 
-def read_document(path: Path) -> dict[str, Any]:
-    """The document alone. Errors: as `read`, but the tensors are not looked at."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return json.loads(json.loads(file.metadata()[ENTRY])["document"])
-    except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
-        raise DamagedFileError(f"{path} cannot be read: {error!r}") from error
-
-
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors, on the CPU, and the document.
 

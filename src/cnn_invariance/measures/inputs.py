@@ -1,0 +1,116 @@
+"""What the pass is given, checked: the model, the images, the transformations, the labels."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from cnn_invariance import devices
+from cnn_invariance.errors import InputError
+from cnn_invariance.transformations.affine import AffineSet
+
+Callables = Sequence[Callable[[Tensor], Tensor]]
+
+
+class MapStyle(Protocol):
+    """A map-style dataset: ``len()`` and indexing by sample, images alone or (image, label)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+def check_choice(what: str, received: str, allowed: Sequence[str]) -> None:
+    """Refuse what is not among the allowed."""
+    if received not in allowed:
+        raise InputError(f"{what} {received!r} is not known; allowed: {', '.join(allowed)}")
+
+
+def check_model(model: nn.Module) -> None:
+    """Refuse what is no module, or trains."""
+    if not isinstance(model, nn.Module):
+        raise InputError(f"the model is a {type(model).__name__}; expected a torch.nn.Module")
+    training = [name or type(model).__name__ for name, module in model.named_modules() if module.training]
+    if training:
+        raise InputError(
+            f"the model is in training mode ({training[0]} and {len(training) - 1} more modules); call model.eval()"
+        )
+
+
+def placement(model: nn.Module, device: torch.device | str | None) -> tuple[torch.device, torch.dtype]:
+    """The device of the pass, and the floating-point type of the network."""
+    parameter = next((p for p in model.parameters() if p.is_floating_point()), None)
+    own = torch.device("cpu") if parameter is None else parameter.device
+    dtype = torch.float32 if parameter is None else parameter.dtype
+    return own if device is None else devices.choose(str(device)), dtype
+
+
+def check_images(images: Tensor | MapStyle) -> int:
+    """The number of images, which must be floating point (C, H, W)."""
+    if not (hasattr(images, "__len__") and hasattr(images, "__getitem__")):
+        raise InputError(
+            f"images is a {type(images).__name__}; expected a tensor (N, C, H, W) or a dataset with len() and indexing"
+        )
+    if len(images) == 0:
+        raise InputError("there are no images; expected at least one")
+    first = images[0]
+    image = first if isinstance(images, Tensor) else image_of(first)
+    if image.ndim != 3:
+        raise InputError(f"an image has shape {tuple(image.shape)}; expected (C, H, W)")
+    if not image.is_floating_point():
+        raise InputError(
+            f"the images are {image.dtype}; expected floating point, scaled and normalised as in the network's training"
+        )
+    return len(images)
+
+
+def check_transformations(transformations: AffineSet | Callables) -> int:
+    """The number of transformations."""
+    if not isinstance(transformations, AffineSet):
+        if not isinstance(transformations, Sequence) or not all(map(callable, transformations)):
+            raise InputError(
+                f"transformations is a {type(transformations).__name__}; expected a set from "
+                "cnn_invariance.transformations, or a sequence of callables on a batch of images"
+            )
+        if len(transformations) == 0:
+            raise InputError("there are no transformations; expected at least one")
+    return len(transformations)
+
+
+def image_of(item: Any) -> Tensor:
+    """The image of a dataset's item, alone or with a label."""
+    image = item[0] if isinstance(item, tuple | list) else item
+    if not isinstance(image, Tensor):
+        raise InputError(f"the dataset yields {type(image).__name__}; expected tensors (C, H, W)")
+    return image
+
+
+def batch(images: Tensor | MapStyle, indices: Sequence[int]) -> Tensor:
+    """Some images, (b, C, H, W)."""
+    if isinstance(images, Tensor):
+        return images[list(indices)]
+    items = [image_of(images[i]) for i in indices]
+    shapes = {tuple(item.shape) for item in items}
+    if len(shapes) > 1:
+        raise InputError(
+            f"images have different shapes, {' and '.join(map(str, sorted(shapes)))}; expected one for all"
+        )
+    return torch.stack(items)
+
+
+def labels_of(images: Tensor | MapStyle, labels: Tensor | Sequence[int] | None, N: int) -> Tensor | None:
+    """One label an image, given or taken from the dataset; None without."""
+    if labels is None and not isinstance(images, Tensor) and isinstance(images[0], tuple | list):
+        labels = [int(images[i][1]) for i in range(N)]
+    if labels is None:
+        return None
+    try:
+        tensor = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"labels cannot be read as numbers ({error}); expected the class index of each image"
+        ) from error
+    if tensor.shape != (N,):
+        raise InputError(f"labels have shape {tuple(tensor.shape)}; expected ({N},), one for each image")
+    return tensor.long().cpu()
