@@ -61,7 +61,7 @@ def test_the_additions_in_contributing_make_a_study(extended):
         "name": "added",
         "description": "What CONTRIBUTING adds.",
         "seeds": [0],
-        "measures": ["TV", "SV", "NV[aggregate=mean]", "ShareT"],
+        "measures": ["TV", "SV", "NV", "ShareT"],
         "samples": {"count": 20},
     }
     for text in blocks("CONTRIBUTING.md", "yaml"):

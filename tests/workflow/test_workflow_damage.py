@@ -1,5 +1,6 @@
 """What is broken is refused by its name, before any job; what was killed is made again."""
 
+import os
 import signal
 
 import pytest
@@ -53,7 +54,10 @@ def test_a_kill_in_the_middle_of_writing_leaves_nothing_that_is_trusted(tree, tm
     hook = tmp_path / "hook"
     hook.mkdir()
     (hook / "sitecustomize.py").write_text(KILL.replace("SUFFIX", suffix).replace("FOLDER", folder))
-    done = tree.snakemake("--cores", 1, environment={"PYTHONPATH": str(hook)}, start_new_session=True)
+    path_of_python = [str(hook), os.environ.get("PYTHONPATH", "")]
+    done = tree.snakemake(
+        "--cores", 1, environment={"PYTHONPATH": os.pathsep.join(path_of_python)}, start_new_session=True
+    )
     assert done.returncode == -signal.SIGKILL
     assert [file.name for file in path.parent.glob(".*")], "it did not die while writing"
     assert not path.exists()
