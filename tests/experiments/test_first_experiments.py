@@ -235,12 +235,10 @@ def test_heatmap_compares_plain_with_augmented(study, drawn):
     assert "None of the 272 maps" in (drawn("heatmap") / "heatmap_mnist5k_scale.md").read_text()
 
 
-def test_heatmap_of_a_measure_without_maps_says_so(preset, load, computed, tmp_path):
+def test_heatmap_of_a_measure_without_maps_is_refused_before_any_job(preset, load):
     preset["experiments"] = {"heatmap": {"measure": "TV"}}
-    study = load(preset)
-    chosen = study.experiments["heatmap"]
-    with pytest.raises(InputError, match="keeps no values of feature maps for TV"):
-        chosen.module.draw(study, chosen.options, computed(study), Canvas(tmp_path, tmp_path))
+    with pytest.raises(InputError, match="no values of feature maps for TV; a heatmap can show: NV"):
+        load(preset)
 
 
 @pytest.mark.parametrize(

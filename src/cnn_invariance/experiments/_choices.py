@@ -8,7 +8,7 @@ from cnn_invariance.measures import names as measure_names
 from cnn_invariance.study import Closed, Study
 from cnn_invariance.transformations.affine import AffineSet
 
-HEADLINE = "NV[aggregate=mean]"  # the paper's default form of NV
+HEADLINE = measure_names.HEADLINE[0]
 label = measure_names.label
 
 Labels = tuple[str, ...] | None

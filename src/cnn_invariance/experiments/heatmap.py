@@ -6,6 +6,7 @@ import numpy as np
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments import _captions, _choices
+from cnn_invariance.measures import names as measure_names
 from cnn_invariance.study import Cell, Closed, MeasureSpec, Outputs, Study
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ class Options(Closed):
 
 def cells(study: Study, options: Options) -> list[Cell]:
     """The network trained plain and with each set, both measured under the set."""
-    _choices.measure(study, options.measure)
+    measure = _choices.measure(study, options.measure)
+    if measure not in measure_names.HEADLINE:
+        kept = ", ".join(measure_names.HEADLINE)
+        raise InputError(f"results keep no values of feature maps for {measure}; a heatmap can show: {kept}")
     return [cell for dataset, label in _places(study, options) for cell in _pair(study, options, dataset, label)]
 
 
@@ -51,7 +55,7 @@ def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -
     measure = _choices.measure(study, options.measure)
     for dataset, label in _places(study, options):
         pair = _pair(study, options, dataset, label)
-        plain, augmented = (_maps(results, cell, measure) for cell in pair)
+        plain, augmented = (results.measure(cell).maps(measure) for cell in pair)
         panels = {"trained without augmentation": plain, f"trained with {label}": augmented}
         text = _captions.caption(
             study,
@@ -78,16 +82,6 @@ def _pair(study: Study, options: Options, dataset: str, label: str) -> list[Meas
         study.network(dataset=dataset, model=options.model, augmentation=augmentation) for augmentation in (None, label)
     )
     return [study.measurement(network, label) for network in networks]
-
-
-def _maps(results: "Results", cell: MeasureSpec, measure: str) -> "pd.DataFrame":
-    maps = results.measure(cell).maps(measure)
-    if maps.empty:
-        raise InputError(
-            f"{results.path(cell)}: keeps no values of feature maps for {measure}; choose another "
-            "'measure' for the heatmap"
-        )
-    return maps
 
 
 def _counted(tables: list["pd.DataFrame"]) -> str:

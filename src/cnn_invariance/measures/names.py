@@ -19,6 +19,9 @@ from cnn_invariance.errors import InputError, unknown_name
 
 Option = str | bool | int | float
 
+HEADLINE = ("NV[aggregate=mean]", "NVSE[aggregate=mean]")
+"""The measures that results keep for each feature map, in the form that the paper takes by default."""
+
 REQUEST = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:\[(?P<options>[^\[\]]*)\])?")
 
 

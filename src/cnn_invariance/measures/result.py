@@ -14,11 +14,10 @@ import pyarrow.parquet as pq
 from cnn_invariance.activations import Layer
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.files import atomic_write
-from cnn_invariance.measures.names import check
+from cnn_invariance.measures.names import HEADLINE, check
 
 Values = Mapping[str, Sequence[np.ndarray | None]]
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
-HEADLINE = ("NV[aggregate=mean]", "NVSE[aggregate=mean]")  # in the form that the paper takes by default
 KEY = b"cnn_invariance"
 
 
