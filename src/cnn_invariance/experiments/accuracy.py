@@ -66,7 +66,8 @@ def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -
     canvas.table("accuracy", frame, _caption(study, rows, "Test accuracy"), printed=_printed(frame))
     for name in options.of(study).datasets:
         here = frame[frame["dataset"] == name]
-        panels = {label: _dots(table) for label, table in here.groupby("tested_under", sort=False)}
+        labels = here["tested_under"].drop_duplicates()
+        panels = {label: _dots(here[here["tested_under"] == label]) for label in labels}
         figure = dot_figure(panels, xlabel="test accuracy", before="plain test", after="transformed test")
         caption = _caption(study, [row for row in rows if row.dataset == name], f"Test accuracy on {name}")
         canvas.figure(f"accuracy_{name}", figure, caption)
@@ -129,13 +130,13 @@ def _dots(table: "pd.DataFrame") -> list["Dot"]:
     chosen = dict(zip(names.values(), looks(2), strict=True))
     return [
         Dot(
-            row.network,
-            name := names[row.trained_with == "none"],
+            row["network"],
+            name := names[row["trained_with"] == "none"],
             chosen[name],
-            (row.plain, row.plain_low, row.plain_high),
-            (row.transformed, row.transformed_low, row.transformed_high),
+            (row["plain"], row["plain_low"], row["plain_high"]),
+            (row["transformed"], row["transformed_low"], row["transformed_high"]),
         )
-        for row in table.itertuples()
+        for row in table.to_dict("records")
     ]
 
 

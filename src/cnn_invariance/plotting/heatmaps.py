@@ -79,11 +79,12 @@ def scale_top(values: np.ndarray) -> float:
 
 def draw_heatmap(axes: Axes, table: pd.DataFrame, colormap: Colormap, norm: Normalize) -> None:
     """Draw one heatmap: a column for each layer of the table, and the strip of layer kinds."""
-    layers = table.groupby("layer_index", sort=True)
-    for index, rows in layers:
-        _draw_column(axes, float(index), rows["value"].to_numpy(dtype=float), colormap, norm)
-    places = [float(index) for index in layers.groups]
-    draw_strips(axes, [Strip(places, list(layers["kind"].first()))])
+    kinds = table.groupby("layer_index")["kind"].first()
+    places = [float(index) for index in kinds.index]
+    for place in places:
+        values = table.loc[table["layer_index"] == place, "value"]
+        _draw_column(axes, place, values.to_numpy(dtype=float), colormap, norm)
+    draw_strips(axes, [Strip(places, list(kinds))])
     axes.set_xlim(min(places) - 0.6, max(places) + 0.6)
     axes.set_ylim(0, 100)
     axes.set_xticks(layer_ticks(max(places)))
