@@ -70,15 +70,18 @@ def measure(plan: Plan, cell: MeasureSpec, *, threads: int | None = None) -> Non
     import torch
 
     import cnn_invariance as ci
-    from cnn_invariance.training import load_network
+    from cnn_invariance.training import input_shape, load_network
     from cnn_invariance.training.tensorfile import digest
 
     clock = Clock()
     if threads is not None:
         torch.set_num_threads(threads)
-    data = _data(plan, cell.dataset)
-    chosen = data.subset(cell.samples.split, cell.samples.count, cell.samples.seed)
     model = load_network(plan.checkpoint_of(cell), cell.network, epoch=cell.epoch, device=None)
+    data = _data(plan, cell.dataset)
+    foreign = cell.dataset != cell.network.dataset
+    if foreign:
+        data = data.adapted(input_shape(plan.checkpoint_of(cell)))
+    chosen = data.subset(cell.samples.split, cell.samples.count, cell.samples.seed)
     device = next(model.parameters()).device
     result = ci.measure(
         model,
@@ -94,7 +97,7 @@ def measure(plan: Plan, cell: MeasureSpec, *, threads: int | None = None) -> Non
         "weights_sha256": digest(model.state_dict()),
         **_gpu(device.type),
     }
-    accuracy = None if result.accuracy is None else result.accuracy.tolist()
+    accuracy = None if result.accuracy is None or foreign else result.accuracy.tolist()  # its labels are others
     path, frame = plan.results.path(cell), result.summary()
     write_measure(path, cell, frame, accuracy, provenance(clock, **made))
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cnn_invariance.datasets import adapt
+from cnn_invariance.datasets import Dataset, adapt
 from cnn_invariance.errors import InputError
 
 
@@ -58,3 +58,18 @@ def test_other_channels_and_dtypes_are_refused() -> None:
         adapt(images(1, 2, 4, 4), (3, 4, 4))
     with pytest.raises(InputError, match="expected uint8 images"):
         adapt(torch.zeros(1, 1, 4, 4), (1, 4, 4))
+
+
+def test_an_adapted_dataset_is_normalised_by_its_own_adapted_training_images():
+    grey = np.random.default_rng(0).integers(0, 256, (30, 1, 28, 28), dtype=np.uint8)
+    splits = {"train": np.arange(20), "validation": np.arange(20, 25), "test": np.arange(25, 30)}
+    data = Dataset.create("grey", grey, np.arange(30) % 2, splits, ("a", "b"))
+    coloured = data.adapted((3, 32, 32))
+    assert coloured.input_shape == (3, 32, 32)
+    np.testing.assert_array_equal(coloured.labels, data.labels)
+    expected = adapt(torch.from_numpy(grey), (3, 32, 32))
+    torch.testing.assert_close(torch.from_numpy(coloured.images), expected)
+    seen = coloured.normalise(expected[:20])
+    torch.testing.assert_close(seen.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(seen.std(dim=(0, 2, 3), correction=0), torch.ones(3))
+    assert data.adapted((1, 28, 28)) is data

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+import cnn_invariance as ci
 from cnn_invariance import activations, models
 from cnn_invariance.errors import InputError
+from cnn_invariance.transformations import sets, transform_all
 
 SHAPES = [(1, 28, 28), (3, 32, 32)]
 SMALL = {"width": 4}  # where the width does not matter
@@ -22,6 +24,7 @@ def kinds(model: nn.Module) -> str:
         "Conv2d": "C", "ELU": "a", "ReLU": "a", "PReLU": "a", "Tanh": "a", "MaxPool2d": "P",
         "BatchNorm2d": "N", "BatchNorm1d": "N", "Flatten": "F", "Dropout": "X", "Linear": "D",
         "LogSoftmax": "L", "GlobalMean": "M", "Add": "+",
+        "PathConv": "C", "PathMaxPool": "T",
     }  # fmt: skip
     return "".join(short[type(module).__name__] for module in leaves(model).values())
 
@@ -41,6 +44,7 @@ def dense(model: nn.Module) -> list[int]:
         ("SimpleConv", "CaCaP CaCaP Ca FDaDL", 17),
         ("AllConvolutional", "CaCaCaCaCaCaCaCa C M L", 19),
         ("VGG16D", "CaCaP CaCaP CaCaCaP CaCaCaP F XDa XDa D L", 33),
+        ("TIPoolingSimpleConv", "CaCaP CaCaP Ca FTDaDL", 18),
         ("ResNet18", "Ca" + "CaC+a" * 2 + "CaCC+aCaC+a" * 3 + "M D L", 48),
     ],
 )
@@ -186,3 +190,36 @@ def test_weights_depend_on_the_global_generator_alone(name: str) -> None:
         built.append(models.build(name, (1, 28, 28), 10, **SMALL).state_dict())
     assert all(torch.equal(built[0][key], built[1][key]) for key in built[0])
     assert any(not torch.equal(built[0][key], built[2][key]) for key in built[0])
+
+
+def test_ti_pooling_has_the_papers_widths_and_shared_weights() -> None:
+    model = models.build("TIPoolingSimpleConv", (1, 28, 28), 10, width=5, dense=11, transformations="rotation[n=4]")
+    assert filters(model) == [(5, 3, 1), (5, 3, 1), (10, 3, 1), (10, 3, 1), (20, 3, 1)]
+    assert dense(model) == [11, 10]
+    plain = models.build("SimpleConv", (1, 28, 28), 10, width=5, dense=11)
+    assert {n: p.shape for n, p in model.named_parameters()} == {n: p.shape for n, p in plain.named_parameters()}
+    assert models.defaults("TIPoolingSimpleConv") == {"width": 16, "dense": 64, "transformations": "rotation"}
+
+
+def test_ti_pooling_is_the_maximum_over_paths_that_simple_conv_would_take() -> None:
+    model = models.build("TIPoolingSimpleConv", (3, 12, 13), 5, width=2, dense=7, transformations="translation[n=1]")
+    plain = models.build("SimpleConv", (3, 12, 13), 5, width=2, dense=7)
+    plain.load_state_dict(model.state_dict())
+    images = torch.randn(4, 3, 12, 13)
+    paths = [
+        plain[: list(plain._modules).index("flatten") + 1](moved)
+        for moved in transform_all(images, sets.translation(n=1).matrices)
+    ]
+    features = torch.stack(paths).amax(dim=0)
+    rest = plain[list(plain._modules).index("dense1") :]
+    torch.testing.assert_close(model(images), rest(features))
+
+
+def test_ti_pooling_over_a_group_is_invariant_after_the_pooling() -> None:
+    """Quarter turns of square images permute the paths: invariant to them, and not before the pooling."""
+    text = "rotation[n=4,angle_deg=270]"
+    model = models.build("TIPoolingSimpleConv", (1, 16, 16), 10, width=4, dense=8, transformations=text).eval()
+    result = ci.measure(model, torch.randn(40, 1, 16, 16), sets.parse(text), ["NV"])
+    profile = result.profile("NV").set_index("layer")["value"]
+    assert profile["act5"] > 0.5
+    assert (profile[["ti_pool", "dense1", "dense2", "log_softmax"]] < 1e-4).all()

@@ -33,7 +33,7 @@ experiments:
 """
 
 SETS = "allowed: combined, identity, rotation, rotation_reference, scale, translation"
-MODELS = "allowed: AllConvolutional, ResNet18, SimpleConv, VGG16D"
+MODELS = "allowed: AllConvolutional, ResNet18, SimpleConv, TIPoolingSimpleConv, VGG16D"
 
 
 def load(tmp_path, text):

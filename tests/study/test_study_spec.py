@@ -157,3 +157,13 @@ def test_canonical_json_does_not_depend_on_order_and_is_its_own_fixed_point(valu
 def test_canonical_json_refuses_what_json_cannot_say(value):
     with pytest.raises(ValueError, match="JSON"):
         canonical_json(value)
+
+
+def test_samples_of_an_epoch_enter_the_hash_only_where_they_are_set():
+    recipe = Recipe(learning_rate=5e-4, epochs=15, accuracy_floor=0.9)
+    assert "epoch_samples" not in recipe.canonical
+    limited = Recipe(learning_rate=5e-4, epochs=15, accuracy_floor=0.9, epoch_samples=100)
+    assert '"epoch_samples":100' in limited.canonical
+    assert network(recipe=limited).hash != network(recipe=recipe).hash
+    assert TrainSpec.model_validate_json(network(recipe=limited).canonical) == network(recipe=limited)
+    assert TrainSpec.model_validate_json(network(recipe=recipe).canonical) == network(recipe=recipe)

@@ -134,3 +134,46 @@ def test_cells_and_outputs_of_experiments(study):
     (cells,) = study.cells.values()
     assert len(set(cells)) == len(cells) > 0
     assert study.outputs["compare_models"].figures
+
+
+def test_a_variant_changes_arguments_of_a_model(study):
+    variant = study.network(dataset="mnist", model="wide", arguments={"kernel": 5})
+    assert variant.model.arguments == study.model("wide", "mnist").arguments | {"kernel": 5}
+    assert variant.recipe == study.network(dataset="mnist", model="wide").recipe
+    with pytest.raises(InputError, match=r"kernel of SimpleConv: '4'; allowed: 3, 5, 7|unknown kernel"):
+        study.network(dataset="mnist", model="wide", arguments={"kernel": 4})
+    with pytest.raises(InputError, match=r"did you mean 'kernel'"):
+        study.network(dataset="mnist", model="wide", arguments={"kernal": 5})
+
+
+def test_an_untrained_network_has_no_epochs(study):
+    untrained = study.network(dataset="mnist", model="wide", augmentation="rotation", epochs=0)
+    assert untrained.recipe.epochs == 0
+    assert study.measurement(untrained, "rotation").epoch == 0
+
+
+def test_a_network_can_be_measured_on_another_dataset(study):
+    network = study.network(dataset="mnist", model="wide")
+    own, other = study.measurement(network, "rotation"), study.measurement(network, "rotation", dataset="jpeg")
+    assert own.dataset.name == "mnist"
+    assert other.dataset == study.dataset("jpeg")
+    assert other.network == network
+    assert "-on-jpeg-rotation-" in other.key
+    with pytest.raises(InputError, match=r"did you mean 'jpeg'"):
+        study.measurement(network, "rotation", dataset="jepg")
+
+
+def test_a_set_can_have_its_own_number_of_samples(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(PRESET.replace("rotation: {}", "rotation: {count: 12}"))
+    study = Study.load(path)
+    network = study.network(dataset="mnist", model="wide")
+    assert study.measurement(network, "rotation").samples == SampleSpec(split="validation", count=12, seed=3)
+    assert study.measurement(network, "pair").samples == SampleSpec(split="validation", count=50, seed=3)
+    assert study.measurement(network, study.set("rotation")).samples.count == 50  # a set, not its label
+
+
+def test_samples_of_an_epoch_are_those_of_the_preset(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(PRESET.replace("batch_size: 32", "batch_size: 32, epoch_samples: 640"))
+    assert Study.load(path).network(dataset="mnist", model="wide").recipe.epoch_samples == 640

@@ -11,6 +11,7 @@ from torch import nn
 
 from cnn_invariance import models
 from cnn_invariance.datasets import Dataset
+from cnn_invariance.errors import InputError
 from cnn_invariance.training import learner, load_network, seeds, train
 from cnn_invariance.transformations import transform_all
 from helpers_training import DROPOUT_AND_NORM, ROTATION, paths, run, spec, without_times
@@ -207,7 +208,7 @@ def test_an_untrained_network_is_a_result_too(data: Dataset, files: Path) -> Non
 def test_large_splits_are_evaluated_on_a_fixed_subset(
     data: Dataset, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(learner, "EVALUATED", 30)
+    monkeypatch.setattr(learner, "EVALUATED", {"train": 30, "validation": 30, "test": 30})
     asked = spec(data)
     record = run(asked, data, files)
     assert record["samples"] == {"train": 30, "validation": 24, "test": 24}
@@ -256,3 +257,39 @@ def test_cuda_repeats_to_the_byte(data: Dataset, tmp_path: Path, precision: str)
     assert first.pop("peak_memory_bytes") > 0
     assert second.pop("peak_memory_bytes") > 0
     assert without_times(first) == without_times(second)
+
+
+def test_an_epoch_takes_as_many_samples_as_the_recipe_says(data: Dataset, files: Path) -> None:
+    taken = []
+
+    class Watched(learner.Learner):
+        def _step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            taken.append(len(labels))
+            return super()._step(images, labels)
+
+    watched = Watched(spec(data, epoch_samples=40), data, torch.device("cpu"))
+    assert watched.steps == 3
+    watched.run_epoch(1, lambda: None)
+    assert taken == [16, 16, 8]
+
+
+def test_each_epoch_draws_its_samples_anew(data: Dataset) -> None:
+    seen = []
+
+    class Watched(learner.Learner):
+        def _step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            seen[-1].extend(images.flatten(1).sum(1).tolist())
+            return super()._step(images, labels)
+
+    watched = Watched(spec(data, epoch_samples=24), data, torch.device("cpu"))
+    for epoch in (1, 2, 3, 4, 5, 6, 7, 8):
+        seen.append([])
+        watched.run_epoch(epoch, lambda: None)
+    assert all(len(set(epoch)) == 24 for epoch in seen)
+    assert len({value for epoch in seen for value in epoch}) > 60  # of 72
+
+
+def test_an_epoch_of_more_samples_than_there_are_is_refused(data: Dataset, files: Path) -> None:
+    with pytest.raises(InputError, match=r"an epoch takes 73 samples, and the training split of bars has 72"):
+        run(spec(data, epoch_samples=73), data, files)
+    assert list(files.iterdir()) == []

@@ -19,6 +19,7 @@ from cnn_invariance.transformations import (
     rotation,
     rotation_reference,
     scale,
+    sets,
     translation,
 )
 from cnn_invariance.transformations.affine import is_identity
@@ -293,3 +294,30 @@ def test_directions_agree_with_the_reference_library() -> None:
     for member, transformation in zip(ours, theirs, strict=True):
         expected = torch.stack([transformation(image) for image in images])
         torch.testing.assert_close(member, expected, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("given", [sets.rotation(n=5, angle_deg=90.5), sets.scale(), sets.combined(rotation_n=2)])
+def test_a_set_is_read_back_from_its_text(given):
+    read = sets.parse(sets.text_of(given.name, given.parameters))
+    assert dict(read.parameters) == dict(given.parameters)
+    np.testing.assert_array_equal(read.matrices, given.matrices)
+
+
+def test_a_name_alone_is_a_set_of_the_papers_size():
+    assert len(sets.parse(" rotation ")) == len(sets.parse("rotation[]")) == 25
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rotation[n=2", "cannot read the transformation set 'rotation\\[n=2'"),
+        ("", "cannot read the transformation set ''"),
+        ("rotation[n=2,n=3]", "parameter 'n' is given twice"),
+        ("rotation[n=two]", "parameter 'n' in .* must be a number; received 'two'"),
+        ("rotation[m=2]", "unknown parameter of 'rotation'"),
+        ("rotatoin", "did you mean 'rotation'"),
+    ],
+)
+def test_a_text_that_is_no_set_is_refused(text, message):
+    with pytest.raises(InputError, match=message):
+        sets.parse(text)

@@ -130,6 +130,24 @@ class Dataset:
             )
         return order[:count]
 
+    def adapted(self, input_shape: tuple[int, int, int]) -> "Dataset":
+        """The dataset as a network for images (C, H, W) can see it: see ``datasets.adapt``.
+
+        Labels and splits stay; the fingerprint is that of the adapted images, and ``normalise`` uses the mean and
+        standard deviation of the adapted training split. The dataset itself where its images fit already.
+
+        Errors: InputError for channels other than 1 and 3 that differ.
+        """
+        import torch
+
+        from cnn_invariance.datasets._adapt import adapt
+
+        if input_shape == self.input_shape:
+            return self
+        blocks = torch.from_numpy(self.images).split(BLOCK)
+        images = torch.cat([adapt(block, input_shape) for block in blocks]).numpy()
+        return Dataset.create(self.name, images, self.labels, self.splits, self.classes)
+
     @cached_property
     def mean(self) -> NDArray[np.float64]:
         """(C,): the mean of each channel over the training split, images scaled to [0, 1]."""

@@ -30,7 +30,7 @@ def names() -> list[str]:
     """The names of the package's own models, sorted. Needs no torch.
 
     >>> names()
-    ['AllConvolutional', 'ResNet18', 'SimpleConv', 'VGG16D']
+    ['AllConvolutional', 'ResNet18', 'SimpleConv', 'TIPoolingSimpleConv', 'VGG16D']
     """
     return sorted(_registry())
 

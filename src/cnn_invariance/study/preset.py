@@ -123,9 +123,10 @@ class ModelEntry(Closed):
 
 
 class SetEntry(Closed):
-    """A transformation set with its parameters."""
+    """A transformation set with its parameters; ``count``: the samples measured under it, if not those of all."""
 
     set: str
+    count: Count | None = None
     parameters: Arguments = Field(default_factory=dict, validate_default=True)
 
     @field_validator("set")
@@ -144,9 +145,13 @@ class SetEntry(Closed):
 
 
 class Training(Closed):
-    """What all trainings share; ``augmentation_epochs`` is a rule of `study.recipes`."""
+    """What all trainings share; ``augmentation_epochs`` is a rule of `study.recipes`.
+
+    ``epoch_samples``: how many samples an epoch takes, drawn anew each time; without it, all of the training split.
+    """
 
     batch_size: Count = 64
+    epoch_samples: Count | None = None
     weight_decay: Weight = 0.01
     augmentation_epochs: AugmentationEpochs = "paper"
     precision: Literal["fp32", "bf16"] = "fp32"

@@ -12,7 +12,15 @@ import re
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 if TYPE_CHECKING:
     from cnn_invariance.transformations.sets import TransformationSet
@@ -126,7 +134,11 @@ def _build(spec: SetSpec) -> "TransformationSet":
 
 
 class Recipe(Spec):
-    """How a network is trained. ``epochs`` is the number of epochs run, after any rule for augmentations."""
+    """How a network is trained. ``epochs`` is the number of epochs run, after any rule for augmentations.
+
+    ``epoch_samples`` is how many samples an epoch takes, drawn anew without repetition each time; None: all. It is
+    left out of the canonical JSON where it is None, so that recipes keep the hashes they had before there was one.
+    """
 
     optimiser: Literal["adamw"] = "adamw"
     learning_rate: float = Field(gt=0, allow_inf_nan=False)
@@ -135,6 +147,14 @@ class Recipe(Spec):
     epochs: int = Field(ge=0)
     accuracy_floor: float = Field(ge=0, le=1)
     precision: Literal["fp32", "bf16"] = "fp32"
+    epoch_samples: int | None = Field(None, ge=1)
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = serialise(self)
+        if self.epoch_samples is None:
+            del fields["epoch_samples"]
+        return fields
 
 
 class TrainSpec(Spec):

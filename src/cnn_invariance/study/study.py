@@ -24,6 +24,7 @@ from cnn_invariance.study.spec import (
     ModelSpec,
     Recipe,
     SampleSpec,
+    Scalar,
     SetSpec,
     TrainSpec,
 )
@@ -102,11 +103,15 @@ class Study:
         entry = _entry("dataset", label, self.preset.datasets)
         return DatasetSpec(name=label, fingerprint=entry.fingerprint)
 
-    def model(self, label: str, dataset: str) -> ModelSpec:
-        """A design as it is built for a dataset, all arguments filled in."""
+    def model(self, label: str, dataset: str, arguments: Mapping[str, Scalar] | None = None) -> ModelSpec:
+        """A design as it is built for a dataset, all arguments filled in; ``arguments`` make it a variant.
+
+        Errors: InputError for an argument that the design does not have, or a value it does not take.
+        """
         entry = _entry("model", label, self.preset.models)
         changed = self._changes(label, dataset).arguments
-        return _complete_model(entry.model, {**entry.arguments, **changed})
+        models.check_arguments(entry.model, arguments or {})
+        return _complete_model(entry.model, {**entry.arguments, **changed, **(arguments or {})})
 
     def set(self, label: str | SetSpec) -> SetSpec:
         """A transformation set, all parameters filled in."""
@@ -122,32 +127,37 @@ class Study:
         model: str,
         augmentation: str | SetSpec | None = None,
         seed: int | None = None,
+        arguments: Mapping[str, Scalar] | None = None,
+        epochs: int | None = None,
     ) -> TrainSpec:
         """A trained network; ``augmentation`` None is plain training, ``seed`` None the first seed.
 
-        Its epochs follow the preset's rule for augmentations.
+        arguments: what makes it a variant of the model
+        epochs:    None: the model's, by the preset's rule for augmentations; 0 is an untrained network
         """
         label = augmentation
         augmented_by = None if label is None else self.set(label)
         entry = _entry("model", model, self.preset.models)
         changes = self._changes(model, dataset)
         training = self.preset.training
-        epochs = entry.epochs if changes.epochs is None else changes.epochs
+        if epochs is None:
+            epochs = effective_epochs(
+                entry.epochs if changes.epochs is None else changes.epochs,
+                augmented_by.size if augmented_by else 1,
+                training.augmentation_epochs,
+            )
         return TrainSpec(
             dataset=self.dataset(dataset),
-            model=self.model(model, dataset),
+            model=self.model(model, dataset, arguments),
             augmentation=augmented_by,
             recipe=Recipe(
                 learning_rate=changes.learning_rate or entry.learning_rate,
                 batch_size=training.batch_size,
                 weight_decay=training.weight_decay,
-                epochs=effective_epochs(
-                    epochs,
-                    augmented_by.size if augmented_by else 1,
-                    training.augmentation_epochs,
-                ),
+                epochs=epochs,
                 accuracy_floor=self.preset.datasets[dataset].accuracy_floor,
                 precision=training.precision,
+                epoch_samples=training.epoch_samples,
             ),
             seed=self.seeds[0] if seed is None else seed,
         )
@@ -159,19 +169,30 @@ class Study:
         *,
         epoch: int | None = None,
         samples: SampleSpec | None = None,
+        dataset: str | None = None,
     ) -> MeasureSpec:
         """A measured checkpoint of a network.
 
-        epoch: None is the last; samples: None is the preset's
+        epoch:   None is the last
+        samples: None is the preset's, see `samples`
+        dataset: the one whose samples are measured, adapted to the network; None is the network's own
         """
         return MeasureSpec(
             network=network,
             epoch=network.recipe.epochs if epoch is None else epoch,
             transformations=self.set(transformations),
-            dataset=network.dataset,
-            samples=samples or SampleSpec(**self.preset.samples.model_dump()),
+            dataset=network.dataset if dataset is None else self.dataset(dataset),
+            samples=samples or self.samples(transformations),
             measures=self.measures,
         )
+
+    def samples(self, transformations: str | SetSpec) -> SampleSpec:
+        """The samples that the preset measures under a set: its label's own ``count``, else that of all sets."""
+        chosen = self.preset.samples.model_dump()
+        entry = None if isinstance(transformations, SetSpec) else self.preset.transformation_sets.get(transformations)
+        if entry is not None and entry.count is not None:
+            chosen["count"] = entry.count
+        return SampleSpec(**chosen)
 
     @cached_property
     def cells(self) -> dict[str, tuple[Cell, ...]]:

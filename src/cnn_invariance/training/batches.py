@@ -104,17 +104,17 @@ def batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of images (B, C, H, W), float32, channels last, and labels (B,).
 
-    order:   (N,) the order in which samples are taken; as they are stored if None
-    members: (N,) the member of the augmentation for the first taken sample, the second, ...
+    order:   (n,) the samples that are taken, in order; all, as they are stored, if None
+    members: (n,) the member of the augmentation for the first taken sample, the second, ...
 
-    Every sample is taken once. The last batch may be smaller; a last single sample joins the batch
+    Every sample of the order is taken once. The last batch may be smaller; a last single sample joins the batch
     before it, because one sample alone has no variance to normalise a batch by.
     """
     order = None if order is None else order.to(samples.device)
     prepared = None
     if augmentation is not None and members is not None:
         prepared = augmentation.prepare(members)
-    for start, end in bounds(len(samples), size):
+    for start, end in bounds(len(samples) if order is None else len(order), size):
         taken = slice(start, end) if order is None else order[start:end]
         images = samples.normalised(taken)
         if augmentation is not None and prepared is not None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from cnn_invariance import devices, models
 from cnn_invariance.errors import InputError
@@ -49,17 +49,13 @@ def load_network(path: Path, spec: "TrainSpec", *, epoch: int, device: str | Non
 
     Errors: InputError where the file is missing or damaged, or is another network or epoch.
     """
-    try:
-        tensors, document = tensorfile.read(path)
-    except tensorfile.DamagedFileError as error:
-        raise InputError(f"no usable checkpoint: {error}; delete it and train again") from error
+    tensors, document = _read(path)
     if not _same(document, spec, epoch):
         raise InputError(
             f"{path} holds epoch {document.get('epoch')} of spec {document.get('spec_hash')}; "
             f"expected epoch {epoch} of spec {spec.hash} ({spec.key})"
         )
-    channels, height, width = document["input_shape"]
-    model = models.build(spec.model.name, (channels, height, width), document["classes"], **spec.model.arguments)
+    model = models.build(spec.model.name, _shape(document), document["classes"], **spec.model.arguments)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
@@ -67,6 +63,23 @@ def load_network(path: Path, spec: "TrainSpec", *, epoch: int, device: str | Non
             f"{path} does not fit {spec.model.name}, whose code was changed since: {error}; train again"
         ) from error
     return model.to(devices.choose(device)).eval()
+
+
+def input_shape(path: Path) -> tuple[int, int, int]:
+    """(C, H, W) of the samples that the network of a checkpoint takes (InputError as `load_network`)."""
+    return _shape(_read(path)[1])
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        return tensorfile.read(path)
+    except tensorfile.DamagedFileError as error:
+        raise InputError(f"no usable checkpoint: {error}; delete it and train again") from error
+
+
+def _shape(document: dict[str, Any]) -> tuple[int, int, int]:
+    channels, height, width = document["input_shape"]
+    return channels, height, width
 
 
 def _same(document: dict[str, Any], spec: "TrainSpec", epoch: int) -> bool:

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from cnn_invariance.datasets import Dataset
     from cnn_invariance.study.spec import TrainSpec
 
-SPLITS = ("train", "validation", "test")
-EVALUATED = 10_000  # samples of a split, at most, at the end
-VALIDATED = 1_000  # samples of the validation split, at most, after each epoch
+EVALUATED = {"train": 5_000, "validation": 5_000, "test": 10_000}  # samples of each split, at most, at the end
+VALIDATED = 500  # samples of the validation split, at most, after each epoch
 
 Accuracies = dict[str, dict[str, float | None]]
 
@@ -58,17 +57,22 @@ class Learner:
     @property
     def steps(self) -> int:
         """The number of batches in an epoch."""
-        return len(batches.bounds(len(self.samples), self.recipe.batch_size))
+        return len(batches.bounds(self.epoch_samples, self.recipe.batch_size))
+
+    @property
+    def epoch_samples(self) -> int:
+        """The number of samples in an epoch."""
+        return self.recipe.epoch_samples or len(self.samples)
 
     def run_epoch(self, epoch: int, on_step: Callable[[], None]) -> float:
-        """See every sample once; the mean loss. ``epoch`` counts from 1 and fixes what is drawn.
+        """See the samples of an epoch once; the mean loss. ``epoch`` counts from 1 and fixes what is drawn.
 
         Errors: TrainingError where the loss or a weight is not finite at the end: looked at once an
         epoch, because looking makes the processor wait for the device.
         """
         generator = seeds.generator(self.spec.hash, f"epoch {epoch}")
-        order = torch.randperm(len(self.samples), generator=generator)
-        members = self._draw(len(self.samples), generator)
+        order = torch.randperm(len(self.samples), generator=generator)[: self.epoch_samples]
+        members = self._draw(len(order), generator)
         torch.manual_seed(seeds.derive(self.spec.hash, f"dropout {epoch}"))
         total = torch.zeros((), device=self.device)
         self.model.train()
@@ -81,7 +85,7 @@ class Learner:
         ):
             total += self._step(images, labels) * len(labels)
             on_step()
-        loss = total.item() / len(self.samples)
+        loss = total.item() / len(order)
         self._check_finite(epoch, loss)
         return loss
 
@@ -117,8 +121,8 @@ class Learner:
         """The accuracies of each split, plain and augmented, and the number of samples of each."""
         accuracies: Accuracies = {}
         counts = {}
-        for split in SPLITS:
-            samples = batches.load(self.data, split, EVALUATED, self.device)
+        for split, count in EVALUATED.items():
+            samples = batches.load(self.data, split, count, self.device)
             generator = seeds.generator(self.spec.hash, f"evaluation on {split}")
             members = self._draw(len(samples), generator)
             plain = accuracy(self.model, samples)

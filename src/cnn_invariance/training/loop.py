@@ -32,9 +32,10 @@ def train(
 ) -> dict[str, Any]:
     """Train the network of a spec, write the checkpoints asked for, return its record.
 
-    Each epoch sees every sample of the training split once, in a random order, each normalised and
-    then under a transformation drawn uniformly from the augmentation. AdamW, cross-entropy; the
-    network ends in a log-softmax, or in logits: a second log-softmax changes nothing.
+    Each epoch sees every sample of the training split once, in a random order (or as many, drawn anew
+    each time, as the recipe's ``epoch_samples`` says), each normalised and then under a transformation
+    drawn uniformly from the augmentation. AdamW, cross-entropy; the network ends in a log-softmax, or
+    in logits: a second log-softmax changes nothing.
 
     checkpoints: epoch -> safetensors file; epoch 0 is the untrained network
     state:       where the unfinished run is kept after each epoch; the same call goes on from it
@@ -46,20 +47,21 @@ def train(
     progress:    whether to show it on standard error: a bar on a terminal, else a line per epoch
 
     The record holds: ``epochs``; ``history``, with the mean training loss, the accuracy on at most
-    1,000 validation samples and the seconds of each epoch; ``accuracies`` of each split, "plain"
-    and "augmented" (one transformation drawn for each sample), on ``samples`` of it (all, or a
-    fixed stratified 10,000); ``weights_sha256``; ``parameters``, their number; and how it was
-    made: ``device``, ``threads``, ``resumed_after`` (epochs), ``wall_s``, ``peak_memory_bytes``
-    (of the GPU, else None). Nothing is selected by the validation accuracy. The same spec on the
-    same machine with the same number of threads gives the same weights, to the byte.
+    500 validation samples and the seconds of each epoch; ``accuracies`` of each split, "plain" and
+    "augmented" (one transformation drawn for each sample), on ``samples`` of it (all, or a fixed
+    stratified 10,000 of the test split and 5,000 of the others); ``weights_sha256``;
+    ``parameters``, their number; and how it was made: ``device``, ``threads``, ``resumed_after``
+    (epochs), ``wall_s``, ``peak_memory_bytes`` (of the GPU, else None). Nothing is selected by the
+    validation accuracy. The same spec on the same machine with the same number of threads gives the
+    same weights, to the byte.
 
     Precision "bf16" runs the forward pass of the training under autocast, not the evaluation.
     "fp32" leaves torch's default, by which convolutions on CUDA use TF32.
 
-    Errors: InputError for another dataset than the spec's, an epoch that is not trained or a device
-    that is not there. TrainingError where the loss or a weight is not finite after an epoch, or the
-    accuracy on the augmented training split is below the recipe's floor (not asked of an untrained
-    network): then no checkpoint and no state is left.
+    Errors: InputError for another dataset than the spec's, fewer samples than an epoch takes, an epoch
+    that is not trained or a device that is not there. TrainingError where the loss or a weight is not
+    finite after an epoch, or the accuracy on the augmented training split is below the recipe's floor
+    (not asked of an untrained network): then no checkpoint and no state is left.
     """
     _check(spec, data, checkpoints)
     chosen = devices.choose(device)
@@ -78,6 +80,11 @@ def _check(spec: "TrainSpec", data: "Dataset", checkpoints: Mapping[int, Path]) 
             f"{spec.key} is trained on {spec.dataset.name} with fingerprint "
             f"{spec.dataset.fingerprint}; received {data.name} with {data.fingerprint}; prepare "
             "the dataset again, or pin the other fingerprint in the preset"
+        )
+    if (spec.recipe.epoch_samples or 0) > (available := len(data.indices("train"))):
+        raise InputError(
+            f"{spec.key}: an epoch takes {spec.recipe.epoch_samples} samples, and the training split of {data.name} "
+            f"has {available}; lower 'epoch_samples' in the preset's 'training', or leave it out: then all are taken"
         )
     untrained = [epoch for epoch in checkpoints if not 0 <= epoch <= spec.recipe.epochs]
     if untrained:

@@ -6,6 +6,7 @@ returns an ``AffineSet`` (NumPy only, too); or a function in a user's own file, 
 
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
 from numbers import Integral, Real
@@ -35,10 +36,12 @@ __all__ = [
     "identity",
     "invert",
     "names",
+    "parse",
     "product",
     "rotation",
     "rotation_reference",
     "scale",
+    "text_of",
     "translation",
 ]
 
@@ -190,6 +193,48 @@ def build(name: str, **parameters: Any) -> TransformationSet:
         raise InputError(f"{name!r} is no function; expected one that returns an AffineSet")
     _check_parameters(name, function, parameters)
     return _as_set(name, function(**parameters))
+
+
+SET_TEXT = re.compile(r"(?P<name>[^\[\]]+?)\s*(?:\[(?P<parameters>[^\[\]]*)\])?")
+
+
+def parse(text: str) -> TransformationSet:
+    """The set of a text, ``NAME`` or ``NAME[parameter=number,...]``; ``NAME`` as ``build`` takes it.
+
+    >>> parse("rotation[n=9, angle_deg=180]").parameters
+    mappingproxy({'n': 9, 'angle_deg': 180.0})
+
+    Errors: InputError for another form of text, a repeated parameter, a value that is no number, and as ``build``.
+    """
+    match = SET_TEXT.fullmatch(text.strip())
+    if match is None:
+        raise InputError(f"cannot read the transformation set {text!r}; expected NAME or NAME[parameter=number,...]")
+    parameters: dict[str, Any] = {}
+    for part in filter(None, (part.strip() for part in (match["parameters"] or "").split(","))):
+        key, _, value = (piece.strip() for piece in part.partition("="))
+        if key in parameters:
+            raise InputError(f"parameter {key!r} is given twice in {text!r}")
+        parameters[key] = _read_number(text, key, value)
+    return build(match["name"], **parameters)
+
+
+def text_of(name: str, parameters: Mapping[str, Any]) -> str:
+    """The text that ``parse`` reads as this set.
+
+    >>> text_of("rotation", {"n": 9, "angle_deg": 180.0})
+    'rotation[n=9,angle_deg=180]'
+    """
+    inside = ",".join(f"{key}={value:.12g}" for key, value in parameters.items())
+    return f"{name}[{inside}]" if inside else name
+
+
+def _read_number(text: str, key: str, value: str) -> int | float:
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    raise InputError(f"parameter {key!r} in {text!r} must be a number; received {value!r}")
 
 
 def _files() -> dict[str, str]:
