@@ -136,3 +136,24 @@ for experiment in plan.study.experiments:
             f"Draw {experiment}"
         shell:
             "cnn-invariance draw {params.experiment} {params.options} > {log} 2>&1"
+
+
+rule claims:
+    input:
+        results=plan.results_of_claims,
+        preset=plan.study.path,
+        code=plan.code_of_claims,
+    output:
+        plan.claims,
+    log:
+        f"{LOGS}/claims.log",
+    benchmark:
+        f"{LOGS}/claims.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        options=plan.options("results"),
+    message:
+        "Test the claims"
+    shell:
+        "cnn-invariance claims {params.options} > {log} 2>&1"

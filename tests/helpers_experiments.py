@@ -15,6 +15,7 @@ SIMPLE_CONV = [
     *["Conv2d", "ELU", "Flatten", "Linear", "ELU", "Linear", "LogSoftmax"],
 ]
 ALL_CONVOLUTIONAL = [*["Conv2d", "ELU"] * 8, "Conv2d", "GlobalMean", "LogSoftmax"]
+WITHOUT_MAPS = ("Flatten", "Linear", "GlobalMean", "LogSoftmax")
 KINDS = {"SimpleConv": SIMPLE_CONV, "AllConvolutional": ALL_CONVOLUTIONAL}
 
 PRESET: dict[str, Any] = {
@@ -32,7 +33,7 @@ PRESET: dict[str, Any] = {
     },
     "seeds": [0, 1, 2],
     "samples": {"count": 200},
-    "measures": ["TV", "SV", "NV", "NV[aggregate=mean]"],
+    "measures": ["TV", "SV", "NV", "NV[aggregate=mean]", "NVSE[aggregate=mean]", "ND[aggregate=mean]"],
     "experiments": {},
 }
 
@@ -60,6 +61,8 @@ def measure_frame(cell: MeasureSpec) -> pd.DataFrame:
         for index, (kind, value) in enumerate(
             zip(KINDS[cell.network.model.name], layer_values(cell), strict=True), start=1
         ):
+            if measure.startswith("NVSE") and kind in WITHOUT_MAPS:
+                continue
             name = {"layer_index": index, "layer": f"{kind.lower()}{index}", "kind": kind, "measure": measure}
             counts = {"units": 100, "infinite": 3 if index == 2 else 0, "dead": 60 if index == 1 else 0, "nan": 0}
             rows.append(name | {"map": None, "value": value} | dict.fromkeys(QUANTILES, value) | counts)

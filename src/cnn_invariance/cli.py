@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from cnn_invariance import __version__, report, stages
+from cnn_invariance import claims as paper_claims
 from cnn_invariance.errors import InputError
 from cnn_invariance.study.folders import Folders
 from cnn_invariance.study.plan import DEFAULT_PRESET, Plan
@@ -119,6 +120,12 @@ def draw(
     """Draw the figures and tables of an experiment from its results."""
     folders = Folders(results=results_dir, figures=figures_dir)
     stages.draw(Plan(Study.load(preset), folders), experiment)
+
+
+@app.command()
+def claims(preset: PresetFile = DEFAULT_PRESET, results_dir: Results = USUAL.results) -> None:
+    """Test the paper's claims on the results of a preset; what is not computed yet is undecided."""
+    paper_claims.write(Plan(Study.load(preset), Folders(results=results_dir)))
 
 
 @app.command()

@@ -23,7 +23,7 @@ NAMES = ("accuracy", "augmentation_intensity", "compare_models", "heatmap")
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Study:
-    experiments = {name: {} for name in NAMES} | {"compare_models": {"seeds": 3}}
+    experiments = {name: {} for name in NAMES} | {"compare_models": {"seeds": 3}, "accuracy": {"batch_norm": False}}
     path = tmp_path_factory.mktemp("preset") / "preset.yaml"
     path.write_text(yaml.safe_dump({**PRESET, "experiments": experiments}), encoding="utf-8")
     return Study.load(path)
@@ -158,14 +158,14 @@ def test_intensity_rises_from_plain_to_the_full_set(study):
 
 def test_intensity_tables_tell_the_trend(drawn):
     folder = drawn("augmentation_intensity")
-    means = pd.read_csv(folder / "augmentation_intensity.csv").query("transformations == 'scale'")
+    means = pd.read_csv(folder / "augmentation_intensity.csv").query("transformations == 'scale' and measure == 'NV'")
     assert means["mean"].is_monotonic_decreasing
     assert means["mean"].diff().dropna().tolist() == pytest.approx([-0.1] * 3)
     assert set(means["infinite"]) == {3}
     trend = pd.read_csv(folder / "augmentation_intensity_trend.csv")
     assert set(trend["rho"]) == {-1}
     assert trend["falls_throughout"].all()
-    assert set(trend["layers_falling"]) == set(trend["layers_lower"]) == {17}
+    assert set(trend["layers_falling"]) == set(trend["layers_lower"]) == {17, 13}  # NVSE: of layers with maps
 
 
 def test_a_trend_that_does_not_fall_is_not_said_to(study):
@@ -251,8 +251,9 @@ def test_heatmap_of_a_measure_without_maps_is_refused_before_any_job(preset, loa
         ("accuracy", {"seeds": 4}, "4 seeds asked for; the preset has 3"),
         ("accuracy", {"seeds": 0}, "seeds"),
         ("accuracy", {"model": "SimpleConv"}, "did you mean 'models'"),
-        ("compare_models", {"measure": "NVSE"}, "'NVSE'; did you mean 'NV'"),
-        ("compare_models", {"measure": "XV"}, "unknown measure 'XV'"),
+        ("compare_models", {"measures": ["NVSE"]}, "'NVSE'; did you mean 'NV'"),
+        ("compare_models", {"measures": ["XV"]}, "unknown measure 'XV'"),
+        ("compare_models", {"measures": []}, "no measure to show"),
         ("augmentation_intensity", {"model": "ResNet18"}, "unknown model in this preset: 'ResNet18'"),
         ("augmentation_intensity", {"transformation_sets": ["turns"]}, "unknown transformation set"),
         ("augmentation_intensity", {"steps": 0}, "steps"),
@@ -280,3 +281,10 @@ def test_statistics_of_degenerate_values():
     assert wilson(1.0, 20) == (pytest.approx(20 / (20 + 1.959963984540054**2)), 1.0)
     assert wilson(0.0, 20)[0] == 0.0
     assert math.isnan(rank_correlation([0, 1], [1, 1]))
+
+
+def test_networks_of_accuracy_have_batch_normalisation_where_they_can(preset, load):
+    preset["experiments"] = {"accuracy": {}}
+    networks = {cell.network.model for cell in load(preset).cells["accuracy"] if isinstance(cell, MeasureSpec)}
+    normalised = {model.name: model.arguments.get("batch_norm") for model in networks}
+    assert normalised == {"SimpleConv": True, "AllConvolutional": None}

@@ -259,7 +259,7 @@ def test_the_preset_the_other_tests_break_is_good(tmp_path):
             "compare_models: {}",
             "compare_models: {mesure: NV}",
             "line 19: experiments.compare_models.mesure: unknown key 'mesure'; did you mean "
-            "'measure'? allowed: datasets, measure, models, seeds, transformation_sets",
+            "'measures'? allowed: datasets, measures, models, seeds, transformation_sets",
         ),
         (
             "compare_models: {}",

@@ -28,7 +28,7 @@ training: {{batch_size: 32}}
 seeds: [7, 8]
 samples: {{split: validation, count: 50, seed: 3}}
 measures: ["NV[aggregate=mean, order=before]", TV]
-experiments: {{compare_models: {{measure: "NV[aggregate=mean]", models: [wide]}}}}
+experiments: {{compare_models: {{measures: ["NV[aggregate=mean]"], models: [wide]}}}}
 """
 
 

@@ -9,6 +9,8 @@ from cnn_invariance.study import Closed, Study
 from cnn_invariance.transformations.affine import AffineSet
 
 HEADLINE = measure_names.HEADLINE[0]
+HEADLINES = measure_names.HEADLINE
+WITH_DISTANCE = (*HEADLINES, "ND[aggregate=mean]")
 label = measure_names.label
 
 Labels = tuple[str, ...] | None
@@ -69,6 +71,18 @@ def seeds(study: Study, count: int) -> Sequence[int]:
     if count > len(study.seeds):
         raise InputError(f"{count} seeds asked for; the preset has {len(study.seeds)}: add to its 'seeds'")
     return study.seeds[:count]
+
+
+def measures(study: Study, requests: Labels, usual: Sequence[str] = HEADLINES) -> list[str]:
+    """Measures as results name them; None: the usual ones that the preset measures.
+
+    Errors: InputError for one that the preset does not measure, or none.
+    """
+    if requests is None:
+        requests = tuple(name for name in usual if name in study.measures)
+    if not requests:
+        raise InputError(f"no measure to show: 'measures' is empty, or the preset has none of {', '.join(usual)}")
+    return [measure(study, request) for request in requests]
 
 
 def measure(study: Study, request: str) -> str:

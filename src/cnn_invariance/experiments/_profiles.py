@@ -3,7 +3,8 @@
 Such an experiment says its plan, `ProfilePlan`; the figures, the table and their captions follow.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -17,36 +18,42 @@ if TYPE_CHECKING:
 
 
 class Line(NamedTuple):
-    """A line to be drawn: its label, and its cells, one for each seed."""
+    """A line to be drawn: its label, its cells, one for each seed, and its measure (None: the figure's)."""
 
     label: str
     cells: Sequence[MeasureSpec]
+    measure: str | None = None
 
 
 Drawn = dict[str, dict[str, list["Series"]]]
-"""The lines as they were drawn, by dataset and panel."""
+"""The lines of one measure as they were drawn, by dataset and panel."""
 
 
 @dataclass(frozen=True)
 class ProfilePlan:
-    """A figure of profiles for each dataset, with panels of lines, and a table of all lines.
+    """Figures of profiles, one for each dataset and measure, with panels of lines; and a table of all lines.
 
     experiment:  its id, with which the names of figures and table begin
-    title:       of figures and table, completed by the name of the dataset
+    title:       of figures and table, completed by the measure and the name of the dataset
+    measures:    whose profiles; the figures of the first are named without it
     lines:       by dataset and by panel, the same number in each panel
     ordered:     whether the lines of a panel have an order, which their colours then show
     line_column: what a line is, the name of its column in the table
+    ylabel:      of lines with measures of their own; else the measure is the label
     """
 
     experiment: str
     title: str
     question: str
     setting: str
-    measure: str
+    measures: Sequence[str]
     lines: Mapping[str, Mapping[str, Sequence[Line]]]
     axis: Literal["layer", "depth"] = "layer"
     ordered: bool = False
     line_column: str = "network"
+    panel_column: str = "transformations"
+    ylabel: str = ""
+    share_y: bool = True
 
     def cells(self, dataset: str | None = None) -> list[MeasureSpec]:
         """The cells of one dataset, or of all."""
@@ -60,59 +67,102 @@ class ProfilePlan:
         ]
 
     def outputs(self, *tables: str) -> Outputs:
-        """The figure of each dataset, the table, and further tables."""
-        figures = [f"{self.experiment}_{dataset}" for dataset in self.lines]
+        """The figures of each dataset, the table, and further tables."""
+        figures = [self._name(dataset, measure) for dataset in self.lines for measure in self.measures]
         return Outputs(figures, [self.experiment, *tables])
 
-    def draw(self, study: Study, results: "Results", canvas: "Canvas") -> Drawn:
-        """Draw the figures, write the table, and return the lines for what else is to be told."""
+    def draw(self, study: Study, results: "Results", canvas: "Canvas") -> dict[str, Drawn]:
+        """Draw the figures, write the table, and return the lines by measure for what else is to be told."""
         import pandas as pd
 
-        from cnn_invariance.plotting import profile_figure
-
-        drawn = {dataset: self._drawn(results, dataset) for dataset in self.lines}
-        for dataset, panels in drawn.items():
-            figure = profile_figure(panels, ylabel=label(self.measure), axis=self.axis)
-            caption = self.caption(study, drawn, dataset)
-            canvas.figure(f"{self.experiment}_{dataset}", figure, caption)
+        found = {measure: self._drawn(results, measure) for measure in self.measures}
+        for measure, drawn in found.items():
+            self._draw_figures(study, canvas, measure, drawn)
         rows = [
-            {"dataset": dataset, "transformations": panel, self.line_column: line.label, **summary(line)}
+            {
+                "dataset": dataset,
+                self.panel_column: panel,
+                "measure": label(line.measure or measure),
+                self.line_column: line.label,
+                **summary(series),
+            }
+            for measure, drawn in found.items()
             for dataset, panels in drawn.items()
-            for panel, lines in panels.items()
-            for line in lines
+            for panel, shown in panels.items()
+            for line, series in zip(self.lines[dataset][panel], shown, strict=True)
         ]
         frame = pd.DataFrame(rows)
         printed = frame.drop(columns=["layers", "seeds", "values", "undefined"])
-        canvas.table(self.experiment, frame, self.caption(study, drawn), printed=printed)
-        return drawn
+        canvas.table(self.experiment, frame, self.caption(study, found), printed=printed)
+        return found
 
-    def caption(self, study: Study, drawn: Drawn, dataset: str | None = None, more: str = "") -> str:
-        """The caption of one dataset, or of all; ``more`` follows the setting."""
+    def caption(self, study: Study, found: Mapping[str, Drawn], dataset: str | None = None, more: str = "") -> str:
+        """The caption of one dataset, or of all, for some measures; ``more`` follows the setting."""
         shown = [dataset] if dataset else list(self.lines)
-        lines = [line for name in shown for panel in drawn[name].values() for line in panel]
+        series = [
+            line for drawn in found.values() for name in shown for panel in drawn[name].values() for line in panel
+        ]
         bands = "Lines: mean over seeds; bands: from the lowest to the highest seed."
-        several = bands if len(lines[0].profiles) > 1 else ""
+        several = bands if any(len(line.profiles) > 1 for line in series) else ""
+        meanings = " ".join(_captions.of_measure(measure) for measure in self._measures(found))
+        title = f"{' and '.join(map(label, found))}: {self.title}" if not self.ylabel else self.title
         return _captions.caption(
             study,
             self.experiment,
             self.cells(dataset),
-            title=f"{self.title}, {' and '.join(shown)}",
+            title=f"{title}, {' and '.join(shown)}",
             question=self.question,
-            setting=" ".join(filter(None, [self.setting, several, _captions.of_measure(self.measure), more])),
-            counts=counted(lines),
+            setting=" ".join(filter(None, [self.setting, several, meanings, more])),
+            counts=counted(series),
         )
 
-    def _drawn(self, results: "Results", dataset: str) -> dict[str, list["Series"]]:
+    def _draw_figures(self, study: Study, canvas: "Canvas", measure: str, drawn: Drawn) -> None:
+        from cnn_invariance.plotting import profile_figure
+
+        for dataset, panels in drawn.items():
+            ylabel = self.ylabel or label(measure)
+            figure = profile_figure(panels, ylabel=ylabel, axis=self.axis, share_y=self.share_y)
+            caption = self.caption(study, {measure: drawn}, dataset)
+            canvas.figure(self._name(dataset, measure), figure, caption)
+
+    def _name(self, dataset: str, measure: str) -> str:
+        parts = [self.experiment, dataset]
+        return "_".join(parts if measure == self.measures[0] else [*parts, slug(measure)])
+
+    def _measures(self, found: Iterable[str]) -> list[str]:
+        """The measures of some figures, each once."""
+        own = [
+            line.measure
+            for panels in self.lines.values()
+            for lines in panels.values()
+            for line in lines
+            if line.measure is not None
+        ]
+        return list(dict.fromkeys(own or found))
+
+    def _drawn(self, results: "Results", measure: str) -> Drawn:
         from cnn_invariance.plotting import Series, looks, sequential_looks
 
         choose = sequential_looks if self.ordered else looks
         return {
-            panel: [
-                Series(line.label, [results.profile(cell, self.measure) for cell in line.cells], look)
-                for line, look in zip(lines, choose(len(lines)), strict=True)
-            ]
-            for panel, lines in self.lines[dataset].items()
+            dataset: {
+                panel: [
+                    Series(line.label, [results.profile(cell, line.measure or measure) for cell in line.cells], look)
+                    for line, look in zip(lines, choose(len(lines)), strict=True)
+                ]
+                for panel, lines in panels.items()
+            }
+            for dataset, panels in self.lines.items()
         }
+
+
+def slug(measure: str) -> str:
+    """A measure as part of a file name.
+
+    >>> slug("NVSE[aggregate=mean]"), slug("ND[per=map,normalize=true]")
+    ('NVSE', 'ND_of_units_per_map_normalize_true')
+    """
+    return re.sub(r"[^A-Za-z0-9.]+", "_", label(measure)).strip("_").replace(".", "")
 
 
 def summary(line: "Series") -> dict[str, object]:

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from statistics import fmean
 
-from scipy.stats import norm, spearmanr
-
 
 def wilson(share: float, count: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's interval for a share observed on ``count`` independent samples, inside [0, 1].
@@ -18,6 +16,8 @@ def wilson(share: float, count: int, confidence: float = 0.95) -> tuple[float, f
     >>> [round(bound, 4) for bound in wilson(0.9, 100)]
     [0.8256, 0.9448]
     """
+    from scipy.stats import norm  # here and below, so that planning does not load it
+
     z = float(norm.ppf(0.5 + confidence / 2))
     scale = 1 + z**2 / count
     middle = (share + z**2 / (2 * count)) / scale
@@ -43,6 +43,8 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
     """
     if len(set(first)) < 2 or len(set(second)) < 2:
         return math.nan
+    from scipy.stats import spearmanr
+
     return round(float(spearmanr(first, second).statistic), 12)
 
 
@@ -58,3 +60,13 @@ def falls(values: Sequence[float]) -> bool:
 def mean(values: Iterable[float]) -> float:
     """The arithmetic mean of one or more values."""
     return fmean(values)
+
+
+def layer_mean(profile: Iterable[float]) -> float:
+    """The mean of a profile over the layers where it is finite; NaN where it is nowhere.
+
+    >>> layer_mean([1.0, float("nan"), 3.0])
+    2.0
+    """
+    finite = [value for value in profile if math.isfinite(value)]
+    return fmean(finite) if finite else math.nan

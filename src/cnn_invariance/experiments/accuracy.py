@@ -8,6 +8,8 @@ from pydantic import Field
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments import _captions, _choices, _paper
+from cnn_invariance.experiments._claims import Claim, Finding, over
+from cnn_invariance.experiments._statistics import mean, with_interval
 from cnn_invariance.study import Cell, MeasureSpec, Outputs, Study
 
 if TYPE_CHECKING:
@@ -25,11 +27,39 @@ SETTING = (
     "Full test (in the table): plain accuracy on the whole test split (at most 10,000 samples)."
 )
 
+CLAIMS = (
+    Claim(
+        name="augmented_keep",
+        statement="Networks trained with the transformations keep their accuracy under them.",
+        statistic="accuracy on transformed samples of the augmented network, as a share of its accuracy on plain ones",
+        side="above",
+        threshold=0.9,
+    ),
+    Claim(
+        name="plain_lose",
+        statement="Networks trained without the transformations lose accuracy under them.",
+        statistic="accuracy on transformed samples of the plain network, as a share of its accuracy on plain ones",
+        side="below",
+        threshold=0.9,
+    ),
+    Claim(
+        name="little_cost",
+        statement="Augmentation costs little accuracy on plain samples.",
+        statistic="accuracy on plain samples of the augmented network, less that of the plain network",
+        side="above",
+        threshold=-0.05,
+    ),
+)
+
 
 class Options(_choices.Choice):
-    """``seeds``: how many of the preset's seeds to average over."""
+    """``seeds``: how many of the preset's seeds to average over.
+
+    ``batch_norm``: networks that can have batch normalisation have it, as in the paper's tables of accuracy.
+    """
 
     seeds: int = Field(1, ge=1)
+    batch_norm: bool = True
 
 
 class Row(NamedTuple):
@@ -73,20 +103,46 @@ def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -
         canvas.figure(f"accuracy_{name}", figure, caption)
 
 
+def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
+    """For each dataset, over its networks and sets."""
+    for dataset in options.of(study).datasets:
+        rows = [row for row in _rows(study, options) if row.dataset == dataset]
+        cells = [cell for row in rows for cell in row.cells]
+        plain, augmented = (
+            [_means(study, row, results) for row in rows if (row.augmentation is None) == without]
+            for without in (True, False)
+        )
+        kept = over((moved / still for still, moved in augmented), "networks and sets")
+        lost = over((moved / still for still, moved in plain), "networks and sets")
+        cost = over((a - b for (a, _), (b, _) in zip(augmented, plain, strict=True)), "networks and sets")
+        for claim, interval in zip(CLAIMS, (kept, lost, cost), strict=True):
+            yield Finding(claim, dataset, interval, cells)
+
+
+def _means(study: Study, row: Row, results: "Results") -> tuple[float, float]:
+    """The accuracy on plain and on transformed samples, mean over seeds."""
+    identity = _choices.identity(study, row.tested_under)
+    shares = [_accuracy(cell, results) for cell in row.cells]
+    return mean(each[identity] for each in shares), mean(map(mean, shares))
+
+
 def _rows(study: Study, options: Options) -> Iterator[Row]:
     for dataset, model, label in product(*options.of(study)):
         for augmentation in (None, label):
+            arguments = {"batch_norm": True} if options.batch_norm and _can_normalise(study, dataset, model) else {}
             networks = (
-                study.network(dataset=dataset, model=model, augmentation=augmentation, seed=seed)
+                study.network(dataset=dataset, model=model, augmentation=augmentation, seed=seed, arguments=arguments)
                 for seed in _choices.seeds(study, options.seeds)
             )
             measured = [study.measurement(network, label) for network in networks]
             yield Row(dataset, model, augmentation, label, measured)
 
 
-def _record(study: Study, row: Row, results: "Results") -> dict[str, object]:
-    from cnn_invariance.experiments._statistics import mean, with_interval
+def _can_normalise(study: Study, dataset: str, model: str) -> bool:
+    return "batch_norm" in study.model(model, dataset).arguments
 
+
+def _record(study: Study, row: Row, results: "Results") -> dict[str, object]:
     identity = _choices.identity(study, row.tested_under)
     shares = [_accuracy(cell, results) for cell in row.cells]
     trainings = [results.training(cell.network) for cell in row.cells]

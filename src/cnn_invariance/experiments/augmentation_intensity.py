@@ -1,13 +1,15 @@
 """One network trained with augmentations of rising range, all measured at the full range."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from cnn_invariance.experiments import _choices
+from cnn_invariance.experiments._claims import Claim, Finding, over
 from cnn_invariance.experiments._profiles import Line, ProfilePlan
+from cnn_invariance.experiments._statistics import falls, layer_mean, rank_correlation
 from cnn_invariance.study import Cell, Closed, Outputs, Study
 from cnn_invariance.study.intensity import scaled
 
@@ -28,18 +30,35 @@ TREND = (
     "every step, and how many are lower at the full range than without augmentation."
 )
 
+CLAIMS = (
+    Claim(
+        name="monotone",
+        statement="NV falls as the range of the augmentation grows.",
+        statistic="Spearman's rho of a network's NV (mean over layers) with the range it was trained on",
+        side="below",
+        threshold=-0.7,  # of four steps, at most two neighbours may change places
+    ),
+    Claim(
+        name="lower",
+        statement="Trained with the full range, a network is more invariant than trained without augmentation.",
+        statistic="NV (mean over layers) of the augmented network, as a share of the plain network's",
+        side="below",
+        threshold=0.95,
+    ),
+)
+
 
 class Options(Closed):
     """``steps`` equal steps lead from no augmentation to the full range.
 
-    ``measure``: whose profile; ``seeds``: how many of the preset's seeds (several: a band).
+    ``measures``: whose profiles; ``seeds``: how many of the preset's seeds (several: a band).
     """
 
     model: str = "SimpleConv"
     datasets: _choices.Labels = None
     transformation_sets: _choices.Labels = None
     steps: int = Field(3, ge=1, le=7)
-    measure: str = _choices.HEADLINE
+    measures: _choices.Labels = None
     seeds: int = Field(1, ge=1)
 
 
@@ -58,14 +77,30 @@ def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -
     import pandas as pd
 
     plan = _plan(study, options)
-    drawn = plan.draw(study, results, canvas)
+    found = plan.draw(study, results, canvas)
     rows = [
-        {"dataset": dataset, "transformations": label, **_trend(lines)}
+        {"dataset": dataset, "transformations": label, "measure": _choices.label(measure), **_trend(lines)}
+        for measure, drawn in found.items()
         for dataset, panels in drawn.items()
         for label, lines in panels.items()
     ]
-    caption = plan.caption(study, drawn, more=TREND)
+    caption = plan.caption(study, found, more=TREND)
     canvas.table("augmentation_intensity_trend", pd.DataFrame(rows), caption)
+
+
+def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
+    """For each dataset, over the sets and seeds."""
+    plan = _plan(study, options)
+    for dataset, panels in plan.lines.items():
+        trends = []
+        for lines in panels.values():
+            for cells in zip(*(line.cells for line in lines), strict=True):
+                profiles = (results.profile(cell, plan.measures[0]) for cell in cells)
+                trends.append([layer_mean(profile["value"]) for profile in profiles])
+        rhos = over((rank_correlation(range(len(means)), means) for means in trends), "sets and seeds")
+        shares = over((means[-1] / means[0] for means in trends), "sets and seeds")
+        for claim, interval in zip(CLAIMS, (rhos, shares), strict=True):
+            yield Finding(claim, dataset, interval, plan.cells(dataset))
 
 
 def _plan(study: Study, options: Options) -> ProfilePlan:
@@ -75,10 +110,10 @@ def _plan(study: Study, options: Options) -> ProfilePlan:
     shares = [Fraction(step, options.steps) for step in range(options.steps + 1)]
     return ProfilePlan(
         experiment="augmentation_intensity",
-        title=f"{_choices.label(options.measure)} of {options.model} by intensity of augmentation",
+        title=f"profiles of {options.model} by intensity of augmentation",
         question=QUESTION,
         setting=SETTING,
-        measure=_choices.measure(study, options.measure),
+        measures=_choices.measures(study, options.measures),
         lines={
             dataset: {label: [_line(study, options, dataset, label, share) for share in shares] for label in sets}
             for dataset in datasets
@@ -105,8 +140,6 @@ def _name(share: Fraction) -> str:
 
 def _trend(lines: Sequence["Series"]) -> dict[str, object]:
     """The trend of lines in the order of their share of the range."""
-    from cnn_invariance.experiments._statistics import falls, rank_correlation
-
     means = [line.mean() for line in lines]
     layers = list(zip(*(line.middle() for line in lines), strict=True))
     return {

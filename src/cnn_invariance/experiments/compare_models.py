@@ -22,9 +22,9 @@ SETTING = (
 
 
 class Options(_choices.Choice):
-    """``measure``: whose profile; ``seeds``: how many of the preset's seeds (several: a band)."""
+    """``measures``: whose profiles; ``seeds``: how many of the preset's seeds (several: a band)."""
 
-    measure: str = _choices.HEADLINE
+    measures: _choices.Labels = None
     seeds: int = Field(1, ge=1)
 
 
@@ -47,10 +47,10 @@ def _plan(study: Study, options: Options) -> ProfilePlan:
     datasets, models, sets = options.of(study)
     return ProfilePlan(
         experiment="compare_models",
-        title=f"{_choices.label(options.measure)} over the layers of different networks",
+        title="profiles of different networks",
         question=QUESTION,
         setting=SETTING,
-        measure=_choices.measure(study, options.measure),
+        measures=_choices.measures(study, options.measures),
         lines={
             dataset: {label: [_line(study, options, dataset, label, model) for model in models] for label in sets}
             for dataset in datasets

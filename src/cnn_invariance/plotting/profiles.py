@@ -95,9 +95,11 @@ def profile_figure(
     axis: Axis = "layer",
     columns: int | None = None,
     height: float = 1.75,
+    share_y: bool = True,
 ) -> Figure:
     """Panels of layer profiles with shared axes, the layers' kinds under each, legends outside.
 
+    ``share_y``: whether all panels have one axis of values.
     One panel makes a figure of single-column width, more panels one of double width.
     Series with the same label must have the same look: they share one entry of the legend.
     ``height`` is that of one row of panels, inches. A series of several seeds is drawn as its mean
@@ -113,13 +115,14 @@ def profile_figure(
     width = SINGLE if len(panels) == 1 else DOUBLE
     with style():
         figure = new_figure(width, rows * (height + 0.11 * strips) + 0.55)
-        grid = figure.subplots(rows, columns, sharex="col", sharey=True, squeeze=False)
+        grid = figure.subplots(rows, columns, sharex="col", sharey=share_y, squeeze=False)
         for axes, (title, series) in zip(grid.flat, panels.items(), strict=False):
             draw_profiles(axes, series, axis=axis, title=title)
             axes.tick_params(labelbottom=True)
         for axes in grid.flat[len(panels) :]:
             axes.set_visible(False)
-        grid[0, 0].set_ylim(bottom=0)  # of all panels, once all lines are there
+        for axes in grid.flat[: 1 if share_y else len(panels)]:
+            axes.set_ylim(bottom=0)  # of all panels that share it, once all lines are there
         _label(figure, grid, panels, ylabel, axis)
     return figure
 

@@ -158,6 +158,24 @@ class Plan:
         """The files of the tables of an experiment."""
         return self.folders.table_files(self.study.name, self.study.outputs[experiment])
 
+    @property
+    def claims(self) -> tuple[Path, Path]:
+        """The table of claims: for programs, and for readers."""
+        return self.results.root / "claims.csv", self.results.root / "claims.md"
+
+    @property
+    def results_of_claims(self) -> list[Path]:
+        """The result files that claims are tested on."""
+        return list(dict.fromkeys(path for name in self.study.experiments for path in self.results_of(name)))
+
+    @property
+    def code_of_claims(self) -> list[Path]:
+        """The source files that claims are tested by."""
+        package = file("accuracy").parent.parent
+        return sorted(
+            {path for name in self.study.experiments for path in self.code_of(name)} | {package / "claims.py"}
+        )
+
     def data_to_train(self, wildcards: Any) -> Path:
         """The dataset of the network that Snakemake asks for."""
         return self.folders.dataset(self.network(wildcards.network).dataset.name)
@@ -182,7 +200,7 @@ class Plan:
             for experiment in self.study.experiments
             for path in (*self.figures(experiment), *self.tables(experiment))
         ]
-        return [*map(self.results.path, self.cells), *drawn]
+        return [*map(self.results.path, self.cells), *drawn, *self.claims]
 
     def check(self) -> None:
         """Check every result that is there (InputError that names each damaged file)."""

@@ -1,0 +1,75 @@
+"""How alike two layer profiles are.
+
+A profile here is an array (L,), its layers in forward order; NaN and infinities are left out, pairwise.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+GRID = np.linspace(0, 100, 101)
+"""Depths, in per cent, at which profiles of different designs are compared."""
+
+
+def difference(first: ArrayLike, second: ArrayLike) -> float:
+    """The relative difference of two profiles P, Q of the same layers: mean |P - Q| / mean (P + Q) / 2.
+
+    0 for equal profiles, 2 where one is zero everywhere; NaN without a layer in which both are finite. Symmetric.
+
+    >>> round(difference([1.0, 1.0], [1.1, 0.9]), 3), difference([1.0, 2.0], [1.0, 2.0])
+    (0.1, 0.0)
+    """
+    p, q = _both(first, second)
+    if not p.size:
+        return float("nan")
+    total = float(np.abs(p + q).mean() / 2)
+    return float(np.abs(p - q).mean() / total) if total else 0.0
+
+
+def correlation(first: ArrayLike, second: ArrayLike) -> float:
+    """Pearson's correlation over the layers of two profiles: whether their shapes agree, whatever their levels.
+
+    NaN where fewer than three layers are finite in both, or one profile is constant.
+
+    >>> round(correlation([1.0, 2.0, 4.0], [10.0, 20.0, 40.0]), 12)
+    1.0
+    """
+    p, q = _both(first, second)
+    if p.size < 3 or np.ptp(p) == 0 or np.ptp(q) == 0:
+        return float("nan")
+    return float(np.corrcoef(p, q)[0, 1])
+
+
+def pairs(profiles: Sequence[ArrayLike]) -> list[float]:
+    """`difference` of every pair of profiles of the same layers.
+
+    >>> pairs([[1.0], [1.0], [3.0]])
+    [0.0, 1.0, 1.0]
+    """
+    return [difference(p, q) for p, q in combinations(profiles, 2)]
+
+
+def at_depths(profile: ArrayLike) -> np.ndarray:
+    """A profile by relative depth, (101,): linear between layers, the first at 0 %, the last at 100 %.
+
+    So that profiles of different designs can be compared. Layers without a finite value are left out.
+
+    >>> at_depths([0.0, 1.0])[[0, 50, 100]]
+    array([0. , 0.5, 1. ])
+    """
+    values = np.asarray(profile, dtype=float)
+    finite = np.isfinite(values)
+    if not finite.any():
+        return np.full(GRID.size, np.nan)
+    places = np.linspace(0, 100, values.size)
+    return np.interp(GRID, places[finite], values[finite])
+
+
+def _both(first: ArrayLike, second: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    p, q = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    if p.shape != q.shape:
+        raise ValueError(f"profiles of {p.size} and {q.size} layers cannot be compared layer by layer; see at_depths")
+    finite = np.isfinite(p) & np.isfinite(q)
+    return p[finite], q[finite]

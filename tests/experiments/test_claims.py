@@ -1,0 +1,95 @@
+"""Claims: verdicts follow from interval and threshold, and each can come out either way."""
+
+import math
+
+import numpy as np
+import pytest
+
+from cnn_invariance import claims
+from cnn_invariance.experiments._claims import Claim, Finding, Interval, bootstrap, over, unknown
+from cnn_invariance.study.folders import Folders
+from cnn_invariance.study.plan import Plan
+
+ABOVE = Claim("high", "It is high.", "height", "above", 0.5)
+BELOW = Claim("low", "It is low.", "height", "below", 0.5)
+
+
+def found(claim: Claim, low: float, high: float, reason: str = "") -> Finding:
+    return Finding(claim, "mnist", Interval((low + high) / 2, low, high, "3 networks"), (), reason=reason)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "above", "below"),
+    [
+        (0.6, 0.9, "supported", "not supported"),
+        (0.1, 0.4, "not supported", "supported"),
+        (0.4, 0.6, "undecided", "undecided"),
+        (0.5, 0.6, "undecided", "undecided"),
+        (0.4, 0.5, "undecided", "undecided"),
+        (math.nan, math.nan, "undecided", "undecided"),
+        (-math.inf, math.inf, "undecided", "undecided"),
+    ],
+)
+def test_the_verdict_follows_from_the_whole_interval(low, high, above, below):
+    assert found(ABOVE, low, high).verdict == above
+    assert found(BELOW, low, high).verdict == below
+
+
+def test_a_reason_makes_any_finding_undecided_and_is_told():
+    assert found(ABOVE, 0.6, 0.9, reason="one seed").verdict == "undecided"
+    assert found(ABOVE, 0.6, 0.9, reason="one seed").why == "one seed"
+    assert found(ABOVE, 0.6, 0.9).why == ""
+    assert found(ABOVE, 0.4, 0.9).why == "the threshold lies inside the interval"
+    assert Finding(ABOVE, "mnist", unknown("2 networks"), ()).why == "no interval from 2 networks"
+
+
+def test_students_interval_covers_the_mean_as_often_as_it_says():
+    random = np.random.default_rng(0)
+    intervals = [over(random.normal(3, 2, 5), "networks") for _ in range(2000)]
+    covered = np.mean([one.low < 3 < one.high for one in intervals])
+    assert 0.93 < covered < 0.97
+
+
+def test_values_that_are_not_finite_are_left_out_and_counted():
+    assert over([1.0, math.nan, 3.0, math.inf], "networks").estimate == 2
+    assert over([1.0, math.nan, 3.0], "networks").source == "2 networks (1 without a value)"
+    assert math.isnan(over([1.0], "networks").low)
+    assert math.isnan(over([], "networks").estimate)
+
+
+def test_the_bootstrap_draws_every_group_by_itself_and_is_repeatable():
+    random = np.random.default_rng(1)
+    groups = [random.normal(5, 1, 400), random.normal(2, 1, 400)]
+    ours = bootstrap(lambda each: float(each[0].mean() - each[1].mean()), groups, "feature maps")
+    again = bootstrap(lambda each: float(each[0].mean() - each[1].mean()), groups, "feature maps")
+    assert ours == again
+    assert ours.estimate == groups[0].mean() - groups[1].mean()
+    assert ours.high - ours.low == pytest.approx(2 * 1.96 * math.sqrt(2 / 400), rel=0.15)
+    assert math.isnan(bootstrap(lambda each: 1.0, [np.ones(1)], "feature maps").low)
+
+
+def test_claims_of_missing_cells_are_undecided_and_say_which(preset, load, tmp_path):
+    preset["experiments"] = {"augmentation_intensity": {}, "heatmap": {}}
+    plan = Plan(load(preset), Folders(results=tmp_path / "nothing"))
+    table = claims.table(plan)
+    assert list(table.columns) == list(claims.COLUMNS)
+    assert list(table["claim"]) == ["monotone", "lower"]  # the heatmap has no expectation to test
+    assert set(table["verdict"]) == {"undecided"}
+    total = len(plan.study.cells["augmentation_intensity"])
+    first = plan.study.cells["augmentation_intensity"][0].key
+    assert set(table["reason"]) == {f"not yet computed: {total} of {total} cells, the first {first}"}
+
+
+def test_claims_are_written_for_programs_and_readers(preset, load, computed, tmp_path):
+    preset["experiments"] = {"augmentation_intensity": {}}
+    study = load(preset)
+    computed(study)
+    plan = Plan(study, Folders(results=tmp_path))
+    (tmp_path / "results").rename(tmp_path / study.name)
+    claims.write(plan)
+    table, page = (path.read_text(encoding="utf-8") for path in plan.claims)
+    assert table.splitlines()[0] == ",".join(claims.COLUMNS)
+    assert "augmentation_intensity,monotone,mnist5k,supported,-1,-1,-1,supported if below -0.7" in table
+    assert all(cell.key in table for cell in study.cells["augmentation_intensity"])
+    assert "2 supported, 0 not supported, 0 undecided" in page
+    assert "−1.000" not in page.splitlines()[0]
