@@ -110,6 +110,33 @@ rule measure:
         " {params.options} > {log} 2>&1"
 
 
+rule respond:
+    input:
+        data=plan.data_to_respond,
+        weights=plan.weights_to_respond,
+        ranking=plan.ranking_of,
+    output:
+        table=plan.results.root / "responses/{cell}.parquet",
+    log:
+        f"{LOGS}/respond/{{cell}}.log",
+    benchmark:
+        f"{LOGS}/respond/{{cell}}.tsv"
+    wildcard_constraints:
+        cell=one_of(cell.key for cell in plan.to_respond),
+    conda:
+        "envs/environment.yaml"
+    threads: 1
+    resources:
+        gpu=GPU,
+    params:
+        options=plan.options("data", "models", "results"),
+    message:
+        "Respond {wildcards.cell}"
+    shell:
+        "cnn-invariance respond {wildcards.cell} --threads {threads}"
+        " {params.options} > {log} 2>&1"
+
+
 # One rule for each experiment: what it draws has names of its own.
 for experiment in plan.study.experiments:
 

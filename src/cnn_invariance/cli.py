@@ -111,6 +111,21 @@ def measure(
 
 
 @app.command()
+def respond(
+    key: Annotated[str, typer.Argument(help="The key of a response cell; see plan --cells.")],
+    preset: PresetFile = DEFAULT_PRESET,
+    data_dir: Data = USUAL.data,
+    models_dir: Models = USUAL.models,
+    results_dir: Results = USUAL.results,
+    threads: Threads = None,
+) -> None:
+    """Show one sample under transformations to a network, and keep what feature maps respond."""
+    folders = Folders(data=data_dir, models=models_dir, results=results_dir)
+    plan = Plan(Study.load(preset), folders)
+    stages.respond(plan, plan.response(key), threads=threads)
+
+
+@app.command()
 def draw(
     experiment: Annotated[str, typer.Argument(help="The id of an experiment of the preset.")],
     preset: PresetFile = DEFAULT_PRESET,

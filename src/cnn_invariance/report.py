@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cnn_invariance.study.plan import Plan
-from cnn_invariance.study.spec import TrainSpec
+from cnn_invariance.study.spec import MeasureSpec, ResponseSpec, TrainSpec
 
 
 def of_plan(plan: Plan, cells: bool = False) -> list[str]:
@@ -18,6 +18,7 @@ def of_plan(plan: Plan, cells: bool = False) -> list[str]:
     if cells:
         lines += ["", *(f"network {network.key}" for network in plan.networks)]
         lines += [f"measure cell {cell.key}" for cell in plan.measurements]
+        lines += [f"response cell {cell.key}" for cell in plan.responses]
     return lines
 
 
@@ -27,7 +28,7 @@ def of_check(plan: Plan) -> list[str]:
     results = plan.results
     wanted = {results.path(cell) for cell in plan.cells}
     there = {path for path in wanted if path.is_file()}
-    found = {*results.root.glob("training/*.json"), *results.root.glob("measures/*.parquet")}
+    found = {*results.root.glob("training/*.json"), *results.root.glob("*/*.parquet")}
     lines = [f"{results.root}: {len(there)} of {len(wanted)} results are there, all of them whole"]
     return lines + [f"{path}: no cell of this preset" for path in sorted(found - wanted)]
 
@@ -38,6 +39,7 @@ def _table(plan: Plan) -> Iterator[str]:
     kinds = (
         ("networks", len(plan.networks), records),
         ("measure cells", len(plan.measurements), len(plan.to_measure)),
+        *([("response cells", len(plan.responses), len(plan.to_respond))] if plan.responses else []),
     )
     yield f"{'':20}{'cached':>8}{'missing':>9}"
     for kind, total, missing in kinds:
@@ -52,11 +54,14 @@ def _jobs(plan: Plan) -> Iterator[tuple[str, str, str]]:
         yield "train", network.key, _why_train(plan, network)
     for cell in plan.to_measure:
         yield "measure", cell.key, "no result"
+    for response in plan.to_respond:
+        yield "respond", response.key, "no result"
 
 
 def _why_train(plan: Plan, network: TrainSpec) -> str:
     if not plan.results.has(network):
         return "no record"
-    needing = (cell for cell in plan.to_measure if cell.network == network)
-    absent = [path for cell in needing if not (path := plan.checkpoint_of(cell)).is_file()]
-    return f"no checkpoint {absent[0].name}, which a missing measure cell needs"
+    cells: tuple[MeasureSpec | ResponseSpec, ...] = (*plan.to_measure, *plan.to_respond)
+    needed = (plan.checkpoint_of(cell) for cell in cells if cell.network == network)
+    absent = [path for path in needed if not path.is_file()]
+    return f"no checkpoint {absent[0].name}, which a missing measure or response cell needs"

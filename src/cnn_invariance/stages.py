@@ -4,11 +4,11 @@ import sys
 from typing import Any
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.results import write_measure, write_training
+from cnn_invariance.results import responses, write_measure, write_training
 from cnn_invariance.results.provenance import Clock, provenance
 from cnn_invariance.study.folders import Folders
 from cnn_invariance.study.plan import Plan, other_content
-from cnn_invariance.study.spec import DatasetSpec, MeasureSpec, TrainSpec
+from cnn_invariance.study.spec import DatasetSpec, MeasureSpec, ResponseSpec, TrainSpec
 
 
 class FailedError(RuntimeError):
@@ -100,6 +100,33 @@ def measure(plan: Plan, cell: MeasureSpec, *, threads: int | None = None) -> Non
     accuracy = None if result.accuracy is None or foreign else result.accuracy.tolist()  # its labels are others
     path, frame = plan.results.path(cell), result.summary()
     write_measure(path, cell, frame, accuracy, provenance(clock, **made))
+
+
+def respond(plan: Plan, cell: ResponseSpec, *, threads: int | None = None) -> None:
+    """Show one sample under transformations to a network, and keep what the ranked feature maps respond."""
+    import torch
+
+    from cnn_invariance.measures.responses import ranked, respond
+    from cnn_invariance.training import load_network
+    from cnn_invariance.training.tensorfile import digest
+
+    clock = Clock()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    data = _data(plan, cell.network.dataset)
+    chosen = data.subset(cell.sample.split, 1, cell.sample.seed)
+    model = load_network(plan.checkpoint_of(cell), cell.network, epoch=cell.measured.epoch, device=None)
+    frame = respond(
+        model,
+        data.normalise(torch.from_numpy(data.images[chosen])),
+        cell.measured.transformations.build(),
+        cell.members,
+        ranked(plan.results.measure(cell.measured).maps(cell.by)),
+    )
+    device = next(model.parameters()).device
+    made = {"device": device.type, "threads": torch.get_num_threads(), **_gpu(device.type)}
+    weights = digest(model.state_dict())
+    responses.write(plan.results.path(cell), cell, frame, provenance(clock, weights_sha256=weights, **made))
 
 
 def draw(plan: Plan, experiment: str) -> None:

@@ -65,7 +65,7 @@ or unit of a layer without maps; lower is more invariant.'
 
 
 def _network(cell: Cell) -> TrainSpec:
-    return cell.network if isinstance(cell, MeasureSpec) else cell
+    return cell if isinstance(cell, TrainSpec) else cell.network
 
 
 def _of(cells: Iterable[Cell], dataset: str) -> list[Cell]:

@@ -8,6 +8,7 @@ from cnn_invariance.plotting.canvas import Canvas
 from cnn_invariance.plotting.dots import Dot, dot_figure
 from cnn_invariance.plotting.heatmaps import heatmap_figure
 from cnn_invariance.plotting.profiles import Series, profile_figure
+from cnn_invariance.plotting.responses import response_figure
 from cnn_invariance.plotting.style import Look, looks, sequential_looks
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "heatmap_figure",
     "looks",
     "profile_figure",
+    "response_figure",
     "sequential_looks",
 ]

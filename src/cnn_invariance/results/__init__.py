@@ -6,6 +6,7 @@ from cnn_invariance.results.files import (
     write_measure,
     write_training,
 )
+from cnn_invariance.results.responses import Responses
 from cnn_invariance.results.store import Results
 
-__all__ = ["DamagedResultError", "MeasureTable", "Results", "write_measure", "write_training"]
+__all__ = ["DamagedResultError", "MeasureTable", "Responses", "Results", "write_measure", "write_training"]

@@ -1,6 +1,6 @@
-"""The two kinds of result file: a training record (JSON) and a measure table (Parquet).
+"""Two kinds of result file: a training record (JSON) and a measure table (Parquet). `responses` is the third.
 
-Both hold their spec, where and how they were made, and a checksum of every byte. Neither is ever
+All hold their spec, where and how they were made, and a checksum of every byte. None is ever
 half there: see `cnn_invariance.files`.
 """
 
@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from cnn_invariance.errors import InputError
 from cnn_invariance.files import atomic_write
 from cnn_invariance.results import seal
-from cnn_invariance.study.spec import Cell, MeasureSpec, TrainSpec, canonical_json
+from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec, canonical_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,7 +140,7 @@ def read_training(path: Path, spec: TrainSpec) -> dict[str, Any]:
 
     Errors: DamagedResultError for a changed byte, another spec, or a file of another kind.
     """
-    content = _whole(path)
+    content = whole(path)
     try:
         document = json.loads(content)
         held = canonical_json(document["spec"])
@@ -148,7 +148,7 @@ def read_training(path: Path, spec: TrainSpec) -> dict[str, Any]:
             raise TypeError("record")
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedResultError(path, "not a training record") from error
-    _same(path, held, spec)
+    same(path, held, spec)
     return document
 
 
@@ -164,14 +164,19 @@ def read_measure(path: Path, spec: MeasureSpec) -> MeasureTable:
 
 def check(path: Path, spec: Cell) -> None:
     """Check a file that exists as reading it would, without decoding its columns."""
-    if isinstance(spec, TrainSpec):
-        read_training(path, spec)
-    else:
-        _open_measure(path, spec)
+    match spec:
+        case TrainSpec():
+            read_training(path, spec)
+        case MeasureSpec():
+            _open_measure(path, spec)
+        case ResponseSpec():
+            from cnn_invariance.results import responses
+
+            responses.read(path, spec)
 
 
 def _open_measure(path: Path, spec: MeasureSpec) -> tuple[pq.ParquetFile, dict[str, str]]:
-    content = _whole(path)
+    content = whole(path)
     try:
         source = pq.ParquetFile(pa.BufferReader(content))
         metadata = source.metadata.metadata or {}
@@ -180,18 +185,20 @@ def _open_measure(path: Path, spec: MeasureSpec) -> tuple[pq.ParquetFile, dict[s
             raise ValueError("schema")
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise DamagedResultError(path, "not a measure table of this version") from error
-    _same(path, facts["spec"], spec)
+    same(path, facts["spec"], spec)
     return source, facts
 
 
-def _whole(path: Path) -> bytes:
+def whole(path: Path) -> bytes:
+    """The bytes of a file whose checksum is right (else DamagedResultError)."""
     content = path.read_bytes()
     if not seal.is_whole(content):
         raise DamagedResultError(path, "damaged: its content does not have its checksum")
     return content
 
 
-def _same(path: Path, held: str, spec: Cell) -> None:
+def same(path: Path, held: str, spec: Cell) -> None:
+    """Refuse a file of another spec (DamagedResultError)."""
     if held != spec.canonical:
         raise DamagedResultError(path, f"holds another spec than {spec.key}")
 

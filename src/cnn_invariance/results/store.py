@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.results import files
-from cnn_invariance.study.spec import Cell, MeasureSpec, TrainSpec
+from cnn_invariance.results import files, responses
+from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Results:
-    """The folder of a preset's results: ``training/<key>.json`` and ``measures/<key>.parquet``.
+    """The folder of a preset's results: ``training/<key>.json``, ``measures/`` and ``responses/<key>.parquet``.
 
     What is read is checked first: a file with a changed byte, or of another spec than was asked
     for, is a DamagedResultError that names it; one that is not there is an InputError.
@@ -27,6 +27,8 @@ class Results:
         """The file of a cell, whether it is there or not."""
         if isinstance(spec, TrainSpec):
             return self.root / "training" / f"{spec.key}.json"
+        if isinstance(spec, ResponseSpec):
+            return self.root / "responses" / f"{spec.key}.parquet"
         return self.root / "measures" / f"{spec.key}.parquet"
 
     def has(self, spec: Cell) -> bool:
@@ -56,11 +58,17 @@ class Results:
         """The layer profile of one measure: a row for each layer, in forward order."""
         return self.measure(spec).profile(measure)
 
+    def responses(self, spec: ResponseSpec) -> responses.Responses:
+        """A response cell: feature maps of one sample under transformations."""
+        return responses.read(self._present(spec), spec)
+
     def provenance(self, spec: Cell) -> dict[str, Any]:
         """Where, when and with what the result of a cell was made, and what it cost."""
         path = self._present(spec)
         if isinstance(spec, TrainSpec):
             return files.read_training(path, spec)["provenance"]
+        if isinstance(spec, ResponseSpec):
+            return responses.read(path, spec).provenance
         return files.read_measure(path, spec).provenance
 
     def _present(self, spec: Cell) -> Path:

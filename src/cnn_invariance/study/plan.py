@@ -21,7 +21,7 @@ from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.results import Results
 from cnn_invariance.study.experiment import file
 from cnn_invariance.study.folders import Folders
-from cnn_invariance.study.spec import Cell, DatasetSpec, MeasureSpec, TrainSpec
+from cnn_invariance.study.spec import Cell, DatasetSpec, MeasureSpec, ResponseSpec, TrainSpec
 from cnn_invariance.study.study import Study
 
 DEFAULT_PRESET = Path("config/quick.yaml")
@@ -70,20 +70,27 @@ class Plan:
 
     @cached_property
     def measurements(self) -> tuple[MeasureSpec, ...]:
-        """All measure cells of the study, each once."""
+        """All measure cells of the study, each once: those asked for and those that rank responses."""
         cells = (cell for cells in self.study.cells.values() for cell in cells)
-        return tuple(dict.fromkeys(cell for cell in cells if isinstance(cell, MeasureSpec)))
+        measured = (cell.measured if isinstance(cell, ResponseSpec) else cell for cell in cells)
+        return tuple(dict.fromkeys(cell for cell in measured if isinstance(cell, MeasureSpec)))
+
+    @cached_property
+    def responses(self) -> tuple[ResponseSpec, ...]:
+        """All response cells of the study, each once."""
+        cells = (cell for cells in self.study.cells.values() for cell in cells)
+        return tuple(dict.fromkeys(cell for cell in cells if isinstance(cell, ResponseSpec)))
 
     @cached_property
     def networks(self) -> tuple[TrainSpec, ...]:
         """All networks of the study, each once: those asked for and those measured."""
         cells = (cell for cells in self.study.cells.values() for cell in cells)
-        return tuple(dict.fromkeys(cell.network if isinstance(cell, MeasureSpec) else cell for cell in cells))
+        return tuple(dict.fromkeys(cell if isinstance(cell, TrainSpec) else cell.network for cell in cells))
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """All networks, then all measure cells."""
-        return (*self.networks, *self.measurements)
+        """All networks, then all measure cells, then all response cells."""
+        return (*self.networks, *self.measurements, *self.responses)
 
     @cached_property
     def to_measure(self) -> tuple[MeasureSpec, ...]:
@@ -91,12 +98,18 @@ class Plan:
         return tuple(cell for cell in self.measurements if not self.results.has(cell))
 
     @cached_property
+    def to_respond(self) -> tuple[ResponseSpec, ...]:
+        """The response cells without a result."""
+        return tuple(cell for cell in self.responses if not self.results.has(cell))
+
+    @cached_property
     def to_train(self) -> tuple[TrainSpec, ...]:
         """The networks without a record, and those of which a checkpoint is missing and needed.
 
-        A checkpoint is needed by a measure cell without a result, by nothing else.
+        A checkpoint is needed by a measure or response cell without a result, by nothing else.
         """
-        checkpoints = {cell.network for cell in self.to_measure if not self.checkpoint_of(cell).is_file()}
+        needing: tuple[MeasureSpec | ResponseSpec, ...] = (*self.to_measure, *self.to_respond)
+        checkpoints = {cell.network for cell in needing if not self.checkpoint_of(cell).is_file()}
         return tuple(network for network in self.networks if network in checkpoints or not self.results.has(network))
 
     @cached_property
@@ -107,6 +120,7 @@ class Plan:
         """
         needed = [network.dataset for network in self.to_train]
         needed += [cell.dataset for cell in self.to_measure]
+        needed += [cell.network.dataset for cell in self.to_respond]
         return tuple(spec for spec in dict.fromkeys(needed) if not self._is_prepared(spec))
 
     @cached_property
@@ -123,9 +137,10 @@ class Plan:
         """The epochs of a network that the study measures, and its last."""
         return tuple(sorted({*self._measured_epochs[network], network.recipe.epochs}))
 
-    def checkpoint_of(self, cell: MeasureSpec) -> Path:
-        """The checkpoint that a cell measures."""
-        return self.folders.checkpoint(cell.network, cell.epoch)
+    def checkpoint_of(self, cell: MeasureSpec | ResponseSpec) -> Path:
+        """The checkpoint that a cell needs."""
+        measured = cell.measured if isinstance(cell, ResponseSpec) else cell
+        return self.folders.checkpoint(measured.network, measured.epoch)
 
     def network(self, key: str) -> TrainSpec:
         """The network of a key (InputError with the nearest match)."""
@@ -138,6 +153,12 @@ class Plan:
         if key not in self._measurements_by_key:
             raise _unknown_key("measure cell", key, self._measurements_by_key)
         return self._measurements_by_key[key]
+
+    def response(self, key: str) -> ResponseSpec:
+        """The response cell of a key (InputError with the nearest match)."""
+        if key not in self._responses_by_key:
+            raise _unknown_key("response cell", key, self._responses_by_key)
+        return self._responses_by_key[key]
 
     def results_of(self, experiment: str) -> list[Path]:
         """The result files that an experiment draws from."""
@@ -188,6 +209,18 @@ class Plan:
         """The checkpoint that a cell measures."""
         return self.checkpoint_of(self.measurement(wildcards.cell))
 
+    def data_to_respond(self, wildcards: Any) -> Path:
+        """The dataset of the network that responds."""
+        return self.folders.dataset(self.response(wildcards.cell).network.dataset.name)
+
+    def weights_to_respond(self, wildcards: Any) -> Path:
+        """The checkpoint that responds."""
+        return self.checkpoint_of(self.response(wildcards.cell))
+
+    def ranking_of(self, wildcards: Any) -> Path:
+        """The measure cell that ranks the maps of a response cell."""
+        return self.results.path(self.response(wildcards.cell).measured)
+
     def options(self, *folders: str) -> str:
         """The options with which ``cnn-invariance`` makes this plan again."""
         preset = f"--preset {shlex.quote(str(self.study.path))}"
@@ -213,6 +246,10 @@ class Plan:
     @cached_property
     def _measurements_by_key(self) -> dict[str, MeasureSpec]:
         return {cell.key: cell for cell in self.measurements}
+
+    @cached_property
+    def _responses_by_key(self) -> dict[str, ResponseSpec]:
+        return {cell.key: cell for cell in self.responses}
 
     @cached_property
     def _measured_epochs(self) -> dict[TrainSpec, set[int]]:

@@ -31,6 +31,9 @@ TRAIN_REVISION = 1
 MEASURE_REVISION = 1
 """Raise by one when a change of the code changes what a measure cell holds: every cell is then measured again."""
 
+RESPONSE_REVISION = 1
+"""Raise by one when a change of the code changes what a response cell holds: every one is then made again."""
+
 Scalar = bool | int | float | str
 """What a preset may give as the argument of a model or the parameter of a transformation set."""
 
@@ -240,5 +243,47 @@ class MeasureSpec(Spec):
         return f"{self.title}-{self.hash[:10]}"
 
 
-Cell = TrainSpec | MeasureSpec
+class ResponseSpec(Spec):
+    """Responses of feature maps to one sample: of the most and the least invariant map of each layer.
+
+    measured: the measure cell whose values rank the maps
+    by:       the measure that ranks them, one of those kept for feature maps
+    sample:   which single sample is shown (``count`` 1)
+    members:  which transformations of the set are shown, by their index
+    """
+
+    stage: Literal["respond"] = "respond"
+    revision: int = RESPONSE_REVISION
+    measured: MeasureSpec
+    by: str
+    sample: SampleSpec
+    members: tuple[int, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.by not in self.measured.measures:
+            raise ValueError(f"maps cannot be ranked by {self.by}, which the cell does not measure")
+        if self.sample.count != 1:
+            raise ValueError(f"responses are of 1 sample; received {self.sample.count}")
+        if not all(0 <= member < self.measured.transformations.size for member in self.members):
+            raise ValueError(f"members {self.members} of {self.measured.transformations.size} transformations")
+        return self
+
+    @property
+    def network(self) -> TrainSpec:
+        """The network that responds."""
+        return self.measured.network
+
+    @property
+    def title(self) -> str:
+        """The readable part of the key: that of the measure cell, and what it is."""
+        return f"{self.measured.title}-responses"
+
+    @property
+    def key(self) -> str:
+        """The name of the cell's file: the title and ten digits of the hash."""
+        return f"{self.title}-{self.hash[:10]}"
+
+
+Cell = TrainSpec | MeasureSpec | ResponseSpec
 """One unit of work with one result."""

@@ -1,0 +1,93 @@
+"""The result file of a response cell: feature maps of one sample under transformations (Parquet)."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cnn_invariance.errors import InputError
+from cnn_invariance.files import atomic_write
+from cnn_invariance.results import seal
+from cnn_invariance.results.files import DamagedResultError, same, whole
+from cnn_invariance.study.spec import ResponseSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = pa.schema(
+    [
+        pa.field("layer_index", pa.int16(), nullable=False),
+        pa.field("layer", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("role", pa.string(), nullable=False),
+        pa.field("map", pa.int32(), nullable=False),
+        pa.field("value", pa.float64()),
+        pa.field("member", pa.int16(), nullable=False),
+        pa.field("height", pa.int16(), nullable=False),
+        pa.field("width", pa.int16(), nullable=False),
+        pa.field("response", pa.list_(pa.float32()), nullable=False),
+    ]
+)
+"""A row for each map and transformation shown; ``response`` is the map, row by row, with the precision of float16.
+
+``role`` is "most" or "least" invariant by ``value``, the measure that ranks; layer 0 with role "input" is the image
+itself, a row for each channel.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Responses:
+    """A response cell as it was read: its rows, and where they were made."""
+
+    spec: ResponseSpec
+    frame: "pd.DataFrame"
+    provenance: dict[str, Any]
+
+    def maps(self, layer_index: int, role: str) -> np.ndarray:
+        """(members, H, W), or of the input (members, channels, H, W): the responses of one map, by member."""
+        rows = self.frame[(self.frame["layer_index"] == layer_index) & (self.frame["role"] == role)]
+        if rows.empty:
+            raise InputError(f"{self.spec.key} has no responses of layer {layer_index} with role {role!r}")
+        height, width = int(rows["height"].iloc[0]), int(rows["width"].iloc[0])
+        values = np.stack([np.asarray(row, dtype=np.float32) for row in rows["response"]])
+        if role == "input":
+            return values.reshape(len(self.spec.members), -1, height, width)
+        return values.reshape(-1, height, width)
+
+
+def write(path: Path, spec: ResponseSpec, frame: "pd.DataFrame", provenance: Mapping[str, Any]) -> None:
+    """Write a response cell, whole or not at all; ``frame`` has the columns of `SCHEMA`."""
+    table = pa.Table.from_pandas(frame[SCHEMA.names], schema=SCHEMA, preserve_index=False)
+    facts = {"spec": spec.canonical, "provenance": json.dumps(dict(provenance), allow_nan=False), seal.NAME: seal.BLANK}
+    sink = io.BytesIO()
+    with pq.ParquetWriter(
+        sink, table.schema, compression="zstd", compression_level=9, write_statistics=False
+    ) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata(facts)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(seal.close(sink.getvalue()))
+
+
+def read(path: Path, spec: ResponseSpec) -> Responses:
+    """The file of a response cell.
+
+    Errors: DamagedResultError for a changed byte, another spec, or a file of another kind.
+    """
+    content = whole(path)
+    try:
+        source = pq.ParquetFile(pa.BufferReader(content))
+        metadata = source.metadata.metadata or {}
+        held, provenance = metadata[b"spec"].decode(), dict(json.loads(metadata[b"provenance"]))
+        if not source.schema_arrow.equals(SCHEMA):
+            raise ValueError("schema")
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise DamagedResultError(path, "not a response table of this version") from error
+    same(path, held, spec)
+    return Responses(spec, source.read().to_pandas(), provenance)

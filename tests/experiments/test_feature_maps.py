@@ -1,0 +1,140 @@
+"""Responses of feature maps, from a real (untrained) network to the figure and the claim."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from PIL import Image
+from torch import nn
+
+from cnn_invariance import stages
+from cnn_invariance.errors import InputError
+from cnn_invariance.experiments import feature_maps
+from cnn_invariance.experiments.feature_maps import relative_variation
+from cnn_invariance.measures.responses import Ranked, ranked, respond
+from cnn_invariance.results import DamagedResultError, Responses, responses
+from cnn_invariance.study import Study
+from cnn_invariance.study.folders import Folders
+from cnn_invariance.study.plan import Plan
+from cnn_invariance.transformations import rotation, transform_all
+
+PIN = "431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa"
+PRESET = {
+    "name": "tiny",
+    "description": "One untrained network.",
+    "datasets": {"mnist5k": {"fingerprint": PIN, "accuracy_floor": 0}},
+    "models": {"SimpleConv": {"arguments": {"width": 3, "dense": 4}, "learning_rate": 1e-3, "epochs": 0}},
+    "transformation_sets": {"rotation": {"parameters": {"n": 5}}},
+    "seeds": [0],
+    "samples": {"count": 20},
+    "measures": ["NV[aggregate=mean]"],
+    "experiments": {"feature_maps": {"shown": 3}},
+}
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory) -> Plan:
+    """All cells computed, and the experiment drawn."""
+    root = tmp_path_factory.mktemp("feature_maps")
+    (root / "tiny.yaml").write_text(yaml.safe_dump(PRESET), encoding="utf-8")
+    study = Study.load(root / "tiny.yaml")
+    made = Plan(study, Folders(root / "data", root / "models", root / "results", root / "figures"))
+    stages.prepare(made, "mnist5k")
+    for network in made.to_train:
+        stages.train(made, network)
+    for cell in made.to_measure:
+        stages.measure(made, cell)
+    for cell in made.to_respond:
+        stages.respond(made, cell)
+    stages.draw(made, "feature_maps")
+    return Plan(study, made.folders)
+
+
+def test_a_study_plans_the_cells_a_response_needs(plan):
+    assert len(plan.networks) == len(plan.measurements) == len(plan.responses) == 1
+    assert plan.responses[0].measured == plan.measurements[0]
+    assert plan.responses[0].members == (0, 2, 4)
+    assert (plan.to_train, plan.to_measure, plan.to_respond) == ((), (), ())
+    plan.results.path(plan.responses[0]).rename(plan.folders.results / "away")
+    fresh = Plan(plan.study, plan.folders)
+    assert fresh.to_respond == plan.responses
+    assert not fresh.to_train
+    assert not fresh.to_measure
+    fresh.checkpoint_of(plan.responses[0]).rename(plan.folders.models / "away")
+    assert Plan(plan.study, plan.folders).to_train == plan.networks
+    (plan.folders.models / "away").rename(fresh.checkpoint_of(plan.responses[0]))
+    (plan.folders.results / "away").rename(plan.results.path(plan.responses[0]))
+
+
+def test_responses_are_of_the_maps_that_the_measure_ranks_first_and_last(plan):
+    cell = plan.responses[0]
+    found, maps = plan.results.responses(cell), plan.results.measure(cell.measured).maps(cell.by)
+    for name, rows in maps.groupby("layer"):
+        here = found.frame[found.frame["layer"] == name]
+        if here.empty:
+            continue
+        finite = rows[np.isfinite(rows["value"])].set_index("map")["value"]
+        assert set(here.loc[here["role"] == "most", "map"]) == {finite.idxmin()}
+        assert set(here.loc[here["role"] == "least", "map"]) == {finite.idxmax()}
+        assert set(here["member"]) == {0, 2, 4}
+    assert found.maps(0, "input").shape == (3, 1, 28, 28)
+    assert found.maps(1, "most").shape == (3, 28, 28)
+    assert found.provenance["wall_s"] > 0
+
+
+def test_the_figure_is_drawn(plan):
+    (figure,) = plan.study.outputs["feature_maps"].figures
+    folder = plan.folders.figure_folder("tiny", "feature_maps")
+    with Image.open(folder / f"{figure}.png") as image:
+        assert image.width == 2100
+    assert feature_maps.QUESTION in (folder / f"{figure}.md").read_text(encoding="utf-8")
+
+
+def test_a_changed_byte_is_found(plan, tmp_path):
+    content = bytearray(plan.results.path(plan.responses[0]).read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged = tmp_path / "damaged.parquet"
+    damaged.write_bytes(content)
+    with pytest.raises(DamagedResultError, match=r"damaged\.parquet: damaged"):
+        responses.read(damaged, plan.responses[0])
+
+
+def test_responses_are_what_the_network_computes():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU()).eval()
+    image, turns = torch.randn(1, 2, 6, 6), rotation(n=4, angle_deg=270)
+    table = respond(model, image, turns, (1, 3), {"1": {"most": Ranked(2, 0.5), "least": Ranked(0, 1.5)}})
+    expected = model(transform_all(image, turns.matrices)[:, 0])
+    rows = table[(table["layer"] == "1") & (table["role"] == "least")]
+    for (_, row), member in zip(rows.iterrows(), (1, 3), strict=True):
+        np.testing.assert_allclose(row["response"].reshape(6, 6), expected[member, 0].detach(), rtol=2e-3, atol=1e-4)
+    with pytest.raises(InputError, match="there are none to show"):
+        respond(model, image, turns, (1, 3), {})
+
+
+def test_layers_without_an_order_are_left_out():
+    maps = pd.DataFrame({"layer": list("aabbcc"), "map": [0, 1] * 3, "value": [1.0, 1.0, np.inf, 2.0, 3.0, 1.0]})
+    assert list(ranked(maps)) == ["c"]
+
+
+@pytest.mark.parametrize(("least", "verdict"), [(0.8, "supported"), (0.02, "not supported"), (None, "undecided")])
+def test_the_claim_can_come_out_each_way(plan, monkeypatch, least, verdict):
+    """Responses that vary by a known share over the three members, on top of one pattern."""
+    random = np.random.default_rng(0)
+
+    def maps(self: Responses, layer_index: int, role: str) -> np.ndarray:
+        share = 0.1 if role == "most" else random.choice([0.02, 0.8]) if least is None else least
+        return random.normal(size=(1, 8, 8)) + share * random.normal(size=(3, 8, 8))
+
+    monkeypatch.setattr(Responses, "maps", maps)
+    chosen = plan.study.experiments["feature_maps"]
+    (found,) = feature_maps.findings(plan.study, chosen.options, plan.results)
+    assert found.verdict == verdict
+
+
+def test_variation_is_relative_to_all_responses():
+    pattern = np.arange(9.0).reshape(1, 3, 3)
+    assert relative_variation(np.repeat(pattern, 4, axis=0)) == 0
+    assert relative_variation(np.stack([np.full((3, 3), -1.0), np.full((3, 3), 1.0)])) == 1
+    assert np.isnan(relative_variation(np.ones((2, 3, 3))))
