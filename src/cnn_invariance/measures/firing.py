@@ -96,7 +96,7 @@ class Normal(Threshold):
     def value(self) -> Tensor:
         """From the moments."""
         z = torch.special.ndtri(torch.tensor(self.alpha, dtype=torch.float64)).item()
-        mean, variance = next(self.moments.columns_of_moments())
+        mean, variance = self.moments.single_column()
         return (self.sign * mean + z * variance.sqrt()).float()
 
 
