@@ -178,14 +178,18 @@ void between_columns(const double *mean, int64_t M, int64_t U, double *between)
 
 INLINE void exceedances_block(const float *y, int64_t M, int64_t b, int64_t sj, int64_t si, int64_t w,
                               int64_t reference, float sign, const float *threshold, int32_t *local,
-                              int32_t *global)
+                              int32_t *global, float *broken)
 {
     int32_t count[BLOCK], plain[BLOCK];
-    for (int64_t u = 0; u < w; u++) count[u] = plain[u] = 0;
+    float check[BLOCK];
+    for (int64_t u = 0; u < w; u++) count[u] = plain[u] = 0, check[u] = 0.0f;
     for (int64_t j = 0; j < M; j++)
         for (int64_t i = 0; i < b; i++) {
             const float *value = y + j * sj + i * si;
-            for (int64_t u = 0; u < w; u++) count[u] += sign * value[u] > threshold[u];
+            for (int64_t u = 0; u < w; u++) {
+                count[u] += sign * value[u] > threshold[u];
+                check[u] += 0.0f * value[u]; /* NaN or infinity somewhere: NaN here */
+            }
         }
     for (int64_t i = 0; i < b; i++) {
         const float *value = y + reference * sj + i * si;
@@ -193,12 +197,14 @@ INLINE void exceedances_block(const float *y, int64_t M, int64_t b, int64_t sj, 
     }
     for (int64_t u = 0; u < w; u++) local[u] += count[u];
     for (int64_t u = 0; u < w; u++) global[u] += plain[u];
+    for (int64_t u = 0; u < w; u++) broken[u] += check[u];
 }
 
 /* threshold: (A, U) for A pairs of level and sign; local, global: (A, U) counts over all pairs of sample and
- * transformation, and over the untransformed samples (column `reference`). */
+ * transformation, and over the untransformed samples (column `reference`). broken: (U), NaN where an activation was
+ * not finite. */
 void exceedances(const float *y, int64_t M, int64_t b, int64_t U, int64_t reference, int64_t A, const float *sign,
-                 const float *threshold, int32_t *local, int32_t *global)
+                 const float *threshold, int32_t *local, int32_t *global, float *broken)
 {
 #pragma omp parallel for schedule(static)
     for (int64_t u0 = 0; u0 < U; u0 += BLOCK) {
@@ -207,10 +213,10 @@ void exceedances(const float *y, int64_t M, int64_t b, int64_t U, int64_t refere
             const int64_t at = a * U + u0;
             if (w == BLOCK)
                 exceedances_block(y + u0, M, b, b * U, U, BLOCK, reference, sign[a], threshold + at, local + at,
-                                  global + at);
+                                  global + at, broken + u0);
             else
                 exceedances_block(y + u0, M, b, b * U, U, w, reference, sign[a], threshold + at, local + at,
-                                  global + at);
+                                  global + at, broken + u0);
         }
     }
 }

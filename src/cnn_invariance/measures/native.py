@@ -86,7 +86,7 @@ def _declare(loaded: ctypes.CDLL) -> ctypes.CDLL:
     loaded.sum_of_columns.restype = None
     loaded.between_columns.argtypes = [pointer, size, size, pointer]
     loaded.between_columns.restype = None
-    loaded.exceedances.argtypes = [pointer, size, size, size, size, size, *[pointer] * 4]
+    loaded.exceedances.argtypes = [pointer, size, size, size, size, size, *[pointer] * 5]
     loaded.exceedances.restype = None
     loaded.activation_distances.argtypes = [
         pointer,
@@ -152,6 +152,7 @@ def exceedances(
     signs: Tensor,
     thresholds: Tensor,
     counts: tuple[Tensor, Tensor],
+    broken: Tensor,
 ) -> None:
     """See ``plain.exceedances``."""
     M, b, U = values.shape
@@ -168,6 +169,7 @@ def exceedances(
         _at(thresholds),
         _at(local),
         _at(untransformed),
+        _at(broken),
     )
 
 

@@ -111,6 +111,7 @@ def exceedances(
     signs: Tensor,
     thresholds: Tensor,
     counts: tuple[Tensor, Tensor],
+    broken: Tensor,
 ) -> None:
     """Count the activations above their thresholds.
 
@@ -120,9 +121,11 @@ def exceedances(
         signs: float32 (A), 1 or -1; an activation fires where ``sign * activation > threshold``.
         thresholds: float32 (A, U).
         counts: int32 (A, U) twice: over all pairs, and over the untransformed samples.
+        broken: float32 (U), becomes NaN where an activation is not finite.
     """
     local, untransformed = counts
     for part in _slices(values, values.shape[0] * values.shape[1]):
+        broken[part] += (0 * values[..., part]).sum((0, 1))
         for a, sign in enumerate(signs.tolist()):
             level = thresholds[a, part] * sign
             for tile, count in (
