@@ -158,10 +158,12 @@ def _sum_of_pair_distances(items: Tensor) -> Tensor:
     """Sum over pairs of the n items, and over the second axis, of |a - b|: (n, k, u) -> (u)."""
     n = len(items)
     if n <= FEW:
-        total = items.new_zeros(items.shape[-1], dtype=torch.float64)
+        total = torch.zeros_like(items[1:])
+        room = torch.empty_like(total)
         for apart in range(1, n):
-            total += (items[apart:] - items[:-apart]).abs_().sum((0, 1))
-        return total
+            torch.sub(items[apart:], items[:-apart], out=room[: n - apart])
+            total[: n - apart] += room[: n - apart].abs_()
+        return total.sum((0, 1), dtype=torch.float64)
     shifted = items - items[0]
     weight = torch.arange(1 - n, n, 2, dtype=items.dtype, device=items.device)
     total = torch.einsum("n,nku->u", weight, shifted.sort(dim=0).values)
