@@ -1,7 +1,7 @@
 # make          install into .venv, then make the results and figures of the quick preset that are missing
 # make test     install, then run the tests
 # make check    install, then look at the code and the workflow without running them
-# make bench    install, then measure what measuring costs
+# make bench    install, then measure what measuring costs, and how far tmeasures agrees
 # make lock     write the locks in envs/ anew (needs uv)
 # make clean    remove what was installed and what tools left behind; results, figures, data and models stay
 #
@@ -59,6 +59,8 @@ check: $(STAMP)-test
 
 bench: $(STAMP)-test
 	$(BIN)/python benchmarks/measuring.py
+	@echo
+	$(BIN)/python benchmarks/agreement.py
 
 lock:
 	@command -v uv > /dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }

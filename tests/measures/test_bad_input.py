@@ -238,6 +238,18 @@ def test_not_finite_is_an_error_that_names_the_layer(measure, value):
         ci.measure(network, X, TURNS, [measure], tile=4)
 
 
+@pytest.mark.parametrize("measure", ["Goodfellow", "Goodfellow[sign=-1,threshold=percentile]", "Goodfellow_L"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.usefixtures("kernels")
+def test_goodfellow_alone_sees_what_is_not_finite_under_transformation_only(measure, value):
+    images = X.clamp(-1, 0.4)
+    images[:, 0, -1, -1] = 1  # half a turn brings it to the first pixel, which spoils another
+    network = nn.Sequential(Spoil(value)).eval()
+    assert network(images).isfinite().all()
+    with pytest.raises(InputError, match=r"layer 0 .* has activations that are not finite: 1 of 36 units"):
+        ci.measure(network, images, TURNS, [measure], tile=4)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.usefixtures("kernels")
 def test_not_finite_is_counted_and_left_out(value):

@@ -67,6 +67,8 @@ def test_canonical_text(text, short):
         ("ANOVA[alpha=nan]", "'nan' is not allowed"),
         ("ANOVA[alpha=high]", "'high' is not allowed"),
         ("Goodfellow[sign=2]", "unknown value of option sign of Goodfellow '2'"),
+        ("NV[aggregate=mean,aggregate=max]", "option 'aggregate' of NV is given twice; give it once"),
+        ("NV[ aggregate=mean, order=after, aggregate = mean]", "option 'aggregate' of NV is given twice"),
         ("DSES[per=map]", "unknown option of DSES 'per'"),
     ],
 )

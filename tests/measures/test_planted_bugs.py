@@ -48,13 +48,13 @@ PLANTS = {
         plain, "_row_variance", "max(len(tile) - 1, 1)", "len(tile)", "TV",
     ),
     "n instead of n - 1 along samples": (
-        Moments, "columns_of_moments", "max(self.samples - 1, 1)", "self.samples", "ANOVA_F",
+        Moments, "_sum_along_samples", "max(self.samples - 1, 1)", "self.samples", "ANOVA_F",
     ),
     "std of means instead of mean of stds": (
         Moments, "value", "return total / self.samples",
-        "return torch.stack([mean for mean, _ in self.columns_of_moments()]).std(0)", "TV",
+        "return self.columns[0].std(0)", "TV",
     ),
-    "root of the mean variance": (Moments, "value", "variance.sqrt() if", "variance if", "SV"),
+    "root of the mean variance": (plain, "sum_of_columns", "squares.sqrt_() if root", "squares if root", "SV"),
     "weight of Chan's merge along samples": (
         plain, "_merge_columns", "(seen * b / (seen + b))", "(b * b / (seen + b))", "ANOVA_F",
     ),

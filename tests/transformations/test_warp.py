@@ -15,7 +15,6 @@ from cnn_invariance.transformations import (
     product,
     rotation,
     scale,
-    taps,
     transform_all,
     transform_each,
     translation,
@@ -65,9 +64,12 @@ def smooth_images(H: int, W: int) -> torch.Tensor:
     return torch.stack([torch.cos(2 * x + y), torch.sin(x - 2 * y), x * y + 0.0 * x])[:, None]
 
 
-def by_taps(images: torch.Tensor, matrices: np.ndarray) -> torch.Tensor:
+def by_neighbours(images: torch.Tensor, matrices: np.ndarray) -> torch.Tensor:
+    """Every image under every map, from its four neighbours weighed by the way between them."""
     B, C, H, W = images.shape
-    index, weight = taps(matrices, (H, W))
+    index, way = neighbours(matrices, (H, W))
+    x, y = way.to(images.dtype).unbind(-1)  # (M, H*W) each
+    weight = torch.stack([(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x], dim=-1)  # (M, H*W, 4)
     flat = images.reshape(B * C, H * W)
     members = [(flat[:, i] * w).sum(-1) for i, w in zip(index, weight, strict=True)]
     return torch.stack(members).view(len(matrices), B, C, H, W)
@@ -96,29 +98,29 @@ def test_double_precision_is_exact(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_taps_against_the_oracle(size: tuple[int, int]) -> None:
+def test_neighbours_against_the_oracle(size: tuple[int, int]) -> None:
     images = random_images(1, 1, *size, dtype=torch.float64)
-    ours = by_taps(images, some_matrices[:6])
+    ours = by_neighbours(images, some_matrices[:6])
     expected = [oracle(images[0, 0].numpy(), matrix) for matrix in some_matrices[:6]]
     np.testing.assert_allclose(ours[:, 0, 0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [*SIZES, (32, 32), (64, 48)])
-def test_taps_and_transform_all_agree(size: tuple[int, int]) -> None:
+def test_neighbours_and_transform_all_agree(size: tuple[int, int]) -> None:
     images = random_images(2, 2, *size)
     matrices = combined().matrices[::37]
-    torch.testing.assert_close(by_taps(images, matrices), transform_all(images, matrices), atol=2e-5, rtol=0)
+    torch.testing.assert_close(by_neighbours(images, matrices), transform_all(images, matrices), atol=2e-5, rtol=0)
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_taps_are_an_average_of_pixels_of_the_image(size: tuple[int, int]) -> None:
-    index, weight = taps(some_matrices, size)
+def test_neighbours_are_pixels_of_the_image(size: tuple[int, int]) -> None:
+    index, way = neighbours(some_matrices, size)
     pixels = size[0] * size[1]
-    assert index.shape == weight.shape == (len(some_matrices), pixels, 4)
-    assert (index.dtype, weight.dtype) == (torch.int64, torch.float32)
+    assert index.shape == (len(some_matrices), pixels, 4)
+    assert way.shape == (len(some_matrices), pixels, 2)
+    assert (index.dtype, way.dtype) == (torch.int64, torch.float64)
     assert 0 <= index.min() <= index.max() < pixels
-    assert weight.min() >= 0
-    torch.testing.assert_close(weight.sum(-1), torch.ones(len(some_matrices), pixels), atol=1e-6, rtol=0)
+    assert 0 <= way.min() <= way.max() <= 1
 
 
 def test_neighbours_are_the_corners_and_the_way_between_them() -> None:
@@ -145,7 +147,7 @@ def test_any_map_of_any_size_against_the_oracle(
     images = random_images(1, 1, *size, dtype=torch.float64)
     expected = oracle(images[0, 0].numpy(), matrix[0])
     np.testing.assert_allclose(transform_all(images, matrix)[0, 0, 0], expected, atol=1e-9)
-    np.testing.assert_allclose(by_taps(images, matrix)[0, 0, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(by_neighbours(images, matrix)[0, 0, 0], expected, atol=1e-6)
     np.testing.assert_allclose(transform_each(images, matrix)[0, 0], expected, atol=1e-9)
 
 
@@ -155,14 +157,14 @@ def test_quarter_turns_of_square_images_are_rot90(side: int, turns: int) -> None
     images = random_images(2, 2, side, side)
     matrix = rotation_matrix(90 * turns)[None]
     expected = torch.rot90(images, turns, (2, 3))
-    assert torch.equal(by_taps(images, matrix)[0], expected)
+    assert torch.equal(by_neighbours(images, matrix)[0], expected)
     torch.testing.assert_close(transform_all(images, matrix)[0], expected, atol=2e-5, rtol=0)
 
 
 def test_half_a_turn_of_a_non_square_image_is_rot90_twice() -> None:
     images = random_images(1, 1, 4, 7)
     expected = torch.rot90(images, 2, (2, 3))
-    assert torch.equal(by_taps(images, rotation_matrix(180)[None])[0], expected)
+    assert torch.equal(by_neighbours(images, rotation_matrix(180)[None])[0], expected)
 
 
 @pytest.mark.parametrize(("x", "y"), [(2, 0), (0, 3), (-1, 2), (5, -3)])
@@ -173,7 +175,7 @@ def test_whole_pixel_translations_shift_and_repeat_the_border(x: int, y: int) ->
     columns = (torch.arange(W) - x).clamp(0, W - 1)
     expected = images[:, :, rows][..., columns]
     matrix = translation_matrix(x / W, y / H)[None]
-    assert torch.equal(by_taps(images, matrix)[0], expected)
+    assert torch.equal(by_neighbours(images, matrix)[0], expected)
     torch.testing.assert_close(transform_all(images, matrix)[0], expected, atol=2e-5, rtol=0)
 
 
@@ -201,7 +203,7 @@ def test_the_identity_gives_exactly_the_images(size: tuple[int, int], dtype: tor
     assert torch.equal(ours[0], images)
     assert torch.equal(ours[-1], images)  # 360 degrees
     assert torch.equal(transform_each(images, np.concatenate([EYE, EYE]))[1], images[1])
-    assert torch.equal(by_taps(images.float(), members.matrices)[-1], images.float())
+    assert torch.equal(by_neighbours(images.float(), members.matrices)[-1], images.float())
 
 
 def test_the_identity_keeps_what_bilinear_sums_would_lose() -> None:
@@ -243,7 +245,7 @@ def test_tensors_and_arrays_are_the_same_matrices() -> None:
     tensors = torch.tensor(members)
     assert torch.equal(transform_all(images, tensors), transform_all(images, members))
     assert torch.equal(transform_each(images, tensors), transform_each(images, members))
-    for ours, expected in zip(taps(tensors, (8, 8)), taps(members, (8, 8)), strict=True):
+    for ours, expected in zip(neighbours(tensors, (8, 8)), neighbours(members, (8, 8)), strict=True):
         assert torch.equal(ours, expected)
 
 
@@ -304,14 +306,14 @@ def test_undoing_with_negated_parameters_does_not_recover_it() -> None:
 
 
 @pytest.mark.parametrize("size", [(3, 3), (7, 7), (14, 14), (4, 6)])
-def test_feature_maps_of_another_size_are_undone_by_their_own_taps(size: tuple[int, int]) -> None:
+def test_feature_maps_of_another_size_are_undone_by_their_own_neighbours(size: tuple[int, int]) -> None:
     matrices = translation(1, 0.25).matrices
     maps = smooth_images(*size)
     moved = transform_all(maps, matrices)
     back = invert(matrices, size)
     for member, inverse in zip(moved, back, strict=True):
         expected = transform_all(member, inverse[None])
-        torch.testing.assert_close(by_taps(member, inverse[None]), expected, atol=1e-6, rtol=0)
+        torch.testing.assert_close(by_neighbours(member, inverse[None]), expected, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -330,7 +332,7 @@ def test_matrices_must_be_two_by_three(matrices: np.ndarray) -> None:
         with pytest.raises(InputError, match=r"expected matrices \(M, 2, 3\)"):
             use()
     with pytest.raises(InputError, match=r"expected matrices \(M, 2, 3\)"):
-        taps(matrices, (4, 4))
+        neighbours(matrices, (4, 4))
 
 
 def test_transform_each_needs_a_matrix_for_each_image() -> None:
@@ -348,6 +350,6 @@ def test_on_the_device_of_the_images() -> None:
     torch.testing.assert_close(on_gpu.cpu(), transform_all(images, members), atol=2e-5, rtol=0)
     each = transform_each(images.cuda(), torch.tensor(members[:4]).cuda())
     torch.testing.assert_close(each.cpu(), transform_each(images, members[:4]), atol=2e-5, rtol=0)
-    index, weight = taps(torch.tensor(members).cuda(), (28, 28))
+    index, way = neighbours(torch.tensor(members).cuda(), (28, 28))
     assert index.is_cuda
-    assert weight.is_cuda
+    assert way.is_cuda

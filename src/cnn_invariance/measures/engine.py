@@ -7,6 +7,7 @@ statistics, which do not grow with the number of samples.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -22,7 +23,7 @@ from cnn_invariance.measures.inputs import Callables, MapStyle, batch
 from cnn_invariance.measures.names import Request
 from cnn_invariance.measures.plan import BLOCK, Plan, at_precision, compares, out_of_memory, undoes
 from cnn_invariance.measures.result import MeasureResult
-from cnn_invariance.measures.statistics import Accumulators, Context, Tile, Undo
+from cnn_invariance.measures.statistics import Accumulators, Context, Statistic, Tile, Undo
 from cnn_invariance.transformations.affine import AffineSet, invert, is_identity
 from cnn_invariance.transformations.warp import neighbours
 
@@ -120,9 +121,9 @@ class _Engine:
             own = self._accumulators(by_class, len(group))
             self._look_before(own, group)
             self._pass(group, [together, own])
-            for request in by_class:
-                _add(averages, request, self._values(request, own), len(groups))
-        finished = {request: self._values(request, together) for request in pooled} | averages
+            for request, values in self._values(by_class, own).items():
+                _add(averages, request, values, len(groups))
+        finished = self._values(pooled, together) | averages
         return self._result({request: finished[request] for request in plan.requests})
 
     def _classes(self) -> list[Tensor]:
@@ -220,18 +221,26 @@ class _Engine:
             raise _changed(layer.name, "absent", layer.shape)
         return output
 
-    def _values(self, request: Request, accumulators: list[Accumulators]) -> list[tuple[np.ndarray, int] | None]:
-        """One measure: for each layer its values and how many are 0 / 0; None where it has none."""
-        family = self.plan.requests[request]
-        values: list[tuple[np.ndarray, int] | None] = []
+    def _values(
+        self, requests: Sequence[Request], accumulators: list[Accumulators]
+    ) -> dict[Request, list[tuple[np.ndarray, int] | None]]:
+        """Each measure: for each layer its values and how many are 0 / 0; None where it has none."""
+        finished: dict[Request, list[tuple[np.ndarray, int] | None]] = {request: [] for request in requests}
         for layer in accumulators:
-            needed = [layer.value(s) for s in family.statistics(request, layer.context)]
-            if not needed:
-                values.append(None)
-                continue
-            value = family.combine(request, layer.context, *needed)
-            values.append((value.numpy(), count_dead(request, *needed)))
-        return values
+            read = cache(layer.value)  # a statistic that several measures need is finished once
+            for request in requests:
+                finished[request].append(self._value(request, layer.context, read))
+        return finished
+
+    def _value(
+        self, request: Request, context: Context, read: Callable[[Statistic], Tensor]
+    ) -> tuple[np.ndarray, int] | None:
+        """One measure on one layer."""
+        family = self.plan.requests[request]
+        needed = [read(statistic) for statistic in family.statistics(request, context)]
+        if not needed:
+            return None
+        return family.combine(request, context, *needed).numpy(), count_dead(request, *needed)
 
     def _result(self, finished: Mapping[Request, list[Any]]) -> MeasureResult:
         plan = self.plan

@@ -16,8 +16,9 @@ from cnn_invariance.measures.statistics import Accumulator, Context, Statistic, 
 class Exceedances(Accumulator):
     """How often an activation is above its threshold: over all pairs (L) and untransformed samples (G).
 
-    The threshold comes from the untransformed samples, seen once before the pass. Memory: 12 bytes a unit for each
-    pair of level and sign, and during the look before 12 more, or ``TAIL`` values for each percentile level.
+    The threshold comes from the untransformed samples, seen once before the pass. Memory: 4 bytes a unit
+    and 12 for each pair of level and sign, and during the look before 12 more, or ``TAIL`` values for each percentile
+    level.
     """
 
     def __init__(self, context: Context, statistics: frozenset[Statistic]) -> None:
@@ -27,6 +28,7 @@ class Exceedances(Accumulator):
         self.signs = torch.tensor([float(sign) for _, sign, _ in self.levels], device=context.device)
         self.thresholds = context.zeros(len(self.levels), units)
         self.counts = tuple(context.zeros(len(self.levels), units, dtype=torch.int32) for _ in range(2))
+        self.broken = context.zeros(units)  # NaN where an activation was not finite
         self.before: list[Threshold] | None = [
             Normal(context, alpha, sign) if form == "normal" else Percentile(context, alpha, sign)
             for alpha, sign, form in self.levels
@@ -54,7 +56,7 @@ class Exceedances(Accumulator):
                 row.copy_(threshold.value())
             self.before = None
         values, untransformed = tile.values(undone=False), tile.columns[tile.reference]
-        tile.kernels.exceedances(values, untransformed, self.signs, self.thresholds, self.counts)
+        tile.kernels.exceedances(values, untransformed, self.signs, self.thresholds, self.counts, self.broken)
 
     def value(self, statistic: Statistic) -> Tensor:
         """A rate between 0 and 1."""
@@ -63,7 +65,7 @@ class Exceedances(Accumulator):
         local, untransformed = self.counts
         unknown = 0 * self.thresholds[a].double()  # NaN where the threshold is not finite
         if statistic.rate == "local":
-            return local[a].double() / (self.samples * self.context.M) + unknown
+            return local[a].double() / (self.samples * self.context.M) + unknown + self.broken
         return untransformed[a].double() / self.samples + unknown
 
 
@@ -96,7 +98,7 @@ class Normal(Threshold):
     def value(self) -> Tensor:
         """From the moments."""
         z = torch.special.ndtri(torch.tensor(self.alpha, dtype=torch.float64)).item()
-        mean, variance = next(self.moments.columns_of_moments())
+        mean, variance = self.moments.single_column()
         return (self.sign * mean + z * variance.sqrt()).float()
 
 

@@ -1,13 +1,12 @@
 """Spread along transformations or samples, and the analysis of variance that follows from it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from cnn_invariance.measures.statistics import Accumulator, Axis, Context, Statistic, Tile, quotient
+from cnn_invariance.measures.statistics import Accumulator, Axis, Context, Statistic, Tile, kernels, quotient
 
 
 class Moments(Accumulator):
@@ -29,7 +28,11 @@ class Moments(Accumulator):
         )
         self.columns: tuple[Tensor, Tensor] | None = None
         if along_samples:
-            self.columns = context.zeros(context.M, units, dtype=torch.float64), context.zeros(context.M, units)
+            room = (context.M, units)  # the first tile writes all of it
+            self.columns = (
+                torch.empty(room, dtype=torch.float64, device=context.device),
+                torch.empty(room, device=context.device),
+            )
 
     def add(self, tile: Tile) -> None:
         """One pass over the tile for both directions."""
@@ -45,27 +48,27 @@ class Moments(Accumulator):
             total = self.sums[statistic.statistic]
             assert total is not None
             return total / self.samples
-        total = self.context.zeros(self.context.layer.units, dtype=torch.float64)
-        for _, variance in self.columns_of_moments():
-            total += variance.sqrt() if statistic.statistic == "std" else variance
-        return total / self.context.M
+        return self._sum_along_samples(root=statistic.statistic == "std") / self.context.M
 
-    def columns_of_moments(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Mean and unbiased variance of each column, float64 (U) each; one column at a time bounds the memory."""
+    def _sum_along_samples(self, root: bool) -> Tensor:
+        """The sum over columns of the unbiased variance, or of its root."""
         assert self.columns is not None
-        for mean, m2 in zip(*self.columns, strict=True):
-            yield mean, m2.double().clamp(min=0) / max(self.samples - 1, 1)
+        degrees = max(self.samples - 1, 1)
+        total = kernels(self.context.device).sum_of_columns(self.columns[1], root)
+        return total / (degrees**0.5 if root else degrees)
 
     def _f_ratio(self) -> Tensor:
         """``F = [N sum_j (m_j - m)^2 / (M - 1)] / [sum_j var_j / M]``, columns as groups."""
+        assert self.columns is not None
         M, N = self.context.M, self.samples
-        grand = sum(mean for mean, _ in self.columns_of_moments()) / M
-        between = self.context.zeros(self.context.layer.units, dtype=torch.float64)
-        within = torch.zeros_like(between)
-        for mean, variance in self.columns_of_moments():
-            between += (mean - grand).square() * (N / max(M - 1, 1))
-            within += variance / M
-        return quotient(between, within)
+        between = kernels(self.context.device).between_columns(self.columns[0]) * (N / max(M - 1, 1))
+        return quotient(between, self._sum_along_samples(root=False) / M)
+
+    def single_column(self) -> tuple[Tensor, Tensor]:
+        """Mean and unbiased variance of the only column, float64 (U) each."""
+        assert self.columns is not None
+        assert self.context.M == 1
+        return self.columns[0][0], self._sum_along_samples(root=False)
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def check(text: str) -> Request:
     """Read a request.
 
     Raises:
-        InputError: the name or an option is not known, or a value is not allowed.
+        InputError: the name or an option is not known, is given twice, or a value is not allowed.
 
     >>> check("NV"), str(check("NV[aggregate=mean, order=before]"))
     (Request(name='NV', options=(('statistic', 'std'), ('aggregate', 'none'), ('order', 'before'), \
@@ -100,10 +100,14 @@ def check(text: str) -> Request:
     if name not in families():
         raise unknown_name("measure", name, names())
     options = {key: values[0] for key, values in allowed_options(name).items()}
+    given: set[str] = set()
     for part in filter(None, (part.strip() for part in (match["options"] or "").split(","))):
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if key not in options:
             raise unknown_name(f"option of {name}", key, options)
+        if key in given:
+            raise InputError(f"option {key!r} of {name} is given twice; give it once")
+        given.add(key)
         if not equals:
             raise InputError(f"option {key!r} of {name} has no value; expected {key}=...")
         options[key] = _value(name, key, value)

@@ -37,8 +37,9 @@ INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
  * first of them, merged into (mean, m2) of the row by Chan's formula; the row's mean is relative to its first value.
  * Columns: sums shifted by the tile's first sample, merged likewise into the running (mean, m2); that mean is in
  * double precision. So an offset costs no digits, and an outlier that a sum is shifted by at most a few. */
-INLINE void moments_block(const float *y, int64_t M, int64_t rows, int64_t sj, int64_t si, int64_t w, int64_t seen,
-                          double *mean, float *m2, int64_t state_stride, double *sum_std, double *sum_var)
+INLINE void moments_block(const float *restrict y, int64_t M, int64_t rows, int64_t sj, int64_t si, int64_t w,
+                          int64_t seen, double *restrict mean, float *restrict m2, int64_t state_stride,
+                          double *restrict sum_std, double *restrict sum_var)
 {
     float s1[ROWS][BLOCK], s2[ROWS][BLOCK], row_mean[ROWS][BLOCK], row_m2[ROWS][BLOCK];
     const int along_rows = sum_std || sum_var;
@@ -132,18 +133,63 @@ void grid_moments(const float *y, int64_t M, int64_t b, int64_t U, int64_t seen,
     }
 }
 
+/* ---- what the moments along samples come to ---- */
+
+#define WIDE 512 /* units in a block: few long rows instead of many short ones */
+
+/* sum: (U) over columns of m2, the sum of squared deviations, or of its root. */
+void sum_of_columns(const float *m2, int64_t M, int64_t U, int root, double *sum)
+{
+#pragma omp parallel for schedule(static)
+    for (int64_t u0 = 0; u0 < U; u0 += WIDE) {
+        const int64_t w = least(WIDE, U - u0);
+        double total[WIDE] = {0};
+        for (int64_t j = 0; j < M; j++) {
+            const float *column = m2 + j * U + u0;
+            for (int64_t u = 0; u < w; u++) {
+                const float value = column[u], positive = value < 0.0f ? 0.0f : value; /* keeps NaN */
+                total[u] += (double)(root ? sqrtf(positive) : positive);
+            }
+        }
+        memcpy(sum + u0, total, (size_t)w * sizeof(double));
+    }
+}
+
+/* between: (U) sum over columns of the squared distance of their mean from the mean of all. */
+void between_columns(const double *mean, int64_t M, int64_t U, double *between)
+{
+#pragma omp parallel for schedule(static)
+    for (int64_t u0 = 0; u0 < U; u0 += WIDE) {
+        const int64_t w = least(WIDE, U - u0);
+        double grand[WIDE] = {0}, total[WIDE] = {0};
+        for (int64_t j = 0; j < M; j++)
+            for (int64_t u = 0; u < w; u++) grand[u] += mean[j * U + u0 + u];
+        for (int64_t u = 0; u < w; u++) grand[u] /= (double)M;
+        for (int64_t j = 0; j < M; j++)
+            for (int64_t u = 0; u < w; u++) {
+                const double d = mean[j * U + u0 + u] - grand[u];
+                total[u] += d * d;
+            }
+        memcpy(between + u0, total, (size_t)w * sizeof(double));
+    }
+}
+
 /* ---- exceedances: how often an activation is above its threshold ---- */
 
 INLINE void exceedances_block(const float *y, int64_t M, int64_t b, int64_t sj, int64_t si, int64_t w,
                               int64_t reference, float sign, const float *threshold, int32_t *local,
-                              int32_t *global)
+                              int32_t *global, float *broken)
 {
     int32_t count[BLOCK], plain[BLOCK];
-    for (int64_t u = 0; u < w; u++) count[u] = plain[u] = 0;
+    float check[BLOCK];
+    for (int64_t u = 0; u < w; u++) count[u] = plain[u] = 0, check[u] = 0.0f;
     for (int64_t j = 0; j < M; j++)
         for (int64_t i = 0; i < b; i++) {
             const float *value = y + j * sj + i * si;
-            for (int64_t u = 0; u < w; u++) count[u] += sign * value[u] > threshold[u];
+            for (int64_t u = 0; u < w; u++) {
+                count[u] += sign * value[u] > threshold[u];
+                check[u] += 0.0f * value[u]; /* NaN or infinity somewhere: NaN here */
+            }
         }
     for (int64_t i = 0; i < b; i++) {
         const float *value = y + reference * sj + i * si;
@@ -151,12 +197,14 @@ INLINE void exceedances_block(const float *y, int64_t M, int64_t b, int64_t sj, 
     }
     for (int64_t u = 0; u < w; u++) local[u] += count[u];
     for (int64_t u = 0; u < w; u++) global[u] += plain[u];
+    for (int64_t u = 0; u < w; u++) broken[u] += check[u];
 }
 
 /* threshold: (A, U) for A pairs of level and sign; local, global: (A, U) counts over all pairs of sample and
- * transformation, and over the untransformed samples (column `reference`). */
+ * transformation, and over the untransformed samples (column `reference`). broken: (U), NaN where an activation was
+ * not finite. */
 void exceedances(const float *y, int64_t M, int64_t b, int64_t U, int64_t reference, int64_t A, const float *sign,
-                 const float *threshold, int32_t *local, int32_t *global)
+                 const float *threshold, int32_t *local, int32_t *global, float *broken)
 {
 #pragma omp parallel for schedule(static)
     for (int64_t u0 = 0; u0 < U; u0 += BLOCK) {
@@ -165,10 +213,10 @@ void exceedances(const float *y, int64_t M, int64_t b, int64_t U, int64_t refere
             const int64_t at = a * U + u0;
             if (w == BLOCK)
                 exceedances_block(y + u0, M, b, b * U, U, BLOCK, reference, sign[a], threshold + at, local + at,
-                                  global + at);
+                                  global + at, broken + u0);
             else
                 exceedances_block(y + u0, M, b, b * U, U, w, reference, sign[a], threshold + at, local + at,
-                                  global + at);
+                                  global + at, broken + u0);
         }
     }
 }
@@ -277,24 +325,21 @@ int activation_distances(const float *y, int64_t M, int64_t b, int64_t U, int64_
 #define GROUP 4  /* maps a side of a group of pairs: 16 sums stay in registers */
 
 /* sums[(p, q)] += sum over positions of (a_p - a_q)^2, for the maps of groups P and Q; packed: (n, CHUNK, LANES) */
-INLINE void pair_group(const float *packed, int64_t positions, int64_t p0, int64_t q0, float *sums, int64_t n)
+INLINE void pair_group(const lanes *packed, int64_t positions, int64_t p0, int64_t q0, lanes *sums, int64_t n)
 {
-    float acc[GROUP][GROUP][LANES];
-    for (int64_t p = 0; p < GROUP; p++)
-        for (int64_t q = 0; q < GROUP; q++)
-            for (int64_t u = 0; u < LANES; u++) acc[p][q][u] = sums[((p0 + p) * n + q0 + q) * LANES + u];
-    for (int64_t h = 0; h < positions; h++)
-        for (int64_t p = 0; p < GROUP; p++)
-            for (int64_t q = 0; q < GROUP; q++) {
-                const float *a = packed + ((p0 + p) * CHUNK + h) * LANES, *c = packed + ((q0 + q) * CHUNK + h) * LANES;
-                for (int64_t u = 0; u < LANES; u++) {
-                    const float d = a[u] - c[u];
-                    acc[p][q][u] += d * d;
-                }
+    lanes acc[GROUP][GROUP] = {0};
+    for (int64_t h = 0; h < positions; h++) {
+        const lanes *left = packed + p0 * CHUNK + h, *right = packed + q0 * CHUNK + h;
+#pragma GCC unroll 4
+        for (int p = 0; p < GROUP; p++)
+#pragma GCC unroll 4
+            for (int q = 0; q < GROUP; q++) {
+                const lanes d = left[p * CHUNK] - right[q * CHUNK];
+                acc[p][q] += d * d;
             }
+    }
     for (int64_t p = 0; p < GROUP; p++)
-        for (int64_t q = 0; q < GROUP; q++)
-            for (int64_t u = 0; u < LANES; u++) sums[((p0 + p) * n + q0 + q) * LANES + u] = acc[p][q][u];
+        for (int64_t q = 0; q < GROUP; q++) sums[(p0 + p) * n + q0 + q] += acc[p][q];
 }
 
 /* Squared distances between n maps of `positions` pixels and w channels, map k at y + k * stride. n is padded to
@@ -328,7 +373,7 @@ static void pair_squares(const float *y, int64_t n, int64_t stride, int64_t posi
         for (int64_t p = 0; p < padded; p += GROUP)
             for (int64_t q = 0; q <= p; q += GROUP)
                 if (only < 0 || p / GROUP == only / GROUP || q / GROUP == only / GROUP)
-                    pair_group(packed, rest, p, q, sums, padded);
+                    pair_group((const lanes *)packed, rest, p, q, (lanes *)sums, padded);
     }
 }
 
@@ -396,7 +441,7 @@ int map_distances(const float *y, int64_t M, int64_t b, int64_t positions, int64
 
 /* Between four taps, by differences, less a pivot: equal taps give exactly their value, so a constant map stays
  * constant, and an offset that all values of a channel share costs no digits. */
-INLINE void between_taps(const float *image, float *out, const int32_t *index, const float *fraction,
+INLINE void between_taps(const float *image, float *restrict out, const int32_t *index, const float *fraction,
                          const float *pivot, int64_t C, int64_t from, int64_t w)
 {
     const float *a = image + index[0] * C + from, *b = image + index[1] * C + from;

@@ -82,7 +82,11 @@ def _declare(loaded: ctypes.CDLL) -> ctypes.CDLL:
     pointer, size, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
     loaded.grid_moments.argtypes = [pointer, size, size, size, size, *[pointer] * 4]
     loaded.grid_moments.restype = None
-    loaded.exceedances.argtypes = [pointer, size, size, size, size, size, *[pointer] * 4]
+    loaded.sum_of_columns.argtypes = [pointer, size, size, number, pointer]
+    loaded.sum_of_columns.restype = None
+    loaded.between_columns.argtypes = [pointer, size, size, pointer]
+    loaded.between_columns.restype = None
+    loaded.exceedances.argtypes = [pointer, size, size, size, size, size, *[pointer] * 5]
     loaded.exceedances.restype = None
     loaded.activation_distances.argtypes = [
         pointer,
@@ -126,12 +130,29 @@ def grid_moments(
     _loops().grid_moments(_at(values), M, b, U, seen, *map(_at, state), _at(sum_std), _at(sum_var))
 
 
+def sum_of_columns(m2: Tensor, root: bool) -> Tensor:
+    """See ``plain.sum_of_columns``."""
+    M, U = m2.shape
+    total = torch.empty(U, dtype=torch.float64)
+    _loops().sum_of_columns(_at(m2), M, U, int(root), _at(total))
+    return total
+
+
+def between_columns(mean: Tensor) -> Tensor:
+    """See ``plain.between_columns``."""
+    M, U = mean.shape
+    total = torch.empty(U, dtype=torch.float64)
+    _loops().between_columns(_at(mean), M, U, _at(total))
+    return total
+
+
 def exceedances(
     values: Tensor,
     reference: Tensor,
     signs: Tensor,
     thresholds: Tensor,
     counts: tuple[Tensor, Tensor],
+    broken: Tensor,
 ) -> None:
     """See ``plain.exceedances``."""
     M, b, U = values.shape
@@ -148,6 +169,7 @@ def exceedances(
         _at(thresholds),
         _at(local),
         _at(untransformed),
+        _at(broken),
     )
 
 

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 MEMBERS = 16  # transformations between merges
+FEW = 64  # values up to which all pairs are faster than sorting
 SLICE = 1 << 16  # values of one temporary on a CPU: stays in the second-level cache
 GPU_SLICE = 1 << 28
+DOUBLES = 4  # a value of a temporary in float64, and of a second one beside it, counts as so many
 
 
 def _slices(values: Tensor, per_unit: int) -> list[slice]:
@@ -85,12 +87,31 @@ def _merge_columns(tile: Tensor, seen: int, mean: Tensor, m2: Tensor) -> None:
     m2 += second + delta.float().square() * (seen * b / (seen + b))
 
 
+def sum_of_columns(m2: Tensor, root: bool) -> Tensor:
+    """The sum over columns of their sum of squared deviations, or of its root: (M, U) -> float64 (U)."""
+    total = torch.empty(m2.shape[1], dtype=torch.float64, device=m2.device)
+    for part in _slices(m2, DOUBLES * len(m2)):
+        squares = m2[:, part].double().clamp_(min=0)
+        total[part] = (squares.sqrt_() if root else squares).sum(0)
+    return total
+
+
+def between_columns(mean: Tensor) -> Tensor:
+    """The sum over columns of the squared distance of their mean from the mean of all: float64 (M, U) -> (U)."""
+    total = torch.empty_like(mean[0])
+    for part in _slices(mean, DOUBLES * len(mean)):
+        means = mean[:, part]
+        total[part] = (means - means.mean(0)).square_().sum(0)
+    return total
+
+
 def exceedances(
     values: Tensor,
     reference: Tensor,
     signs: Tensor,
     thresholds: Tensor,
     counts: tuple[Tensor, Tensor],
+    broken: Tensor,
 ) -> None:
     """Count the activations above their thresholds.
 
@@ -100,9 +121,11 @@ def exceedances(
         signs: float32 (A), 1 or -1; an activation fires where ``sign * activation > threshold``.
         thresholds: float32 (A, U).
         counts: int32 (A, U) twice: over all pairs, and over the untransformed samples.
+        broken: float32 (U), becomes NaN where an activation is not finite.
     """
     local, untransformed = counts
     for part in _slices(values, values.shape[0] * values.shape[1]):
+        broken[part] += (0 * values[..., part]).sum((0, 1))
         for a, sign in enumerate(signs.tolist()):
             level = thresholds[a, part] * sign
             for tile, count in (
@@ -134,6 +157,13 @@ def activation_distances(values: Tensor, block: int, rows: Tensor | None, column
 def _sum_of_pair_distances(items: Tensor) -> Tensor:
     """Sum over pairs of the n items, and over the second axis, of |a - b|: (n, k, u) -> (u)."""
     n = len(items)
+    if n <= FEW:
+        total = torch.zeros_like(items[1:])
+        room = torch.empty_like(total)
+        for apart in range(1, n):
+            torch.sub(items[apart:], items[:-apart], out=room[: n - apart])
+            total[: n - apart] += room[: n - apart].abs_()
+        return total.sum((0, 1), dtype=torch.float64)
     shifted = items - items[0]
     weight = torch.arange(1 - n, n, 2, dtype=items.dtype, device=items.device)
     total = torch.einsum("n,nku->u", weight, shifted.sort(dim=0).values)

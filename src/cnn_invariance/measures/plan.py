@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from types import ModuleType
 from typing import Any, cast
@@ -136,16 +136,29 @@ def _try_network(
     """The layers, the output, and the memory format that the network takes: channels last is the faster one."""
     images = example.expand(PROBES, *example.shape[1:])
     try:
-        return *find_layers(model, images.contiguous(memory_format=torch.channels_last), layers), torch.channels_last
+        return *_find(model, images.contiguous(memory_format=torch.channels_last), layers), torch.channels_last
     except RuntimeError:  # such as Tensor.view of feature maps, which must be contiguous
         pass
     try:
-        return *find_layers(model, images.contiguous(), layers), torch.contiguous_format
+        return *_find(model, images.contiguous(), layers), torch.contiguous_format
     except RuntimeError as error:
         raise InputError(
             f"the network cannot run on images of shape {tuple(example.shape[1:])}: {error}; give images of the size "
             "and channels it was made for"
         ) from error
+
+
+def _find(model: nn.Module, images: Tensor, layers: LayerFilter) -> tuple[list[Layer], Any]:
+    """The layers and the output; of a tuple's items those that have one entry per image for two numbers of images.
+
+    The state of a recurrent network has one entry per layer, by chance as many as images.
+    """
+    found, output = find_layers(model, images, layers)
+    if any(layer.name.endswith("]") for layer in found):
+        fewer = {layer.name for layer in find_layers(model, images[1:], layers)[0]}
+        found = [layer for layer in found if layer.name in fewer]
+        found = [replace(layer, index=k) for k, layer in enumerate(found, 1)]
+    return found, output
 
 
 def out_of_memory(error: Exception) -> bool:

@@ -15,6 +15,7 @@ from cnn_invariance.activations import Layer
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.files import atomic_write
 from cnn_invariance.measures.names import HEADLINE, check
+from cnn_invariance.results import seal
 
 Values = Mapping[str, Sequence[np.ndarray | None]]
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
@@ -132,27 +133,32 @@ class MeasureResult:
             "transformations": self.transformations,
             "dead": {measure: list(counts) for measure, counts in self.dead.items()},
             "info": dict(self.info),
+            seal.NAME: seal.BLANK,
         }
         table = pa.table(
             {measure: pa.array([_concatenated(layers)]) for measure, layers in self.values.items()}
         ).replace_schema_metadata({KEY: json.dumps(facts)})
         with atomic_write(Path(path)) as temporary:
             pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+            temporary.write_bytes(seal.close(temporary.read_bytes()))
 
     @classmethod
     def load(cls, path: Path | str) -> "MeasureResult":
         """Read what ``save`` wrote.
 
         Raises:
-            InputError: the file is missing, or is not such a file.
+            InputError: the file is missing, is not such a file, or has a changed byte.
         """
         try:
-            table = pq.read_table(path, page_checksum_verification=True)
+            content = Path(path).read_bytes()
+            table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
             facts = json.loads((table.schema.metadata or {})[KEY])
         except FileNotFoundError as error:
             raise InputError(f"no file {path}; expected one written by MeasureResult.save") from error
         except (pa.ArrowException, OSError, KeyError, json.JSONDecodeError) as error:
             raise InputError(f"{path} was not written by MeasureResult.save ({error}); measure again") from error
+        if not seal.is_whole(content):
+            raise InputError(f"{path} is damaged: its content does not have its checksum; measure again")
         values = {
             measure: _split(table[measure][0].values.to_numpy(), facts["shapes"][measure])
             for measure in facts["shapes"]

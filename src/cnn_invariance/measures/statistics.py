@@ -46,6 +46,11 @@ class Context:
         return torch.zeros(shape, dtype=dtype, device=self.device)
 
 
+def kernels(device: torch.device) -> ModuleType:
+    """The loops for tensors on a device."""
+    return native if native.available(device) else plain
+
+
 @dataclass
 class Tile:
     """The activations of one layer for b samples under all transformations, as the hook hands them on.
@@ -72,7 +77,7 @@ class Tile:
     @property
     def kernels(self) -> ModuleType:
         """The loops for this tile's device."""
-        return native if native.available(self.columns.device) else plain
+        return kernels(self.columns.device)
 
     @property
     def samples(self) -> int:

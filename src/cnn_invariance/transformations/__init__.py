@@ -1,7 +1,7 @@
 """Transformation sets, and their application to images and feature maps.
 
 The sets (``rotation``, ``scale``, ``build`` and so on) need NumPy only. The functions that apply
-them (``transform_all``, ``transform_each``, ``taps``) import torch when first used.
+them (``transform_all``, ``transform_each``) import torch when first used.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from cnn_invariance.transformations.sets import (
 )
 
 if TYPE_CHECKING:
-    from cnn_invariance.transformations.warp import taps, transform_all, transform_each
+    from cnn_invariance.transformations.warp import transform_all, transform_each
 
 __all__ = [
     "AffineSet",
@@ -40,13 +40,12 @@ __all__ = [
     "rotation",
     "rotation_reference",
     "scale",
-    "taps",
     "transform_all",
     "transform_each",
     "translation",
 ]
 
-_IN_TORCH = ("taps", "transform_all", "transform_each")
+_IN_TORCH = ("transform_all", "transform_each")
 
 
 def __getattr__(name: str) -> Any:

@@ -61,30 +61,13 @@ def transform_each(images: Tensor, matrices: MatricesLike) -> Tensor:
     return torch.where(same[:, None, None, None], images, moved)
 
 
-def taps(matrices: MatricesLike, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """The four bilinear taps of each output pixel, for maps of size (H, W).
-
-    Returns index, int64 (M, H*W, 4), into the flattened input, and weight, float32 (M, H*W, 4), on
-    the device of the matrices: ``out[m, p] = sum_k weight[m, p, k] * in[index[m, p, k]]`` is
-    ``transform_all``, apart from the rounding of positions to float32 in ``grid_sample`` (about
-    1e-7 of a side: some 1e-6 of the contrast at 32 x 32). The weights of a pixel sum to 1; the
-    identity, quarter turns of square maps and moves by whole pixels have one weight of 1 exactly.
-    To undo a set on feature maps: ``taps(invert(matrices, size), size)``.
-
-    Errors: InputError for other shapes.
-    """
-    index, way = neighbours(matrices, size)
-    x, y = way.unbind(-1)  # (M, H*W) each
-    weight = torch.stack([(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x], dim=-1)  # (M, H*W, 4)
-    return index, weight.float()
-
-
 def neighbours(matrices: MatricesLike, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """The four input pixels around the source of each output pixel, and the way between them, for maps (H, W).
 
     Returns index, int64 (M, H*W, 4), into the flattened input: above left, above right, below left, below right; and
-    the way, float64 (M, H*W, 2), from left to right and from above to below. To undo a set on feature maps:
-    ``neighbours(invert(matrices, size), size)``.
+    the way, float64 (M, H*W, 2), from left to right and from above to below, on the device of the matrices. Bilinear
+    between them is ``transform_all``, apart from the rounding of positions to float32 in ``grid_sample`` (about 1e-7
+    of a side). To undo a set on feature maps: ``neighbours(invert(matrices, size), size)``.
 
     Errors: InputError for other shapes.
     """
