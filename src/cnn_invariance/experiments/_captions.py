@@ -119,5 +119,17 @@ def _epochs(group: Iterable[TrainSpec]) -> str:
 
 def _departures(study: Study, dataset: str, cells: Sequence[Cell], more: Sequence[str]) -> str:
     source = study.preset.datasets[dataset].source
-    found = [*_paper.departures(source, _networks(cells), _measurements(cells)), *more]
+    networks = _networks(cells)
+    found = [*_paper.departures(source, networks, _measurements(cells)), *_normalised(study, networks), *more]
     return f"Departures from the paper on {dataset}: {'; '.join(found)}."
+
+
+def _normalised(study: Study, networks: Iterable[TrainSpec]) -> list[str]:
+    """Designs that a preset gives batch normalisation to, wherever they are used."""
+    used = {network.model.name for network in networks}
+    found = [
+        entry.model
+        for entry in study.preset.models.values()
+        if entry.model in used and entry.arguments.get("batch_norm") is True
+    ]
+    return [f"{', '.join(found)} with batch normalisation (the paper's profiles: without)"] if found else []

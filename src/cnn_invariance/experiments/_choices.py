@@ -6,6 +6,7 @@ from typing import NamedTuple
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.measures import names as measure_names
 from cnn_invariance.study import Closed, Study
+from cnn_invariance.study.spec import Scalar
 from cnn_invariance.transformations.affine import AffineSet
 
 HEADLINE = measure_names.HEADLINE[0]
@@ -64,6 +65,11 @@ def identity(study: Study, label: str) -> int:
             "be known; use a set given as an AffineSet, or leave it out of 'transformation_sets'"
         )
     return built.identity
+
+
+def normalised(study: Study, dataset: str, model: str, wanted: bool) -> dict[str, Scalar]:
+    """The argument that gives a network batch normalisation, if that is wanted and it can have it."""
+    return {"batch_norm": True} if wanted and "batch_norm" in study.model(model, dataset).arguments else {}
 
 
 def seeds(study: Study, count: int) -> Sequence[int]:

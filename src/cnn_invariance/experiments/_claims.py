@@ -6,9 +6,10 @@ An experiment that has an expectation to test states, beside its figures (see `c
 - ``findings(study, options, results)``: for each claim and what it is about (a dataset) a `Finding`, the statistic
   with its 95 % interval.
 
-The verdict follows from the two alone. *Supported*: the whole interval lies on the claimed side of the threshold.
-*Not supported*: the whole interval lies on the other side. *Undecided*: the threshold is inside the interval, or there
-is no interval. So more data move a claim away from "undecided", in either direction.
+The verdict follows from these alone. *Supported*: the whole interval lies on the claimed side of the threshold.
+*Not supported*: the whole interval lies on the other side. *Undecided*: the threshold is inside the interval, there is
+no interval, or a permutation test beside it has p >= 0.01. So more data move a claim away from "undecided", in either
+direction.
 """
 
 import math
@@ -21,6 +22,9 @@ import numpy as np
 from cnn_invariance.study import Cell
 
 CONFIDENCE = 0.95
+LEVEL = 0.01
+"""A claim with a permutation test is supported only where its p is below this, too."""
+
 DRAWS = 2000
 """Bootstrap samples of an interval."""
 
@@ -87,6 +91,8 @@ class Finding:
         claimed, other = low > self.claim.threshold, high < self.claim.threshold
         if self.claim.side == "below":
             claimed, other = other, claimed
+        if self.p is not None and self.p >= LEVEL:
+            claimed = False
         return "supported" if claimed else "not supported" if other else "undecided"
 
     @property
@@ -96,6 +102,8 @@ class Finding:
             return self.reason
         if math.isnan(self.interval.low) or math.isnan(self.interval.high):
             return f"no interval from {self.interval.source}"
+        if self.p is not None and self.p >= LEVEL:
+            return f"p = {self.p:.2g} is not below {LEVEL:g}"
         return "the threshold lies inside the interval"
 
 

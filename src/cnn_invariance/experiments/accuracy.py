@@ -129,17 +129,13 @@ def _means(study: Study, row: Row, results: "Results") -> tuple[float, float]:
 def _rows(study: Study, options: Options) -> Iterator[Row]:
     for dataset, model, label in product(*options.of(study)):
         for augmentation in (None, label):
-            arguments = {"batch_norm": True} if options.batch_norm and _can_normalise(study, dataset, model) else {}
+            arguments = _choices.normalised(study, dataset, model, options.batch_norm)
             networks = (
                 study.network(dataset=dataset, model=model, augmentation=augmentation, seed=seed, arguments=arguments)
                 for seed in _choices.seeds(study, options.seeds)
             )
             measured = [study.measurement(network, label) for network in networks]
             yield Row(dataset, model, augmentation, label, measured)
-
-
-def _can_normalise(study: Study, dataset: str, model: str) -> bool:
-    return "batch_norm" in study.model(model, dataset).arguments
 
 
 def _record(study: Study, row: Row, results: "Results") -> dict[str, object]:

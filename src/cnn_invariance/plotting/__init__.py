@@ -9,6 +9,7 @@ from cnn_invariance.plotting.dots import Dot, dot_figure
 from cnn_invariance.plotting.heatmaps import heatmap_figure
 from cnn_invariance.plotting.profiles import Series, profile_figure
 from cnn_invariance.plotting.responses import response_figure
+from cnn_invariance.plotting.spreads import spread_figure
 from cnn_invariance.plotting.style import Look, looks, sequential_looks
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "profile_figure",
     "response_figure",
     "sequential_looks",
+    "spread_figure",
 ]

@@ -1,0 +1,52 @@
+"""Spread plots: every value of a group as a point, groups below one another on a common axis."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cnn_invariance.plotting.style import BLUE, DOUBLE, SINGLE, VERMILLION, new_figure, style
+
+JITTER = 0.28
+"""How far points lie from the middle of their row, at most, in rows."""
+
+
+def spread_figure(panels: Mapping[str, Mapping[str, Sequence[float]]], *, xlabel: str) -> Figure:
+    """A panel for each name, a row for each group: its values as points, and a bar at their mean.
+
+    Rows are in order of first appearance, top to bottom; the axis starts at 0 and is shared.
+
+    Errors: ValueError for no panel, and for a group without values.
+    """
+    if not panels or not all(len(values) for groups in panels.values() for values in groups.values()):
+        raise ValueError("a spread plot needs a panel, and each group at least one value")
+    rows = list(dict.fromkeys(name for groups in panels.values() for name in groups))
+    width = SINGLE if len(panels) == 1 else DOUBLE
+    with style():
+        figure = new_figure(width, 0.27 * len(rows) + 0.6)
+        grid = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+        for axes, (title, groups) in zip(grid, panels.items(), strict=True):
+            axes.set_title(title)
+            draw_spread(axes, groups, rows)
+            axes.set_xlabel(xlabel)
+        grid[0].set_xlim(left=0)
+    return figure
+
+
+def draw_spread(axes: Axes, groups: Mapping[str, Sequence[float]], rows: Sequence[str]) -> None:
+    """Draw the groups of one panel in their rows; the same values always lie in the same places."""
+    random = np.random.default_rng(0)
+    for name, values in groups.items():
+        place = rows.index(name)
+        heights = place + random.uniform(-JITTER, JITTER, len(values))
+        axes.plot(values, heights, ls="", marker="o", ms=2.2, mec="none", mfc=BLUE, alpha=0.35)
+        mean = float(np.mean(values))
+        axes.plot([mean, mean], [place - 0.4, place + 0.4], color=VERMILLION, lw=1.6, solid_capstyle="butt", zorder=3)
+    for boundary in range(1, len(rows)):
+        axes.axhline(boundary - 0.5, color="#E4E4E4", linewidth=0.5)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+    axes.grid(False, axis="y")

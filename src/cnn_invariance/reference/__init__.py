@@ -1,0 +1,1 @@
+"""Published numbers: data, with their source."""
