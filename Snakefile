@@ -184,3 +184,23 @@ rule claims:
         "Test the claims"
     shell:
         "cnn-invariance claims {params.options} > {log} 2>&1"
+
+
+rule costs:
+    input:
+        results=[plan.results.path(cell) for cell in plan.cells],
+        preset=plan.study.path,
+    output:
+        plan.costs,
+    log:
+        f"{LOGS}/costs.log",
+    benchmark:
+        f"{LOGS}/costs.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        options=plan.options("results"),
+    message:
+        "Tabulate the costs"
+    shell:
+        "cnn-invariance costs {params.options} > {log} 2>&1"

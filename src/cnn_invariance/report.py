@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from cnn_invariance import costs
 from cnn_invariance.study.plan import Plan
-from cnn_invariance.study.spec import MeasureSpec, ResponseSpec, TrainSpec
+from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec
 
 
 def of_plan(plan: Plan, cells: bool = False) -> list[str]:
@@ -44,6 +45,22 @@ def _table(plan: Plan) -> Iterator[str]:
     yield f"{'':20}{'cached':>8}{'missing':>9}"
     for kind, total, missing in kinds:
         yield f"{kind:20}{total - missing:8}{missing:9}"
+    yield from _estimate(plan)
+
+
+def _estimate(plan: Plan) -> Iterator[str]:
+    """How long the missing cells will take, from what those that are there took."""
+    missing: tuple[Cell, ...] = (*plan.to_train, *plan.to_measure, *plan.to_respond)
+    if not missing:
+        return
+    rates = costs.Rates.measured(plan.results, plan.cells)
+    seconds = rates.total(missing)
+    yield ""
+    if seconds is None:
+        yield "no estimate of the time: nothing like some of the missing cells was computed yet"
+    else:
+        time = costs.readable(seconds)
+        yield f"about {time} for the missing cells one after the other, by what {rates.cells} earlier cells took"
 
 
 def _jobs(plan: Plan) -> Iterator[tuple[str, str, str]]:

@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from cnn_invariance.study import (
     DatasetSpec,
-    MeasureSpec,
     ModelSpec,
     Recipe,
     SampleSpec,
@@ -16,28 +15,7 @@ from cnn_invariance.study import (
     TrainSpec,
 )
 from cnn_invariance.study.spec import canonical_json
-
-
-def network(**changes):
-    settings = {
-        "dataset": DatasetSpec(name="mnist5k", fingerprint="0" * 64),
-        "model": ModelSpec(name="SimpleConv", arguments={"width": 8, "batch_norm": False}),
-        "augmentation": SetSpec(name="rotation", parameters={"n": 9, "angle_deg": 360}),
-        "recipe": Recipe(learning_rate=5e-4, epochs=15, accuracy_floor=0.9),
-        "seed": 0,
-    }
-    return TrainSpec(**(settings | changes))
-
-
-def cell(**changes):
-    settings = {
-        "network": network(),
-        "epoch": 15,
-        "transformations": SetSpec(name="scale", parameters={"n": 2}),
-        "samples": SampleSpec(count=200),
-        "measures": ("TV", "SV", "NV"),
-    }
-    return MeasureSpec(**(settings | changes))
+from helpers_study import cell, network
 
 
 def test_keys_are_readable_and_end_in_ten_digits_of_the_hash():

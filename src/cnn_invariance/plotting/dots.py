@@ -99,7 +99,9 @@ def _legend(
 ) -> None:
     looks = {dot.series: dot.look for dot in dots}
     handles = [
-        Line2D([], [], color=look.colour, marker=look.marker, lw=0.8, label=name) for name, look in looks.items()
+        Line2D([], [], color=look.colour, marker=look.marker, lw=0.8, label=name)
+        for name, look in looks.items()
+        if len(looks) > 1
     ]
     for label, face in ((before, "white"), (after, "#404040")):
         handles.append(Line2D([], [], ls="", marker="o", mec="#404040", mfc=face, label=label))

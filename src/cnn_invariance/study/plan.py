@@ -19,7 +19,7 @@ import numpy as np
 
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.results import Results
-from cnn_invariance.study.experiment import file
+from cnn_invariance.study.experiment import Outputs, file
 from cnn_invariance.study.folders import Folders
 from cnn_invariance.study.spec import Cell, DatasetSpec, MeasureSpec, ResponseSpec, TrainSpec
 from cnn_invariance.study.study import Study
@@ -185,6 +185,11 @@ class Plan:
         return self.results.root / "claims.csv", self.results.root / "claims.md"
 
     @property
+    def costs(self) -> list[Path]:
+        """The table of what cells cost, in each format."""
+        return self.folders.table_files(self.study.name, Outputs(tables=["costs"]))
+
+    @property
     def results_of_claims(self) -> list[Path]:
         """The result files that claims are tested on."""
         return list(dict.fromkeys(path for name in self.study.experiments for path in self.results_of(name)))
@@ -233,7 +238,7 @@ class Plan:
             for experiment in self.study.experiments
             for path in (*self.figures(experiment), *self.tables(experiment))
         ]
-        return [*map(self.results.path, self.cells), *drawn, *self.claims]
+        return [*map(self.results.path, self.cells), *drawn, *self.claims, *self.costs]
 
     def check(self) -> None:
         """Check every result that is there (InputError that names each damaged file)."""

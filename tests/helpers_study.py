@@ -1,0 +1,37 @@
+"""Specs to start from: each field can be changed."""
+
+from typing import Any
+
+from cnn_invariance.study import (
+    DatasetSpec,
+    MeasureSpec,
+    ModelSpec,
+    Recipe,
+    SampleSpec,
+    SetSpec,
+    TrainSpec,
+)
+
+
+def network(**changes: Any) -> TrainSpec:
+    """An augmented SimpleConv."""
+    settings = {
+        "dataset": DatasetSpec(name="mnist5k", fingerprint="0" * 64),
+        "model": ModelSpec(name="SimpleConv", arguments={"width": 8, "batch_norm": False}),
+        "augmentation": SetSpec(name="rotation", parameters={"n": 9, "angle_deg": 360}),
+        "recipe": Recipe(learning_rate=5e-4, epochs=15, accuracy_floor=0.9),
+        "seed": 0,
+    }
+    return TrainSpec(**(settings | changes))
+
+
+def cell(**changes: Any) -> MeasureSpec:
+    """It, measured under another set."""
+    settings = {
+        "network": network(),
+        "epoch": 15,
+        "transformations": SetSpec(name="scale", parameters={"n": 2}),
+        "samples": SampleSpec(count=200),
+        "measures": ("TV", "SV", "NV"),
+    }
+    return MeasureSpec(**(settings | changes))

@@ -1,0 +1,75 @@
+"""Costs of measured cells, and what they say about missing ones."""
+
+import json
+
+import pytest
+
+from cnn_invariance import costs, report
+from cnn_invariance.results import Results, write_training
+from cnn_invariance.study import Recipe, TrainSpec
+from cnn_invariance.study.folders import Folders
+from cnn_invariance.study.plan import Plan
+from cnn_invariance.study.study import Study
+from helpers_study import cell, network
+
+PRESET = """\
+name: tiny
+description: A study.
+datasets: {mnist5k: {fingerprint: 431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa, accuracy_floor: 0}}
+models: {SimpleConv: {arguments: {width: 4}, learning_rate: 1e-3, epochs: 2}}
+transformation_sets: {rotation: {parameters: {n: 3}}}
+training: {epoch_samples: 100}
+seeds: [0, 1]
+samples: {count: 50}
+measures: ["NV[aggregate=mean]"]
+experiments: {compare_models: {}}
+"""
+
+
+def recipe(epochs: int) -> Recipe:
+    return Recipe(learning_rate=5e-4, epochs=epochs, accuracy_floor=0.9, epoch_samples=1000)
+
+
+def written(results: Results, spec: TrainSpec, seconds: float) -> TrainSpec:
+    write_training(results.path(spec), spec, {}, {"wall_s": seconds, "cpu": "A", "peak_memory_bytes": 2**30})
+    return spec
+
+
+def test_a_missing_cell_is_estimated_from_the_measured_ones_most_like_it(tmp_path):
+    results = Results(tmp_path)
+    known = [written(results, network(recipe=recipe(10), seed=seed), 20.0 + seed) for seed in range(3)]
+    rates = costs.Rates.measured(results, [*known, network(recipe=recipe(11))])
+    assert rates.cells == 3
+    assert rates.estimate(network(recipe=recipe(30))) == pytest.approx(63)
+    other = network(recipe=recipe(30)).model_copy(update={"model": known[0].model.model_copy(update={"name": "Other"})})
+    assert rates.estimate(TrainSpec(**other.model_dump())) == pytest.approx(63)  # of the stage
+    assert rates.estimate(cell()) is None
+    assert rates.estimate(network()) is None  # of all samples, nothing was measured
+    assert rates.total([network(recipe=recipe(30)), network(recipe=recipe(10))]) == pytest.approx(84)
+    assert rates.total([network(recipe=recipe(30)), cell()]) is None
+
+
+def test_the_work_of_a_cell():
+    assert costs.work(network(recipe=recipe(10))) == 10_000
+    assert costs.work(network(recipe=recipe(0))) == 1
+    assert costs.work(cell()) == 200 * 13
+
+
+def test_the_table_sums_cells_of_a_kind(tmp_path):
+    results = Results(tmp_path)
+    known = [written(results, network(recipe=recipe(10), seed=seed), 20.0 + seed) for seed in range(3)]
+    frame = costs.table(results, [*known, cell()])
+    (row,) = frame.to_dict("records")
+    assert (row["stage"], row["network"], row["device"], row["cells"]) == ("train", "SimpleConv", "A", 3)
+    assert (row["mean_s"], row["total_s"], row["peak_memory_gib"]) == (21, 63, 1)
+
+
+def test_the_plan_says_how_long_it_will_take(tmp_path):
+    (tmp_path / "tiny.yaml").write_text(PRESET, encoding="utf-8")
+    plan = Plan(Study.load(tmp_path / "tiny.yaml"), Folders(results=tmp_path / "results"))
+    assert "no estimate of the time: nothing like some of the missing cells was computed yet" in report.of_plan(plan)
+    (asked,) = plan.networks
+    written(plan.results, asked, 100.0)
+    assert json.loads(plan.results.path(asked).read_text(encoding="utf-8"))["provenance"]["wall_s"] == 100
+    rates = costs.Rates.measured(plan.results, plan.cells)
+    assert rates.total([asked]) == pytest.approx(100)
