@@ -9,6 +9,7 @@ from torch import nn
 import cnn_invariance as ci
 from cnn_invariance import activations, models
 from cnn_invariance.errors import InputError
+from cnn_invariance.models._layers import ELU
 from cnn_invariance.transformations import sets, transform_all
 
 SHAPES = [(1, 28, 28), (3, 32, 32)]
@@ -87,7 +88,8 @@ def test_vgg16d_has_the_papers_widths_and_dropout() -> None:
     assert [f for f, _, _ in filters(model)] == [5] * 2 + [10] * 2 + [20] * 3 + [40] * 3
     assert dense(model) == [11, 11, 10]
     assert [m.p for m in leaves(model).values() if isinstance(m, nn.Dropout)] == [0.5, 0.5]
-    activation = [type(m).__name__ for m in leaves(model).values() if "act" in type(m).__module__]
+    kept = (nn.ELU, nn.ReLU, nn.LogSoftmax)
+    activation = [type(m).__name__ for m in leaves(model).values() if isinstance(m, kept)]
     assert activation == ["ELU"] * 10 + ["ReLU"] * 2 + ["LogSoftmax"]
 
 
@@ -166,7 +168,7 @@ def test_larger_kernels_leave_the_last_convolution_and_the_pooling() -> None:
 
 @pytest.mark.parametrize(
     ("activation", "kind"),
-    [("elu", nn.ELU), ("relu", nn.ReLU), ("prelu", nn.PReLU), ("tanh", nn.Tanh)],
+    [("elu", ELU), ("relu", nn.ReLU), ("prelu", nn.PReLU), ("tanh", nn.Tanh)],
 )
 def test_the_activation_is_the_one_asked_for(activation: str, kind: type[nn.Module]) -> None:
     model = models.build("SimpleConv", (1, 28, 28), 10, activation=activation, **SMALL)
@@ -223,3 +225,25 @@ def test_ti_pooling_over_a_group_is_invariant_after_the_pooling() -> None:
     profile = result.profile("NV").set_index("layer")["value"]
     assert profile["act5"] > 0.5
     assert (profile[["ti_pool", "dense1", "dense2", "log_softmax"]] < 1e-4).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_elu_is_torchs_but_for_rounding(dtype: torch.dtype) -> None:
+    special = torch.tensor([0.0, -0.0, 1e-9, -1e-9, -1e-4, 100, -100, torch.inf, -torch.inf])
+    x = torch.cat([torch.randn(1000) * 3, special]).to(dtype).requires_grad_()
+    again = x.detach().clone().requires_grad_()
+    ours, theirs = ELU()(x), nn.functional.elu(again)
+    tolerance = {torch.float32: 6e-8, torch.float64: 2e-16, torch.bfloat16: 8e-3}[dtype]
+    torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
+    ours.sum().backward()
+    theirs.sum().backward()
+    torch.testing.assert_close(x.grad, again.grad, rtol=2 * tolerance, atol=2 * tolerance)
+    assert ours.dtype == dtype
+
+
+def test_elu_keeps_nan_and_the_memory_format() -> None:
+    x = torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
+    x[0, 0, 0, 0] = torch.nan
+    y = ELU()(x)
+    assert y.isnan().sum() == 1
+    assert y.is_contiguous(memory_format=torch.channels_last)

@@ -1,10 +1,43 @@
 """What the architectures share."""
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from cnn_invariance.errors import InputError
 
-ACTIVATIONS = {"elu": nn.ELU, "relu": nn.ReLU, "prelu": nn.PReLU, "tanh": nn.Tanh}
+
+class ELU(nn.ELU):
+    """max(x, exp(min(x, 0)) - 1), elementwise: torch's ELU, but on a CPU without expm1, which is slow there.
+
+    Where torch's own took three quarters of SimpleConv's forward pass, this takes a tenth of its time. It differs by
+    rounding, at most 6e-8 in float32. On other devices it is torch's own.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape, dtype and memory format."""
+        return _ELUByExp.apply(x) if x.device.type == "cpu" else super().forward(x)
+
+
+class _ELUByExp(torch.autograd.Function):
+    """The activation, and its gradient from its output."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = torch.maximum(x, x.clamp(max=0).exp_().sub_(1))
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        return torch.ops.aten.elu_backward(gradient, 1.0, 1.0, 1.0, True, y)
+
+
+ACTIVATIONS = {"elu": ELU, "relu": nn.ReLU, "prelu": nn.PReLU, "tanh": nn.Tanh}
 
 
 def conv(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, bias: bool = True) -> nn.Conv2d:

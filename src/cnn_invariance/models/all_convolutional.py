@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from cnn_invariance.models._layers import GlobalMean, conv
+from cnn_invariance.models._layers import ELU, GlobalMean, conv
 
 NAME = "AllConvolutional"
 
@@ -30,7 +30,7 @@ def build(input_shape: tuple[int, int, int], classes: int, *, width: int = 16) -
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for index, (outputs, kernel, stride) in enumerate(convolutions, start=1):
         layers[f"conv{index}"] = conv(channels, outputs, kernel=kernel, stride=stride)
-        layers[f"act{index}"] = nn.ELU()
+        layers[f"act{index}"] = ELU()
         channels = outputs
     layers["conv9"] = conv(channels, classes, kernel=1)
     layers["mean"] = GlobalMean()

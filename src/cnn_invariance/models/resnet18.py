@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from cnn_invariance.models._layers import Add, GlobalMean, conv
+from cnn_invariance.models._layers import ELU, Add, GlobalMean, conv
 
 NAME = "ResNet18"
 STAGES = ((1, 1), (2, 2), (4, 2), (8, 2))  # filters as a multiple of the width, stride
@@ -23,14 +23,14 @@ class BasicBlock(nn.Module):
         super().__init__()
         self.conv1 = conv(inputs, outputs, stride=stride, bias=False)
         self.norm1 = nn.BatchNorm2d(outputs) if batch_norm else None
-        self.act1 = nn.ELU()
+        self.act1 = ELU()
         self.conv2 = conv(outputs, outputs, bias=False)
         self.norm2 = nn.BatchNorm2d(outputs) if batch_norm else None
         changes = stride != 1 or inputs != outputs
         self.shortcut = conv(inputs, outputs, kernel=1, stride=stride, bias=False) if changes else None
         self.shortcut_norm = nn.BatchNorm2d(outputs) if changes and batch_norm else None
         self.add = Add()
-        self.act2 = nn.ELU()
+        self.act2 = ELU()
 
     def forward(self, x: Tensor) -> Tensor:
         """The activation of the sum of both paths."""
@@ -63,7 +63,7 @@ def build(
     layers["conv1"] = conv(input_shape[0], channels, bias=False)
     if batch_norm:
         layers["norm1"] = nn.BatchNorm2d(channels)
-    layers["act1"] = nn.ELU()
+    layers["act1"] = ELU()
     for stage, (multiple, first_stride) in enumerate(STAGES, start=1):
         for block in range(1, BLOCKS + 1):
             stride = first_stride if block == 1 else 1

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.models._layers import check_size
+from cnn_invariance.models._layers import ELU, check_size
 from cnn_invariance.transformations import AffineSet, sets
 from cnn_invariance.transformations.warp import transform_all
 
@@ -51,14 +51,14 @@ class TIPooling(nn.Module):
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for index, outputs in enumerate((width, width, 2 * width, 2 * width, channels), start=1):
             layers[f"conv{index}"] = PathConv(paths, inputs, outputs)
-            layers[f"act{index}"] = nn.ELU()
+            layers[f"act{index}"] = ELU()
             inputs = outputs
             if index in (2, 4):
                 layers[f"pool{index // 2}"] = nn.MaxPool2d(2)
         layers["flatten"] = nn.Flatten()
         layers["ti_pool"] = PathMaxPool(paths)
         layers["dense1"] = nn.Linear(channels * (height // 4) * (image_width // 4), dense)
-        layers["act6"] = nn.ELU()
+        layers["act6"] = ELU()
         layers["dense2"] = nn.Linear(dense, classes)
         layers["log_softmax"] = nn.LogSoftmax(dim=1)
         for name, layer in layers.items():

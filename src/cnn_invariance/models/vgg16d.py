@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from cnn_invariance.models._layers import check_size, conv
+from cnn_invariance.models._layers import ELU, check_size, conv
 
 NAME = "VGG16D"
 BLOCKS = (2, 2, 3, 3)  # convolutions per block
@@ -37,7 +37,7 @@ def build(
             layers[f"conv{block}_{index}"] = conv(channels, outputs)
             if batch_norm:
                 layers[f"norm{block}_{index}"] = nn.BatchNorm2d(outputs)
-            layers[f"act{block}_{index}"] = nn.ELU()
+            layers[f"act{block}_{index}"] = ELU()
             channels = outputs
         layers[f"pool{block}"] = nn.MaxPool2d(2)
         height, image_width = height // 2, image_width // 2
