@@ -91,6 +91,15 @@ def measures(study: Study, requests: Labels, usual: Sequence[str] = HEADLINES) -
     return [measure(study, request) for request in requests]
 
 
+def measured_forms(study: Study, requests: Sequence[str]) -> list[str]:
+    """Of these measures those that the preset has, of units or else as the mean of feature maps."""
+    found = []
+    for request in requests:
+        forms = (request, f"{request}[aggregate=mean]")
+        found += [form for form in forms if form in study.measures][:1]
+    return found
+
+
 def measure(study: Study, request: str) -> str:
     """A measure as results name it (InputError if the preset does not measure it)."""
     name = str(measure_names.check(request))
