@@ -1,14 +1,16 @@
 """A study whose results are synthetic: as cells would leave them, with values chosen to be recognised."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from cnn_invariance.measures.names import check
 from cnn_invariance.results import Results, write_measure, write_training
 from cnn_invariance.results.files import COUNTS, QUANTILES, SCHEMA
-from cnn_invariance.study import MeasureSpec, Study, TrainSpec
+from cnn_invariance.study import MeasureSpec, ModelSpec, Study, TrainSpec
 
 SIMPLE_CONV = [
     *["Conv2d", "ELU", "Conv2d", "ELU", "MaxPool2d"] * 2,
@@ -16,7 +18,10 @@ SIMPLE_CONV = [
 ]
 ALL_CONVOLUTIONAL = [*["Conv2d", "ELU"] * 8, "Conv2d", "GlobalMean", "LogSoftmax"]
 WITHOUT_MAPS = ("Flatten", "Linear", "GlobalMean", "LogSoftmax")
-KINDS = {"SimpleConv": SIMPLE_CONV, "AllConvolutional": ALL_CONVOLUTIONAL}
+TI_POOLING = ["PathConv" if kind == "Conv2d" else kind for kind in SIMPLE_CONV]
+TI_POOLING.insert(TI_POOLING.index("Flatten") + 1, "PathMaxPool")
+KINDS = {"SimpleConv": SIMPLE_CONV, "AllConvolutional": ALL_CONVOLUTIONAL, "TIPoolingSimpleConv": TI_POOLING}
+ACTIVATIONS = {"elu": "ELU", "relu": "ReLU", "prelu": "PReLU", "tanh": "Tanh"}
 
 PRESET: dict[str, Any] = {
     "name": "synthetic",
@@ -38,6 +43,24 @@ PRESET: dict[str, Any] = {
 }
 
 
+Values = Callable[[MeasureSpec, str], np.ndarray]
+"""The layer profile of a cell's measure."""
+
+
+def kinds(model: ModelSpec) -> list[str]:
+    """The classes of a network's layers, those of SimpleConv's variants included."""
+    changed = {
+        "ELU": ACTIVATIONS[str(model.arguments.get("activation", "elu"))],
+        "MaxPool2d": "Conv2d" if model.arguments.get("pooling") == "stride" else "MaxPool2d",
+    }
+    found = [changed.get(kind, kind) for kind in KINDS[model.name]]
+    if not model.arguments.get("batch_norm"):
+        return found
+    last = len(found) - 1 - found[::-1].index("ELU")
+    normalised = {"Conv2d": ["BatchNorm2d"], "Linear": ["BatchNorm1d"]}
+    return [one for i, kind in enumerate(found) for one in [kind, *(normalised.get(kind, []) if i < last else [])]]
+
+
 def range_share(cell: MeasureSpec) -> float:
     """The share of the measured range that the network was trained on, by the first range parameter."""
     trained = cell.network.augmentation
@@ -47,21 +70,21 @@ def range_share(cell: MeasureSpec) -> float:
     return (trained.parameters[name] - origin) / (cell.transformations.parameters[name] - origin)
 
 
-def layer_values(cell: MeasureSpec) -> np.ndarray:
+def layer_values(cell: MeasureSpec, measure: str) -> np.ndarray:
     """Falls with depth and, by 0.4 at the full range, with the range trained on."""
-    depth = np.linspace(0, 1, len(KINDS[cell.network.model.name]))
+    depth = np.linspace(0, 1, len(kinds(cell.network.model)))
     noise = np.random.default_rng(cell.network.seed).normal(0, 0.02, len(depth))
     return 0.9 - 0.2 * depth - 0.4 * range_share(cell) * (0.5 + 0.5 * depth) + noise
 
 
-def measure_frame(cell: MeasureSpec) -> pd.DataFrame:
+def measure_frame(cell: MeasureSpec, values: Values) -> pd.DataFrame:
     rows = []
     random = np.random.default_rng(1)
     for measure in cell.measures:
         for index, (kind, value) in enumerate(
-            zip(KINDS[cell.network.model.name], layer_values(cell), strict=True), start=1
+            zip(kinds(cell.network.model), values(cell, measure), strict=True), start=1
         ):
-            if measure.startswith("NVSE") and kind in WITHOUT_MAPS:
+            if check(measure).name.endswith(("SE", "DSES")) and kind in WITHOUT_MAPS:
                 continue
             name = {"layer_index": index, "layer": f"{kind.lower()}{index}", "kind": kind, "measure": measure}
             counts = {"units": 100, "infinite": 3 if index == 2 else 0, "dead": 60 if index == 1 else 0, "nan": 0}
@@ -80,7 +103,7 @@ def accuracies(cell: MeasureSpec) -> list[float]:
     return shares
 
 
-def write_results(study: Study, root: Path) -> Results:
+def write_results(study: Study, root: Path, values: Values = layer_values) -> Results:
     results = Results(root)
     for cell in {cell for cells in study.cells.values() for cell in cells}:
         if isinstance(cell, TrainSpec):
@@ -90,5 +113,5 @@ def write_results(study: Study, root: Path) -> Results:
             }
             write_training(results.path(cell), cell, record, {})
         else:
-            write_measure(results.path(cell), cell, measure_frame(cell), accuracies(cell), {})
+            write_measure(results.path(cell), cell, measure_frame(cell, values), accuracies(cell), {})
     return results

@@ -7,7 +7,7 @@ import yaml
 
 from cnn_invariance.results import Results
 from cnn_invariance.study import Study
-from helpers_experiments import PRESET, write_results
+from helpers_experiments import PRESET, Values, layer_values, write_results
 
 
 @pytest.fixture
@@ -29,6 +29,10 @@ def load(tmp_path: Path) -> Callable[[dict[str, Any]], Study]:
 
 
 @pytest.fixture
-def computed(tmp_path: Path) -> Callable[[Study], Results]:
-    """Write synthetic results for every cell that a study asks for, and no other."""
-    return lambda study: write_results(study, tmp_path / "results")
+def computed(tmp_path: Path) -> Callable[..., Results]:
+    """Write synthetic results for every cell that a study asks for, and no other; by `layer_values`, or other ones."""
+
+    def write(study: Study, values: Values = layer_values) -> Results:
+        return write_results(study, tmp_path / "results", values)
+
+    return write

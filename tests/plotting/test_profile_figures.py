@@ -164,6 +164,28 @@ def test_panels_share_a_scale_that_begins_at_zero(profile, designs):
     assert low.get_ylim()[1] > 2
 
 
+def test_panels_may_have_scales_of_their_own(profile, designs):
+    low = Series("a", [profile(designs["SimpleConv"], level=0.5)], looks(1)[0])
+    high = Series("a", [profile(designs["SimpleConv"], level=50)], looks(1)[0])
+    figure = profile_figure({"low": [low], "high": [high]}, ylabel="NV", share_y=False)
+    (_, first), (_, second) = (axes.get_ylim() for axes in figure.axes)
+    assert first < 1 < 50 < second
+    assert {axes.get_ylim()[0] for axes in figure.axes} == {0}
+    figure = profile_figure({"low": [low], "high": [high]}, ylabel="NV", log_y=True)
+    assert {axes.get_yscale() for axes in figure.axes} == {"log"}
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1
+    assert figure.axes[0].get_ylim()[0] > 0
+
+
+def test_panels_with_fewer_layers_do_not_cut_others_off(profile, designs):
+    table = profile(designs["SimpleConv"])
+    panels = {"a": table, "b": table, "c": table, "fewer": table[:12]}
+    series = {title: [Series("one", [rows], looks(1)[0])] for title, rows in panels.items()}
+    figure = profile_figure(series, ylabel="NV")
+    assert {axes.get_xlim() for axes in figure.axes} == {(0.4, 17.6)}
+    assert len({axes.get_position().x0 for axes in figure.axes}) == 2  # four panels: two by two
+
+
 def test_summaries_leave_out_what_is_not_finite(profile, designs):
     first, second = (profile(designs["SimpleConv"], seed=seed) for seed in range(2))
     first["value"], second["value"] = 0.5, 0.3

@@ -56,6 +56,12 @@ def choose(kind: str, wanted: Labels, available: Sequence[str]) -> Sequence[str]
     return wanted
 
 
+def simple_sets(study: Study, labels: Labels) -> Sequence[str]:
+    """The sets given by their labels, checked; None: all but those named "combined"."""
+    simple = tuple(label for label in study.sets if study.set(label).name != "combined")
+    return choose("transformation set", simple if labels is None else labels, study.sets)
+
+
 def identity(study: Study, label: str) -> int:
     """The index of the identity in a set (InputError if it has none, or none that can be known)."""
     built = study.set(label).build()
@@ -89,6 +95,15 @@ def measures(study: Study, requests: Labels, usual: Sequence[str] = HEADLINES) -
     if not requests:
         raise InputError(f"no measure to show: 'measures' is empty, or the preset has none of {', '.join(usual)}")
     return [measure(study, request) for request in requests]
+
+
+def measured_forms(study: Study, requests: Sequence[str]) -> list[str]:
+    """Of these measures those that the preset has, of units or else as the mean of feature maps."""
+    found = []
+    for request in requests:
+        forms = (request, f"{request}[aggregate=mean]")
+        found += [form for form in forms if form in study.measures][:1]
+    return found
 
 
 def measure(study: Study, request: str) -> str:

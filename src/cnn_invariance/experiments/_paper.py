@@ -19,10 +19,20 @@ EPOCHS_AND_SIZES: Mapping[str, Mapping[str, tuple[int, Mapping[str, int]]]] = {
         "cifar10": (30, {"width": 64, "dense": 512}),
     },
     "ResNet18": {"mnist": (7, {"width": 64}), "cifar10": (40, {"width": 64})},
+    "TIPoolingSimpleConv": {
+        "mnist": (5, {"width": 16, "dense": 64}),
+        "cifar10": (20, {"width": 64, "dense": 128}),
+    },
 }
 """Of each network on each dataset: epochs without augmentation, and the arguments that are sizes."""
 
-LEARNING_RATES = {"SimpleConv": 5e-4, "AllConvolutional": 1e-3, "VGG16D": 1e-4, "ResNet18": 5e-4}
+LEARNING_RATES = {
+    "SimpleConv": 5e-4,
+    "AllConvolutional": 1e-3,
+    "VGG16D": 1e-4,
+    "ResNet18": 5e-4,
+    "TIPoolingSimpleConv": 1e-3,
+}
 BATCH_SIZE = 64
 SAMPLES = ("test", 5000)  # half of either test set
 SETS = ("rotation", "scale", "translation", "combined")  # the defaults of each are the paper's

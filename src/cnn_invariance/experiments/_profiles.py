@@ -13,6 +13,8 @@ from cnn_invariance.experiments._choices import label
 from cnn_invariance.study import MeasureSpec, Outputs, Study
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from cnn_invariance.plotting import Canvas, Series
     from cnn_invariance.results import Results
 
@@ -40,6 +42,10 @@ class ProfilePlan:
     ordered:     whether the lines of a panel have an order, which their colours then show
     line_column: what a line is, the name of its column in the table
     ylabel:      of lines with measures of their own; else the measure is the label
+    log_y:       whether the axis of values is logarithmic
+    meanings:    what the measures are, in words; else a sentence on each
+    columns:     how many panels stand side by side (None: up to three)
+    part:        of an experiment with several plans, what tells the names of this one's figures and table from theirs
     """
 
     experiment: str
@@ -54,22 +60,27 @@ class ProfilePlan:
     panel_column: str = "transformations"
     ylabel: str = ""
     share_y: bool = True
+    log_y: bool = False
+    meanings: str = ""
+    columns: int | None = None
+    part: str = ""
 
     def cells(self, dataset: str | None = None) -> list[MeasureSpec]:
-        """The cells of one dataset, or of all."""
-        return [
+        """The cells of one dataset, or of all, each once."""
+        cells = (
             cell
             for name, panels in self.lines.items()
             if dataset in (None, name)
             for lines in panels.values()
             for line in lines
             for cell in line.cells
-        ]
+        )
+        return list(dict.fromkeys(cells))
 
     def outputs(self, *tables: str) -> Outputs:
         """The figures of each dataset, the table, and further tables."""
         figures = [self._name(dataset, measure) for dataset in self.lines for measure in self.measures]
-        return Outputs(figures, [self.experiment, *tables])
+        return Outputs(figures, [self._table, *tables])
 
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> dict[str, Drawn]:
         """Draw the figures, write the table, and return the lines by measure for what else is to be told."""
@@ -93,7 +104,7 @@ class ProfilePlan:
         ]
         frame = pd.DataFrame(rows)
         printed = frame.drop(columns=["layers", "seeds", "values", "undefined"])
-        canvas.table(self.experiment, frame, self.caption(study, found), printed=printed)
+        canvas.table(self._table, frame, self.caption(study, found), printed=printed)
         return found
 
     def caption(self, study: Study, found: Mapping[str, Drawn], dataset: str | None = None, more: str = "") -> str:
@@ -104,7 +115,7 @@ class ProfilePlan:
         ]
         bands = "Lines: mean over seeds; bands: from the lowest to the highest seed."
         several = bands if any(len(line.profiles) > 1 for line in series) else ""
-        meanings = " ".join(_captions.of_measure(measure) for measure in self._measures(found))
+        meanings = self.meanings or " ".join(_captions.of_measure(measure) for measure in self._measures(found))
         title = f"{' and '.join(map(label, found))}: {self.title}" if not self.ylabel else self.title
         return _captions.caption(
             study,
@@ -121,12 +132,23 @@ class ProfilePlan:
 
         for dataset, panels in drawn.items():
             ylabel = self.ylabel or label(measure)
-            figure = profile_figure(panels, ylabel=ylabel, axis=self.axis, share_y=self.share_y)
+            figure = profile_figure(
+                panels,
+                ylabel=ylabel,
+                axis=self.axis,
+                columns=self.columns,
+                share_y=self.share_y,
+                log_y=self.log_y,
+            )
             caption = self.caption(study, {measure: drawn}, dataset)
             canvas.figure(self._name(dataset, measure), figure, caption)
 
+    @property
+    def _table(self) -> str:
+        return f"{self.experiment}_{self.part}" if self.part else self.experiment
+
     def _name(self, dataset: str, measure: str) -> str:
-        parts = [self.experiment, dataset]
+        parts = [self.experiment, dataset, *filter(None, [self.part])]
         return "_".join(parts if measure == self.measures[0] else [*parts, slug(measure)])
 
     def _measures(self, found: Iterable[str]) -> list[str]:
@@ -154,6 +176,23 @@ class ProfilePlan:
             }
             for dataset, panels in self.lines.items()
         }
+
+
+def cells_of(plans: Iterable[ProfilePlan]) -> list[MeasureSpec]:
+    """The cells of several plans, each once."""
+    return list(dict.fromkeys(cell for plan in plans for cell in plan.cells()))
+
+
+def outputs_of(plans: Iterable[ProfilePlan], *tables: str) -> Outputs:
+    """What several plans draw, and further tables."""
+    each = [plan.outputs() for plan in plans]
+    figures = [name for one in each for name in one.figures]
+    return Outputs(figures, [*(name for one in each for name in one.tables), *tables])
+
+
+def values(results: "Results", cells: Iterable[MeasureSpec], measure: str) -> list["np.ndarray"]:
+    """The profile of each cell, (L,)."""
+    return [results.profile(cell, measure)["value"].to_numpy(dtype=float) for cell in cells]
 
 
 def slug(measure: str) -> str:

@@ -96,10 +96,12 @@ def profile_figure(
     columns: int | None = None,
     height: float = 1.75,
     share_y: bool = True,
+    log_y: bool = False,
 ) -> Figure:
     """Panels of layer profiles with shared axes, the layers' kinds under each, legends outside.
 
-    ``share_y``: whether all panels have one axis of values.
+    ``share_y``: whether all panels have one axis of values; ``log_y``: whether it is logarithmic (it
+    then has no place for values that are not positive), and not linear from 0.
     One panel makes a figure of single-column width, more panels one of double width.
     Series with the same label must have the same look: they share one entry of the legend.
     ``height`` is that of one row of panels, inches. A series of several seeds is drawn as its mean
@@ -109,7 +111,7 @@ def profile_figure(
     """
     if not panels or not all(panels.values()):
         raise ValueError("a figure of profiles needs a panel, and each panel at least one series")
-    columns = columns or min(len(panels), 3)
+    columns = columns or (2 if len(panels) == 4 else min(len(panels), 3))
     rows = -(-len(panels) // columns)
     strips = max(len(_designs(series, axis)) for series in panels.values())
     width = SINGLE if len(panels) == 1 else DOUBLE
@@ -118,11 +120,17 @@ def profile_figure(
         grid = figure.subplots(rows, columns, sharex="col", sharey=share_y, squeeze=False)
         for axes, (title, series) in zip(grid.flat, panels.items(), strict=False):
             draw_profiles(axes, series, axis=axis, title=title)
+            _scale(axes, list(chain.from_iterable(panels.values())), axis)  # panels may differ in their last layer
             axes.tick_params(labelbottom=True)
         for axes in grid.flat[len(panels) :]:
             axes.set_visible(False)
-        for axes in grid.flat[: 1 if share_y else len(panels)]:
-            axes.set_ylim(bottom=0)  # of all panels that share it, once all lines are there
+        for axes in grid.flat[: 1 if share_y else len(panels)]:  # once all lines are there
+            if log_y:
+                axes.set_yscale("log")
+            elif share_y:
+                axes.set_ylim(bottom=0)
+            else:
+                axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
         _label(figure, grid, panels, ylabel, axis)
     return figure
 

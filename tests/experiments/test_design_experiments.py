@@ -1,0 +1,241 @@
+"""Experiments on the design of a network: variants of SimpleConv, and TI-pooling."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from cnn_invariance.errors import InputError
+from cnn_invariance.plotting import Canvas
+from cnn_invariance.transformations import sets
+from helpers_experiments import kinds
+
+VARIANTS = {
+    "batch_normalization": ("batch_norm", [False, True]),
+    "activation_function": ("activation", ["elu", "relu", "prelu", "tanh"]),
+    "kernel_size": ("kernel", [3, 5, 7]),
+    "max_pooling": ("pooling", ["max", "stride"]),
+}
+NAMES = [*VARIANTS, "ti_pooling"]
+
+
+@pytest.fixture
+def planned(preset, load):
+    """The study of one experiment."""
+    preset["models"]["TIPooling"] = {"model": "TIPoolingSimpleConv", "learning_rate": 1e-3, "epochs": 3}
+
+    def plan(name, options=None):
+        preset["experiments"] = {name: options or {}}
+        return load(preset)
+
+    return plan
+
+
+def findings(study, results):
+    (chosen,) = study.experiments.values()
+    return {one.claim.name: one for one in chosen.module.findings(study, chosen.options, results)}
+
+
+def drawn(study, results, folder):
+    (chosen,) = study.experiments.values()
+    chosen.module.draw(study, chosen.options, results, Canvas(folder, folder))
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_drawn_is_what_was_announced(name, planned, computed, tmp_path):
+    study = planned(name)
+    announced = study.outputs[name]
+    assert announced.figures == [f"{name}_mnist5k", f"{name}_mnist5k_NVSE"]
+    expected = {f"{figure}.{kind}" for figure in announced.figures for kind in ("svg", "png", "md")}
+    expected |= {f"{table}.{kind}" for table in announced.tables for kind in ("csv", "md", "tex")}
+    folder = drawn(study, computed(study), tmp_path / "drawn")
+    assert {path.name for path in folder.iterdir()} == expected
+    caption = (folder / f"{name}_mnist5k.md").read_text(encoding="utf-8")
+    assert study.experiments[name].module.QUESTION in caption
+    with Image.open(folder / f"{name}_mnist5k.png") as image:
+        assert image.width == 2100
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants_differ_in_one_argument_and_the_base_has_all_seeds(name, planned):
+    argument, given = VARIANTS[name]
+    study = planned(name)
+    cells = study.cells[name]
+    assert len(cells) == 3 * (3 + len(given) - 1)  # sets x (seeds of the base, and a network for each variant)
+    assert {cell.network.model.arguments[argument] for cell in cells} == set(given)
+    base = {cell.network for cell in cells if cell.network.model.arguments[argument] == given[0]}
+    usual = {
+        study.network(dataset="mnist5k", model="SimpleConv", augmentation=label, seed=seed)
+        for label in study.sets
+        for seed in study.seeds
+    }
+    assert base == usual  # so they are trained once for all experiments
+    others = {
+        tuple(sorted((key, value) for key, value in cell.network.model.arguments.items() if key != argument))
+        for cell in cells
+    }
+    assert len(others) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_combined_set_is_left_out_unless_asked_for(name, planned, preset):
+    preset["transformation_sets"]["combined"] = {}
+    assert {cell.transformations.name for cell in planned(name).cells[name]} == {"rotation", "scale", "translation"}
+    asked = planned(name, {"transformation_sets": ["combined"]}).cells[name]
+    assert {cell.transformations.name for cell in asked} == {"combined"}
+
+
+def changed(argument, base, ratio, spread=0.0):
+    """Base profiles of which two seeds differ by 4/3 of 1 % on average, and variants by ``ratio`` times as much."""
+
+    def values(cell, measure):
+        profile = np.ones(len(kinds(cell.network.model)))
+        if cell.network.model.arguments[argument] == base:
+            return profile + 0.01 * (cell.network.seed - 1)
+        more = {"rotation": 0, "scale": spread, "translation": -spread}[cell.transformations.name]
+        return profile + 0.01 * 4 / 3 * (ratio + more)
+
+    return values
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(
+    ("ratio", "spread", "verdict"),
+    [(5, 0.5, "supported"), (1, 0.1, "not supported"), (1.5, 0.7, "undecided")],
+)
+def test_whether_a_part_changes_the_structure(name, ratio, spread, verdict, planned, computed):
+    argument, (base, *others) = VARIANTS[name]
+    study = planned(name)
+    found = findings(study, computed(study, changed(argument, base, ratio, spread)))["changes_structure"]
+    assert found.verdict == verdict
+    assert found.interval.estimate == pytest.approx(ratio, rel=0.05)  # relative to the level, which it raises
+    assert found.interval.source == f"{3 * len(others)} variants and sets"
+    assert len(found.cells) == len(study.cells[name])
+
+
+def test_one_seed_cannot_tell_how_far_seeds_differ(planned, preset, computed):
+    preset["seeds"] = [0]
+    study = planned("kernel_size")
+    found = findings(study, computed(study))["changes_structure"]
+    assert (found.verdict, found.why[:23]) == ("undecided", "the preset has one seed")
+
+
+def test_the_table_of_variants(planned, computed, tmp_path):
+    study = planned("batch_normalization")
+    folder = drawn(study, computed(study, changed("batch_norm", False, 5)), tmp_path / "drawn")
+    table = pd.read_csv(folder / "batch_normalization.csv").query("transformations == 'scale' and measure == 'NV'")
+    assert table["design"].tolist() == ["without", "with"]
+    assert table["layers"].tolist() == [17, 23]
+    assert table["seeds"].tolist() == [3, 1]
+    assert table["mean"].tolist() == pytest.approx([1, 1 + 0.01 * 4 / 3 * 5])
+
+
+def test_ti_pooling_is_trained_plain_over_the_set_it_is_measured_under(planned):
+    study = planned("ti_pooling")
+    cells = study.cells["ti_pooling"]
+    assert len(cells) == 6
+    for cell in cells:
+        if cell.network.model.name == "TIPoolingSimpleConv":
+            assert cell.network.augmentation is None
+            read = sets.parse(cell.network.model.arguments["transformations"])
+            assert np.array_equal(read.matrices, cell.transformations.build().matrices)
+        else:
+            assert cell.network.augmentation == cell.transformations
+
+
+def pooled(before, after, data, spread=0.0):
+    """TI-pooling's NV before and from its pooling over transformations on; the other's after its flattening."""
+
+    def values(cell, measure):
+        more = {"rotation": 0, "scale": spread, "translation": -spread}[cell.transformations.name]
+        layers = kinds(cell.network.model)
+        if "PathMaxPool" not in layers:
+            place = layers.index("Flatten") + 1
+            return np.array([9.0] * place + [data] * (len(layers) - place))
+        place = layers.index("PathMaxPool")
+        return np.array([before] * place + [after + more] * (len(layers) - place))
+
+    return values
+
+
+@pytest.mark.parametrize(
+    ("levels", "spread", "invariant", "more"),
+    [
+        ((1.0, 0.2, 0.5), 0.02, "supported", "supported"),
+        ((1.0, 0.8, 0.5), 0.02, "not supported", "not supported"),
+        ((1.0, 0.5, 0.5), 0.10, "undecided", "undecided"),
+        ((1.0, 0.3, 0.2), 0.02, "supported", "not supported"),
+    ],
+)
+def test_whether_ti_pooling_is_invariant_and_more_so_than_by_data(levels, spread, invariant, more, planned, computed):
+    before, after, data = levels
+    study = planned("ti_pooling")
+    found = findings(study, computed(study, pooled(before, after, data, spread)))
+    assert (found["invariant_after"].verdict, found["more_than_data"].verdict) == (invariant, more)
+    assert found["invariant_after"].interval.estimate == pytest.approx(after / before)
+    assert found["more_than_data"].interval.estimate == pytest.approx(after / data)
+    assert found["invariant_after"].interval.source == "3 sets and seeds"
+
+
+def test_ti_pooling_against_a_network_without_flattening_is_undecided(planned, computed):
+    study = planned("ti_pooling", {"model": "AllConvolutional"})
+    found = findings(study, computed(study))
+    assert found["more_than_data"].why == "no interval from 0 sets and seeds (3 without a value)"
+    assert found["invariant_after"].verdict == "not supported"
+
+
+def test_ti_pooling_has_sizes_of_its_own_in_the_paper(planned, computed, tmp_path):
+    study = planned("ti_pooling", {"transformation_sets": ["rotation"]})
+    caption = (drawn(study, computed(study), tmp_path / "drawn") / "ti_pooling_mnist5k.md").read_text(encoding="utf-8")
+    assert "TIPoolingSimpleConv: 3 epochs (paper 5)" in caption
+    assert "none of the paper's networks" not in caption
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("batch_normalization", {"model": "AllConvolutional"}, "batch_norm"),
+        ("activation_function", {"model": "SimpleCon"}, "did you mean 'SimpleConv'"),
+        ("kernel_size", {"seeds": 4}, "4 seeds asked for; the preset has 3"),
+        ("kernel_size", {"seeds": 0}, "seeds"),
+        ("max_pooling", {"measures": []}, "no measure to show"),
+        ("max_pooling", {"transformation_sets": ["turns"]}, "unknown transformation set"),
+        ("ti_pooling", {"ti_model": "TIPool"}, "did you mean 'TIPooling'"),
+        ("ti_pooling", {"ti_model": "SimpleConv", "model": "TIPooling"}, "transformations"),
+        ("ti_pooling", {"ti_model": "SimpleConv"}, "each model once"),
+        ("ti_pooling", {"seeds": 4}, "4 seeds asked for"),
+    ],
+)
+def test_bad_options_are_refused_before_any_job(name, options, message, planned):
+    with pytest.raises(InputError) as refused:
+        planned(name, options)
+    assert f"experiments.{name}" in str(refused.value)
+    assert message in str(refused.value)
+
+
+def test_ti_pooling_needs_affine_sets(planned, preset, request):
+    preset["transformation_sets"] = {"mine": {"set": f"{request.path.parent / 'user_sets.py'}:functions"}}
+    with pytest.raises(InputError, match="TI-pooling needs an affine transformation set; 'mine'"):
+        planned("ti_pooling")
+
+
+def test_planning_loads_neither_torch_nor_plotting(preset, load, tmp_path):
+    rates = [f"{name}[alpha={a}]" for name in ("Goodfellow", "Goodfellow_L", "Goodfellow_G") for a in (0.9, 0.999)]
+    preset["models"]["TIPooling"] = {"model": "TIPoolingSimpleConv", "learning_rate": 1e-3, "epochs": 3}
+    preset["measures"] += [*rates, "NVSE", "TVSE"]
+    alphas = {"alphas": [0.9, 0.999]}
+    preset["experiments"] = {name: {} for name in (*NAMES, "measure_comparison", "same_equivariance", "aggregation")}
+    preset["experiments"] |= {"goodfellow_alpha": alphas, "goodfellow_parts": alphas}
+    load(preset)
+    code = (
+        "import sys; from cnn_invariance.study import Study\n"
+        f"study = Study.load({str(tmp_path / 'preset.yaml')!r})\n"
+        "assert all(study.cells.values()) and all(one.figures for one in study.outputs.values())\n"
+        "heavy = {'torch', 'matplotlib', 'pandas', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

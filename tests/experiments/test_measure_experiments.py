@@ -1,0 +1,314 @@
+"""Experiments that compare measures: families, Goodfellow's threshold, same-equivariance, aggregation."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from cnn_invariance.errors import InputError
+from cnn_invariance.experiments._spread import log_range, separation, variation
+from cnn_invariance.experiments.aggregation import FORMS
+from cnn_invariance.measures.names import check
+from cnn_invariance.plotting import Canvas
+from helpers_experiments import kinds
+
+ALPHAS = (0.5, 0.9, 0.95, 0.99, 0.999)
+GOODFELLOW = [f"{name}[alpha={a}]" for name in ("Goodfellow", "Goodfellow_L", "Goodfellow_G") for a in ALPHAS]
+MEASURES = {
+    "measure_comparison": ["TV", "SV", "TD", "SD", "ANOVA", "Goodfellow", "NVSE[aggregate=mean]", "DSES", "NV", "ND"],
+    "goodfellow_alpha": GOODFELLOW,
+    "goodfellow_parts": GOODFELLOW,
+    "same_equivariance": ["TVSE", "SVSE", "NVSE", "TDSE", "SDSE", "NDSE", "DSES", "DSES[normalize=true]"],
+    "aggregation": [form for forms in FORMS.values() for form in forms],
+}
+NAMES = list(MEASURES)
+
+
+@pytest.fixture
+def planned(preset, load):
+    """The study of one experiment, with the measures that it shows."""
+
+    def plan(name, options=None, measures=None):
+        preset["measures"] = measures or MEASURES[name]
+        preset["experiments"] = {name: options or {}}
+        return load(preset)
+
+    return plan
+
+
+def findings(study, results):
+    (chosen,) = study.experiments.values()
+    return {one.claim.name: one for one in chosen.module.findings(study, chosen.options, results)}
+
+
+def drawn(study, results, folder):
+    (chosen,) = study.experiments.values()
+    chosen.module.draw(study, chosen.options, results, Canvas(folder, folder))
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_drawn_is_what_was_announced(name, planned, computed, tmp_path):
+    study = planned(name)
+    announced = study.outputs[name]
+    expected = {f"{figure}.{kind}" for figure in announced.figures for kind in ("svg", "png", "md")}
+    expected |= {f"{table}.{kind}" for table in announced.tables for kind in ("csv", "md", "tex")}
+    folder = drawn(study, computed(study), tmp_path / "drawn")
+    assert {path.name for path in folder.iterdir()} == expected
+    for figure in announced.figures:
+        caption = (folder / f"{figure}.md").read_text(encoding="utf-8")
+        assert study.experiments[name].module.QUESTION in caption
+        with Image.open(folder / f"{figure}.png") as image:
+            assert image.width == 2100
+
+
+@pytest.mark.parametrize(
+    ("name", "networks", "cells"),
+    [
+        ("measure_comparison", 4, 6),  # one plain network, measured under three sets
+        ("goodfellow_alpha", 9, 9),
+        ("goodfellow_parts", 9, 9),
+        ("same_equivariance", 3, 3),
+        ("aggregation", 9, 9),
+    ],
+)
+def test_each_network_is_measured_under_its_set_once(name, networks, cells, planned):
+    asked = planned(name).cells[name]
+    assert (len({cell.network for cell in asked}), len(asked)) == (networks, cells)
+    assert all(cell.network.augmentation in (None, cell.transformations) for cell in asked)
+
+
+def test_the_combined_set_is_shown_where_the_paper_does(planned, preset):
+    preset["transformation_sets"]["combined"] = {}
+    for name in NAMES:
+        shown = {cell.transformations.name for cell in planned(name).cells[name]}
+        assert ("combined" in shown) == (name != "aggregation")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "measures", "message"),
+    [
+        (
+            "measure_comparison",
+            {},
+            ["NV", "NV[aggregate=mean]"],
+            "two or more measures are compared; the preset has NV",
+        ),
+        ("measure_comparison", {"measures": ["NVS"]}, None, "'NVS'"),
+        ("measure_comparison", {"seeds": 4}, None, "4 seeds asked for"),
+        ("measure_comparison", {"model": "SimpleCon"}, None, "did you mean 'SimpleConv'"),
+        ("goodfellow_alpha", {}, ["Goodfellow"], "Goodfellow[alpha=0.5]"),
+        ("goodfellow_alpha", {"alphas": [0.9, 1]}, None, "expected a number between 0 and 1"),
+        ("goodfellow_alpha", {"alphas": [0.9, 0.9]}, None, "each alpha once"),
+        ("goodfellow_parts", {"seeds": 1}, None, "seeds"),
+        ("goodfellow_parts", {"transformation_sets": ["turns"]}, None, "unknown transformation set"),
+        ("same_equivariance", {}, ["NV", "TV"], "the preset has none of TVSE"),
+        ("same_equivariance", {"measures": ["NV"]}, ["NV", "NVSE"], "NV is no form of same-equivariance"),
+        ("aggregation", {}, ["NV", "ND"], "two or more forms of NV or of ND"),
+        ("aggregation", {"measures": ["TV", "NV"]}, ["TV", "NV"], "TV is no form of NV or ND"),
+        ("aggregation", {"seeds": 1}, None, "seeds"),
+    ],
+)
+def test_bad_options_are_refused_before_any_job(name, options, measures, message, planned):
+    with pytest.raises(InputError) as refused:
+        planned(name, options, measures)
+    assert f"experiments.{name}" in str(refused.value)
+    assert message in str(refused.value)
+
+
+def test_what_the_preset_does_not_measure_is_left_out(planned, computed, tmp_path):
+    study = planned("measure_comparison", {"transformation_sets": ["scale"]}, ["TV", "NV", "NVSE[aggregate=mean]"])
+    table = pd.read_csv(drawn(study, computed(study), tmp_path / "drawn") / "measure_comparison.csv")
+    assert table["measure"].tolist() == ["TV of units", "NV of units", "NVSE"]
+
+
+def separated(**leads):
+    """NV, ND and others whose augmented network lies below the plain one by their lead, on average over layers.
+
+    Goodfellow's is negated: there the augmented network lies above.
+    """
+
+    def values(cell, measure):
+        lead = leads.get(check(measure).name, 0.1)
+        layers = np.arange(len(kinds(cell.network.model)))
+        distance = lead + np.where(layers % 2, 0.1, -0.1)
+        noise = {"rotation": 0, "scale": 0.01, "translation": -0.01}[cell.transformations.name]
+        middle = np.full(layers.size, 2.0)
+        return middle if cell.network.augmentation is None else middle - distance - noise
+
+    return values
+
+
+def test_separation_in_the_table(planned, computed, tmp_path):
+    study = planned("measure_comparison")
+    folder = drawn(study, computed(study, separated(NV=0.5, Goodfellow=-0.5)), tmp_path / "drawn")
+    rows = pd.read_csv(folder / "measure_comparison.csv").query("transformations == 'rotation'").set_index("measure")
+    distance = 0.5 + np.array([-0.1, 0.1] * 8 + [-0.1])
+    assert rows.loc["NV of units", "separation"] == pytest.approx(distance.mean() / distance.std(ddof=1))
+    assert rows.loc["NV of units", "plain"] == 2
+    assert rows.loc["NV of units", "augmented"] == pytest.approx(2 - distance.mean())
+    above = -0.5 + np.array([-0.1, 0.1] * 8 + [-0.1])
+    assert rows.loc["Goodfellow of units", "separation"] == pytest.approx(-above.mean() / above.std(ddof=1))
+    assert len(rows) == len(MEASURES["measure_comparison"])
+
+
+def test_which_measure_separates_best(planned, computed):
+    study = planned("measure_comparison")
+    found = findings(study, computed(study, separated(NV=0.5, ND=0.01, SD=0.3)))
+    assert {name: one.verdict for name, one in found.items()} == {
+        "separates_best": "supported",
+        "nd_separates_best": "not supported",
+    }
+    assert found["separates_best"].interval.source == "3 sets and seeds"
+    assert len(found["separates_best"].cells) == 6
+
+
+def test_goodfellows_measure_is_a_rival_with_its_sign_turned(planned, computed):
+    study = planned("measure_comparison")
+    assert findings(study, computed(study, separated(NV=0.5, Goodfellow=-0.9)))["separates_best"].verdict == (
+        "not supported"
+    )
+    assert findings(study, computed(study, separated(NV=0.5, Goodfellow=0.9)))["separates_best"].verdict == "supported"
+
+
+def test_measures_that_separate_alike_are_undecided(planned, computed):
+    study = planned("measure_comparison")
+
+    def values(cell, measure):
+        lead = {"rotation": 0.3, "scale": 0.1, "translation": 0.2}[cell.transformations.name]
+        return separated(**{check(measure).name: lead if check(measure).name in ("NV", "ND") else 0.2})(cell, measure)
+
+    found = findings(study, computed(study, values))
+    assert [one.verdict for one in found.values()] == ["undecided", "undecided"]
+
+
+def test_a_family_that_is_not_measured_leaves_its_claim_undecided(planned, computed):
+    study = planned("measure_comparison", measures=["TV", "NV"])
+    found = findings(study, computed(study))
+    assert found["nd_separates_best"].why == "ND is not measured"
+    study = planned("measure_comparison", measures=["NVSE", "NV"])
+    assert "none of TV, SV" in findings(study, computed(study))["separates_best"].why
+
+
+def rates(extreme, spread=0.0):
+    """Rates that vary over seeds by 10 %, and at alpha .999 by ``extreme`` times as much (``spread``: between sets)."""
+
+    def values(cell, measure):
+        more = {"rotation": 0, "scale": spread, "translation": -spread}[cell.transformations.name]
+        factor = extreme + more if check(measure)["alpha"] == 0.999 else 1
+        return np.full(len(kinds(cell.network.model)), 1 + 0.1 * factor * (cell.network.seed - 1))
+
+    return values
+
+
+@pytest.mark.parametrize("name", ["goodfellow_alpha", "goodfellow_parts"])
+@pytest.mark.parametrize(
+    ("extreme", "spread", "verdict"),
+    [(3, 0.1, "supported"), (1, 0.1, "not supported"), (1.5, 0.2, "undecided")],
+)
+def test_instability_at_an_extreme_alpha(name, extreme, spread, verdict, planned, computed):
+    study = planned(name)
+    (found,) = findings(study, computed(study, rates(extreme, spread))).values()
+    assert found.verdict == verdict
+    assert found.interval.estimate == pytest.approx(extreme)
+    assert found.interval.source == "3 sets"
+
+
+def test_alphas_that_are_not_measured_leave_the_claim_undecided(planned, computed):
+    study = planned("goodfellow_alpha", {"alphas": [0.5]}, ["Goodfellow[alpha=0.5]", "Goodfellow[alpha=0.9]"])
+    assert findings(study, computed(study))["unstable_at_extremes"].why == "not measured: Goodfellow[alpha=0.999]"
+
+
+def test_goodfellows_table_has_a_row_for_each_alpha_and_part(planned, computed, tmp_path):
+    def values(cell, measure):
+        read = check(measure)
+        rate = 2 * (1 - read["alpha"]) if read.name == "Goodfellow_L" else 1 - read["alpha"]
+        return np.full(len(kinds(cell.network.model)), rate)
+
+    study = planned("goodfellow_parts", {"transformation_sets": ["rotation", "scale"]})
+    table = pd.read_csv(drawn(study, computed(study, values), tmp_path / "drawn") / "goodfellow_parts.csv")
+    assert len(table) == 2 * 2 * 5
+    local = table.query("panel == 'scale, local'")
+    assert local["threshold"].tolist() == [f"alpha = {alpha:g}" for alpha in ALPHAS]
+    assert local["mean"].tolist() == pytest.approx([2 * (1 - alpha) for alpha in ALPHAS])
+    assert table.query("panel == 'scale, global'")["mean"].tolist() == pytest.approx([1 - alpha for alpha in ALPHAS])
+
+
+def ranges(**orders):
+    """Profiles that span so many orders of magnitude; for a tuple, from set to set."""
+
+    def values(cell, measure):
+        span = orders.get(check(measure).name, 1)
+        if isinstance(span, tuple):
+            span = span[("rotation", "scale", "translation").index(cell.transformations.name)]
+        profile = np.ones(len(kinds(cell.network.model)))
+        profile[2] = 10.0**span
+        return profile
+
+    return values
+
+
+@pytest.mark.parametrize(
+    ("raw", "normalised", "verdict"),
+    [(3, (1, 1.1, 1.2), "supported"), (1, (1.2, 1.3, 1.4), "not supported"), (1, (0.5, 1, 1.5), "undecided")],
+)
+def test_normalised_forms_are_comparable_across_layers(raw, normalised, verdict, planned, computed):
+    study = planned("same_equivariance")
+    found = findings(study, computed(study, ranges(TVSE=raw, NVSE=normalised, DSES=raw, NDSE=normalised)))
+    assert {one.verdict for one in found.values()} == {verdict}
+    assert found["comparable"].interval.estimate == pytest.approx(raw - np.mean(normalised))
+    other = findings(study, computed(study, ranges(TVSE=2, NVSE=1, DSES=1, NDSE=normalised)))
+    assert other["comparable"].verdict == "supported"
+
+
+def test_forms_of_same_equivariance_that_are_not_measured(planned, computed):
+    study = planned("same_equivariance", measures=["TVSE", "NVSE[aggregate=mean]", "NDSE"])
+    found = findings(study, computed(study))
+    assert found["comparable_distance"].why == "DSES and NDSE are not both measured"
+    assert not found["comparable"].reason
+
+
+@pytest.mark.parametrize(
+    ("stable", "spread", "verdict"),
+    [(0.5, 0.1, "supported"), (2, 0.1, "not supported"), (1, 0.5, "undecided")],
+)
+def test_whether_the_mean_before_is_stable(stable, spread, verdict, planned, computed):
+    def values(cell, measure):
+        more = {"rotation": 0, "scale": spread, "translation": -spread}[cell.transformations.name]
+        factor = {"NV[aggregate=mean]": stable + more, "NV": 20}.get(measure, 1)  # one wild form moves no median
+        return np.full(len(kinds(cell.network.model)), 1 + 0.02 * factor * (cell.network.seed - 1))
+
+    study = planned("aggregation")
+    (found,) = findings(study, computed(study, values)).values()
+    assert found.verdict == verdict
+    assert found.interval.estimate == pytest.approx(stable)
+
+
+def test_aggregation_names_its_forms(planned, computed, tmp_path):
+    study = planned(
+        "aggregation",
+        {"measures": ["NV", "NV[aggregate=mean]", "NV[statistic=var]"]},
+        [*MEASURES["aggregation"], "NV[statistic=var]"],
+    )
+    table = pd.read_csv(drawn(study, computed(study), tmp_path / "drawn") / "aggregation_nv.csv")
+    assert table["form"].tolist()[:3] == ["of units", "mean, before", "NV of units (statistic=var)"]
+    assert set(table["seeds"]) == {3}
+
+
+def test_aggregation_without_the_mean_before_is_undecided(planned, computed):
+    study = planned("aggregation", measures=["ND", "ND[aggregate=mean]"])
+    assert study.outputs["aggregation"].figures == ["aggregation_mnist5k_nd"]
+    assert "not both shown" in findings(study, computed(study))["mean_before_stable"].why
+
+
+def test_spreads_of_degenerate_profiles():
+    assert math.isnan(variation([[1.0, 2.0]]))
+    assert math.isnan(variation([[0.0], [0.0]]))
+    assert variation([[0.0, 1.0, math.nan], [0.0, 3.0, 1.0]]) == pytest.approx(math.sqrt(2) / 2)
+    assert math.isnan(log_range([0.0, math.nan]))
+    assert log_range([0.0, 1.0, 100.0, math.nan]) == 2
+    assert math.isnan(separation([1.0, math.nan], [0.0, 1.0]))
+    assert separation([1.0, 1.0], [1.0, 1.0]) == 0
+    assert separation([1.0, 1.0], [2.0, 2.0]) == -math.inf
