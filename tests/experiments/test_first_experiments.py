@@ -288,3 +288,18 @@ def test_networks_of_accuracy_have_batch_normalisation_where_they_can(preset, lo
     networks = {cell.network.model for cell in load(preset).cells["accuracy"] if isinstance(cell, MeasureSpec)}
     normalised = {model.name: model.arguments.get("batch_norm") for model in networks}
     assert normalised == {"SimpleConv": True, "AllConvolutional": None}
+
+
+def test_the_combined_set_is_left_out_unless_it_is_asked_for(preset, load):
+    preset["transformation_sets"]["all"] = {"set": "combined", "parameters": {"rotation_n": 2}}
+    names = ("compare_models", "augmentation_intensity", "heatmap")
+    preset["experiments"] = {name: {} for name in names}
+    for cells in load(preset).cells.values():
+        assert {cell.transformations.name for cell in cells} == {"rotation", "scale", "translation"}
+    preset["experiments"] = {name: {"transformation_sets": ["all"]} for name in names}
+    for cells in load(preset).cells.values():
+        assert {cell.transformations.name for cell in cells} == {"combined"}
+    preset["transformation_sets"] = {"all": preset["transformation_sets"]["all"]}
+    preset["experiments"] = {"heatmap": {}}
+    with pytest.raises(InputError, match="at least one; received none"):
+        load(preset)

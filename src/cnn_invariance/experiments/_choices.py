@@ -55,6 +55,12 @@ def choose(kind: str, wanted: Labels, available: Sequence[str]) -> Sequence[str]
     return wanted
 
 
+def simple_sets(study: Study, labels: Labels) -> Sequence[str]:
+    """The sets given by their labels, checked; None: all but those named "combined"."""
+    simple = tuple(label for label in study.sets if study.set(label).name != "combined")
+    return choose("transformation set", simple if labels is None else labels, study.sets)
+
+
 def identity(study: Study, label: str) -> int:
     """The index of the identity in a set (InputError if it has none, or none that can be known)."""
     built = study.set(label).build()

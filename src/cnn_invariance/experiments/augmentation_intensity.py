@@ -106,7 +106,7 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
 def _plan(study: Study, options: Options) -> ProfilePlan:
     _choices.choose("model", (options.model,), study.models)
     datasets = _choices.choose("dataset", options.datasets, study.datasets)
-    sets = _choices.choose("transformation set", options.transformation_sets, study.sets)
+    sets = _choices.simple_sets(study, options.transformation_sets)
     shares = [Fraction(step, options.steps) for step in range(options.steps + 1)]
     return ProfilePlan(
         experiment="augmentation_intensity",

@@ -44,7 +44,8 @@ def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -
 
 
 def _plan(study: Study, options: Options) -> ProfilePlan:
-    datasets, models, sets = options.of(study)
+    datasets, models, _ = options.of(study)
+    sets = _choices.simple_sets(study, options.transformation_sets)
     return ProfilePlan(
         experiment="compare_models",
         title="profiles of different networks",

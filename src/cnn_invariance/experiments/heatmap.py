@@ -73,7 +73,7 @@ def _places(study: Study, options: Options) -> list[tuple[str, str]]:
     """Datasets and sets, checked."""
     _choices.choose("model", (options.model,), study.models)
     datasets = _choices.choose("dataset", options.datasets, study.datasets)
-    sets = _choices.choose("transformation set", options.transformation_sets, study.sets)
+    sets = _choices.simple_sets(study, options.transformation_sets)
     return [(dataset, label) for dataset in datasets for label in sets]
 
 
