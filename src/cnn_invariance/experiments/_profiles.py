@@ -40,6 +40,8 @@ class ProfilePlan:
     ordered:     whether the lines of a panel have an order, which their colours then show
     line_column: what a line is, the name of its column in the table
     ylabel:      of lines with measures of their own; else the measure is the label
+    departures:  from the paper, beyond the sizes that captions compare
+    usual:       see `_captions.caption`
     """
 
     experiment: str
@@ -54,17 +56,20 @@ class ProfilePlan:
     panel_column: str = "transformations"
     ylabel: str = ""
     share_y: bool = True
+    departures: Sequence[str] = ()
+    usual: Sequence[MeasureSpec] | None = None
 
     def cells(self, dataset: str | None = None) -> list[MeasureSpec]:
-        """The cells of one dataset, or of all."""
-        return [
+        """The cells of one dataset, or of all, each once."""
+        cells = (
             cell
             for name, panels in self.lines.items()
             if dataset in (None, name)
             for lines in panels.values()
             for line in lines
             for cell in line.cells
-        ]
+        )
+        return list(dict.fromkeys(cells))
 
     def outputs(self, *tables: str) -> Outputs:
         """The figures of each dataset, the table, and further tables."""
@@ -114,6 +119,8 @@ class ProfilePlan:
             question=self.question,
             setting=" ".join(filter(None, [self.setting, several, meanings, more])),
             counts=counted(series),
+            departures=self.departures,
+            usual=self.usual,
         )
 
     def _draw_figures(self, study: Study, canvas: "Canvas", measure: str, drawn: Drawn) -> None:
