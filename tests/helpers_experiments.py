@@ -1,11 +1,14 @@
 """A study whose results are synthetic: as cells would leave them, with values chosen to be recognised."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from cnn_invariance.experiments._claims import Finding
+from cnn_invariance.plotting import Canvas
 from cnn_invariance.results import Results, write_measure, write_training
 from cnn_invariance.results.files import COUNTS, QUANTILES, SCHEMA
 from cnn_invariance.study import MeasureSpec, Study, TrainSpec
@@ -37,29 +40,37 @@ PRESET: dict[str, Any] = {
     "experiments": {},
 }
 
+Values = Callable[[MeasureSpec, str], np.ndarray]
+"""The layer profile of a cell's measure."""
+
 
 def range_share(cell: MeasureSpec) -> float:
-    """The share of the measured range that the network was trained on, by the first range parameter."""
+    """The share of the measured range that the network was trained on, by the first range parameter.
+
+    0 for a network trained with another kind of transformations; 1 at most.
+    """
     trained = cell.network.augmentation
-    if trained is None or trained == cell.transformations:
-        return float(trained is not None)
+    if trained is None or trained.name != cell.transformations.name:
+        return 0.0
+    if trained.name == "combined" or trained == cell.transformations:
+        return 1.0
     name, origin = {"rotation": ("angle_deg", 0), "scale": ("low", 1), "translation": ("distance", 0)}[trained.name]
-    return (trained.parameters[name] - origin) / (cell.transformations.parameters[name] - origin)
+    return min(1.0, (trained.parameters[name] - origin) / (cell.transformations.parameters[name] - origin))
 
 
-def layer_values(cell: MeasureSpec) -> np.ndarray:
+def layer_values(cell: MeasureSpec, measure: str) -> np.ndarray:
     """Falls with depth and, by 0.4 at the full range, with the range trained on."""
     depth = np.linspace(0, 1, len(KINDS[cell.network.model.name]))
     noise = np.random.default_rng(cell.network.seed).normal(0, 0.02, len(depth))
     return 0.9 - 0.2 * depth - 0.4 * range_share(cell) * (0.5 + 0.5 * depth) + noise
 
 
-def measure_frame(cell: MeasureSpec) -> pd.DataFrame:
+def measure_frame(cell: MeasureSpec, values: Values) -> pd.DataFrame:
     rows = []
     random = np.random.default_rng(1)
     for measure in cell.measures:
         for index, (kind, value) in enumerate(
-            zip(KINDS[cell.network.model.name], layer_values(cell), strict=True), start=1
+            zip(KINDS[cell.network.model.name], values(cell, measure), strict=True), start=1
         ):
             if measure.startswith("NVSE") and kind in WITHOUT_MAPS:
                 continue
@@ -80,7 +91,7 @@ def accuracies(cell: MeasureSpec) -> list[float]:
     return shares
 
 
-def write_results(study: Study, root: Path) -> Results:
+def write_results(study: Study, root: Path, values: Values = layer_values) -> Results:
     results = Results(root)
     for cell in {cell for cells in study.cells.values() for cell in cells}:
         if isinstance(cell, TrainSpec):
@@ -90,5 +101,37 @@ def write_results(study: Study, root: Path) -> Results:
             }
             write_training(results.path(cell), cell, record, {})
         else:
-            write_measure(results.path(cell), cell, measure_frame(cell), accuracies(cell), {})
+            seen = accuracies(cell) if cell.dataset == cell.network.dataset else None
+            write_measure(results.path(cell), cell, measure_frame(cell, values), seen, {})
     return results
+
+
+class Profiles(Results):
+    """Results that are never written: any cell has the profiles that ``values`` gives it."""
+
+    def __init__(self, values: Values) -> None:
+        super().__init__(Path("nowhere"))
+        object.__setattr__(self, "values", values)
+
+    def profile(self, spec: MeasureSpec, measure: str) -> pd.DataFrame:
+        assert measure in spec.measures
+        return pd.DataFrame({"value": self.values(spec, measure)})
+
+
+def findings(study: Study, experiment: str, results: Results) -> list[Finding]:
+    chosen = study.experiments[experiment]
+    return list(chosen.module.findings(study, chosen.options, results))
+
+
+def draw(study: Study, experiment: str, results: Results, folder: Path) -> Path:
+    """Draw an experiment; returns the folder of all its files."""
+    chosen = study.experiments[experiment]
+    chosen.module.draw(study, chosen.options, results, Canvas(folder, folder))
+    return folder
+
+
+def announced(study: Study, experiment: str) -> set[str]:
+    """The names of the files that an experiment says it draws."""
+    outputs = study.outputs[experiment]
+    figures = {f"{figure}.{kind}" for figure in outputs.figures for kind in ("svg", "png", "md")}
+    return figures | {f"{table}.{kind}" for table in outputs.tables for kind in ("csv", "md", "tex")}
