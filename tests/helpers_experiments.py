@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cnn_invariance.experiments._claims import Finding
 from cnn_invariance.measures.names import check
+from cnn_invariance.plotting import Canvas
 from cnn_invariance.results import Results, write_measure, write_training
 from cnn_invariance.results.files import COUNTS, QUANTILES, SCHEMA
 from cnn_invariance.study import MeasureSpec, ModelSpec, Study, TrainSpec
@@ -42,7 +44,6 @@ PRESET: dict[str, Any] = {
     "experiments": {},
 }
 
-
 Values = Callable[[MeasureSpec, str], np.ndarray]
 """The layer profile of a cell's measure."""
 
@@ -62,12 +63,17 @@ def kinds(model: ModelSpec) -> list[str]:
 
 
 def range_share(cell: MeasureSpec) -> float:
-    """The share of the measured range that the network was trained on, by the first range parameter."""
+    """The share of the measured range that the network was trained on, by the first range parameter.
+
+    0 for a network trained with another kind of transformations; 1 at most.
+    """
     trained = cell.network.augmentation
-    if trained is None or trained == cell.transformations:
-        return float(trained is not None)
+    if trained is None or trained.name != cell.transformations.name:
+        return 0.0
+    if trained.name == "combined" or trained == cell.transformations:
+        return 1.0
     name, origin = {"rotation": ("angle_deg", 0), "scale": ("low", 1), "translation": ("distance", 0)}[trained.name]
-    return (trained.parameters[name] - origin) / (cell.transformations.parameters[name] - origin)
+    return min(1.0, (trained.parameters[name] - origin) / (cell.transformations.parameters[name] - origin))
 
 
 def layer_values(cell: MeasureSpec, measure: str) -> np.ndarray:
@@ -113,5 +119,37 @@ def write_results(study: Study, root: Path, values: Values = layer_values) -> Re
             }
             write_training(results.path(cell), cell, record, {})
         else:
-            write_measure(results.path(cell), cell, measure_frame(cell, values), accuracies(cell), {})
+            seen = accuracies(cell) if cell.dataset == cell.network.dataset else None
+            write_measure(results.path(cell), cell, measure_frame(cell, values), seen, {})
     return results
+
+
+class Profiles(Results):
+    """Results that are never written: any cell has the profiles that ``values`` gives it."""
+
+    def __init__(self, values: Values) -> None:
+        super().__init__(Path("nowhere"))
+        object.__setattr__(self, "values", values)
+
+    def profile(self, spec: MeasureSpec, measure: str) -> pd.DataFrame:
+        assert measure in spec.measures
+        return pd.DataFrame({"value": self.values(spec, measure)})
+
+
+def findings(study: Study, experiment: str, results: Results) -> list[Finding]:
+    chosen = study.experiments[experiment]
+    return list(chosen.module.findings(study, chosen.options, results))
+
+
+def draw(study: Study, experiment: str, results: Results, folder: Path) -> Path:
+    """Draw an experiment; returns the folder of all its files."""
+    chosen = study.experiments[experiment]
+    chosen.module.draw(study, chosen.options, results, Canvas(folder, folder))
+    return folder
+
+
+def announced(study: Study, experiment: str) -> set[str]:
+    """The names of the files that an experiment says it draws."""
+    outputs = study.outputs[experiment]
+    figures = {f"{figure}.{kind}" for figure in outputs.figures for kind in ("svg", "png", "md")}
+    return figures | {f"{table}.{kind}" for table in outputs.tables for kind in ("csv", "md", "tex")}

@@ -4,6 +4,7 @@ from cnn_invariance.experiments._captions import caption
 from cnn_invariance.experiments._paper import departures
 from cnn_invariance.study import SampleSpec
 
+SETS = ("rotation", "scale", "translation", "combined")
 PAPER = {
     "name": "paper",
     "description": "The paper's sizes.",
@@ -14,11 +15,11 @@ PAPER = {
         "VGG16D": {"arguments": {"width": 16, "dense": 64}, "learning_rate": 1e-4, "epochs": 10},
         "ResNet18": {"arguments": {"width": 64}, "learning_rate": 5e-4, "epochs": 7},
     },
-    "transformation_sets": {"rotation": None, "scale": None, "translation": None, "combined": None},
+    "transformation_sets": dict.fromkeys(SETS),
     "seeds": [0],
     "samples": {"split": "test", "count": 5000},
     "measures": ["NV[aggregate=mean]"],
-    "experiments": {"compare_models": {}},
+    "experiments": {"compare_models": {"transformation_sets": list(SETS)}},
 }
 
 HELD_OUT = "5,000 of the training images are held out for validation"
@@ -39,9 +40,9 @@ def test_the_papers_own_sizes_depart_only_in_the_held_out_images(load):
     [
         ({"models": {"SimpleConv": {"arguments": {"width": 8}, "learning_rate": 5e-4, "epochs": 5}}},
          "SimpleConv: width 8 (paper 32)"),
-        ({"models": {"VGG16D": {"learning_rate": 1e-4, "epochs": 2}}}, "VGG16D: 7 epochs (paper 35)"),
+        ({"models": {"VGG16D": {"learning_rate": 1e-4, "epochs": 2}}}, "VGG16D: 7–13 epochs (paper 35–68)"),
         ({"models": {"ResNet18": {"learning_rate": 0.01, "epochs": 7}}}, "learning rate 0.01 (paper 0.0005)"),
-        ({"training": {"augmentation_epochs": "same"}}, "SimpleConv: 5 epochs (paper 17)"),
+        ({"training": {"augmentation_epochs": "same"}}, "SimpleConv: 5 epochs (paper 17–34)"),
         ({"training": {"batch_size": 16}}, "batches of 16 (paper 64)"),
         ({"samples": {"count": 250}}, "measured on 250 samples of the test split (paper: half of the test set, 5,000)"),
         ({"samples": {"split": "train", "count": 5000}}, "measured on 5,000 samples of the train split"),
@@ -54,7 +55,8 @@ def test_the_papers_own_sizes_depart_only_in_the_held_out_images(load):
     ],
 )  # fmt: skip
 def test_every_departure_is_said(change, phrase, load):
-    text = "; ".join(found(load({**PAPER, **change})))
+    experiments = {"compare_models": {}} if "transformation_sets" in change else PAPER["experiments"]
+    text = "; ".join(found(load({**PAPER, **change, "experiments": experiments})))
     assert phrase in text
 
 
@@ -68,3 +70,14 @@ def test_a_caption_says_sizes_of_each_dataset(load):
     assert "measured on 1,234 samples of the test split, under rotation (M = 25), 2 seeds. None left out." in text
     assert "Departures from the paper on mnist: 5,000 of the training images" in text
     assert text.endswith("Replicates the paper's experiment 'some' (preset paper).")
+
+
+def test_only_usual_cells_are_compared_with_the_paper(load):
+    study = load(PAPER)
+    network = study.network(dataset="mnist", model="SimpleConv", augmentation="scale")
+    few = study.measurement(network, "scale", samples=SampleSpec(count=50))
+    texts = {"title": "A figure", "question": "Why?", "setting": "So."}
+    assert "(paper: half of the test set" in caption(study, "dataset_size", [few], **texts)
+    said = caption(study, "dataset_size", [few], **texts, usual=[study.measurement(network, "scale")])
+    assert "(paper: half of the test set" not in said
+    assert "measured on 50 samples of the test split, under" in said

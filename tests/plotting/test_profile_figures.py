@@ -259,3 +259,17 @@ def test_dots_lie_at_their_values():
     assert {(0.9, 0, "white"), (0.4, 0, look.colour), (1, 1, "white"), (0, 1, look.colour)} <= points
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
     assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first row is at the top
+
+
+def test_panels_of_fewer_layers_cut_nothing_off_those_above(profile, designs):
+    whole = profile(designs["SimpleConv"])
+    tables = {"a": whole, "b": whole, "c": whole.iloc[:3], "d": whole.iloc[:3]}
+    panels = {name: [Series(name, [table], looks(1)[0])] for name, table in tables.items()}
+    figure = profile_figure(panels, ylabel="NV")
+    assert {axes.get_xlim() for axes in figure.axes} == {(0.4, len(whole) + 0.6)}
+
+
+def test_four_panels_have_two_rows_of_two(profile, designs):
+    panels = {name: [Series(name, [profile(designs["SimpleConv"])], looks(1)[0])] for name in "abcd"}
+    figure = profile_figure(panels, ylabel="NV")
+    assert figure.axes[0].get_gridspec().get_geometry() == (2, 2)

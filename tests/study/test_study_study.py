@@ -177,3 +177,10 @@ def test_samples_of_an_epoch_are_those_of_the_preset(tmp_path):
     path = tmp_path / "tiny.yaml"
     path.write_text(PRESET.replace("batch_size: 32", "batch_size: 32, epoch_samples: 640"))
     assert Study.load(path).network(dataset="mnist", model="wide").recipe.epoch_samples == 640
+
+
+def test_a_cell_can_hold_measures_of_its_own(study):
+    network = study.network(dataset="mnist", model="wide")
+    own = study.measurement(network, "rotation", measures=["SV", "NV[stratified=true]"])
+    assert own.measures == ("NV[stratified=true]", "SV")
+    assert own.key != study.measurement(network, "rotation").key

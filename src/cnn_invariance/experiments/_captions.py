@@ -20,12 +20,15 @@ def caption(
     setting: str,
     counts: str = "",
     departures: Sequence[str] = (),
+    usual: Sequence[Cell] | None = None,
 ) -> str:
     """The caption: title, question, setting, sizes, what was left out, departures, what it replicates.
 
     cells:      those of the figure or table, of any number of datasets
     counts:     a sentence on infinite, undefined and dead units
     departures: from the paper, beyond those in the sizes of the cells
+    usual:      the cells whose sizes are compared with the paper's usual ones (None: all), where the experiment varies
+                these sizes itself
     """
     datasets = list(dict.fromkeys(_network(cell).dataset.name for cell in cells))
     sentences = [
@@ -34,7 +37,7 @@ def caption(
         setting,
         f"Sizes: {'; '.join(_sizes(name, _of(cells, name)) for name in datasets)}.",
         counts,
-        *(_departures(study, name, _of(cells, name), departures) for name in datasets),
+        *(_departures(study, name, _of(cells if usual is None else usual, name), departures) for name in datasets),
         f"Replicates the paper's experiment '{experiment}' (preset {study.name}).",
     ]
     return " ".join(sentence for sentence in sentences if sentence)
@@ -59,6 +62,8 @@ or unit of a layer without maps; lower is more invariant.'
         case how:
             when = f", {options['order']} the quotient" if "/" in says and "order" in options else ""
             parts.append(f"one value for each feature map ({how} over the map{when}), or unit of a layer without maps")
+    if options.get("stratified"):
+        parts.append("mean over the classes, each measured by itself")
     if "higher is more invariant" not in says:
         parts.append("lower is more invariant")
     return "; ".join(parts) + "."
@@ -86,7 +91,9 @@ def _sizes(dataset: str, cells: Sequence[Cell]) -> str:
     if measured:
         samples = ", ".join(dict.fromkeys(_paper.sample_text(one.samples) for one in measured))
         sets = dict.fromkeys(one.transformations for one in measured)
-        parts.append(f"measured on {samples}")
+        others = dict.fromkeys(one.dataset.name for one in measured if one.dataset.name != dataset)
+        where = f" of {' and of '.join([dataset, *others])}" if others else ""
+        parts.append(f"measured on {samples}{where}")
         parts.append(f"under {', '.join(f'{_paper.short(one.name)} (M = {one.size})' for one in sets)}")
     seeds = len({network.seed for network in networks})
     parts.append("1 seed" if seeds == 1 else f"{seeds} seeds")

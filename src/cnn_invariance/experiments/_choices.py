@@ -1,6 +1,7 @@
 """What the options of several experiments share: choices among what the preset has."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from cnn_invariance.errors import InputError, unknown_name
@@ -76,6 +77,14 @@ def identity(study: Study, label: str) -> int:
 def normalised(study: Study, dataset: str, model: str, wanted: bool) -> dict[str, Scalar]:
     """The argument that gives a network batch normalisation, if that is wanted and it can have it."""
     return {"batch_norm": True} if wanted and "batch_norm" in study.model(model, dataset).arguments else {}
+
+
+def rising(name: str, values: Sequence[float], needed: Iterable[float] = ()) -> None:
+    """Check that values rise, and that those are among them which a claim compares (InputError)."""
+    if any(b <= a for a, b in pairwise(values)):
+        raise InputError(f"{name!r} must rise; received {', '.join(f'{value:g}' for value in values)}")
+    if absent := [f"{value:g}" for value in needed if value not in values]:
+        raise InputError(f"{name!r} must hold {' and '.join(absent)}, which the experiment's claims compare")
 
 
 def seeds(study: Study, count: int) -> Sequence[int]:

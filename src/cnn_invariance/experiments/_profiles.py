@@ -46,6 +46,8 @@ class ProfilePlan:
     meanings:    what the measures are, in words; else a sentence on each
     columns:     how many panels stand side by side (None: up to three)
     part:        of an experiment with several plans, what tells the names of this one's figures and table from theirs
+    departures:  from the paper, beyond the sizes that captions compare
+    usual:       see `_captions.caption`
     """
 
     experiment: str
@@ -64,6 +66,8 @@ class ProfilePlan:
     meanings: str = ""
     columns: int | None = None
     part: str = ""
+    departures: Sequence[str] = ()
+    usual: Sequence[MeasureSpec] | None = None
 
     def cells(self, dataset: str | None = None) -> list[MeasureSpec]:
         """The cells of one dataset, or of all, each once."""
@@ -125,6 +129,8 @@ class ProfilePlan:
             question=self.question,
             setting=" ".join(filter(None, [self.setting, several, meanings, more])),
             counts=counted(series),
+            departures=self.departures,
+            usual=self.usual,
         )
 
     def _draw_figures(self, study: Study, canvas: "Canvas", measure: str, drawn: Drawn) -> None:

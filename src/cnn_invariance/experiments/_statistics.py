@@ -70,3 +70,12 @@ def layer_mean(profile: Iterable[float]) -> float:
     """
     finite = [value for value in profile if math.isfinite(value)]
     return fmean(finite) if finite else math.nan
+
+
+def quotient(part: float, whole: float) -> float:
+    """One value over another; NaN over zero.
+
+    >>> quotient(1.0, 4.0), quotient(1.0, 0.0)
+    (0.25, nan)
+    """
+    return part / whole if whole else math.nan

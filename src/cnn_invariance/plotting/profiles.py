@@ -114,13 +114,13 @@ def profile_figure(
     columns = columns or (2 if len(panels) == 4 else min(len(panels), 3))
     rows = -(-len(panels) // columns)
     strips = max(len(_designs(series, axis)) for series in panels.values())
+    last = max(one.places(axis).max() for series in panels.values() for one in series)
     width = SINGLE if len(panels) == 1 else DOUBLE
     with style():
         figure = new_figure(width, rows * (height + 0.11 * strips) + 0.55)
         grid = figure.subplots(rows, columns, sharex="col", sharey=share_y, squeeze=False)
         for axes, (title, series) in zip(grid.flat, panels.items(), strict=False):
-            draw_profiles(axes, series, axis=axis, title=title)
-            _scale(axes, list(chain.from_iterable(panels.values())), axis)  # panels may differ in their last layer
+            draw_profiles(axes, series, axis=axis, title=title, last=last)
             axes.tick_params(labelbottom=True)
         for axes in grid.flat[len(panels) :]:
             axes.set_visible(False)
@@ -135,8 +135,12 @@ def profile_figure(
     return figure
 
 
-def draw_profiles(axes: Axes, series: Sequence[Series], *, axis: Axis = "layer", title: str = "") -> None:
+def draw_profiles(
+    axes: Axes, series: Sequence[Series], *, axis: Axis = "layer", title: str = "", last: float | None = None
+) -> None:
     """Draw the lines of one panel, their bands and marks, and the strips of layer kinds.
+
+    ``last`` is the place where the axis ends, if not at the last layer of these series.
 
     A hollow point is a layer of which more than half of the units are dead. A hollow marker on
     the top edge, or above it where several series have one, is a layer some of whose units are
@@ -157,7 +161,7 @@ def draw_profiles(axes: Axes, series: Sequence[Series], *, axis: Axis = "layer",
             for one in designs
         ],
     )
-    _scale(axes, series, axis)
+    _scale(axes, max(one.places(axis).max() for one in series) if last is None else last, axis)
 
 
 def _draw_line(axes: Axes, one: Series, axis: Axis) -> None:
@@ -202,12 +206,11 @@ def _designs(series: Sequence[Series], axis: Axis) -> list[Series]:
     return list(found.values())
 
 
-def _scale(axes: Axes, series: Sequence[Series], axis: Axis) -> None:
+def _scale(axes: Axes, last: float, axis: Axis) -> None:
     if axis == "depth":
         axes.set_xlim(-2.5, 102.5)
         axes.set_xticks([0, 25, 50, 75, 100])
     else:
-        last = max(one.places(axis).max() for one in series)
         axes.set_xlim(0.4, last + 0.6)
         axes.set_xticks(layer_ticks(last))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))

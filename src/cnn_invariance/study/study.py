@@ -1,7 +1,7 @@
 """A study: a preset that has been checked, and the specs it stands for. No torch."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -170,12 +170,14 @@ class Study:
         epoch: int | None = None,
         samples: SampleSpec | None = None,
         dataset: str | None = None,
+        measures: Sequence[str] | None = None,
     ) -> MeasureSpec:
         """A measured checkpoint of a network.
 
-        epoch:   None is the last
-        samples: None is the preset's, see `samples`
-        dataset: the one whose samples are measured, adapted to the network; None is the network's own
+        epoch:    None is the last
+        samples:  None is the preset's, see `samples`
+        dataset:  the one whose samples are measured, adapted to the network; None is the network's own
+        measures: as results name them; None is the preset's, with which cells are shared between experiments
         """
         return MeasureSpec(
             network=network,
@@ -183,7 +185,7 @@ class Study:
             transformations=self.set(transformations),
             dataset=network.dataset if dataset is None else self.dataset(dataset),
             samples=samples or self.samples(transformations),
-            measures=self.measures,
+            measures=self.measures if measures is None else tuple(measures),
         )
 
     def samples(self, transformations: str | SetSpec) -> SampleSpec:

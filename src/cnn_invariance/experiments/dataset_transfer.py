@@ -1,0 +1,90 @@
+"""The same networks measured on samples of their own dataset, and of datasets they have never seen."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from cnn_invariance.errors import InputError
+from cnn_invariance.experiments import _augmented, _choices
+from cnn_invariance.experiments._augmented import differences
+from cnn_invariance.experiments._claims import Claim, Finding, over
+from cnn_invariance.experiments._profiles import Line, ProfilePlan
+from cnn_invariance.study import Cell, Outputs, Study
+
+if TYPE_CHECKING:
+    from cnn_invariance.plotting import Canvas
+    from cnn_invariance.results import Results
+
+QUESTION = "Does a network keep its profile on the samples of another dataset?"
+
+SETTING = (
+    "Each network is trained on its own dataset with the transformation set of the panel as augmentation, and measured "
+    "under the same set on samples of each dataset. Those of another dataset are resized to the network's input, grey "
+    "images repeated for each colour, coloured ones reduced to their luma, and normalised with the mean and standard "
+    "deviation of their own training split. The strips show the kinds of layers."
+)
+
+CLAIMS = (
+    Claim(
+        name="profile_changes",
+        statement="The profile changes on the samples of another dataset.",
+        statistic="relative difference of the NV profiles on the network's own dataset and on another",
+        side="above",
+        threshold=0.1,
+    ),
+)
+
+
+class Options(_augmented.Options):
+    """``datasets``: two at least; networks are trained on each, and measured on all of them."""
+
+
+def cells(study: Study, options: Options) -> list[Cell]:
+    """The network of each dataset and set, measured on the samples of each dataset."""
+    return list(_plan(study, options).cells())
+
+
+def outputs(study: Study, options: Options) -> Outputs:
+    """A figure of profiles for each dataset trained on and each measure, and a table of their means and minima."""
+    return _plan(study, options).outputs()
+
+
+def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
+    """Draw the profiles and write the table."""
+    _plan(study, options).draw(study, results, canvas)
+
+
+def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
+    """For each dataset trained on, over the sets, seeds and other datasets."""
+    plan = _plan(study, options)
+    for dataset in plan.lines:
+        others = range(1, len(plan.lines))
+        values = [value for other in others for value in differences(plan, results, dataset, 0, other)]
+        yield Finding(CLAIMS[0], dataset, over(values, "sets, seeds and other datasets"), plan.cells(dataset))
+
+
+def _plan(study: Study, options: Options) -> ProfilePlan:
+    datasets = _choices.choose("dataset", options.datasets, study.datasets)
+    if len(datasets) < 2:
+        raise InputError(f"a network is measured on another dataset: two are needed; received {', '.join(datasets)}")
+
+    def panel(dataset: str, label: str) -> list[Line]:
+        networks = _augmented.networks(study, options, dataset, label)
+        own_first = [dataset, *(other for other in datasets if other != dataset)]
+        return [
+            Line(
+                f"{name} ({'own' if name == dataset else 'other'})",
+                [study.measurement(network, label, dataset=name) for network in networks],
+            )
+            for name in own_first
+        ]
+
+    lines = _augmented.lines(study, options, _augmented.all_sets(study, options), panel)
+    return ProfilePlan(
+        experiment="dataset_transfer",
+        title=f"profiles of {options.model} on its own and other samples",
+        question=QUESTION,
+        setting=SETTING,
+        measures=_choices.measures(study, options.measures, _choices.WITH_DISTANCE),
+        lines=lines,
+        line_column="measured_on",
+    )

@@ -1,0 +1,438 @@
+"""The experiments on samples, on transformation sets, and on what training makes of a network."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from cnn_invariance.errors import InputError
+from cnn_invariance.study import MeasureSpec, Study
+from cnn_invariance.study.intensity import scaled
+from helpers_experiments import (
+    KINDS,
+    PRESET,
+    Profiles,
+    Values,
+    announced,
+    draw,
+    findings,
+    layer_values,
+    write_results,
+)
+
+ONE_DATASET = (
+    *("dataset_size", "dataset_subset", "transformation_samples", "transformation_range"),
+    *("transformation_diversity", "random_initialization", "random_weights", "during_training", "stratified"),
+)
+NAMES = (*ONE_DATASET, "dataset_transfer")
+SIMPLE = ("rotation", "scale", "translation")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Study:
+    content = yaml.safe_load(yaml.safe_dump(PRESET))
+    content["datasets"]["cifar10"] = {"fingerprint": "1" * 64, "accuracy_floor": 0.5}
+    content["models"]["SimpleConv"]["epochs"] = 20
+    content["training"] = {"augmentation_epochs": "same"}
+    content["transformation_sets"]["combined"] = {"parameters": {"rotation_n": 2}, "count": 100}
+    content["seeds"] = list(range(8))
+    content["experiments"] = {name: {"datasets": ["mnist5k"]} for name in ONE_DATASET} | {"dataset_transfer": {}}
+    path = tmp_path_factory.mktemp("preset") / "preset.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return Study.load(path)
+
+
+@pytest.fixture(scope="module")
+def drawn(study, tmp_path_factory) -> Callable[[str], Path]:
+    """Draw an experiment, once for all tests; returns the folder of all its files."""
+    results = write_results(study, tmp_path_factory.mktemp("results"))
+    return cache(lambda name: draw(study, name, results, tmp_path_factory.mktemp(name)))
+
+
+def cells(study: Study, name: str, label: str = "") -> list[MeasureSpec]:
+    return [cell for cell in study.cells[name] if label in ("", cell.transformations.name)]
+
+
+def table(folder: Path, name: str, **where: Any) -> pd.DataFrame:
+    frame = pd.read_csv(folder / f"{name}.csv")
+    for column, value in where.items():
+        frame = frame[frame[column] == value]
+    return frame
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_drawn_is_what_was_announced(name, study, drawn):
+    folder = drawn(name)
+    assert {path.name for path in folder.iterdir()} == announced(study, name)
+    for figure in study.outputs[name].figures:
+        caption = (folder / f"{figure}.md").read_text(encoding="utf-8")
+        assert study.experiments[name].module.QUESTION in caption
+        assert f"'{name}'" in caption
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_combined_set_is_there_where_the_paper_has_it(name, study):
+    sets = {cell.network.augmentation.name for cell in cells(study, name) if cell.network.augmentation}
+    with_combined = name.startswith("dataset") or name == "during_training"
+    assert sets == {*SIMPLE, "combined"} if with_combined else set(SIMPLE)
+
+
+@pytest.mark.parametrize("name", set(NAMES) - {"stratified", "transformation_samples", "transformation_range"})
+def test_the_usual_cell_is_shared(name, study):
+    for label in SIMPLE:
+        network = study.network(dataset="mnist5k", model="SimpleConv", augmentation=label)
+        assert study.measurement(network, label) in cells(study, name)
+
+
+def test_sizes_are_shares_of_twice_the_usual_samples(study):
+    assert len(cells(study, "dataset_size")) == 4 * 3 * 5  # sets x seeds x shares
+    counts = [cell.samples.count for cell in cells(study, "dataset_size", "scale") if cell.network.seed == 0]
+    assert counts == [4, 20, 40, 200, 400]
+    assert {cell.samples.count for cell in cells(study, "dataset_size", "combined")} == {2, 10, 20, 100, 200}
+
+
+def test_the_caption_of_sizes_compares_the_usual_size_with_the_paper(drawn):
+    caption = (drawn("dataset_size") / "dataset_size_mnist5k.md").read_text()
+    assert "measured on 2 samples of the test split, 10 samples of the test split" in caption
+    assert "measured on 100 samples of the test split, 200 samples of the test split (paper: half" in caption
+
+
+def test_subsets_are_of_equal_size(study):
+    found = cells(study, "dataset_subset", "scale")
+    assert {(cell.samples.split, cell.samples.count) for cell in found} == {("train", 200), ("test", 200)}
+    assert len(found) == 2 * 3
+
+
+def test_transfer_measures_each_network_on_every_dataset(study, drawn):
+    pairs = {(cell.network.dataset.name, cell.dataset.name) for cell in cells(study, "dataset_transfer")}
+    assert pairs == {(a, b) for a in study.datasets for b in study.datasets}
+    assert len(cells(study, "dataset_transfer")) == 4 * 4 * 3  # pairs x sets x seeds
+    rows = table(drawn("dataset_transfer"), "dataset_transfer", dataset="cifar10", measure="ND")
+    assert set(rows["measured_on"]) == {"cifar10 (own)", "mnist5k (other)"}
+
+
+def test_samplings_have_the_range_of_the_set_and_its_network(study):
+    found = cells(study, "transformation_samples", "scale")
+    assert len(found) == 3 * 3
+    assert [cell.transformations.parameters["n"] for cell in found[::3]] == [1, 3, 5]
+    own = study.set("scale")
+    assert {cell.network.augmentation for cell in found} == {own}
+    assert all({**cell.transformations.parameters, "n": 2} == own.parameters for cell in found)
+
+
+def test_the_caption_of_samplings_has_no_departure_in_n(drawn):
+    caption = (drawn("transformation_samples") / "transformation_samples_mnist5k.md").read_text()
+    assert "scale: n 2 (paper 4)" in caption  # what networks are trained with
+    assert "rotation: n 8" not in caption
+    titles = table(drawn("transformation_samples"), "transformation_samples")["transformations"].unique()
+    assert list(titles) == ["rotation, n = 8, 16, 32", "scale, n = 1, 3, 5", "translation, n = 1, 2, 3"]
+
+
+def test_ranges_are_measured_below_and_beyond_the_trained_one(study, drawn):
+    found = cells(study, "transformation_range", "rotation")
+    assert [cell.transformations.parameters["angle_deg"] for cell in found] == [90, 180, 270, 360]
+    assert {cell.network.augmentation for cell in found} == {scaled(study.set("rotation"), 0.5)}
+    caption = (drawn("transformation_range") / "transformation_range_mnist5k.md").read_text()
+    assert "over 50 % of its range" in caption
+    assert "angle_deg" not in caption
+
+
+def test_the_matrix_of_diversity_has_rows_of_networks_and_columns_of_measured_sets(study, drawn):
+    found = cells(study, "transformation_diversity")
+    pairs = [(cell.network.augmentation.name, cell.transformations.name) for cell in found]
+    assert sorted(pairs) == sorted((a, b) for a in SIMPLE for b in SIMPLE)
+    frame = table(drawn("transformation_diversity"), "transformation_diversity_matrix", measure="NV")
+    assert list(frame["network"]) == [f"trained with {label}" for label in SIMPLE]
+    noise = np.random.default_rng(0).normal(0, 0.02, 17).mean()
+    matrix = frame[[f"under {label}" for label in SIMPLE]].to_numpy()
+    assert matrix == pytest.approx(0.8 + noise - 0.3 * np.eye(3))  # 0.4 (1 + depth) / 2 is 0.3 in the mean
+
+
+def test_differences_between_seeds_are_tabulated(study, drawn):
+    assert len(cells(study, "random_initialization")) == 3 * 8
+    frame = table(drawn("random_initialization"), "random_initialization_differences", measure="NV")
+    assert set(frame["pairs"]) == {28}
+    profiles = [layer_values(cell, "NV") for cell in cells(study, "random_initialization", "scale")]
+    apart = [np.abs(p - q).mean() / ((p + q).mean() / 2) for i, p in enumerate(profiles) for q in profiles[i + 1 :]]
+    row = frame[frame["transformations"] == "scale"].iloc[0]
+    assert (row["mean"], row["largest"]) == (pytest.approx(np.mean(apart)), pytest.approx(max(apart)))
+
+
+def test_untrained_networks_have_seeds_of_their_own(study):
+    untrained = {cell.network for cell in cells(study, "random_weights") if cell.network.recipe.epochs == 0}
+    assert sorted(network.seed for network in untrained) == list(range(10))
+    assert {network.augmentation for network in untrained} == {None}
+    assert len(cells(study, "random_weights")) == 3 * 11
+
+
+def test_untrained_networks_are_no_departure_from_the_paper(drawn):
+    caption = (drawn("random_weights") / "random_weights_mnist5k.md").read_text()
+    assert "; 0–20 epochs)" in caption  # a size
+    assert "20 epochs (paper 12–17)" in caption
+
+
+def test_checkpoints_are_at_shares_of_the_epochs(study):
+    epochs = [cell.epoch for cell in cells(study, "during_training", "rotation")]
+    assert epochs == [0, 1, 2, 6, 10, 20]  # 1 % is no epoch, 5 % the same as 3 %
+    networks = {cell.network for cell in cells(study, "during_training")}
+    assert networks == {
+        study.network(dataset="mnist5k", model="SimpleConv", augmentation=label) for label in study.sets
+    }
+
+
+def test_a_share_is_left_out_only_if_no_set_has_an_epoch_for_it(preset, load):
+    preset["training"] = {"augmentation_epochs": "paper"}
+    preset["models"]["SimpleConv"]["epochs"] = 8
+    preset["experiments"] = {"during_training": {"transformation_sets": ["rotation", "translation"]}}
+    study = load(preset)
+    found = {label: [cell.epoch for cell in cells(study, "during_training", label)] for label in study.sets}
+    assert found["rotation"] == [0, 1, 3, 8, 14, 28]
+    assert found["translation"] == [0, 1, 2, 6, 10, 19]
+
+
+def test_early_shares_of_a_short_training_cannot_be_told(preset, load):
+    preset["training"] = {"augmentation_epochs": "same"}
+    preset["experiments"] = {"during_training": {}}
+    study = load(preset)
+    later, early = findings(study, "during_training", Profiles(layer_values))
+    assert (later.reason, early.reason) == ("", "10 % of 3 epochs is no epoch")
+    assert early.verdict == "undecided"
+
+
+def test_both_ways_are_measured_in_one_cell(study, drawn):
+    found = cells(study, "stratified")
+    assert len(found) == 3
+    expected = {f"{name}[aggregate=mean{way}]" for name in ("NV", "NVSE") for way in ("", ",stratified=true")}
+    assert set(found[0].measures) == expected
+    frame = table(drawn("stratified"), "stratified")
+    assert list(frame["panel"].unique()) == [f"{m}, {label}" for m in ("NV", "NVSE") for label in SIMPLE]
+    assert set(frame["measure"]) == {"NV", "NV (stratified=true)", "NVSE", "NVSE (stratified=true)"}
+
+
+class Case(NamedTuple):
+    """A claim, the cells whose profiles an effect changes, and effects for each verdict."""
+
+    experiment: str
+    claim: str
+    where: Callable[[MeasureSpec, str], bool]
+    supported: tuple[float, float]
+    refuted: tuple[float, float]
+    open: tuple[float, float]
+
+
+SMALL, LARGE, ANY = (0.02, 0.03), (0.3, 0.4), (0.0, 0.25)
+CASES = (
+    Case("dataset_size", "stable_from_tenth", lambda cell, _: cell.samples.count in (40, 20), SMALL, LARGE, ANY),
+    Case("dataset_subset", "same_profile", lambda cell, _: cell.samples.split == "train", SMALL, LARGE, ANY),
+    Case(
+        "dataset_transfer", "profile_changes", lambda cell, _: cell.dataset != cell.network.dataset, LARGE, SMALL, ANY
+    ),
+    Case(
+        "transformation_samples",
+        "stable",
+        lambda cell, _: cell.transformations.parameters["n"] == (8 if cell.transformations.name == "rotation" else 1),
+        SMALL,
+        LARGE,
+        ANY,
+    ),
+    Case("transformation_range", "rises_beyond", lambda cell, _: full(cell), LARGE, (0.0, 0.01), (-0.1, 0.25)),
+    Case(
+        "transformation_diversity",
+        "specific",
+        lambda cell, _: cell.transformations == cell.network.augmentation,
+        (-0.3, -0.25),
+        (0.0, 0.01),
+        (-0.3, 0.1),
+    ),
+    Case(
+        "random_initialization",
+        "nearly_coincide",
+        lambda cell, _: cell.network.seed % 2 == 1,
+        SMALL,
+        (0.5, 0.6),
+        (0, 0.5),
+    ),
+    Case(
+        "random_weights",
+        "stable",
+        lambda cell, _: untrained(cell) and cell.network.seed % 2 == 1,
+        SMALL,
+        (0.5, 0.6),
+        (0, 0.5),
+    ),
+    Case("random_weights", "own_structure", lambda cell, _: untrained(cell), LARGE, SMALL, ANY),
+    Case("during_training", "then_stable", lambda cell, _: cell.epoch == 6, SMALL, LARGE, ANY),
+    Case("during_training", "early", lambda cell, _: cell.epoch == 2, SMALL, (0.8, 0.9), (0.02, 0.9)),
+    Case(
+        "stratified", "similar_shape", lambda _, measure: "stratified" in measure, (0.0, 0.05), (2.0, 3.0), (0.0, 1.0)
+    ),
+)
+
+
+def full(cell: MeasureSpec) -> bool:
+    """Whether the cell is measured over the full range of its set."""
+    entry = PRESET["transformation_sets"][cell.transformations.name]["parameters"]
+    return cell.transformations.parameters == entry
+
+
+def untrained(cell: MeasureSpec) -> bool:
+    return cell.network.recipe.epochs == 0
+
+
+def changed(case: Case, effects: tuple[float, float]) -> Values:
+    """Profiles that fall with depth, with effects that rise from set to set, from the first to the last given.
+
+    An effect is a factor 1 + e; for the shape of profiles, a factor of odd layers alone. Before a training that has an
+    early checkpoint, profiles are twice as high.
+    """
+    low, high = effects
+
+    def values(cell: MeasureSpec, measure: str) -> np.ndarray:
+        profile = np.linspace(0.9, 0.5, len(KINDS[cell.network.model.name]))
+        place = {"rotation": 0, "scale": 0.5, "translation": 1, "combined": 0.5}[cell.transformations.name]
+        if case.where(cell, measure):
+            layers = slice(None, None, 2 if case.claim == "similar_shape" else 1)
+            profile[layers] *= 1 + low + (high - low) * place
+        return profile * 2 if case.claim == "early" and cell.epoch == 0 else profile
+
+    return values
+
+
+@pytest.mark.parametrize("verdict", ["supported", "refuted", "open"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.experiment}-{case.claim}")
+def test_every_claim_can_come_out_either_way(case, verdict, study):
+    results = Profiles(changed(case, getattr(case, verdict)))
+    found = [one for one in findings(study, case.experiment, results) if one.claim.name == case.claim]
+    expected = {"supported": "supported", "refuted": "not supported", "open": "undecided"}[verdict]
+    assert {one.verdict for one in found} == {expected}
+    chosen = study.experiments[case.experiment].options
+    assert [one.about for one in found] == list(chosen.datasets or study.datasets)
+    assert all(len(set(one.cells)) == len(one.cells) > 0 for one in found)
+
+
+def test_every_claim_is_tried():
+    from cnn_invariance.study import experiment
+
+    stated = {(name, claim.name) for name in NAMES for claim in experiment.load(name).CLAIMS}
+    assert stated == {(case.experiment, case.claim) for case in CASES}
+
+
+@pytest.mark.parametrize(
+    ("experiment", "estimate", "source"),
+    [
+        ("dataset_size", 0.2 / 1.1, "12 sets and seeds"),
+        ("dataset_subset", 0.2 / 1.1, "12 sets and seeds"),
+        ("dataset_transfer", 0.2 / 1.1, "12 sets, seeds and other datasets"),
+        ("transformation_samples", 0.2 / 1.1, "9 sets and seeds"),
+        ("transformation_range", 1.2, "3 sets and seeds"),
+        ("transformation_diversity", 1.2, "3 measured sets and seeds"),
+        ("random_initialization", 0.2 / 1.1 * 16 / 28, "3 sets"),  # 4 odd seeds, 4 even: 16 of 28 pairs differ
+    ],
+)
+def test_the_statistic_of_a_known_effect(experiment, estimate, source, study):
+    (case,) = (case for case in CASES if case.experiment == experiment)
+    found = findings(study, experiment, Profiles(changed(case, (0.2, 0.2))))
+    for one in found:
+        assert one.interval.estimate == pytest.approx(estimate)
+        assert one.interval.source == source
+
+
+def test_statistics_of_two_claims_of_known_effects(study):
+    by_name = {case.claim: case for case in CASES if case.experiment in ("random_weights", "during_training")}
+
+    def estimate(claim: str) -> float:
+        case = by_name[claim]
+        results = Profiles(changed(case, (0.2, 0.2)))
+        (found,) = (one for one in findings(study, case.experiment, results) if one.claim.name == claim)
+        return found.interval.estimate
+
+    assert estimate("stable") == pytest.approx(0.2 / 1.1 * 25 / 45)
+    assert estimate("own_structure") == pytest.approx(0.2 / 1.1)
+    assert estimate("then_stable") == pytest.approx(0.2 / 1.1)
+    assert estimate("early") == pytest.approx((0.2 / 1.1) / (1 / 1.5))
+
+
+@pytest.mark.parametrize(
+    ("experiment", "options", "message"),
+    [
+        *((name, {"model": "SimpleCon"}, "did you mean 'SimpleConv'") for name in ONE_DATASET),
+        *((name, {"transformation_sets": ["turns"]}, "unknown transformation set") for name in ONE_DATASET),
+        *((name, {"measures": ["NVV"]}, "unknown measure 'NVV'") for name in ONE_DATASET),
+        *((name, {"datasets": ["mnist"]}, "did you mean 'mnist5k'") for name in NAMES),
+        *((name, {"seeds": 9}, "9 seeds asked for; the preset has 3") for name in ONE_DATASET),
+        ("dataset_size", {"shares": [0.1, 1.5]}, "shares"),
+        ("dataset_size", {"shares": [0.0, 0.1, 1.0]}, "shares"),
+        ("dataset_size", {"shares": [1.0, 0.1]}, "'shares' must rise"),
+        ("dataset_size", {"shares": [0.5, 1.0]}, "'shares' must hold 0.1"),
+        ("dataset_size", {"shares": [0.001, 0.1, 1.0]}, "0.1 % of 400 samples under 'rotation' is 0"),
+        ("dataset_transfer", {}, "two are needed; received mnist5k"),
+        (
+            "transformation_samples",
+            {"counts": {"rotation": [2, 3]}},
+            "no numbers n for the set 'scale'; it has rotation",
+        ),
+        ("transformation_samples", {"counts": {name: [2] for name in SIMPLE}}, "must be two numbers at least"),
+        ("transformation_samples", {"counts": {name: [3, 2] for name in SIMPLE}}, "'counts' must rise"),
+        (
+            "transformation_samples",
+            {"counts": {"rotation": [2, 3], "scale": [1, 2, 3], "translation": [1, 2]}},
+            "as many for each set; received 2, 3",
+        ),
+        ("transformation_range", {"trained_share": 0}, "trained_share"),
+        ("transformation_range", {"trained_share": 0.4}, "'shares' must hold 0.4"),
+        ("transformation_range", {"shares": [0.5, 0.75]}, "'shares' must hold 1"),
+        ("transformation_diversity", {"transformation_sets": ["scale"]}, "two are needed; received scale"),
+        ("random_initialization", {}, "8 seeds asked for; the preset has 3"),
+        ("random_initialization", {"seeds": 1}, "seeds"),
+        ("random_weights", {"networks": 1}, "networks"),
+        ("during_training", {"shares": [0.0, 0.5, 1.0]}, "'shares' must hold 0.1 and 0.3"),
+        ("during_training", {"shares": [-0.1, 1.0]}, "shares"),
+        ("stratified", {"measures": ["ND[aggregate=mean]"]}, "cannot be measured pooled and per class in one pass"),
+    ],
+)
+def test_bad_options_are_refused_before_any_job(experiment, options, message, preset, load):
+    preset["experiments"] = {experiment: options}
+    with pytest.raises(InputError) as refused:
+        load(preset)
+    assert f"experiments.{experiment}" in str(refused.value)
+    assert message in str(refused.value)
+
+
+def test_a_share_of_a_whole_split_is_refused(preset, load):
+    preset["samples"] = {"split": "test"}
+    preset["experiments"] = {"dataset_size": {}}
+    with pytest.raises(InputError, match="give the preset's 'samples' a 'count'"):
+        load(preset)
+
+
+def test_a_network_without_epochs_has_no_checkpoints(preset, load):
+    preset["models"]["SimpleConv"]["epochs"] = 0
+    preset["experiments"] = {"during_training": {}}
+    with pytest.raises(InputError, match="SimpleConv is not trained on mnist5k: it has 0 epochs"):
+        load(preset)
+
+
+def test_profiles_of_zeros_have_no_quotient_and_leave_claims_undecided(study):
+    nothing = Profiles(lambda cell, _: np.zeros(len(KINDS[cell.network.model.name])))
+    for experiment in ("transformation_range", "transformation_diversity"):
+        (found,) = findings(study, experiment, nothing)
+        assert (found.verdict, found.interval.source.split("(")[1]) == ("undecided", "3 without a value)")
+    assert findings(study, "during_training", nothing)[1].verdict == "undecided"
+
+
+def test_planning_loads_neither_torch_nor_plotting(study):
+    code = (
+        "import sys; from cnn_invariance.study import Study\n"
+        f"study = Study.load({str(study.path)!r})\n"
+        "assert all(study.cells.values()) and study.outputs\n"
+        "heavy = {'torch', 'matplotlib', 'pandas', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
