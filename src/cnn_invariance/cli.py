@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cnn_invariance import __version__, costs, report, stages
+from cnn_invariance import __version__, costs, overview, report, stages
 from cnn_invariance import claims as paper_claims
 from cnn_invariance.errors import InputError
 from cnn_invariance.study.folders import Folders
@@ -141,6 +141,14 @@ def draw(
 def claims(preset: PresetFile = DEFAULT_PRESET, results_dir: Results = USUAL.results) -> None:
     """Test the paper's claims on the results of a preset; what is not computed yet is undecided."""
     paper_claims.write(Plan(Study.load(preset), Folders(results=results_dir)))
+
+
+@app.command(name="overview")
+def whole_study(
+    preset: PresetFile = DEFAULT_PRESET, results_dir: Results = USUAL.results, figures_dir: Figures = USUAL.figures
+) -> None:
+    """Draw the whole study on one page from its results."""
+    overview.draw(Plan(Study.load(preset), Folders(results=results_dir, figures=figures_dir)))
 
 
 @app.command(name="costs")

@@ -90,7 +90,7 @@ class ProfilePlan:
         """Draw the figures, write the table, and return the lines by measure for what else is to be told."""
         import pandas as pd
 
-        found = {measure: self._drawn(results, measure) for measure in self.measures}
+        found = {measure: self.series(results, measure) for measure in self.measures}
         for measure, drawn in found.items():
             self._draw_figures(study, canvas, measure, drawn)
         rows = [
@@ -168,7 +168,8 @@ class ProfilePlan:
         ]
         return list(dict.fromkeys(own or found))
 
-    def _drawn(self, results: "Results", measure: str) -> Drawn:
+    def series(self, results: "Results", measure: str) -> Drawn:
+        """The lines of one measure, by dataset and panel, as they are drawn."""
         from cnn_invariance.plotting import Series, looks, sequential_looks
 
         choose = sequential_looks if self.ordered else looks

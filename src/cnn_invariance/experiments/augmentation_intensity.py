@@ -64,19 +64,19 @@ class Options(Closed):
 
 def cells(study: Study, options: Options) -> list[Cell]:
     """For each set and share of its range a network, measured under the full set."""
-    return list(_plan(study, options).cells())
+    return list(profile_plan(study, options).cells())
 
 
 def outputs(study: Study, options: Options) -> Outputs:
     """A figure of profiles for each dataset; tables of their means and of the trends in these."""
-    return _plan(study, options).outputs("augmentation_intensity_trend")
+    return profile_plan(study, options).outputs("augmentation_intensity_trend")
 
 
 def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
     """Draw the profiles and write the tables."""
     import pandas as pd
 
-    plan = _plan(study, options)
+    plan = profile_plan(study, options)
     found = plan.draw(study, results, canvas)
     rows = [
         {"dataset": dataset, "transformations": label, "measure": _choices.label(measure), **_trend(lines)}
@@ -90,7 +90,7 @@ def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -
 
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
     """For each dataset, over the sets and seeds."""
-    plan = _plan(study, options)
+    plan = profile_plan(study, options)
     for dataset, panels in plan.lines.items():
         trends = []
         for lines in panels.values():
@@ -103,7 +103,8 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
             yield Finding(claim, dataset, interval, plan.cells(dataset))
 
 
-def _plan(study: Study, options: Options) -> ProfilePlan:
+def profile_plan(study: Study, options: Options) -> ProfilePlan:
+    """The lines of its figures; the overview shows some of them, too."""
     _choices.choose("model", (options.model,), study.models)
     datasets = _choices.choose("dataset", options.datasets, study.datasets)
     sets = _choices.simple_sets(study, options.transformation_sets)

@@ -30,20 +30,21 @@ class Options(_choices.Choice):
 
 def cells(study: Study, options: Options) -> list[Cell]:
     """Each network, trained with and measured under each set."""
-    return list(_plan(study, options).cells())
+    return list(profile_plan(study, options).cells())
 
 
 def outputs(study: Study, options: Options) -> Outputs:
     """A figure of profiles for each dataset, and a table of their means and minima."""
-    return _plan(study, options).outputs()
+    return profile_plan(study, options).outputs()
 
 
 def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
     """Draw the profiles and write the table."""
-    _plan(study, options).draw(study, results, canvas)
+    profile_plan(study, options).draw(study, results, canvas)
 
 
-def _plan(study: Study, options: Options) -> ProfilePlan:
+def profile_plan(study: Study, options: Options) -> ProfilePlan:
+    """The lines of its figures; the overview shows some of them, too."""
     datasets, models, _ = options.of(study)
     sets = _choices.simple_sets(study, options.transformation_sets)
     return ProfilePlan(

@@ -55,22 +55,22 @@ class Options(_augmented.Options):
 
 def cells(study: Study, options: Options) -> list[Cell]:
     """The network of each set, measured at each checkpoint."""
-    return list(_plan(study, options).cells())
+    return list(profile_plan(study, options).cells())
 
 
 def outputs(study: Study, options: Options) -> Outputs:
     """A figure of profiles for each dataset and measure, and a table of their means and minima."""
-    return _plan(study, options).outputs()
+    return profile_plan(study, options).outputs()
 
 
 def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
     """Draw the profiles and write the table."""
-    _plan(study, options).draw(study, results, canvas)
+    profile_plan(study, options).draw(study, results, canvas)
 
 
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
     """For each dataset, over the sets and seeds."""
-    plan = _plan(study, options)
+    plan = profile_plan(study, options)
     for dataset, panels in plan.lines.items():
         ends = [(label, cell) for label, lines in panels.items() for cell in lines[-1].cells]
         later, early, first = (
@@ -83,7 +83,8 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
             yield Finding(claim, dataset, over(found, "sets and seeds"), cells, reason=reason)
 
 
-def _plan(study: Study, options: Options) -> ProfilePlan:
+def profile_plan(study: Study, options: Options) -> ProfilePlan:
+    """The lines of its figures; the overview shows some of them, too."""
     _choices.rising("shares", options.shares, needed=(0.0, EARLY, LATER, 1.0))
     sets = _augmented.all_sets(study, options)
 

@@ -43,19 +43,19 @@ class Options(_augmented.Options):
 
 def cells(study: Study, options: Options) -> list[Cell]:
     """The network of each set from each seed."""
-    return list(_plan(study, options).cells())
+    return list(profile_plan(study, options).cells())
 
 
 def outputs(study: Study, options: Options) -> Outputs:
     """A figure of profiles for each dataset and measure; a table of them, and one of how much seeds differ."""
-    return _plan(study, options).outputs("random_initialization_differences")
+    return profile_plan(study, options).outputs("random_initialization_differences")
 
 
 def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
     """Draw the profiles and write the tables."""
     import pandas as pd
 
-    plan = _plan(study, options)
+    plan = profile_plan(study, options)
     found = plan.draw(study, results, canvas)
     rows = []
     for measure, drawn in found.items():
@@ -70,13 +70,15 @@ def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -
 
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
     """For each dataset, over the sets: pairs of seeds are not independent of each other."""
-    plan = _plan(study, options)
+    plan = profile_plan(study, options)
     for dataset in plan.lines:
         interval = over(_augmented.apart(plan, results, dataset), "sets")
         yield Finding(CLAIMS[0], dataset, interval, plan.cells(dataset))
 
 
-def _plan(study: Study, options: Options) -> ProfilePlan:
+def profile_plan(study: Study, options: Options) -> ProfilePlan:
+    """The lines of its figures; the overview shows some of them, too."""
+
     def panel(dataset: str, label: str) -> list[Line]:
         networks = _augmented.networks(study, options, dataset, label)
         return [Line(f"{options.seeds} seeds", [study.measurement(one, label) for one in networks])]

@@ -118,13 +118,20 @@ def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -
 
     from cnn_invariance.plotting import spread_figure
 
-    profiles = _profiles(study, options, results)
-    found = {dataset: _differences(study, options, profiles, dataset) for dataset in options.of(study).datasets}
+    panels = differences(study, options, results)
     name = _choices.label(_choices.measure(study, options.measure))
     caption = _caption(study, options)
-    panels = {dataset: {KINDS[kind]: values for kind, values in kinds.items()} for dataset, kinds in found.items()}
     canvas.figure("structure", spread_figure(panels, xlabel=f"difference between two {name} profiles"), caption)
-    canvas.table("structure", pd.DataFrame(_table(found)), caption)
+    canvas.table("structure", pd.DataFrame(_table(panels)), caption)
+
+
+def differences(study: Study, options: Options, results: "Results") -> dict[str, dict[str, list[float]]]:
+    """By dataset and by what two networks differ in, in words: the differences between their profiles."""
+    profiles = _profiles(study, options, results)
+    return {
+        dataset: {KINDS[kind]: values for kind, values in _differences(study, options, profiles, dataset).items()}
+        for dataset in options.of(study).datasets
+    }
 
 
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -224,16 +225,25 @@ def _label(
     axis: Axis,
 ) -> None:
     series = list(chain.from_iterable(panels.values()))
-    handles = {one.label: _handle(one) for one in series}
+    handles = handles_of(series)
     if len(handles) > 1:
-        add_legend(figure, list(handles.values()), "outside upper center")
-    classes = [kind for one in series for kind in one.profiles[0]["kind"]]
-    marks = [*kind_handles(classes), *_mark_handles(series)]
-    add_legend(figure, marks, "outside lower center", handlelength=1.0, columnspacing=1.0)
+        add_legend(figure, handles, "outside upper center")
+    add_legend(figure, marks_of(series), "outside lower center", handlelength=1.0, columnspacing=1.0)
     for row in grid:
         row[0].set_ylabel(ylabel)
     for axes in grid.flat:
         axes.set_xlabel(AXIS_LABELS[axis])
+
+
+def handles_of(series: Sequence[Series]) -> list[Line2D]:
+    """Legend entries of the lines, one for each label."""
+    return list({one.label: _handle(one) for one in series}.values())
+
+
+def marks_of(series: Sequence[Series]) -> list[Artist]:
+    """Legend entries of the layers' kinds and of the marks that the lines have."""
+    classes = [kind for one in series for kind in one.profiles[0]["kind"]]
+    return [*kind_handles(classes), *_mark_handles(series)]
 
 
 def _handle(one: Series) -> Line2D:

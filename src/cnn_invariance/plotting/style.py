@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 SINGLE = 3.4
 """Width of a figure in one column of a page, inches."""
@@ -123,7 +123,7 @@ def style() -> Iterator[None]:
         yield
 
 
-def add_legend(figure: Figure, handles: Sequence[Artist], where: Place, **options: Any) -> None:
+def add_legend(figure: Figure | SubFigure, handles: Sequence[Artist], where: Place, **options: Any) -> None:
     """A legend outside the panels, in as many columns as the figure is wide enough for."""
     for columns in range(len(handles), 0, -1):
         legend = figure.legend(handles=handles, loc=where, ncols=columns, **options)

@@ -185,6 +185,11 @@ class Plan:
         return self.results.root / "claims.csv", self.results.root / "claims.md"
 
     @property
+    def overview(self) -> list[Path]:
+        """The figure of the whole study, in each format."""
+        return self.folders.figure_files(self.study.name, "overview", Outputs(["overview"]))
+
+    @property
     def costs(self) -> list[Path]:
         """The table of what cells cost, in each format."""
         return self.folders.table_files(self.study.name, Outputs(tables=["costs"]))
@@ -196,11 +201,10 @@ class Plan:
 
     @property
     def code_of_claims(self) -> list[Path]:
-        """The source files that claims are tested by."""
+        """The source files that claims are tested and the overview is drawn by."""
         package = file("accuracy").parent.parent
-        return sorted(
-            {path for name in self.study.experiments for path in self.code_of(name)} | {package / "claims.py"}
-        )
+        own = {_from_here(package / name) for name in ("claims.py", "overview.py")}
+        return sorted(own.union(*map(self.code_of, self.study.experiments)))
 
     def data_to_train(self, wildcards: Any) -> Path:
         """The dataset of the network that Snakemake asks for."""
@@ -238,7 +242,7 @@ class Plan:
             for experiment in self.study.experiments
             for path in (*self.figures(experiment), *self.tables(experiment))
         ]
-        return [*map(self.results.path, self.cells), *drawn, *self.claims, *self.costs]
+        return [*map(self.results.path, self.cells), *drawn, *self.claims, *self.costs, *self.overview]
 
     def check(self) -> None:
         """Check every result that is there (InputError that names each damaged file)."""

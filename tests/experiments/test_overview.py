@@ -1,0 +1,56 @@
+"""The page of the whole study."""
+
+from PIL import Image
+
+from cnn_invariance import overview
+from cnn_invariance.study.folders import Folders
+from cnn_invariance.study.plan import Plan
+
+DATASETS = {
+    "mnist5k": {"fingerprint": "0" * 64, "accuracy_floor": 0.5},
+    "cifar10_jpeg": {"fingerprint": "1" * 64, "accuracy_floor": 0.5},
+}
+
+
+def drawn(study, computed, tmp_path):
+    plan = Plan(study, Folders(results=tmp_path, figures=tmp_path / "figures"))
+    computed(study)
+    (tmp_path / "results").rename(plan.results.root)
+    overview.draw(plan)
+    assert all(path.is_file() for path in plan.overview)
+    return plan
+
+
+def test_all_parts_are_on_one_page(preset, load, computed, tmp_path):
+    preset["datasets"] = DATASETS
+    preset["experiments"] = {
+        "structure": {},
+        "compare_models": {},
+        "augmentation_intensity": {},
+        "random_initialization": {"seeds": 3},
+    }
+    plan = drawn(load(preset), computed, tmp_path)
+    with Image.open(plan.overview[1]) as image:
+        assert image.width == 2100
+        assert image.height > 2000
+    caption = plan.overview[2].read_text(encoding="utf-8")
+    assert "cifar10_jpeg is CIFAR-10 after JPEG compression, not the original pixels" in caption
+    assert "preset synthetic, cifar10_jpeg, mnist5k" in caption
+
+
+def test_a_preset_of_one_experiment_has_a_page_too(preset, load, computed, tmp_path):
+    preset["experiments"] = {"heatmap": {}, "augmentation_intensity": {}}
+    plan = drawn(load(preset), computed, tmp_path)
+    assert "Differences" not in plan.overview[2].read_text(encoding="utf-8")
+
+
+def test_verdicts_of_all_datasets_together_have_a_column_of_their_own():
+    import pandas as pd
+
+    rows = [
+        {"experiment": "a_b", "claim": "c_d", "about": "mnist", "verdict": "supported"},
+        {"experiment": "a_b", "claim": "c_d", "about": "mnist and cifar", "verdict": "undecided"},
+        {"experiment": "e", "claim": "f", "about": float("nan"), "verdict": "not supported"},
+    ]
+    found = overview._verdicts(pd.DataFrame(rows))
+    assert found == {"a b: c d": {"mnist": "supported", "all": "undecided"}, "e: f": {"all": "not supported"}}
