@@ -4,13 +4,13 @@ Such an experiment says its plan, `ProfilePlan`; the figures, the table and thei
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from cnn_invariance.experiments import _captions
 from cnn_invariance.experiments._choices import label
-from cnn_invariance.study import MeasureSpec, Outputs, Study
+from cnn_invariance.study import Cell, MeasureSpec, Outputs, Study
 
 if TYPE_CHECKING:
     import numpy as np
@@ -188,6 +188,28 @@ class ProfilePlan:
 def cells_of(plans: Iterable[ProfilePlan]) -> list[MeasureSpec]:
     """The cells of several plans, each once."""
     return list(dict.fromkeys(cell for plan in plans for cell in plan.cells()))
+
+
+Stages = tuple[
+    Callable[[Study, Any], list[Cell]],
+    Callable[[Study, Any], Outputs],
+    "Callable[[Study, Any, Results, Canvas], None]",
+]
+
+
+def of_plan(plan: Callable[[Study, Any], ProfilePlan]) -> Stages:
+    """``cells``, ``outputs`` and ``draw`` of an experiment that is one plan, made of study and options."""
+
+    def cells(study: Study, options: Any) -> list[Cell]:
+        return list(plan(study, options).cells())
+
+    def outputs(study: Study, options: Any) -> Outputs:
+        return plan(study, options).outputs()
+
+    def draw(study: Study, options: Any, results: "Results", canvas: "Canvas") -> None:
+        plan(study, options).draw(study, results, canvas)
+
+    return cells, outputs, draw
 
 
 def outputs_of(plans: Iterable[ProfilePlan], *tables: str) -> Outputs:

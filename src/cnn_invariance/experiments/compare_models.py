@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from cnn_invariance.experiments import _choices
-from cnn_invariance.experiments._profiles import Line, ProfilePlan
-from cnn_invariance.study import Cell, Outputs, Study
+from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
+from cnn_invariance.study import Study
 
 if TYPE_CHECKING:
-    from cnn_invariance.plotting import Canvas
-    from cnn_invariance.results import Results
+    pass
 
 QUESTION = "Which network is more invariant, and at which depth?"
 
@@ -26,21 +25,6 @@ class Options(_choices.Choice):
 
     measures: _choices.Labels = None
     seeds: int = Field(1, ge=1)
-
-
-def cells(study: Study, options: Options) -> list[Cell]:
-    """Each network, trained with and measured under each set."""
-    return list(profile_plan(study, options).cells())
-
-
-def outputs(study: Study, options: Options) -> Outputs:
-    """A figure of profiles for each dataset, and a table of their means and minima."""
-    return profile_plan(study, options).outputs()
-
-
-def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
-    """Draw the profiles and write the table."""
-    profile_plan(study, options).draw(study, results, canvas)
 
 
 def profile_plan(study: Study, options: Options) -> ProfilePlan:
@@ -67,3 +51,6 @@ def _line(study: Study, options: Options, dataset: str, label: str, model: str) 
         for seed in _choices.seeds(study, options.seeds)
     )
     return Line(model, [study.measurement(network, label) for network in networks])
+
+
+cells, outputs, draw = of_plan(profile_plan)

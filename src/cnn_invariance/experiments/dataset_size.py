@@ -9,11 +9,10 @@ from cnn_invariance.errors import InputError
 from cnn_invariance.experiments import _augmented, _choices
 from cnn_invariance.experiments._augmented import differences
 from cnn_invariance.experiments._claims import Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan
-from cnn_invariance.study import Cell, Outputs, SampleSpec, Study
+from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
+from cnn_invariance.study import SampleSpec, Study
 
 if TYPE_CHECKING:
-    from cnn_invariance.plotting import Canvas
     from cnn_invariance.results import Results
 
 QUESTION = "How many samples are enough to measure invariance?"
@@ -43,31 +42,17 @@ class Options(_augmented.Options):
     shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.01, 0.05, TENTH, USUAL, ALL)
 
 
-def cells(study: Study, options: Options) -> list[Cell]:
-    """The network of each set, measured on each share of the samples."""
-    return list(_plan(study, options).cells())
-
-
-def outputs(study: Study, options: Options) -> Outputs:
-    """A figure of profiles for each dataset and measure, and a table of their means and minima."""
-    return _plan(study, options).outputs()
-
-
-def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
-    """Draw the profiles and write the table."""
-    _plan(study, options).draw(study, results, canvas)
-
-
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
     """For each dataset, over the sets and seeds."""
-    plan = _plan(study, options)
+    plan = profile_plan(study, options)
     tenth, whole = (options.shares.index(share) for share in (TENTH, ALL))
     for dataset in plan.lines:
         interval = over(differences(plan, results, dataset, tenth, whole), "sets and seeds")
         yield Finding(CLAIMS[0], dataset, interval, plan.cells(dataset))
 
 
-def _plan(study: Study, options: Options) -> ProfilePlan:
+def profile_plan(study: Study, options: Options) -> ProfilePlan:
+    """The lines of its figures."""
     _choices.rising("shares", options.shares, needed=(TENTH, ALL))
 
     def panel(dataset: str, label: str) -> list[Line]:
@@ -110,3 +95,6 @@ def _samples(study: Study, label: str, share: float) -> SampleSpec:
             "leave out the share, or measure more"
         )
     return SampleSpec(split=usual.split, count=count, seed=usual.seed)
+
+
+cells, outputs, draw = of_plan(profile_plan)

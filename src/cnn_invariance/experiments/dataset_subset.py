@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Literal
 from cnn_invariance.experiments import _augmented, _choices
 from cnn_invariance.experiments._augmented import differences
 from cnn_invariance.experiments._claims import Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan
-from cnn_invariance.study import Cell, Outputs, SampleSpec, Study
+from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
+from cnn_invariance.study import SampleSpec, Study
 
 if TYPE_CHECKING:
-    from cnn_invariance.plotting import Canvas
     from cnn_invariance.results import Results
 
 QUESTION = "Does it matter whether a network is measured on training or on test samples?"
@@ -37,30 +36,17 @@ class Options(_augmented.Options):
     """All of them are those of `_augmented.Options`."""
 
 
-def cells(study: Study, options: Options) -> list[Cell]:
-    """The network of each set, measured on samples of either split."""
-    return list(_plan(study, options).cells())
-
-
-def outputs(study: Study, options: Options) -> Outputs:
-    """A figure of profiles for each dataset and measure, and a table of their means and minima."""
-    return _plan(study, options).outputs()
-
-
-def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
-    """Draw the profiles and write the table."""
-    _plan(study, options).draw(study, results, canvas)
-
-
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
     """For each dataset, over the sets and seeds."""
-    plan = _plan(study, options)
+    plan = profile_plan(study, options)
     for dataset in plan.lines:
         interval = over(differences(plan, results, dataset, 0, 1), "sets and seeds")
         yield Finding(CLAIMS[0], dataset, interval, plan.cells(dataset))
 
 
-def _plan(study: Study, options: Options) -> ProfilePlan:
+def profile_plan(study: Study, options: Options) -> ProfilePlan:
+    """The lines of its figures."""
+
     def panel(dataset: str, label: str) -> list[Line]:
         networks = _augmented.networks(study, options, dataset, label)
         usual = study.samples(label)
@@ -81,3 +67,6 @@ def _plan(study: Study, options: Options) -> ProfilePlan:
         line_column="measured_on",
         usual=[cell for panels in lines.values() for _, test in panels.values() for cell in test.cells],
     )
+
+
+cells, outputs, draw = of_plan(profile_plan)

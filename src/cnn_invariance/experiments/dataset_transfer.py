@@ -7,11 +7,10 @@ from cnn_invariance.errors import InputError
 from cnn_invariance.experiments import _augmented, _choices
 from cnn_invariance.experiments._augmented import differences
 from cnn_invariance.experiments._claims import Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan
-from cnn_invariance.study import Cell, Outputs, Study
+from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
+from cnn_invariance.study import Study
 
 if TYPE_CHECKING:
-    from cnn_invariance.plotting import Canvas
     from cnn_invariance.results import Results
 
 QUESTION = "Does a network keep its profile on the samples of another dataset?"
@@ -38,31 +37,17 @@ class Options(_augmented.Options):
     """``datasets``: two at least; networks are trained on each, and measured on all of them."""
 
 
-def cells(study: Study, options: Options) -> list[Cell]:
-    """The network of each dataset and set, measured on the samples of each dataset."""
-    return list(_plan(study, options).cells())
-
-
-def outputs(study: Study, options: Options) -> Outputs:
-    """A figure of profiles for each dataset trained on and each measure, and a table of their means and minima."""
-    return _plan(study, options).outputs()
-
-
-def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
-    """Draw the profiles and write the table."""
-    _plan(study, options).draw(study, results, canvas)
-
-
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
     """For each dataset trained on, over the sets, seeds and other datasets."""
-    plan = _plan(study, options)
+    plan = profile_plan(study, options)
     for dataset in plan.lines:
         others = range(1, len(plan.lines))
         values = [value for other in others for value in differences(plan, results, dataset, 0, other)]
         yield Finding(CLAIMS[0], dataset, over(values, "sets, seeds and other datasets"), plan.cells(dataset))
 
 
-def _plan(study: Study, options: Options) -> ProfilePlan:
+def profile_plan(study: Study, options: Options) -> ProfilePlan:
+    """The lines of its figures."""
     datasets = _choices.choose("dataset", options.datasets, study.datasets)
     if len(datasets) < 2:
         raise InputError(f"a network is measured on another dataset: two are needed; received {', '.join(datasets)}")
@@ -88,3 +73,6 @@ def _plan(study: Study, options: Options) -> ProfilePlan:
         lines=lines,
         line_column="measured_on",
     )
+
+
+cells, outputs, draw = of_plan(profile_plan)

@@ -8,13 +8,12 @@ from pydantic import Field
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments import _augmented, _choices
 from cnn_invariance.experiments._claims import Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan, values
+from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan, values
 from cnn_invariance.experiments._similarity import difference
 from cnn_invariance.experiments._statistics import quotient
-from cnn_invariance.study import Cell, MeasureSpec, Outputs, Study, TrainSpec
+from cnn_invariance.study import MeasureSpec, Study, TrainSpec
 
 if TYPE_CHECKING:
-    from cnn_invariance.plotting import Canvas
     from cnn_invariance.results import Results
 
 QUESTION = "When in its training does a network take on its profile?"
@@ -51,21 +50,6 @@ class Options(_augmented.Options):
 
     shares: tuple[Annotated[float, Field(ge=0, le=1)], ...] = (0.0, 0.01, 0.03, 0.05, EARLY, LATER, 0.5, 1.0)
     seeds: int = Field(1, ge=1)
-
-
-def cells(study: Study, options: Options) -> list[Cell]:
-    """The network of each set, measured at each checkpoint."""
-    return list(profile_plan(study, options).cells())
-
-
-def outputs(study: Study, options: Options) -> Outputs:
-    """A figure of profiles for each dataset and measure, and a table of their means and minima."""
-    return profile_plan(study, options).outputs()
-
-
-def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
-    """Draw the profiles and write the table."""
-    profile_plan(study, options).draw(study, results, canvas)
 
 
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
@@ -138,3 +122,6 @@ def _too_short(networks: list[TrainSpec], done: float) -> str:
     fewest = min(network.recipe.epochs for network in networks)
     untrained = any(_epoch(network, done) == 0 for network in networks)
     return f"{100 * done:g} % of {fewest} epochs is no epoch" if untrained else ""
+
+
+cells, outputs, draw = of_plan(profile_plan)

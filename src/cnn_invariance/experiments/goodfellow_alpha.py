@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 from cnn_invariance.experiments import _captions, _choices, _goodfellow
 from cnn_invariance.experiments._claims import Finding
 from cnn_invariance.experiments._goodfellow import Options as Options
-from cnn_invariance.experiments._profiles import ProfilePlan
-from cnn_invariance.study import Cell, Outputs, Study
+from cnn_invariance.experiments._profiles import ProfilePlan, of_plan
+from cnn_invariance.study import Study
 
 if TYPE_CHECKING:
-    from cnn_invariance.plotting import Canvas
     from cnn_invariance.results import Results
 
 QUESTION = "How does Goodfellow's measure depend on the threshold above which an activation fires?"
@@ -20,27 +19,13 @@ SETTING = f"One line for each threshold. {_goodfellow.NETWORKS}"
 CLAIMS = (_goodfellow.unstable("Goodfellow", "unstable_at_extremes", "Goodfellow's measure"),)
 
 
-def cells(study: Study, options: Options) -> list[Cell]:
-    """The networks of each set, measured under it at all alphas."""
-    return list(_plan(study, options).cells())
-
-
-def outputs(study: Study, options: Options) -> Outputs:
-    """A figure of profiles for each dataset, and a table of their means and minima."""
-    return _plan(study, options).outputs()
-
-
-def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
-    """Draw the profiles and write the table."""
-    _plan(study, options).draw(study, results, canvas)
-
-
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
     """For each dataset, over the sets."""
-    return _goodfellow.findings(CLAIMS[0], "Goodfellow", study, _plan(study, options), results)
+    return _goodfellow.findings(CLAIMS[0], "Goodfellow", study, profile_plan(study, options), results)
 
 
-def _plan(study: Study, options: Options) -> ProfilePlan:
+def profile_plan(study: Study, options: Options) -> ProfilePlan:
+    """The lines of its figures."""
     datasets = _choices.choose("dataset", options.datasets, study.datasets)
     sets = _choices.choose("transformation set", options.transformation_sets, study.sets)
     return ProfilePlan(
@@ -58,3 +43,6 @@ def _plan(study: Study, options: Options) -> ProfilePlan:
         ylabel="Goodfellow of units",
         meanings=_captions.of_measure("Goodfellow"),
     )
+
+
+cells, outputs, draw = of_plan(profile_plan)

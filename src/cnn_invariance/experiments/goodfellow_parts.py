@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 from cnn_invariance.experiments import _choices, _goodfellow
 from cnn_invariance.experiments._claims import Finding
 from cnn_invariance.experiments._goodfellow import Options as Options
-from cnn_invariance.experiments._profiles import ProfilePlan
-from cnn_invariance.study import Cell, Outputs, Study
+from cnn_invariance.experiments._profiles import ProfilePlan, of_plan
+from cnn_invariance.study import Study
 
 if TYPE_CHECKING:
-    from cnn_invariance.plotting import Canvas
     from cnn_invariance.results import Results
 
 QUESTION = "Which part of Goodfellow's measure, the local or the global firing rate, depends on the threshold?"
@@ -25,27 +24,13 @@ PARTS = {"local": "Goodfellow_L", "global": "Goodfellow_G"}
 CLAIMS = (_goodfellow.unstable("Goodfellow_G", "unstable_global", "The global firing rate"),)
 
 
-def cells(study: Study, options: Options) -> list[Cell]:
-    """The networks of each set, measured under it at all alphas."""
-    return list(_plan(study, options).cells())
-
-
-def outputs(study: Study, options: Options) -> Outputs:
-    """A figure of profiles for each dataset, and a table of their means and minima."""
-    return _plan(study, options).outputs()
-
-
-def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
-    """Draw the profiles and write the table."""
-    _plan(study, options).draw(study, results, canvas)
-
-
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
     """For each dataset, over the sets."""
-    return _goodfellow.findings(CLAIMS[0], "Goodfellow_G", study, _plan(study, options), results)
+    return _goodfellow.findings(CLAIMS[0], "Goodfellow_G", study, profile_plan(study, options), results)
 
 
-def _plan(study: Study, options: Options) -> ProfilePlan:
+def profile_plan(study: Study, options: Options) -> ProfilePlan:
+    """The lines of its figures."""
     datasets = _choices.choose("dataset", options.datasets, study.datasets)
     sets = _choices.choose("transformation set", options.transformation_sets, study.sets)
     return ProfilePlan(
@@ -70,3 +55,6 @@ def _plan(study: Study, options: Options) -> ProfilePlan:
         meanings="Rates of each unit, mean over the layer; Goodfellow's measure is the local over the global one.",
         columns=len(sets),
     )
+
+
+cells, outputs, draw = of_plan(profile_plan)

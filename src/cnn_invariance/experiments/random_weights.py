@@ -8,12 +8,11 @@ from pydantic import Field
 
 from cnn_invariance.experiments import _augmented, _choices
 from cnn_invariance.experiments._claims import Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan
+from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
 from cnn_invariance.experiments._similarity import difference
-from cnn_invariance.study import Cell, Outputs, Study
+from cnn_invariance.study import Study
 
 if TYPE_CHECKING:
-    from cnn_invariance.plotting import Canvas
     from cnn_invariance.results import Results
 
 QUESTION = "What structure does a network have before it is trained?"
@@ -48,24 +47,9 @@ class Options(_augmented.Options):
     seeds: int = Field(1, ge=1)
 
 
-def cells(study: Study, options: Options) -> list[Cell]:
-    """The untrained networks and the trained one of each set, measured under the set."""
-    return list(_plan(study, options).cells())
-
-
-def outputs(study: Study, options: Options) -> Outputs:
-    """A figure of profiles for each dataset and measure, and a table of their means and minima."""
-    return _plan(study, options).outputs()
-
-
-def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
-    """Draw the profiles and write the table."""
-    _plan(study, options).draw(study, results, canvas)
-
-
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
     """For each dataset, over the sets: the untrained networks are the same ones under each."""
-    plan = _plan(study, options)
+    plan = profile_plan(study, options)
     for dataset, panels in plan.lines.items():
         stable = over(_augmented.apart(plan, results, dataset), "sets")
         own = []
@@ -76,7 +60,9 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
             yield Finding(claim, dataset, interval, plan.cells(dataset))
 
 
-def _plan(study: Study, options: Options) -> ProfilePlan:
+def profile_plan(study: Study, options: Options) -> ProfilePlan:
+    """The lines of its figures."""
+
     def panel(dataset: str, label: str) -> list[Line]:
         untrained = [
             study.network(dataset=dataset, model=options.model, seed=seed, epochs=0) for seed in range(options.networks)
@@ -98,3 +84,6 @@ def _plan(study: Study, options: Options) -> ProfilePlan:
         line_column="networks",
         usual=[cell for panels in lines.values() for _, trained in panels.values() for cell in trained.cells],
     )
+
+
+cells, outputs, draw = of_plan(profile_plan)

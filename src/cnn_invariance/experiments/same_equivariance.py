@@ -8,13 +8,12 @@ from pydantic import Field
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments import _choices
 from cnn_invariance.experiments._claims import Claim, Finding, over, unknown
-from cnn_invariance.experiments._profiles import Line, ProfilePlan, values
+from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan, values
 from cnn_invariance.experiments._spread import log_range
 from cnn_invariance.measures import names as measure_names
-from cnn_invariance.study import Cell, Closed, Outputs, Study
+from cnn_invariance.study import Closed, Study
 
 if TYPE_CHECKING:
-    from cnn_invariance.plotting import Canvas
     from cnn_invariance.results import Results
 
 QUESTION = "Which form of same-equivariance can be compared across layers?"
@@ -51,24 +50,9 @@ class Options(Closed):
     seeds: int = Field(1, ge=1)
 
 
-def cells(study: Study, options: Options) -> list[Cell]:
-    """The network of each set, measured under it."""
-    return list(_plan(study, options).cells())
-
-
-def outputs(study: Study, options: Options) -> Outputs:
-    """A figure of profiles for each dataset, and a table of their means and minima."""
-    return _plan(study, options).outputs()
-
-
-def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
-    """Draw the profiles and write the table."""
-    _plan(study, options).draw(study, results, canvas)
-
-
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
     """For each dataset, over the sets and seeds."""
-    plan = _plan(study, options)
+    plan = profile_plan(study, options)
     for dataset in plan.lines:
         cells = plan.cells(dataset)
         for claim, pair in zip(CLAIMS, PAIRS, strict=True):
@@ -82,7 +66,8 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
             yield Finding(claim, dataset, over(less, "sets and seeds"), cells)
 
 
-def _plan(study: Study, options: Options) -> ProfilePlan:
+def profile_plan(study: Study, options: Options) -> ProfilePlan:
+    """The lines of its figures."""
     _choices.choose("model", (options.model,), study.models)
     datasets = _choices.choose("dataset", options.datasets, study.datasets)
     sets = _choices.choose("transformation set", options.transformation_sets, study.sets)
@@ -119,3 +104,6 @@ def _line(study: Study, options: Options, dataset: str, label: str, measure: str
         for seed in _choices.seeds(study, options.seeds)
     )
     return Line(label, [study.measurement(network, label) for network in networks], measure)
+
+
+cells, outputs, draw = of_plan(profile_plan)

@@ -9,13 +9,12 @@ from pydantic import Field
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments import _augmented, _choices
 from cnn_invariance.experiments._claims import Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan
+from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
 from cnn_invariance.experiments._similarity import correlation
 from cnn_invariance.measures import names as measure_names
-from cnn_invariance.study import Cell, MeasureSpec, Outputs, Study
+from cnn_invariance.study import MeasureSpec, Study
 
 if TYPE_CHECKING:
-    from cnn_invariance.plotting import Canvas
     from cnn_invariance.results import Results
 
 QUESTION = "Does it matter whether all samples are measured together, or each class by itself?"
@@ -43,24 +42,9 @@ class Options(_augmented.Options):
     seeds: int = Field(1, ge=1)
 
 
-def cells(study: Study, options: Options) -> list[Cell]:
-    """The network of each set, measured both ways in one cell."""
-    return list(_plan(study, options).cells())
-
-
-def outputs(study: Study, options: Options) -> Outputs:
-    """A figure of profiles for each dataset, and a table of their means and minima."""
-    return _plan(study, options).outputs()
-
-
-def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
-    """Draw the profiles and write the table."""
-    _plan(study, options).draw(study, results, canvas)
-
-
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
     """For each dataset, over the sets and seeds; of the first measure."""
-    plan = _plan(study, options)
+    plan = profile_plan(study, options)
     for dataset, panels in plan.lines.items():
         values = []
         for pooled, by_class in panels.values():
@@ -70,7 +54,8 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
         yield Finding(CLAIMS[0], dataset, over(values, "sets and seeds"), plan.cells(dataset))
 
 
-def _plan(study: Study, options: Options) -> ProfilePlan:
+def profile_plan(study: Study, options: Options) -> ProfilePlan:
+    """The lines of its figures."""
     measures = _choices.measures(study, options.measures)
     by_class = {measure: _by_class(measure) for measure in measures}
     together = [*measures, *by_class.values()]
@@ -113,3 +98,6 @@ def _by_class(measure: str) -> str:
         raise InputError(f"{measure} cannot be measured pooled and per class in one pass; leave it out of 'measures'")
     options = ",".join(f"{key}={str(value).lower()}" for key, value in request.options if key != "stratified")
     return str(measure_names.check(f"{request.name}[{options},stratified=true]"))
+
+
+cells, outputs, draw = of_plan(profile_plan)

@@ -8,16 +8,15 @@ from pydantic import Field
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments import _choices
 from cnn_invariance.experiments._claims import Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan
+from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
 from cnn_invariance.experiments._statistics import layer_mean
-from cnn_invariance.study import Cell, Closed, Outputs, Study
+from cnn_invariance.study import Closed, Study
 from cnn_invariance.transformations import sets
 from cnn_invariance.transformations.affine import AffineSet
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cnn_invariance.plotting import Canvas
     from cnn_invariance.results import Results
 
 QUESTION = "Is invariance by design another than invariance by data?"
@@ -61,24 +60,9 @@ class Options(Closed):
     seeds: int = Field(1, ge=1)
 
 
-def cells(study: Study, options: Options) -> list[Cell]:
-    """For each set, both networks measured under it."""
-    return list(_plan(study, options).cells())
-
-
-def outputs(study: Study, options: Options) -> Outputs:
-    """A figure of profiles for each dataset and measure, and a table of their means and minima."""
-    return _plan(study, options).outputs()
-
-
-def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
-    """Draw the profiles and write the table."""
-    _plan(study, options).draw(study, results, canvas)
-
-
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
     """For each dataset, over the sets and seeds."""
-    plan = _plan(study, options)
+    plan = profile_plan(study, options)
     for dataset, panels in plan.lines.items():
         after, more = [], []
         for by_design, by_data in panels.values():
@@ -98,7 +82,8 @@ def _first(profile: "pd.DataFrame", kind: str) -> int:
     return kinds.index(kind)
 
 
-def _plan(study: Study, options: Options) -> ProfilePlan:
+def profile_plan(study: Study, options: Options) -> ProfilePlan:
+    """The lines of its figures."""
     _choices.choose("model", (options.model, options.ti_model), study.models)
     datasets = _choices.choose("dataset", options.datasets, study.datasets)
     labels = _choices.simple_sets(study, options.transformation_sets)
@@ -133,3 +118,6 @@ def _text(study: Study, label: str) -> str:
     if not isinstance(spec.build(), AffineSet):
         raise InputError(f"TI-pooling needs an affine transformation set; {label!r} has other members")
     return sets.text_of(spec.name, spec.parameters)
+
+
+cells, outputs, draw = of_plan(profile_plan)

@@ -7,13 +7,12 @@ from pydantic import Field
 
 from cnn_invariance.experiments import _augmented, _choices
 from cnn_invariance.experiments._claims import Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan
+from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
 from cnn_invariance.experiments._statistics import layer_mean, quotient
-from cnn_invariance.study import Cell, Outputs, Study
+from cnn_invariance.study import Study
 from cnn_invariance.study.intensity import scaled
 
 if TYPE_CHECKING:
-    from cnn_invariance.plotting import Canvas
     from cnn_invariance.results import Results
 
 QUESTION = "Is a network invariant beyond the range of transformations it was trained with?"
@@ -45,24 +44,9 @@ class Options(_augmented.Options):
     seeds: int = Field(1, ge=1)
 
 
-def cells(study: Study, options: Options) -> list[Cell]:
-    """The network of each set, measured at each share of its range."""
-    return list(_plan(study, options).cells())
-
-
-def outputs(study: Study, options: Options) -> Outputs:
-    """A figure of profiles for each dataset and measure, and a table of their means and minima."""
-    return _plan(study, options).outputs()
-
-
-def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
-    """Draw the profiles and write the table."""
-    _plan(study, options).draw(study, results, canvas)
-
-
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
     """For each dataset, over the sets and seeds."""
-    plan = _plan(study, options)
+    plan = profile_plan(study, options)
     trained, full = (options.shares.index(share) for share in (options.trained_share, FULL))
     for dataset in plan.lines:
         pairs = _augmented.matched(plan, results, dataset, trained, full)
@@ -72,7 +56,8 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
         yield Finding(CLAIMS[0], dataset, interval, plan.cells(dataset))
 
 
-def _plan(study: Study, options: Options) -> ProfilePlan:
+def profile_plan(study: Study, options: Options) -> ProfilePlan:
+    """The lines of its figures."""
     _choices.rising("shares", options.shares, needed=dict.fromkeys((options.trained_share, FULL)))
 
     def panel(dataset: str, label: str) -> list[Line]:
@@ -102,3 +87,6 @@ def _plan(study: Study, options: Options) -> ProfilePlan:
         line_column="measured_at",
         usual=[cell for panels in lines.values() for shown in panels.values() for cell in shown[-1].cells],
     )
+
+
+cells, outputs, draw = of_plan(profile_plan)

@@ -9,11 +9,10 @@ from cnn_invariance.errors import InputError
 from cnn_invariance.experiments import _augmented, _choices
 from cnn_invariance.experiments._augmented import differences
 from cnn_invariance.experiments._claims import Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan
-from cnn_invariance.study import Cell, Outputs, SetSpec, Study
+from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
+from cnn_invariance.study import SetSpec, Study
 
 if TYPE_CHECKING:
-    from cnn_invariance.plotting import Canvas
     from cnn_invariance.results import Results
 
 QUESTION = "How finely must a set of transformations be sampled to measure invariance?"
@@ -44,30 +43,16 @@ class Options(_augmented.Options):
     counts: dict[str, Counts] = PAPER
 
 
-def cells(study: Study, options: Options) -> list[Cell]:
-    """The network of each set, measured under each sampling of it."""
-    return list(_plan(study, options).cells())
-
-
-def outputs(study: Study, options: Options) -> Outputs:
-    """A figure of profiles for each dataset and measure, and a table of their means and minima."""
-    return _plan(study, options).outputs()
-
-
-def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
-    """Draw the profiles and write the table."""
-    _plan(study, options).draw(study, results, canvas)
-
-
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
     """For each dataset, over the sets and seeds."""
-    plan = _plan(study, options)
+    plan = profile_plan(study, options)
     for dataset in plan.lines:
         interval = over(differences(plan, results, dataset, 0, -1), "sets and seeds")
         yield Finding(CLAIMS[0], dataset, interval, plan.cells(dataset))
 
 
-def _plan(study: Study, options: Options) -> ProfilePlan:
+def profile_plan(study: Study, options: Options) -> ProfilePlan:
+    """The lines of its figures."""
     sets = _augmented.simple_sets(study, options)
     counts = {label: _counts(study, options, label) for label in sets}
     if len(steps := {len(each) for each in counts.values()}) > 1:
@@ -128,3 +113,6 @@ def _name(step: int, steps: int) -> str:
     if step == 0:
         return "coarsest"
     return "finest" if step == steps - 1 else f"step {step + 1} of {steps}"
+
+
+cells, outputs, draw = of_plan(profile_plan)
