@@ -33,6 +33,11 @@ class Nothing(nn.Module):
         return None
 
 
+class Forgetful(Counting):
+    def forward(self, x):
+        super().forward(x)
+
+
 class Scalar(nn.Module):
     def forward(self, x):
         return x.mean()
@@ -327,3 +332,9 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch):
     with pytest.raises(RuntimeError, match="something else"):
         ci.measure(Counting().eval(), X, identity(), ["NV"])
     assert len(tiles) == 1
+
+
+def test_a_model_with_layers_that_returns_nothing_is_refused():
+    refused(
+        r"Forgetful has layers, but its forward pass returned nothing; a missing 'return'\?", model=Forgetful().eval()
+    )

@@ -154,6 +154,11 @@ def _find(model: nn.Module, images: Tensor, layers: LayerFilter) -> tuple[list[L
     The state of a recurrent network has one entry per layer, by chance as many as images.
     """
     found, output = find_layers(model, images, layers)
+    if output is None:
+        raise InputError(
+            f"{type(model).__name__} has layers, but its forward pass returned nothing; a missing 'return'? "
+            "expected its output, log-probabilities (B, K) or any other"
+        )
     if any(layer.name.endswith("]") for layer in found):
         fewer = {layer.name for layer in find_layers(model, images[1:], layers)[0]}
         found = [layer for layer in found if layer.name in fewer]
