@@ -2,6 +2,7 @@
 #
 #     snakemake --cores all                                        the quick preset
 #     snakemake --cores all --configfile config/mine.yaml          another preset
+#     snakemake --cores all --config compute=cached                draw what needs nothing computed
 #     snakemake -n                                                 only say what is missing
 #
 # A finished cell has its result file, named by the hash of everything that determines it. It has
@@ -138,7 +139,7 @@ rule respond:
 
 
 # One rule for each experiment: what it draws has names of its own.
-for experiment in plan.study.experiments:
+for experiment in plan.drawn:
 
     rule:
         name:
@@ -186,9 +187,30 @@ rule claims:
         "cnn-invariance claims {params.options} > {log} 2>&1"
 
 
+rule overview:
+    input:
+        results=plan.results_of_claims,
+        preset=plan.study.path,
+        code=plan.code_of_claims,
+    output:
+        plan.overview,
+    log:
+        f"{LOGS}/overview.log",
+    benchmark:
+        f"{LOGS}/overview.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        options=plan.options("results", "figures"),
+    message:
+        "Draw the overview"
+    shell:
+        "cnn-invariance overview {params.options} > {log} 2>&1"
+
+
 rule costs:
     input:
-        results=[plan.results.path(cell) for cell in plan.cells],
+        results=[plan.results.path(cell) for cell in plan.wanted],
         preset=plan.study.path,
     output:
         plan.costs,

@@ -78,10 +78,9 @@ def caption(frame: "pd.DataFrame", preset: str) -> str:
 def _rows(plan: Plan, experiment: str) -> Iterator[dict[str, Any]]:
     chosen = plan.study.experiments[experiment]
     claims: tuple[Claim, ...] = getattr(chosen.module, "CLAIMS", ())
-    cells = plan.study.cells[experiment]
-    missing = [cell.key for cell in cells if not plan.results.has(cell)] if claims else []
-    if missing:
-        reason = f"not yet computed: {len(missing)} of {len(cells)} cells, the first {missing[0]}"
+    if claims and (missing := plan.lacking(experiment)):
+        count = len(plan.study.cells[experiment])
+        reason = f"not yet computed: {len(missing)} of {count} cells, the first {missing[0].key}"
         yield from (_row(experiment, claim) | {"verdict": "undecided", "reason": reason} for claim in claims)
     elif claims:
         findings = chosen.module.findings(plan.study, chosen.options, plan.results)  # type: ignore[attr-defined]

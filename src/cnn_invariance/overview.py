@@ -50,7 +50,10 @@ def draw(plan: Plan) -> None:
         *([_height(verdicts)] if verdicts else []),
     ]
     with style():
-        figure = new_figure(DOUBLE, sum(heights))
+        figure = new_figure(DOUBLE, sum(heights) or 0.5)
+        if not heights:
+            figure.text(0.5, 0.5, "nothing to show yet", ha="center", va="center")
+            heights = [1.0]
         parts = iter(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
         for row in rows:
             _draw_row(next(parts), row)
@@ -69,7 +72,7 @@ def _rows(plan: Plan) -> Iterator[Row]:
 
     for name, title in SHOWN.items():
         chosen = plan.study.experiments.get(name)
-        if chosen is None:
+        if chosen is None or plan.lacking(name):
             continue
         lines = chosen.module.profile_plan(plan.study, chosen.options)  # type: ignore[attr-defined]
         measure = lines.measures[0]
@@ -84,7 +87,7 @@ def _rows(plan: Plan) -> Iterator[Row]:
 def _differences(plan: Plan) -> dict[str, dict[str, list[float]]]:
     """What makes profiles differ, by dataset: as in the experiment ``structure``, if the preset has it."""
     chosen = plan.study.experiments.get("structure")
-    if chosen is None:
+    if chosen is None or plan.lacking("structure"):
         return {}
     return structure.differences(plan.study, cast(structure.Options, chosen.options), plan.results)
 
@@ -170,6 +173,7 @@ def _caption(plan: Plan, rows: Sequence[Row], with_differences: bool) -> str:
         if rows
         else "",
         "Differences: mean |P - Q| / mean (P + Q) / 2 of two profiles." if with_differences else "",
+        _absent(plan),
         "Claims: the paper's expectations, tested; the rule and the numbers are in claims.csv.",
         "Sizes and departures from the paper are in the caption of each experiment's own figures.",
         "cifar10_jpeg is CIFAR-10 after JPEG compression, not the original pixels."
@@ -177,3 +181,9 @@ def _caption(plan: Plan, rows: Sequence[Row], with_differences: bool) -> str:
         else "",
     ]
     return " ".join(part for part in parts if part)
+
+
+def _absent(plan: Plan) -> str:
+    """Which experiments are not there yet."""
+    absent = [name for name in plan.study.experiments if plan.lacking(name)]
+    return f"Not yet computed: {', '.join(absent)}." if absent else ""

@@ -14,6 +14,12 @@ def of_plan(plan: Plan, cells: bool = False) -> list[str]:
     """
     plan.check()
     lines = [f"{plan.study.path}: {plan.study.preset.description.strip()}", "", *_table(plan), ""]
+    if not plan.computes and (absent := [name for name in plan.study.experiments if plan.lacking(name)]):
+        lines += [
+            f"not yet computed: {', '.join(absent)}",
+            "a run draws the other experiments and computes nothing; to compute: snakemake --config compute=missing",
+            "",
+        ]
     todo = [f"{action} {key}: {why}" for action, key, why in _jobs(plan)]
     lines += todo or ["nothing to compute: every result is there"]
     if cells:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-DRAWINGS = ["Draw compare_models", "Draw heatmap"]
+DRAWINGS = ["Draw compare_models", "Draw heatmap", "Draw the overview"]
 
 
 def train(*networks):
@@ -158,3 +158,23 @@ def test_a_dry_run_imports_no_torch(tree):
     imported = set(re.findall(r"^import time:[ \d|]+ (\w+)$", said, re.M))
     assert {"cnn_invariance", "yaml", "pydantic"} <= imported, "the listing was not read"
     assert not {"torch", "torchvision", "matplotlib", "scipy", "mlxtend"} & imported
+
+
+def test_what_is_cached_is_drawn_without_computing_the_rest(clone):
+    plan = clone.plan()
+    (plain,) = (cell for cell in plan.measurements if cell.network.augmentation is None)
+    plan.results.path(plain).unlink()  # of the heatmap alone
+    assert clone.planned("--config", "compute=cached") == ["Draw compare_models", "Draw the overview"]
+    clone.run("--config", "compute=cached")
+    assert not (clone.root / "models").exists()
+    assert not list((clone.root / "figures" / "tiny").glob("heatmap*"))
+    assert "Not yet computed: heatmap." in plan.overview[2].read_text(encoding="utf-8")
+    assert "Nothing to be done" in clone.run("--config", "compute=cached")
+    assert measure(plain)[0] in clone.planned()
+    clone.edit("name: tiny", "name: tiny\ncompute: cached")  # a newer preset: what is drawn from it is drawn again
+    assert clone.planned() == ["Draw compare_models", "Draw the overview"]
+    assert measure(plain)[0] in clone.planned("--config", "compute=missing")
+
+
+def test_a_value_of_compute_that_is_none_is_refused(tree):
+    assert "'cache'; did you mean 'cached'?" in tree.refused("--config", "compute=cache")

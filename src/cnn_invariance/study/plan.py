@@ -26,6 +26,8 @@ from cnn_invariance.study.study import Study
 
 DEFAULT_PRESET = Path("config/quick.yaml")
 RUN_OPTIONS = {f"{name}_dir": name for name in ("data", "models", "results", "figures")}
+COMPUTE = ("missing", "cached")
+"""What a run does about cells without a result: compute them, or draw what can be drawn without them."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Plan:
 
     study: Study
     folders: Folders = field(default_factory=Folders)
+    compute: str | None = None
+    """One of `COMPUTE`; None: as the preset says."""
 
     @classmethod
     def of_run(cls, presets: Iterable[Path | str], options: Mapping[str, str]) -> "Plan":
@@ -54,14 +58,18 @@ class Plan:
         paths = [_from_here(Path(preset)) for preset in presets] or [DEFAULT_PRESET]
         if len(paths) > 1:
             raise InputError(f"one preset at a time; received {', '.join(map(str, paths))}")
+        allowed = (*RUN_OPTIONS, "compute")
         for option in options:
-            if option not in RUN_OPTIONS:
+            if option not in allowed:
                 raise InputError(
-                    f"{unknown_name('--config option', option, RUN_OPTIONS)}; to change the study, "
+                    f"{unknown_name('--config option', option, allowed)}; to change the study, "
                     f"edit a copy of {paths[0]} and give it with --configfile"
                 )
-        folders = {RUN_OPTIONS[option]: Path(str(value)) for option, value in options.items()}
-        return cls(Study.load(paths[0]), Folders(**folders))
+        compute = options.get("compute")
+        if compute not in (None, *COMPUTE):
+            raise unknown_name("value of the --config option compute:", str(compute), COMPUTE)
+        folders = {RUN_OPTIONS[name]: Path(str(value)) for name, value in options.items() if name in RUN_OPTIONS}
+        return cls(Study.load(paths[0]), Folders(**folders), compute)
 
     @cached_property
     def results(self) -> Results:
@@ -91,6 +99,25 @@ class Plan:
     def cells(self) -> tuple[Cell, ...]:
         """All networks, then all measure cells, then all response cells."""
         return (*self.networks, *self.measurements, *self.responses)
+
+    @property
+    def computes(self) -> bool:
+        """Whether a run computes the cells without a result."""
+        return (self.compute or self.study.preset.compute) == "missing"
+
+    def lacking(self, experiment: str) -> tuple[Cell, ...]:
+        """The cells of an experiment that have no result."""
+        return tuple(cell for cell in self.study.cells[experiment] if not self.results.has(cell))
+
+    @cached_property
+    def drawn(self) -> tuple[str, ...]:
+        """The experiments that a run draws: all, or those whose cells all have a result."""
+        return tuple(name for name in self.study.experiments if self.computes or not self.lacking(name))
+
+    @property
+    def wanted(self) -> tuple[Cell, ...]:
+        """The cells whose results a run has at its end: all, or those that have one already."""
+        return tuple(cell for cell in self.cells if self.computes or self.results.has(cell))
 
     @cached_property
     def to_measure(self) -> tuple[MeasureSpec, ...]:
@@ -196,8 +223,8 @@ class Plan:
 
     @property
     def results_of_claims(self) -> list[Path]:
-        """The result files that claims are tested on."""
-        return list(dict.fromkeys(path for name in self.study.experiments for path in self.results_of(name)))
+        """The result files that claims are tested on, and the overview is drawn from."""
+        return list(dict.fromkeys(path for name in self.drawn for path in self.results_of(name)))
 
     @property
     def code_of_claims(self) -> list[Path]:
@@ -236,13 +263,9 @@ class Plan:
         return " ".join([preset, *self.folders.options(*folders)])
 
     def all_files(self) -> list[Path]:
-        """Everything a finished study has: results, figures and tables."""
-        drawn = [
-            path
-            for experiment in self.study.experiments
-            for path in (*self.figures(experiment), *self.tables(experiment))
-        ]
-        return [*map(self.results.path, self.cells), *drawn, *self.claims, *self.costs, *self.overview]
+        """Everything a finished run leaves: results, figures and tables."""
+        drawn = [path for experiment in self.drawn for path in (*self.figures(experiment), *self.tables(experiment))]
+        return [*map(self.results.path, self.wanted), *drawn, *self.claims, *self.costs, *self.overview]
 
     def check(self) -> None:
         """Check every result that is there (InputError that names each damaged file)."""

@@ -169,10 +169,12 @@ class Preset(Closed):
     """A whole study. Labels (of datasets, models and sets) name things inside the preset.
 
     Where an entry does not say otherwise, its label is also the name of the source, model or set.
+    ``compute``: whether a run computes the cells without a result, or draws what can be drawn without them.
     """
 
     name: Name
     description: str
+    compute: Literal["missing", "cached"] = "missing"
     datasets: dict[Name, DatasetEntry] = Field(min_length=1)
     models: dict[Name, ModelEntry] = Field(min_length=1)
     transformation_sets: dict[Name, SetEntry] = Field(min_length=1)
