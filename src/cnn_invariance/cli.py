@@ -4,14 +4,16 @@ What a user can put right is printed as ``error: ...`` and ends with status 2, a
 with status 1; neither shows a traceback, unless ``--debug`` is given before the command.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from cnn_invariance import __version__, costs, overview, report, stages
+from cnn_invariance import __version__, archives, campaign, costs, overview, report, stages
 from cnn_invariance import claims as paper_claims
 from cnn_invariance.errors import InputError
 from cnn_invariance.study.folders import Folders
@@ -170,10 +172,58 @@ def plan(
     _print(report.of_plan, Plan(Study.load(preset), folders), cells)
 
 
+@app.command(name="campaign")
+def a_campaign(
+    preset: Annotated[Path, typer.Argument(help="YAML file of the study.")],
+    budget: Annotated[float, typer.Option(help="Minutes.")],
+    cores: Annotated[int | None, typer.Option(min=1, help="Cells at once, one core each; without: all cores.")] = None,
+    into: Annotated[Path, typer.Option(help="Folder for archives of what was computed.")] = Path("archives"),
+    data_dir: Data = USUAL.data,
+    models_dir: Models = USUAL.models,
+    results_dir: Results = USUAL.results,
+) -> None:
+    """Compute missing cells for some minutes, the most useful first; then pack what was computed."""
+    study, folders = Study.load(preset), Folders(data=data_dir, models=models_dir, results=results_dir)
+    settings = [f"data_dir={data_dir}", f"models_dir={models_dir}", f"results_dir={results_dir}", "compute=missing"]
+    arguments = ["--configfile", str(preset), "--config", *settings]
+    started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    new = campaign.run(lambda: Plan(study, folders), budget, cores or os.cpu_count() or 1, arguments, typer.echo)
+    typer.echo(f"{len(new)} new results")
+    if new:
+        _packed(archives.pack(folders.cells(study.name), new, into / started))
+
+
+@results_app.command(name="pack")
+def pack_results(
+    into: Annotated[Path, typer.Argument(help="Folder for the archives.")],
+    preset: PresetFile = DEFAULT_PRESET,
+    results_dir: Results = USUAL.results,
+) -> None:
+    """Pack the results of a preset into archives of at most 16 MiB."""
+    plan = Plan(Study.load(preset), Folders(results=results_dir))
+    _packed(archives.pack(plan.results, plan.cells, into))
+
+
+@results_app.command(name="import")
+def import_results(
+    paths: Annotated[list[Path], typer.Argument(help="Archives, as 'results pack' and 'campaign' write them.")],
+    preset: PresetFile = DEFAULT_PRESET,
+    results_dir: Results = USUAL.results,
+) -> None:
+    """Take results from archives: all of them, or on any conflict or damage none."""
+    done = archives.load(Plan(Study.load(preset), Folders(results=results_dir)), paths)
+    typer.echo(f"{done.new} results imported, {done.known} were there already")
+
+
 @results_app.command()
 def check(preset: PresetFile = DEFAULT_PRESET, results_dir: Results = USUAL.results) -> None:
     """Check every result of a preset: each byte, and that it is of the spec its name says."""
     _print(report.of_check, Plan(Study.load(preset), Folders(results=results_dir)))
+
+
+def _packed(paths: Iterable[Path]) -> None:
+    for path in paths:
+        typer.echo(f"packed {path} ({path.stat().st_size / archives.MIB:.1f} MiB)")
 
 
 def _print(lines: Callable[..., list[str]], *arguments: Any) -> None:

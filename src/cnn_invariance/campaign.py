@@ -1,0 +1,174 @@
+"""A campaign: the missing cells of a preset, computed in the order in which each minute buys the most.
+
+A thin face over Snakemake, which runs the cells and knows what they need. The campaign says which cells are worth the
+time that is left. All that is finished is kept when it is killed: the next one goes on from there.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from cnn_invariance.costs import Rates
+from cnn_invariance.errors import InputError
+from cnn_invariance.study.plan import Plan
+from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec
+
+UNKNOWN = 60.0
+"""Seconds that a cell is taken to last while nothing like it was measured."""
+PATIENCE = 30.0
+"""Seconds that running cells may take to end once the time is over, before they are killed."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A cell that is to be computed, and the seconds it will take, as far as is known."""
+
+    cell: Cell
+    seconds: float
+
+
+def order(plan: Plan, rates: Rates) -> list[Step]:
+    """The missing cells, those first that complete experiments soonest; a network before the cells that measure it.
+
+    Again and again the experiment is chosen that needs the least time to be complete, given what is chosen already; its
+    cells follow by seed, then in the order of the preset, in which networks come before their variants.
+    """
+    chosen: dict[Cell, float] = {}
+    waiting = {name: _needed(plan, name) for name in plan.study.experiments}
+    while waiting:
+        costs = {
+            name: sum(_seconds(rates, cell) for cell in cells if cell not in chosen) for name, cells in waiting.items()
+        }
+        cheapest = min(costs, key=lambda name: costs[name])
+        for cell in waiting.pop(cheapest):
+            chosen.setdefault(cell, _seconds(rates, cell))
+    return [Step(cell, seconds) for cell, seconds in chosen.items()]
+
+
+def affordable(steps: Sequence[Step], seconds: float, cores: int) -> list[Cell]:
+    """The cells to start now: in order, as long as their time is within that of ``cores`` cells at once.
+
+    A cell that alone takes longer than is left is passed over, and so are the cells that need it.
+    """
+    left = seconds * cores
+    taken: list[Cell] = []
+    refused: set[Cell] = set()
+    for step in steps:
+        needs = _needs(step.cell) & refused
+        if needs or step.seconds > seconds or step.seconds > left:
+            refused.add(step.cell)
+            continue
+        left -= step.seconds
+        taken.append(step.cell)
+    return taken
+
+
+def run(
+    make_plan: Callable[[], Plan],
+    minutes: float,
+    cores: int,
+    arguments: Sequence[str] = (),
+    say: Callable[[str], None] = print,
+) -> list[Cell]:
+    """Compute missing cells for some minutes; returns those that have a result now and had none before.
+
+    make_plan: the plan as files are at the time of the call
+    arguments: further ones for Snakemake
+
+    Snakemake runs without its lock, which a killed run leaves behind; results are whole or absent all the same.
+    Cells are started in rounds, each with the costs that the ones before it showed. When the time is over, cells still
+    running are stopped; a training goes on from its last epoch the next time.
+
+    Errors: InputError for a budget or a number of cores that is not positive.
+    """
+    if minutes <= 0 or cores < 1:
+        raise InputError(f"expected minutes above 0 and cores of at least 1; received {minutes:g} and {cores}")
+    end = time.monotonic() + 60 * minutes
+    before = {cell for cell in make_plan().cells if make_plan().results.has(cell)}
+    for targets in _rounds(make_plan, end, cores, say):
+        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--nolock", "--quiet", "all", *arguments]
+        _until([*command, "--", *targets], end)
+    plan = make_plan()
+    return [cell for cell in plan.cells if plan.results.has(cell) and cell not in before]
+
+
+def _rounds(make_plan: Callable[[], Plan], end: float, cores: int, say: Callable[[str], None]) -> Iterator[list[str]]:
+    """Of each round the files to make; none once nothing fits into the time that is left, or nothing more succeeds."""
+    tried: set[Cell] = set()
+    while (left := end - time.monotonic()) > 0:
+        plan = make_plan()
+        rates = Rates.measured(plan.results, plan.cells)
+        steps = [step for step in order(plan, rates) if step.cell not in tried]
+        cells = affordable(steps, left, cores)[: 4 * cores]  # few: their costs soon correct the estimates
+        if not cells:
+            say(
+                f"{len(steps)} cells are missing, and none of them fits into the {left:.0f} s that are left"
+                if steps
+                else "no cell is missing that was not tried"
+            )
+            return
+        tried.update(cells)
+        say(f"{len(steps)} cells missing, {left / 60:.1f} min left; now {', '.join(cell.key for cell in cells)}")
+        yield [str(plan.results.path(cell)) for cell in cells]
+
+
+def _until(command: Sequence[str], end: float) -> None:
+    """Run a command; when the time is over, ask it to stop, and kill it with all it started if it does not."""
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        process.wait(max(0.0, end - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        _stop(process)
+    except BaseException:
+        _stop(process)
+        raise
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for wanted in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, wanted)
+            process.wait(PATIENCE)
+            return
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _needed(plan: Plan, experiment: str) -> list[Cell]:
+    """The cells without a result that an experiment waits for, those they need before them, by seed."""
+    found: dict[Cell, None] = {}
+    for cell in plan.lacking(experiment):
+        for one in (*_chain(cell), cell):
+            if not plan.results.has(one):
+                found.setdefault(one)
+    return sorted(found, key=lambda cell: _network(cell).seed)
+
+
+def _chain(cell: Cell) -> tuple[Cell, ...]:
+    """What a cell needs before it, in order."""
+    match cell:
+        case TrainSpec():
+            return ()
+        case MeasureSpec():
+            return (cell.network,)
+        case ResponseSpec():
+            return (cell.network, cell.measured)
+
+
+def _needs(cell: Cell) -> set[Cell]:
+    return set(_chain(cell))
+
+
+def _network(cell: Cell) -> TrainSpec:
+    return cell if isinstance(cell, TrainSpec) else cell.network
+
+
+def _seconds(rates: Rates, cell: Cell) -> float:
+    known = rates.estimate(cell)
+    return UNKNOWN if known is None else known
