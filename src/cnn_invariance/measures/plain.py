@@ -195,9 +195,7 @@ def map_distances(
         simple: float64 (C), over samples and transformations, of the distance to ``reference``; or None.
     """
     if normalize:
-        columns = columns + pivot
-        norm = columns.norm(dim=2, keepdim=True)
-        columns = torch.where(norm == 0, columns, columns / norm)
+        columns = unit_norm(columns, pivot)
     values = columns[:M]
     if rows is not None:
         rows += _sum_of_map_distances(values)
@@ -205,8 +203,20 @@ def map_distances(
         for few in values.split(block, dim=1):
             samples += _sum_of_map_distances(few.transpose(0, 1))
     if simple is not None:
-        for column in values:
-            simple += (column - columns[reference]).norm(dim=1).sum(0)
+        add_simple_distances(columns, M, reference, simple)
+
+
+def unit_norm(columns: Tensor, pivot: Tensor) -> Tensor:
+    """The maps with the pivot added back, each scaled to unit norm; a zero map stays zero."""
+    columns = columns + pivot
+    norm = columns.norm(dim=2, keepdim=True)
+    return torch.where(norm == 0, columns, columns / norm)
+
+
+def add_simple_distances(columns: Tensor, M: int, reference: int, simple: Tensor) -> None:
+    """Add the distances between each column and the untransformed one, over samples."""
+    for column in columns[:M]:
+        simple += (column - columns[reference]).norm(dim=1).sum(0)
 
 
 def _sum_of_map_distances(items: Tensor) -> Tensor:

@@ -7,9 +7,10 @@ share an accumulator. An accumulator is given each tile once, right when the lay
 nothing that no measure asked for.
 """
 
+import importlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from types import ModuleType
 from typing import ClassVar, Literal
 
@@ -47,8 +48,19 @@ class Context:
 
 
 def kernels(device: torch.device) -> ModuleType:
-    """The loops for tensors on a device."""
-    return native if native.available(device) else plain
+    """The loops for tensors on a device: compiled C, fused kernels on a GPU, else torch operations."""
+    if native.available(device):
+        return native
+    return _fused() if device.type == "cuda" else plain
+
+
+@cache
+def _fused() -> ModuleType:
+    """The kernels for a GPU, where the compiler that they need is there: PyTorch without Triton has ``plain``."""
+    try:
+        return importlib.import_module("cnn_invariance.measures.fused")
+    except ImportError:
+        return plain
 
 
 @dataclass
