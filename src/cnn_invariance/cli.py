@@ -82,49 +82,41 @@ def dataset(
         stages.prepare(Plan(Study.load(preset), folders), name)
 
 
-@app.command()
-def train(
-    key: Annotated[str, typer.Argument(help="The key of a network; plan --cells lists them.")],
-    preset: PresetFile = DEFAULT_PRESET,
-    data_dir: Data = USUAL.data,
-    models_dir: Models = USUAL.models,
-    results_dir: Results = USUAL.results,
-    threads: Threads = None,
-) -> None:
-    """Train a network: its checkpoints and its record."""
-    folders = Folders(data=data_dir, models=models_dir, results=results_dir)
-    plan = Plan(Study.load(preset), folders)
-    stages.train(plan, plan.network(key), threads=threads)
+def _stage_of_cells(name: str, what: str, text: str, run: Callable[[Plan, str, int | None], None]) -> None:
+    """Add a command that computes one cell, by its key."""
+
+    def command(
+        key: Annotated[str, typer.Argument(help=f"The key of a {what}; plan --cells lists them.")],
+        preset: PresetFile = DEFAULT_PRESET,
+        data_dir: Data = USUAL.data,
+        models_dir: Models = USUAL.models,
+        results_dir: Results = USUAL.results,
+        threads: Threads = None,
+    ) -> None:
+        folders = Folders(data=data_dir, models=models_dir, results=results_dir)
+        run(Plan(Study.load(preset), folders), key, threads)
+
+    app.command(name, help=text)(command)
 
 
-@app.command()
-def measure(
-    key: Annotated[str, typer.Argument(help="The key of a measure cell; see plan --cells.")],
-    preset: PresetFile = DEFAULT_PRESET,
-    data_dir: Data = USUAL.data,
-    models_dir: Models = USUAL.models,
-    results_dir: Results = USUAL.results,
-    threads: Threads = None,
-) -> None:
-    """Measure a trained network under a transformation set."""
-    folders = Folders(data=data_dir, models=models_dir, results=results_dir)
-    plan = Plan(Study.load(preset), folders)
-    stages.measure(plan, plan.measurement(key), threads=threads)
-
-
-@app.command()
-def respond(
-    key: Annotated[str, typer.Argument(help="The key of a response cell; see plan --cells.")],
-    preset: PresetFile = DEFAULT_PRESET,
-    data_dir: Data = USUAL.data,
-    models_dir: Models = USUAL.models,
-    results_dir: Results = USUAL.results,
-    threads: Threads = None,
-) -> None:
-    """Show one sample under transformations to a network, and keep what feature maps respond."""
-    folders = Folders(data=data_dir, models=models_dir, results=results_dir)
-    plan = Plan(Study.load(preset), folders)
-    stages.respond(plan, plan.response(key), threads=threads)
+_stage_of_cells(
+    "train",
+    "network",
+    "Train a network: its checkpoints and its record.",
+    lambda plan, key, threads: stages.train(plan, plan.network(key), threads=threads),
+)
+_stage_of_cells(
+    "measure",
+    "measure cell",
+    "Measure a trained network under a transformation set.",
+    lambda plan, key, threads: stages.measure(plan, plan.measurement(key), threads=threads),
+)
+_stage_of_cells(
+    "respond",
+    "response cell",
+    "Show one sample under transformations to a network, and keep what feature maps respond.",
+    lambda plan, key, threads: stages.respond(plan, plan.response(key), threads=threads),
+)
 
 
 @app.command()
