@@ -1,4 +1,5 @@
 # make          install into .venv, then make the results and figures of the quick preset that are missing
+# make quick    the same for the quick preset, whatever the default preset is
 # make test     install, then run the tests
 # make check    install, then look at the code and the workflow without running them
 # make bench    install, then measure what measuring costs, and how far tmeasures agrees
@@ -37,11 +38,14 @@ $(error TORCH=$(TORCH): expected TORCH=cpu, or nothing for PyTorch as PyPI has i
 endif
 
 .DEFAULT_GOAL := study
-.PHONY: study test check bench lock clean install install-test
+.PHONY: study quick test check bench lock clean install install-test
 .DELETE_ON_ERROR:
 
 study: $(STAMP)
 	$(BIN)/snakemake --cores all $(if $(PRESET),--configfile $(PRESET))
+
+quick: $(STAMP)
+	$(BIN)/snakemake --cores all --configfile config/quick.yaml
 
 test: $(STAMP)-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
