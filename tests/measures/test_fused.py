@@ -1,14 +1,10 @@
 """The kernels for a GPU against the torch operations they replace: on a GPU itself, else in Triton's interpreter."""
 
-import os
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is defined, so before the import below
 pytest.importorskip("triton")
 
 import cnn_invariance as ci
