@@ -58,8 +58,7 @@ def affordable(steps: Sequence[Step], seconds: float, cores: int) -> list[Cell]:
     taken: list[Cell] = []
     refused: set[Cell] = set()
     for step in steps:
-        needs = _needs(step.cell) & refused
-        if needs or step.seconds > seconds or step.seconds > left:
+        if refused.intersection(_chain(step.cell)) or step.seconds > seconds or step.seconds > left:
             refused.add(step.cell)
             continue
         left -= step.seconds
@@ -88,7 +87,8 @@ def run(
     if minutes <= 0 or cores < 1:
         raise InputError(f"expected minutes above 0 and cores of at least 1; received {minutes:g} and {cores}")
     end = time.monotonic() + 60 * minutes
-    before = {cell for cell in make_plan().cells if make_plan().results.has(cell)}
+    plan = make_plan()
+    before = {cell for cell in plan.cells if plan.results.has(cell)}
     for targets in _rounds(make_plan, end, cores, say):
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--nolock", "--quiet", "all", *arguments]
         _until([*command, "--", *targets], end)
@@ -159,10 +159,6 @@ def _chain(cell: Cell) -> tuple[Cell, ...]:
             return (cell.network,)
         case ResponseSpec():
             return (cell.network, cell.measured)
-
-
-def _needs(cell: Cell) -> set[Cell]:
-    return set(_chain(cell))
 
 
 def _network(cell: Cell) -> TrainSpec:
