@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import helpers_experiments
 from cnn_invariance.errors import InputError
-from cnn_invariance.plotting import Canvas
 from cnn_invariance.transformations import sets
 from helpers_experiments import kinds
 
@@ -35,14 +35,13 @@ def planned(preset, load):
 
 
 def findings(study, results):
-    (chosen,) = study.experiments.values()
-    return {one.claim.name: one for one in chosen.module.findings(study, chosen.options, results)}
+    (name,) = study.experiments
+    return {one.claim.name: one for one in helpers_experiments.findings(study, name, results)}
 
 
 def drawn(study, results, folder):
-    (chosen,) = study.experiments.values()
-    chosen.module.draw(study, chosen.options, results, Canvas(folder, folder))
-    return folder
+    (name,) = study.experiments
+    return helpers_experiments.draw(study, name, results, folder)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -50,8 +49,7 @@ def test_what_is_drawn_is_what_was_announced(name, planned, computed, tmp_path):
     study = planned(name)
     announced = study.outputs[name]
     assert announced.figures == [f"{name}_mnist5k", f"{name}_mnist5k_NVSE"]
-    expected = {f"{figure}.{kind}" for figure in announced.figures for kind in ("svg", "png", "md")}
-    expected |= {f"{table}.{kind}" for table in announced.tables for kind in ("csv", "md", "tex")}
+    expected = helpers_experiments.announced(study, name)
     folder = drawn(study, computed(study), tmp_path / "drawn")
     assert {path.name for path in folder.iterdir()} == expected
     caption = (folder / f"{name}_mnist5k.md").read_text(encoding="utf-8")

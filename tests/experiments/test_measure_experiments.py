@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import helpers_experiments
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments._spread import log_range, separation, variation
 from cnn_invariance.experiments.aggregation import FORMS
 from cnn_invariance.measures.names import check
-from cnn_invariance.plotting import Canvas
 from helpers_experiments import kinds
 
 ALPHAS = (0.5, 0.9, 0.95, 0.99, 0.999)
@@ -39,22 +39,20 @@ def planned(preset, load):
 
 
 def findings(study, results):
-    (chosen,) = study.experiments.values()
-    return {one.claim.name: one for one in chosen.module.findings(study, chosen.options, results)}
+    (name,) = study.experiments
+    return {one.claim.name: one for one in helpers_experiments.findings(study, name, results)}
 
 
 def drawn(study, results, folder):
-    (chosen,) = study.experiments.values()
-    chosen.module.draw(study, chosen.options, results, Canvas(folder, folder))
-    return folder
+    (name,) = study.experiments
+    return helpers_experiments.draw(study, name, results, folder)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_drawn_is_what_was_announced(name, planned, computed, tmp_path):
     study = planned(name)
     announced = study.outputs[name]
-    expected = {f"{figure}.{kind}" for figure in announced.figures for kind in ("svg", "png", "md")}
-    expected |= {f"{table}.{kind}" for table in announced.tables for kind in ("csv", "md", "tex")}
+    expected = helpers_experiments.announced(study, name)
     folder = drawn(study, computed(study), tmp_path / "drawn")
     assert {path.name for path in folder.iterdir()} == expected
     for figure in announced.figures:

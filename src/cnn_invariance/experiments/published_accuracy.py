@@ -7,6 +7,8 @@ from importlib.resources import files
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
+from pydantic import Field
+
 from cnn_invariance.experiments import _captions, _choices, _paper
 from cnn_invariance.experiments._statistics import mean, wilson
 from cnn_invariance.study import Cell, Outputs, Study, TrainSpec
@@ -31,7 +33,7 @@ SETTING = (
 class Options(_choices.Choice):
     """``seeds``: how many of the preset's seeds; ``batch_norm``: as in ``accuracy``, whose networks these are."""
 
-    seeds: int = 1
+    seeds: int = Field(1, ge=1)
     batch_norm: bool = True
 
 
