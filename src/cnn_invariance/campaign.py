@@ -11,9 +11,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from cnn_invariance.costs import Rates
 from cnn_invariance.errors import InputError
+from cnn_invariance.files import atomic_write
 from cnn_invariance.study.plan import Plan
 from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec
 
@@ -72,11 +74,14 @@ def run(
     cores: int,
     arguments: Sequence[str] = (),
     say: Callable[[str], None] = print,
+    journal: Path | None = None,
 ) -> list[Cell]:
     """Compute missing cells for some minutes; returns those that have a result now and had none before.
 
     make_plan: the plan as files are at the time of the call
     arguments: further ones for Snakemake
+    journal:   file that says which cells had a result before. One that is there is of a campaign that was killed: what
+               that one computed then counts as new too. The caller deletes it when the results are safe.
 
     Snakemake runs without its lock, which a killed run leaves behind; results are whole or absent all the same.
     Cells are started in rounds, each with the costs that the ones before it showed. When the time is over, cells still
@@ -88,12 +93,23 @@ def run(
         raise InputError(f"expected minutes above 0 and cores of at least 1; received {minutes:g} and {cores}")
     end = time.monotonic() + 60 * minutes
     plan = make_plan()
-    before = {cell for cell in plan.cells if plan.results.has(cell)}
+    before = _had_before(plan, journal)
     for targets in _rounds(make_plan, end, cores, say):
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--nolock", "--quiet", "all", *arguments]
         _until([*command, "--", *targets], end)
     plan = make_plan()
-    return [cell for cell in plan.cells if plan.results.has(cell) and cell not in before]
+    return [cell for cell in plan.cells if plan.results.has(cell) and cell.key not in before]
+
+
+def _had_before(plan: Plan, journal: Path | None) -> set[str]:
+    """The keys of the cells with a result, now or as the journal says; the journal is there afterwards."""
+    if journal is not None and journal.is_file():
+        return set(journal.read_text(encoding="utf-8").split())
+    keys = [cell.key for cell in plan.cells if plan.results.has(cell)]
+    if journal is not None:
+        with atomic_write(journal) as temporary:
+            temporary.write_text("".join(f"{key}\n" for key in keys), encoding="utf-8")
+    return set(keys)
 
 
 def _rounds(make_plan: Callable[[], Plan], end: float, cores: int, say: Callable[[str], None]) -> Iterator[list[str]]:

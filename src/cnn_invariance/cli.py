@@ -174,15 +174,22 @@ def a_campaign(
     models_dir: Models = USUAL.models,
     results_dir: Results = USUAL.results,
 ) -> None:
-    """Compute missing cells for some minutes, the most useful first; then pack what was computed."""
+    """Compute missing cells for some minutes, the most useful first; then pack what was computed.
+
+    What a campaign computed that was killed is packed by the next one.
+    """
     study, folders = Study.load(preset), Folders(data=data_dir, models=models_dir, results=results_dir)
     settings = [f"data_dir={data_dir}", f"models_dir={models_dir}", f"results_dir={results_dir}", "compute=missing"]
     arguments = ["--configfile", str(preset), "--config", *settings]
     started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    new = campaign.run(lambda: Plan(study, folders), budget, cores or os.cpu_count() or 1, arguments, typer.echo)
+    journal = into / f"{study.name}.unpacked"
+    new = campaign.run(
+        lambda: Plan(study, folders), budget, cores or os.cpu_count() or 1, arguments, typer.echo, journal
+    )
     typer.echo(f"{len(new)} new results")
     if new:
         _packed(archives.pack(folders.cells(study.name), new, into / started))
+    journal.unlink()
 
 
 @results_app.command(name="pack")

@@ -86,3 +86,22 @@ def test_nothing_is_started_that_cannot_end_in_time(plan, monkeypatch):
     assert campaign.run(lambda: plan, 0.5, 2, say=said.append) == []
     (line,) = said
     assert "none of them fits into the 30 s that are left" in line
+
+
+def test_what_a_killed_campaign_computed_is_packed_by_the_next(plan, tmp_path, monkeypatch):
+    journal = tmp_path / "archives" / "some.unpacked"
+    there: set = set()
+    monkeypatch.setattr(type(plan.results), "has", lambda self, cell: cell in there)
+    monkeypatch.setattr(campaign.Rates, "measured", lambda results, cells: NOTHING_KNOWN)
+    old, of_killed, of_next = plan.networks[:3]
+    there.add(old)
+
+    def killed(command, end):
+        there.add(of_killed)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(campaign, "_until", killed)
+    with pytest.raises(KeyboardInterrupt):
+        campaign.run(lambda: plan, 60, 2, say=lambda line: None, journal=journal)
+    monkeypatch.setattr(campaign, "_until", lambda command, end: there.add(of_next))
+    assert campaign.run(lambda: plan, 60, 2, say=lambda line: None, journal=journal) == [of_killed, of_next]
