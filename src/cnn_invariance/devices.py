@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -56,6 +57,30 @@ def repeatable(device: torch.device, threads: int | None) -> Iterator[None]:
 
 
 @contextmanager
+def at_precision(precision: str, device: torch.device) -> Iterator[None]:
+    """Products and convolutions at a precision: ``fp32``, ``tf32`` (of CUDA) or ``bf16`` (autocast).
+
+    On CUDA, fp32 is IEEE's and not whatever torch was set to; what torch was set to is put back.
+    """
+    if precision == "bf16":
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            yield
+        return
+    if device.type != "cuda":
+        yield
+        return
+    parts: tuple[Any, ...] = (getattr(torch.backends.cudnn, "conv"), torch.backends.cuda.matmul)  # noqa: B009 (no stub)
+    before = [part.fp32_precision for part in parts]
+    for part in parts:
+        part.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+    try:
+        yield
+    finally:
+        for part, value in zip(parts, before, strict=True):
+            part.fp32_precision = value
+
+
+@contextmanager
 def _deterministic_cuda() -> Iterator[None]:
     # cuBLAS reads its variable when its first handle is made; it cannot be set later.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -65,14 +90,12 @@ def _deterministic_cuda() -> Iterator[None]:
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Filling new memory with not-a-number, on by default then, is slow and hides nothing here.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    cudnn = torch.backends.cudnn
+    benchmark, deterministic = cudnn.benchmark, cudnn.deterministic
+    cudnn.benchmark, cudnn.deterministic = False, True
     try:
-        with torch.backends.cudnn.flags(
-            enabled=torch.backends.cudnn.enabled,
-            benchmark=False,
-            deterministic=True,
-            allow_tf32=torch.backends.cudnn.allow_tf32,
-        ):
-            yield
+        yield
     finally:
+        cudnn.benchmark, cudnn.deterministic = benchmark, deterministic
         torch.use_deterministic_algorithms(enabled, warn_only=warns)
         torch.utils.deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]

@@ -130,13 +130,13 @@ def test_the_same_spec_gives_the_same_bytes(data: Dataset, tmp_path: Path, setti
 
 
 def test_dropout_draws_anew_in_each_epoch(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original, seen = learner.Learner._step, []
+    original, seen = learner.Learner.step, []
 
-    def step(self, images, labels):
+    def step(self, taken, prepared):
         seen.append(torch.initial_seed())
-        return original(self, images, labels)
+        return original(self, taken, prepared)
 
-    monkeypatch.setattr(learner.Learner, "_step", step)
+    monkeypatch.setattr(learner.Learner, "step", step)
     for folder in ("a", "b"):
         run(spec(data), data, tmp_path / folder)
     assert len(seen) == 2 * 3 * 5
@@ -263,9 +263,9 @@ def test_an_epoch_takes_as_many_samples_as_the_recipe_says(data: Dataset, files:
     taken = []
 
     class Watched(learner.Learner):
-        def _step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-            taken.append(len(labels))
-            return super()._step(images, labels)
+        def step(self, samples: torch.Tensor, prepared: torch.Tensor | None) -> torch.Tensor:
+            taken.append(len(samples))
+            return super().step(samples, prepared)
 
     watched = Watched(spec(data, epoch_samples=40), data, torch.device("cpu"))
     assert watched.steps == 3
@@ -277,9 +277,9 @@ def test_each_epoch_draws_its_samples_anew(data: Dataset) -> None:
     seen = []
 
     class Watched(learner.Learner):
-        def _step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-            seen[-1].extend(images.flatten(1).sum(1).tolist())
-            return super()._step(images, labels)
+        def step(self, taken: torch.Tensor, prepared: torch.Tensor | None) -> torch.Tensor:
+            seen[-1].extend(taken.tolist())
+            return super().step(taken, prepared)
 
     watched = Watched(spec(data, epoch_samples=24), data, torch.device("cpu"))
     for epoch in (1, 2, 3, 4, 5, 6, 7, 8):

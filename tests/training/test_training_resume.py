@@ -65,16 +65,16 @@ from pathlib import Path
 from helpers_training import DROPOUT_AND_NORM, problem, run, spec
 from cnn_invariance.training import learner
 
-folder, steps, original = Path(sys.argv[1]), [], learner.Learner._step
+folder, steps, original = Path(sys.argv[1]), [], learner.Learner.step
 
-def step(self, images, labels):
-    steps.append(original(self, images, labels))
+def step(self, taken, prepared):
+    steps.append(original(self, taken, prepared))
     if len(steps) == 2 * 5 + 3:  # in the middle of epoch 3
         (folder / "ready").touch()
         time.sleep(600)
     return steps[-1]
 
-learner.Learner._step = step
+learner.Learner.step = step
 data = problem()
 run(spec(data, **DROPOUT_AND_NORM, epochs=5), data, folder, (0, 1, 5))
 """
@@ -216,24 +216,24 @@ def test_a_loss_that_is_not_finite_ends_the_run(data: Dataset, files: Path) -> N
 def test_a_loss_that_is_not_finite_ends_the_run_whatever_the_weights(
     data: Dataset, files: Path, monkeypatch, value: float
 ) -> None:
-    monkeypatch.setattr(learner.Learner, "_step", lambda self, images, labels: torch.tensor(value))
+    monkeypatch.setattr(learner.Learner, "step", lambda self, taken, prepared: torch.tensor(value))
     with pytest.raises(TrainingError, match=f"loss is {value} and the weights are finite"):
         run(spec(data), data, files)
 
 
 def test_weights_that_are_not_finite_end_the_run(data: Dataset, files: Path, monkeypatch) -> None:
     """The last step of an epoch can spoil the weights after the last loss was computed."""
-    original = learner.Learner._step
+    original = learner.Learner.step
     calls = []
 
-    def spoil(self, images, labels):
-        loss = original(self, images, labels)
+    def spoil(self, taken, prepared):
+        loss = original(self, taken, prepared)
         calls.append(loss)
         if len(calls) == 10:  # the last step of epoch 2
             next(self.model.parameters()).data[0] = float("nan")
         return loss
 
-    monkeypatch.setattr(learner.Learner, "_step", spoil)
+    monkeypatch.setattr(learner.Learner, "step", spoil)
     with pytest.raises(TrainingError, match=r"after epoch 2 of 3 .* weights are not finite"):
         run(spec(data), data, files, (1, 3))
     assert list(files.iterdir()) == []

@@ -16,12 +16,13 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from cnn_invariance.activations import Layer, LayerFilter, observe
+from cnn_invariance.devices import at_precision
 from cnn_invariance.errors import InputError
 from cnn_invariance.measures._forms import count_dead
 from cnn_invariance.measures.columns import Columns
 from cnn_invariance.measures.inputs import Callables, MapStyle, batch
 from cnn_invariance.measures.names import Request
-from cnn_invariance.measures.plan import BLOCK, Plan, at_precision, compares, out_of_memory, undoes
+from cnn_invariance.measures.plan import BLOCK, Plan, compares, out_of_memory, undoes
 from cnn_invariance.measures.result import MeasureResult
 from cnn_invariance.measures.statistics import Accumulators, Context, Statistic, Tile, Undo
 from cnn_invariance.transformations.affine import AffineSet, invert, is_identity

@@ -1,8 +1,7 @@
 """A request for a pass, checked before anything runs that can take long."""
 
 import importlib
-from collections.abc import Iterator, Mapping, Sequence, Sized
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from math import ceil
 from types import ModuleType
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cnn_invariance.activations import Layer, LayerFilter, find_layers, select
+from cnn_invariance.devices import at_precision
 from cnn_invariance.errors import InputError
 from cnn_invariance.measures import names
 from cnn_invariance.measures.columns import Columns
@@ -236,24 +236,3 @@ def _needs_blocks(
         for context in contexts
         for s in family.statistics(request, context)
     )
-
-
-@contextmanager
-def at_precision(precision: str, device: torch.device) -> Iterator[None]:
-    """The forward pass at a precision; on CUDA, fp32 is IEEE's and not whatever torch was set to."""
-    if precision == "bf16":
-        with torch.autocast(device.type, dtype=torch.bfloat16):
-            yield
-        return
-    if device.type != "cuda":
-        yield
-        return
-    parts: tuple[Any, ...] = (getattr(torch.backends.cudnn, "conv"), torch.backends.cuda.matmul)  # noqa: B009 (no stub)
-    before = [part.fp32_precision for part in parts]
-    for part in parts:
-        part.fp32_precision = "tf32" if precision == "tf32" else "ieee"
-    try:
-        yield
-    finally:
-        for part, value in zip(parts, before, strict=True):
-            part.fp32_precision = value

@@ -23,7 +23,7 @@ from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.measures import names as measure_names
 from cnn_invariance.references import is_reference
 from cnn_invariance.study.recipes import AugmentationEpochs
-from cnn_invariance.study.spec import Closed, Scalar
+from cnn_invariance.study.spec import Closed, Precision, Scalar
 from cnn_invariance.transformations import sets
 
 
@@ -154,7 +154,7 @@ class Training(Closed):
     epoch_samples: Count | None = None
     weight_decay: Weight = 0.01
     augmentation_epochs: AugmentationEpochs = "paper"
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
 
 
 class Samples(Closed):
@@ -170,11 +170,13 @@ class Preset(Closed):
 
     Where an entry does not say otherwise, its label is also the name of the source, model or set.
     ``compute``: whether a run computes the cells without a result, or draws what can be drawn without them.
+    ``cells_per_gpu``: how many cells may share one GPU; small networks leave it idle when alone.
     """
 
     name: Name
     description: str
     compute: Literal["missing", "cached"] = "missing"
+    cells_per_gpu: Annotated[StrictInt, Field(ge=1, le=100)] = 1
     datasets: dict[Name, DatasetEntry] = Field(min_length=1)
     models: dict[Name, ModelEntry] = Field(min_length=1)
     transformation_sets: dict[Name, SetEntry] = Field(min_length=1)

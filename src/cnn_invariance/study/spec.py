@@ -37,6 +37,10 @@ RESPONSE_REVISION = 1
 Scalar = bool | int | float | str
 """What a preset may give as the argument of a model or the parameter of a transformation set."""
 
+Precision = Literal["fp32", "tf32", "bf16"]
+"""Of the forward and backward pass of a training step: IEEE single precision, CUDA's TensorFloat-32, or autocast to
+bfloat16. Weights, optimiser and loss are single precision always."""
+
 
 def canonical_json(value: Any) -> str:
     """One text for one value: sorted keys, no spaces, and whole numbers without a point.
@@ -149,7 +153,7 @@ class Recipe(Spec):
     weight_decay: float = Field(0.01, ge=0, allow_inf_nan=False)
     epochs: int = Field(ge=0)
     accuracy_floor: float = Field(ge=0, le=1)
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     epoch_samples: int | None = Field(None, ge=1)
 
     @model_serializer(mode="wrap")

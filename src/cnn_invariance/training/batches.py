@@ -79,6 +79,11 @@ class Augmentation:
             return members
         return self._matrices[members.to(self._matrices.device)]
 
+    @property
+    def on_device(self) -> bool:
+        """Whether applying it is work of the device alone: so for affine sets; a user's functions may do anything."""
+        return self._matrices is not None
+
     def apply(self, images: Tensor, prepared: Tensor) -> Tensor:
         """(B, C, H, W) images, each under its own transformation."""
         if self._matrices is not None:
@@ -116,10 +121,20 @@ def batches(
         prepared = augmentation.prepare(members)
     for start, end in bounds(len(samples) if order is None else len(order), size):
         taken = slice(start, end) if order is None else order[start:end]
-        images = samples.normalised(taken)
-        if augmentation is not None and prepared is not None:
-            images = augmentation.apply(images, prepared[start:end])
-        yield images.contiguous(memory_format=torch.channels_last), samples.labels[taken]
+        yield batch(samples, taken, augmentation, None if prepared is None else prepared[start:end])
+
+
+def batch(
+    samples: Samples, taken: Tensor | slice, augmentation: Augmentation | None, prepared: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Images (B, C, H, W), float32, channels last, and labels (B,) of the samples taken.
+
+    prepared: what `Augmentation.prepare` made of their members; without it the images stay as they are
+    """
+    images = samples.normalised(taken)
+    if augmentation is not None and prepared is not None:
+        images = augmentation.apply(images, prepared)
+    return images.contiguous(memory_format=torch.channels_last), samples.labels[taken]
 
 
 def bounds(count: int, size: int) -> list[tuple[int, int]]:

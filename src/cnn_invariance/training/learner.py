@@ -10,6 +10,7 @@ from torch.optim import AdamW
 
 from cnn_invariance import models
 from cnn_invariance.training import batches, seeds
+from cnn_invariance.training.captured import Captured
 from cnn_invariance.training.errors import TrainingError
 from cnn_invariance.training.evaluation import accuracy
 
@@ -52,7 +53,10 @@ class Learner:
             lr=self.recipe.learning_rate,
             weight_decay=self.recipe.weight_decay,
             fused=self.device.type in ("cpu", "cuda"),
+            capturable=self.device.type == "cuda",
         )
+        pays = self.device.type == "cuda" and (self.augmentation is None or self.augmentation.on_device)
+        self._run_step = Captured(self.step, self.device) if pays else self.step
 
     @property
     def steps(self) -> int:
@@ -73,24 +77,22 @@ class Learner:
         generator = seeds.generator(self.spec.hash, f"epoch {epoch}")
         order = torch.randperm(len(self.samples), generator=generator)[: self.epoch_samples]
         members = self._draw(len(order), generator)
+        prepared = None if members is None or self.augmentation is None else self.augmentation.prepare(members)
         torch.manual_seed(seeds.derive(self.spec.hash, f"dropout {epoch}"))
         total = torch.zeros((), device=self.device)
         self.model.train()
-        for images, labels in batches.batches(
-            self.samples,
-            self.recipe.batch_size,
-            order=order,
-            augmentation=self.augmentation,
-            members=members,
-        ):
-            total += self._step(images, labels) * len(labels)
+        order = order.to(self.device)
+        for start, end in batches.bounds(len(order), self.recipe.batch_size):
+            loss = self._run_step(order[start:end], None if prepared is None else prepared[start:end])
+            total += loss * (end - start)
             on_step()
-        loss = total.item() / len(order)
-        self._check_finite(epoch, loss)
-        return loss
+        mean = total.item() / len(order)
+        self._check_finite(epoch, mean)
+        return mean
 
-    def _step(self, images: Tensor, labels: Tensor) -> Tensor:
-        """One step of the optimiser on a batch; its mean loss."""
+    def step(self, taken: Tensor, prepared: Tensor | None) -> Tensor:
+        """One step of the optimiser on the samples taken; their mean loss."""
+        images, labels = batches.batch(self.samples, taken, self.augmentation, prepared)
         half = self.recipe.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             output = self.model(images)

@@ -55,8 +55,8 @@ def train(
     validation accuracy. The same spec on the same machine with the same number of threads gives the
     same weights, to the byte.
 
-    Precision "bf16" runs the forward pass of the training under autocast, not the evaluation.
-    "fp32" leaves torch's default, by which convolutions on CUDA use TF32.
+    Precision "bf16" runs the forward pass of the training under autocast, not the evaluation; "fp32" is IEEE's, on
+    CUDA too; "tf32" lets CUDA round the factors of products and convolutions. On CUDA, steps are captured as a graph.
 
     Errors: InputError for another dataset than the spec's, fewer samples than an epoch takes, an epoch
     that is not trained or a device that is not there. TrainingError where the loss or a weight is not
@@ -65,7 +65,9 @@ def train(
     """
     _check(spec, data, checkpoints)
     chosen = devices.choose(device)
-    with devices.repeatable(chosen, threads):
+    _check_precision(spec, chosen)
+    tensor_cores = spec.recipe.precision == "tf32"
+    with devices.repeatable(chosen, threads), devices.at_precision("tf32" if tensor_cores else "fp32", chosen):
         try:
             return _Run(Learner(spec, data, chosen), checkpoints, state).complete(progress)
         except TrainingError:
@@ -91,6 +93,14 @@ def _check(spec: "TrainSpec", data: "Dataset", checkpoints: Mapping[int, Path]) 
         raise InputError(
             f"a checkpoint at epoch {untrained[0]} of {spec.key} was asked for; allowed: 0 to "
             f"{spec.recipe.epochs}, the epochs of its recipe"
+        )
+
+
+def _check_precision(spec: "TrainSpec", device: torch.device) -> None:
+    if spec.recipe.precision == "tf32" and device.type != "cuda":
+        raise InputError(
+            f"{spec.key} is trained with precision tf32, which only CUDA devices have, and this training runs on "
+            f"{device}; run it where there is a GPU, or give the preset's 'training' precision fp32"
         )
 
 
