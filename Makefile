@@ -2,7 +2,7 @@
 # make quick    the same for the quick preset, whatever the default preset is
 # make test     install, then run the tests
 # make check    install, then look at the code and the workflow without running them
-# make bench    install, then measure what measuring costs, and how far tmeasures agrees
+# make bench    install, then measure what measuring and training cost, and how far tmeasures agrees
 # make lock     write the locks in envs/ anew (needs uv)
 # make clean    remove what was installed and what tools left behind; results, figures, data and models stay
 #
@@ -65,6 +65,8 @@ bench: $(STAMP)-test
 	$(BIN)/python benchmarks/measuring.py
 	@echo
 	$(BIN)/python benchmarks/agreement.py
+	@echo
+	$(BIN)/python benchmarks/training.py
 
 lock:
 	@command -v uv > /dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }

@@ -24,7 +24,9 @@ except InputError as error:
     raise WorkflowError(error)
 
 LOGS = f"logs/{plan.study.name}"
-GPU = min(1, gpus())  # what a job asks for; the profile says how many there are
+GPU_SHARE = (
+    plan.gpu_share if gpus() else 0
+)  # what a job asks for, in per cent; the profile says how much there is
 
 put_own_commands_first()
 
@@ -75,7 +77,7 @@ for training in plan.trainings:
             "envs/environment.yaml"
         threads: 1
         resources:
-            gpu=GPU,
+            gpu_share=GPU_SHARE,
         params:
             options=plan.options("data", "models", "results"),
         message:
@@ -101,7 +103,7 @@ rule measure:
         "envs/environment.yaml"
     threads: 1
     resources:
-        gpu=GPU,
+        gpu_share=GPU_SHARE,
     params:
         options=plan.options("data", "models", "results"),
     message:
@@ -128,7 +130,7 @@ rule respond:
         "envs/environment.yaml"
     threads: 1
     resources:
-        gpu=GPU,
+        gpu_share=GPU_SHARE,
     params:
         options=plan.options("data", "models", "results"),
     message:

@@ -16,6 +16,7 @@ from pathlib import Path
 from cnn_invariance.costs import Rates
 from cnn_invariance.errors import InputError
 from cnn_invariance.files import atomic_write
+from cnn_invariance.machine import gpus
 from cnn_invariance.study.plan import Plan
 from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec
 
@@ -51,12 +52,12 @@ def order(plan: Plan, rates: Rates) -> list[Step]:
     return [Step(cell, seconds) for cell, seconds in chosen.items()]
 
 
-def affordable(steps: Sequence[Step], seconds: float, cores: int) -> list[Cell]:
-    """The cells to start now: in order, as long as their time is within that of ``cores`` cells at once.
+def affordable(steps: Sequence[Step], seconds: float, at_once: int) -> list[Cell]:
+    """The cells to start now: in order, as long as their time is within that of so many cells at once.
 
     A cell that alone takes longer than is left is passed over, and so are the cells that need it.
     """
-    left = seconds * cores
+    left = seconds * at_once
     taken: list[Cell] = []
     refused: set[Cell] = set()
     for step in steps:
@@ -79,6 +80,7 @@ def run(
     """Compute missing cells for some minutes; returns those that have a result now and had none before.
 
     make_plan: the plan as files are at the time of the call
+    cores:     cells that run at once; on a GPU no more than the preset's ``cells_per_gpu``
     arguments: further ones for Snakemake
     journal:   file that says which cells had a result before. One that is there is of a campaign that was killed: what
                that one computed then counts as new too. The caller deletes it when the results are safe.
@@ -94,7 +96,8 @@ def run(
     end = time.monotonic() + 60 * minutes
     plan = make_plan()
     before = _had_before(plan, journal)
-    for targets in _rounds(make_plan, end, cores, say):
+    at_once = min(cores, plan.study.preset.cells_per_gpu) if gpus() else cores
+    for targets in _rounds(make_plan, end, at_once, say):
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--nolock", "--quiet", "all", *arguments]
         _until([*command, "--", *targets], end)
     plan = make_plan()
@@ -112,14 +115,14 @@ def _had_before(plan: Plan, journal: Path | None) -> set[str]:
     return set(keys)
 
 
-def _rounds(make_plan: Callable[[], Plan], end: float, cores: int, say: Callable[[str], None]) -> Iterator[list[str]]:
+def _rounds(make_plan: Callable[[], Plan], end: float, at_once: int, say: Callable[[str], None]) -> Iterator[list[str]]:
     """Of each round the files to make; none once nothing fits into the time that is left, or nothing more succeeds."""
     tried: set[Cell] = set()
     while (left := end - time.monotonic()) > 0:
         plan = make_plan()
         rates = Rates.measured(plan.results, plan.cells)
         steps = [step for step in order(plan, rates) if step.cell not in tried]
-        cells = affordable(steps, left, cores)[: 4 * cores]  # few: their costs soon correct the estimates
+        cells = affordable(steps, left, at_once)[: 4 * at_once]  # few: their costs soon correct the estimates
         if not cells:
             say(
                 f"{len(steps)} cells are missing, and none of them fits into the {left:.0f} s that are left"

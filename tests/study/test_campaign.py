@@ -61,10 +61,10 @@ def test_what_does_not_fit_is_passed_over_with_all_that_needs_it(plan):
     measured = next(cell for cell in plan.measurements if cell.network == network)
     other = plan.networks[1]
     steps = [Step(network, 100.0), Step(measured, 1.0), Step(other, 20.0)]
-    assert affordable(steps, 50, cores=2) == [other]
-    assert affordable(steps, 101, cores=2) == [network, measured, other]
-    assert affordable(steps, 101, cores=1) == [network, measured]  # 20 s are not left
-    assert affordable(steps, 0.5, cores=8) == []
+    assert affordable(steps, 50, at_once=2) == [other]
+    assert affordable(steps, 101, at_once=2) == [network, measured, other]
+    assert affordable(steps, 101, at_once=1) == [network, measured]  # 20 s are not left
+    assert affordable(steps, 0.5, at_once=8) == []
 
 
 def test_a_command_is_stopped_when_the_time_is_over(tmp_path, monkeypatch):
@@ -105,3 +105,13 @@ def test_what_a_killed_campaign_computed_is_packed_by_the_next(plan, tmp_path, m
         campaign.run(lambda: plan, 60, 2, say=lambda line: None, journal=journal)
     monkeypatch.setattr(campaign, "_until", lambda command, end: there.add(of_next))
     assert campaign.run(lambda: plan, 60, 2, say=lambda line: None, journal=journal) == [of_killed, of_next]
+
+
+def test_on_a_gpu_no_more_cells_run_at_once_than_the_preset_says(plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(campaign, "gpus", lambda: 1)
+    commands = []
+    monkeypatch.setattr(campaign, "_until", lambda command, end: commands.append(command))
+    campaign.run(lambda: plan, 60, 16, say=lambda line: None)
+    targets = [command[command.index("--") + 1 :] for command in commands]
+    assert plan.gpu_share == 100  # one cell at a time, if the preset says nothing
+    assert {len(some) for some in targets[:-1]} == {4}  # rounds of four for each that runs at once

@@ -105,6 +105,11 @@ class Plan:
         """Whether a run computes the cells without a result."""
         return (self.compute or self.study.preset.compute) == "missing"
 
+    @property
+    def gpu_share(self) -> int:
+        """What a cell asks for of a GPU, in per cent, so that as many share it as the preset says."""
+        return 100 // self.study.preset.cells_per_gpu
+
     def lacking(self, experiment: str) -> tuple[Cell, ...]:
         """The cells of an experiment that have no result."""
         return tuple(cell for cell in self.study.cells[experiment] if not self.results.has(cell))
