@@ -162,7 +162,8 @@ def main() -> None:
             return
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
         print(f"{name}, torch {torch.__version__}, {torch.get_num_threads()} threads, {options.precision}, batch 64")
-        print(f"median of {options.runs} paired runs of {options.images:,} images; rotation of each; a network: the paper's epochs\n")
+        print(f"median of {options.runs} paired runs of {options.images:,} images, each under a rotation of its own")
+        print("networks / h: of the paper's epochs on CIFAR-10\n")
         at_once = [f"{count} at once, images / s (networks / h)" for count in options.at_once]
         print(f"| network | images / s | of the bare network's | {' | '.join([*at_once, ''])}".rstrip())
         print("|---" * (3 + len(at_once)) + "|")
