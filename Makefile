@@ -3,6 +3,7 @@
 # make test     install, then run the tests
 # make check    install, then look at the code and the workflow without running them
 # make bench    install, then measure what measuring and training cost, and how far tmeasures agrees
+# make bundle   pack the project, wheels and data for a GPU machine without internet (config/paper.yaml)
 # make lock     write the locks in envs/ anew (needs uv)
 # make clean    remove what was installed and what tools left behind; results, figures, data and models stay
 #
@@ -38,7 +39,7 @@ $(error TORCH=$(TORCH): expected TORCH=cpu, or nothing for PyTorch as PyPI has i
 endif
 
 .DEFAULT_GOAL := study
-.PHONY: study quick test check bench lock clean install install-test
+.PHONY: study quick test check bench bundle lock clean install install-test
 .DELETE_ON_ERROR:
 
 study: $(STAMP)
@@ -67,6 +68,9 @@ bench: $(STAMP)-test
 	$(BIN)/python benchmarks/agreement.py
 	@echo
 	$(BIN)/python benchmarks/training.py
+
+bundle: $(STAMP)
+	$(BIN)/python envs/bundle.py $(PRESET)
 
 lock:
 	@command -v uv > /dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }

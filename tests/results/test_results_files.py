@@ -326,3 +326,18 @@ def test_the_commit_says_when_the_code_was_changed(tmp_path):
     assert provenance.commit(package) == head
     (package / "a.py").write_text("2")
     assert provenance.commit(package) == f"{head}-dirty"
+
+
+def test_an_archive_of_the_project_knows_its_commit(tmp_path):
+    (tmp_path / "COMMIT").write_text("$Format:%H$\n")  # as in a checkout
+    assert provenance.commit(tmp_path) is None
+    (tmp_path / "COMMIT").write_text("a" * 40 + "\n")  # as git archive writes it
+    assert provenance.commit(tmp_path) == "a" * 40
+
+
+def test_the_commit_is_that_of_the_whole_package(monkeypatch):
+    asked = []
+    monkeypatch.setattr(provenance, "commit", asked.append)
+    provenance.provenance(provenance.Clock())
+    assert asked == [Path(provenance.__file__).parents[1]]
+    assert (asked[0] / "cli.py").is_file()

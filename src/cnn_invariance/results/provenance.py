@@ -4,6 +4,7 @@ Nothing here names a person, a host or a folder: results are published.
 """
 
 import platform
+import re
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -35,7 +36,7 @@ def provenance(clock: Clock, **facts: Any) -> dict[str, Any]:
     """
     return {
         "package": __version__,
-        "commit": commit(Path(__file__).parent),
+        "commit": commit(Path(__file__).parents[1]),
         "python": platform.python_version(),
         "torch": version("torch"),
         "numpy": version("numpy"),
@@ -49,16 +50,22 @@ def provenance(clock: Clock, **facts: Any) -> dict[str, Any]:
 
 
 def commit(folder: Path) -> str | None:
-    """The commit of the checkout that holds this folder, ``-dirty`` if changed since; else None.
+    """The commit of the checkout that holds the package in this folder, ``-dirty`` if the package was changed since.
 
-    Only the package's own files count as changes: the results that a run writes do not.
+    Results that a run writes are no such change. Without a checkout: what ``git archive`` wrote into ``COMMIT``; or
+    None.
     """
     head = _git(folder, "rev-parse", "HEAD")
     tracked = _git(folder, "ls-files", ".")
     if not head or not tracked:  # no checkout, or installed inside somebody else's
-        return None
+        return _archived(folder / "COMMIT")
     changed = _git(folder, "status", "--porcelain", "--", ".")
     return f"{head}-dirty" if changed else head
+
+
+def _archived(path: Path) -> str | None:
+    text = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    return text if re.fullmatch("[0-9a-f]{40}", text) else None
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
