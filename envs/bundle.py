@@ -47,12 +47,16 @@ INSTALL = f"""\
 # {", ".join(PRESENT)}.
 set -eu
 cd "$(dirname "$0")"
-${{PYTHON:-python{PYTHON}}} -c 'import {", ".join(n if n != "pillow" else "PIL" for n in PRESENT)}'
-${{PYTHON:-python{PYTHON}}} -m venv --system-site-packages .venv
+python=${{PYTHON:-python{PYTHON}}}
+present=$("$python" -c '
+import importlib, os
+for name in "{" ".join("PIL" if name == "pillow" else name for name in PRESENT)}".split():
+    print(os.path.dirname(os.path.dirname(importlib.import_module(name).__file__)))')
+"$python" -m venv .venv
+echo "$present" | sort -u > .venv/lib/python{PYTHON}/site-packages/of-this-machine.pth
 .venv/bin/python -m pip install --quiet --no-index --no-deps wheels/*.whl
 .venv/bin/python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
-mkdir -p raw
-echo 'Installed. Before each run: export CNN_INVARIANCE_DATA="'"$PWD"'/raw"'
+echo "Installed. Before each run: export CNN_INVARIANCE_DATA='$PWD/raw'"
 """
 
 
