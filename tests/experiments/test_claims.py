@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnn_invariance import claims
-from cnn_invariance.experiments._claims import Claim, Finding, Interval, bootstrap, over, unknown
+from cnn_invariance.experiments._claims import CORRELATION, Claim, Finding, Interval, bootstrap, over, unknown
 from cnn_invariance.study.folders import Folders
 from cnn_invariance.study.plan import Plan
 
@@ -41,6 +41,12 @@ def test_a_reason_makes_any_finding_undecided_and_is_told():
     assert found(ABOVE, 0.6, 0.9).why == ""
     assert found(ABOVE, 0.4, 0.9).why == "the threshold lies inside the interval"
     assert Finding(ABOVE, "mnist", unknown("2 networks"), ()).why == "no interval from 2 networks"
+
+
+def test_an_interval_ends_where_the_statistic_does():
+    free, cut = over([0.9, 1.0, 0.7], "sets"), over([0.9, 1.0, 0.7], "sets", CORRELATION)
+    assert free.high > 1
+    assert (cut.estimate, cut.low, cut.high) == (free.estimate, free.low, 1.0)
 
 
 def test_students_interval_covers_the_mean_as_often_as_it_says():

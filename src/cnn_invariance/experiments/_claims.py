@@ -107,11 +107,12 @@ class Finding:
         return "the threshold lies inside the interval"
 
 
-def over(values: Iterable[float], of: str) -> Interval:
+def over(values: Iterable[float], of: str, within: tuple[float, float] = (-math.inf, math.inf)) -> Interval:
     """The mean of independent values, with Student's interval: mean +- t(n - 1) s / sqrt(n).
 
-    of: what a value is of, in the plural: "networks". A single value has no interval; values that are NaN are left
-        out, and counted in the words. Equal values have an interval without width.
+    of:     what a value is of, in the plural: "networks". A single value has no interval; values that are NaN are left
+            out, and counted in the words. Equal values have an interval without width.
+    within: what the statistic can be at all; the interval is cut there
 
     >>> found = over([1.0, 2.0, 3.0], "networks")
     >>> round(found.estimate, 3), round(found.low, 3), round(found.high, 3), found.source
@@ -129,7 +130,7 @@ def over(values: Iterable[float], of: str) -> Interval:
 
     quantile = float(student.ppf(0.5 + CONFIDENCE / 2, known.size - 1))
     half = quantile * float(known.std(ddof=1)) / math.sqrt(known.size)
-    return Interval(middle, middle - half, middle + half, source)
+    return Interval(middle, max(within[0], middle - half), min(within[1], middle + half), source)
 
 
 def bootstrap(
@@ -163,6 +164,12 @@ def bootstrap(
         return Interval(statistic(groups), math.nan, math.nan, source)
     low, high = np.quantile(drawn, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
     return Interval(float(statistic(groups)), float(low), float(high), source)
+
+
+CORRELATION = (-1.0, 1.0)
+"""What a correlation can be."""
+POSITIVE = (0.0, math.inf)
+"""What the difference between two profiles and the quotient of positive numbers can be."""
 
 
 def unknown(source: str) -> Interval:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from cnn_invariance.experiments import _choices
-from cnn_invariance.experiments._claims import Claim, Finding, over
+from cnn_invariance.experiments._claims import CORRELATION, POSITIVE, Claim, Finding, over
 from cnn_invariance.experiments._profiles import Line, ProfilePlan
 from cnn_invariance.experiments._statistics import falls, layer_mean, rank_correlation
 from cnn_invariance.study import Cell, Closed, Outputs, Study
@@ -97,8 +97,8 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
             for cells in zip(*(line.cells for line in lines), strict=True):
                 profiles = (results.profile(cell, plan.measures[0]) for cell in cells)
                 trends.append([layer_mean(profile["value"]) for profile in profiles])
-        rhos = over((rank_correlation(range(len(means)), means) for means in trends), "sets and seeds")
-        shares = over((means[-1] / means[0] for means in trends), "sets and seeds")
+        rhos = over((rank_correlation(range(len(means)), means) for means in trends), "sets and seeds", CORRELATION)
+        shares = over((means[-1] / means[0] for means in trends), "sets and seeds", POSITIVE)
         for claim, interval in zip(CLAIMS, (rhos, shares), strict=True):
             yield Finding(claim, dataset, interval, plan.cells(dataset))
 

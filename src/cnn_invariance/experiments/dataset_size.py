@@ -8,7 +8,7 @@ from pydantic import Field
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments import _augmented, _choices
 from cnn_invariance.experiments._augmented import differences
-from cnn_invariance.experiments._claims import Claim, Finding, over
+from cnn_invariance.experiments._claims import POSITIVE, Claim, Finding, over
 from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
 from cnn_invariance.study import SampleSpec, Study
 
@@ -47,7 +47,7 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
     plan = profile_plan(study, options)
     tenth, whole = (options.shares.index(share) for share in (TENTH, ALL))
     for dataset in plan.lines:
-        interval = over(differences(plan, results, dataset, tenth, whole), "sets and seeds")
+        interval = over(differences(plan, results, dataset, tenth, whole), "sets and seeds", POSITIVE)
         yield Finding(CLAIMS[0], dataset, interval, plan.cells(dataset))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments import _augmented, _choices
 from cnn_invariance.experiments._augmented import differences
-from cnn_invariance.experiments._claims import Claim, Finding, over
+from cnn_invariance.experiments._claims import POSITIVE, Claim, Finding, over
 from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
 from cnn_invariance.study import Study
 
@@ -43,7 +43,7 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
     for dataset in plan.lines:
         others = range(1, len(plan.lines))
         values = [value for other in others for value in differences(plan, results, dataset, 0, other)]
-        yield Finding(CLAIMS[0], dataset, over(values, "sets, seeds and other datasets"), plan.cells(dataset))
+        yield Finding(CLAIMS[0], dataset, over(values, "sets, seeds and other datasets", POSITIVE), plan.cells(dataset))
 
 
 def profile_plan(study: Study, options: Options) -> ProfilePlan:

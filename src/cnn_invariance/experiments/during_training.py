@@ -7,7 +7,7 @@ from pydantic import Field
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments import _augmented, _choices
-from cnn_invariance.experiments._claims import Claim, Finding, over
+from cnn_invariance.experiments._claims import POSITIVE, Claim, Finding, over
 from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan, values
 from cnn_invariance.experiments._similarity import difference
 from cnn_invariance.experiments._statistics import quotient
@@ -64,7 +64,7 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
         cells = plan.cells(dataset)
         for claim, found, done in zip(CLAIMS, (later, shares), (LATER, EARLY), strict=True):
             reason = _too_short([end.network for _, end in ends], done)
-            yield Finding(claim, dataset, over(found, "sets and seeds"), cells, reason=reason)
+            yield Finding(claim, dataset, over(found, "sets and seeds", POSITIVE), cells, reason=reason)
 
 
 def profile_plan(study: Study, options: Options) -> ProfilePlan:
@@ -76,7 +76,7 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
         networks = _augmented.networks(study, options, dataset, label)
         return [
             Line(f"at {100 * done:g} %", [_measured(study, network, label, done) for network in networks])
-            for done in _distinct(study, options, dataset, sets)
+            for done in _distinct(study, options, sets)
         ]
 
     return ProfilePlan(
@@ -91,11 +91,15 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
     )
 
 
-def _distinct(study: Study, options: Options, dataset: str, sets: Sequence[str]) -> list[float]:
-    """The shares that are another epoch than the one before, in some panel of a dataset."""
-    networks = [_augmented.networks(study, options, dataset, label)[0] for label in sets]
-    if not all(network.recipe.epochs for network in networks):
-        raise InputError(f"{options.model} is not trained on {dataset}: it has 0 epochs")
+def _distinct(study: Study, options: Options, sets: Sequence[str]) -> list[float]:
+    """The shares that are another epoch than the one before in some panel, so that all panels have the same lines."""
+    networks = [
+        _augmented.networks(study, options, dataset, label)[0]
+        for dataset in _choices.choose("dataset", options.datasets, study.datasets)
+        for label in sets
+    ]
+    if untrained := [network.dataset.name for network in networks if not network.recipe.epochs]:
+        raise InputError(f"{options.model} is not trained on {untrained[0]}: it has 0 epochs")
     by_epochs: dict[tuple[int, ...], float] = {}
     for done in options.shares:
         by_epochs.setdefault(tuple(_epoch(network, done) for network in networks), done)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from cnn_invariance.experiments import _augmented, _choices
-from cnn_invariance.experiments._claims import Claim, Finding, over
+from cnn_invariance.experiments._claims import POSITIVE, Claim, Finding, over
 from cnn_invariance.experiments._profiles import Line, ProfilePlan
 from cnn_invariance.experiments._similarity import pairs
 from cnn_invariance.experiments._statistics import mean
@@ -72,7 +72,7 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
     """For each dataset, over the sets: pairs of seeds are not independent of each other."""
     plan = profile_plan(study, options)
     for dataset in plan.lines:
-        interval = over(_augmented.apart(plan, results, dataset), "sets")
+        interval = over(_augmented.apart(plan, results, dataset), "sets", POSITIVE)
         yield Finding(CLAIMS[0], dataset, interval, plan.cells(dataset))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from cnn_invariance.experiments import _augmented, _choices
-from cnn_invariance.experiments._claims import Claim, Finding, over
+from cnn_invariance.experiments._claims import POSITIVE, Claim, Finding, over
 from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
 from cnn_invariance.experiments._similarity import difference
 from cnn_invariance.study import Study
@@ -51,12 +51,12 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
     """For each dataset, over the sets: the untrained networks are the same ones under each."""
     plan = profile_plan(study, options)
     for dataset, panels in plan.lines.items():
-        stable = over(_augmented.apart(plan, results, dataset), "sets")
+        stable = over(_augmented.apart(plan, results, dataset), "sets", POSITIVE)
         own = []
         for lines in panels.values():
             untrained, trained = (_augmented.profiles(plan, results, line) for line in lines)
             own.append(difference(np.mean(untrained, axis=0), trained[0]))
-        for claim, interval in zip(CLAIMS, (stable, over(own, "sets")), strict=True):
+        for claim, interval in zip(CLAIMS, (stable, over(own, "sets", POSITIVE)), strict=True):
             yield Finding(claim, dataset, interval, plan.cells(dataset))
 
 

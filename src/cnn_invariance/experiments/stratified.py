@@ -8,7 +8,7 @@ from pydantic import Field
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments import _augmented, _choices
-from cnn_invariance.experiments._claims import Claim, Finding, over
+from cnn_invariance.experiments._claims import CORRELATION, Claim, Finding, over
 from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
 from cnn_invariance.experiments._similarity import correlation
 from cnn_invariance.measures import names as measure_names
@@ -51,7 +51,7 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
             if pooled.measure == plan.measures[0]:
                 lines = (_augmented.profiles(plan, results, line) for line in (pooled, by_class))
                 values += [correlation(p, q) for p, q in zip(*lines, strict=True)]
-        yield Finding(CLAIMS[0], dataset, over(values, "sets and seeds"), plan.cells(dataset))
+        yield Finding(CLAIMS[0], dataset, over(values, "sets and seeds", CORRELATION), plan.cells(dataset))
 
 
 def profile_plan(study: Study, options: Options) -> ProfilePlan:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments import _choices
-from cnn_invariance.experiments._claims import Claim, Finding, over
+from cnn_invariance.experiments._claims import POSITIVE, Claim, Finding, over
 from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
 from cnn_invariance.experiments._statistics import layer_mean
 from cnn_invariance.study import Closed, Study
@@ -73,7 +73,7 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
                 after.append(invariant / layer_mean(design["value"][:pooled]))
                 more.append(invariant / layer_mean(data["value"][_first(data, "Flatten") + 1 :]))
         for claim, values in zip(CLAIMS, (after, more), strict=True):
-            yield Finding(claim, dataset, over(values, "sets and seeds"), plan.cells(dataset))
+            yield Finding(claim, dataset, over(values, "sets and seeds", POSITIVE), plan.cells(dataset))
 
 
 def _first(profile: "pd.DataFrame", kind: str) -> int:

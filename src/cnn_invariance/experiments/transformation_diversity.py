@@ -7,7 +7,7 @@ from pydantic import Field
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments import _augmented, _choices
-from cnn_invariance.experiments._claims import Claim, Finding, over
+from cnn_invariance.experiments._claims import POSITIVE, Claim, Finding, over
 from cnn_invariance.experiments._profiles import Line, ProfilePlan
 from cnn_invariance.experiments._statistics import layer_mean, mean, quotient
 from cnn_invariance.study import Cell, Outputs, Study
@@ -75,7 +75,7 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
         for own, lines in enumerate(panels.values()):
             by_seed = zip(*(_augmented.profiles(plan, results, line) for line in lines), strict=True)
             shares += [_share([layer_mean(profile) for profile in profiles], own) for profiles in by_seed]
-        yield Finding(CLAIMS[0], dataset, over(shares, "measured sets and seeds"), plan.cells(dataset))
+        yield Finding(CLAIMS[0], dataset, over(shares, "measured sets and seeds", POSITIVE), plan.cells(dataset))
 
 
 def _plan(study: Study, options: Options) -> ProfilePlan:

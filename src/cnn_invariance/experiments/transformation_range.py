@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from cnn_invariance.experiments import _augmented, _choices
-from cnn_invariance.experiments._claims import Claim, Finding, over
+from cnn_invariance.experiments._claims import POSITIVE, Claim, Finding, over
 from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
 from cnn_invariance.experiments._statistics import layer_mean, quotient
 from cnn_invariance.study import Study
@@ -51,7 +51,7 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
     for dataset in plan.lines:
         pairs = _augmented.matched(plan, results, dataset, trained, full)
         interval = over(
-            (quotient(layer_mean(beyond), layer_mean(inside)) for inside, beyond in pairs), "sets and seeds"
+            (quotient(layer_mean(beyond), layer_mean(inside)) for inside, beyond in pairs), "sets and seeds", POSITIVE
         )
         yield Finding(CLAIMS[0], dataset, interval, plan.cells(dataset))
 

@@ -1,11 +1,12 @@
 """The canvas: where figures and tables become files, the same bytes for the same input."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 
 from cnn_invariance.files import atomic_write
 from cnn_invariance.plotting import tables
@@ -22,13 +23,15 @@ class Canvas:
     tables: Path
 
     def figure(self, name: str, figure: Figure, caption: str) -> None:
-        """Write ``<name>.svg``, ``<name>.png`` (300 dpi) and the caption, ``<name>.md``.
+        """Write ``<name>.svg``, ``<name>.png`` (300 dpi, 256 colours) and the caption, ``<name>.md``.
 
         Neither picture holds a date or the version of a program.
         """
         with style():
-            self._save(figure, f"{name}.svg", metadata={"Date": None, "Creator": None})
-            self._save(figure, f"{name}.png", metadata={"Software": None}, dpi=DPI)
+            with atomic_write(self.figures / f"{name}.svg") as temporary:
+                figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+            with atomic_write(self.figures / f"{name}.png") as temporary:
+                _save_png(figure, temporary)
         _write(self.figures / f"{name}.md", caption.strip() + "\n")
 
     def table(
@@ -50,10 +53,13 @@ class Canvas:
         _write(self.tables / f"{name}.md", tables.markdown(printed, caption, decimals))
         _write(self.tables / f"{name}.tex", tables.latex(printed, caption, name, decimals))
 
-    def _save(self, figure: Figure, file_name: str, **options: Any) -> None:
-        path = self.figures / file_name
-        with atomic_write(path) as temporary:
-            figure.savefig(temporary, format=path.suffix[1:], **options)
+
+def _save_png(figure: Figure, path: Path) -> None:
+    """With a palette of its own 256 colours: a third of the bytes, and no difference to see."""
+    full = io.BytesIO()
+    figure.savefig(full, format="png", metadata={"Software": None}, dpi=DPI, pil_kwargs={"compress_level": 1})
+    picture = Image.open(full).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    picture.save(path, format="png", dpi=(DPI, DPI))
 
 
 def _write(path: Path, text: str) -> None:
