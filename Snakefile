@@ -1,12 +1,15 @@
 # The study: prepare each dataset, train the networks on it, measure the trained networks, draw.
 #
-#     snakemake --cores all                                        the quick preset
+#     snakemake --cores all                                        the laptop preset
 #     snakemake --cores all --configfile config/mine.yaml          another preset
 #     snakemake --cores all --config compute=cached                draw what needs nothing computed
+#     snakemake --cores all --config compute=missing               compute all that is missing, too
 #     snakemake -n                                                 only say what is missing
 #
 # A finished cell has its result file, named by the hash of everything that determines it. It has
 # no rule below: neither a newer file, nor a fresh clone, nor -F can start it again.
+
+import sys
 
 from snakemake.exceptions import WorkflowError
 
@@ -29,6 +32,10 @@ GPU_SHARE = (
 )  # what a job asks for, in per cent; the profile says how much there is
 
 put_own_commands_first()
+
+
+onsuccess:
+    print(*plan.left_out, sep="\n", file=sys.stderr)
 
 
 rule all:

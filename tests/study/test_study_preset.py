@@ -73,7 +73,7 @@ def test_the_preset_the_other_tests_break_is_good(tmp_path):
             "description: A study.",
             "descripton: A study.",
             "line 2: descripton: unknown key 'descripton'; did you mean 'description'? allowed: "
-            "compute, datasets, description, experiments, measures, models, name, samples, seeds, training, "
+            "cells_per_gpu, compute, datasets, description, experiments, measures, models, name, samples, seeds, training, "
             "transformation_sets",
         ),
         (

@@ -165,7 +165,8 @@ def test_what_is_cached_is_drawn_without_computing_the_rest(clone):
     (plain,) = (cell for cell in plan.measurements if cell.network.augmentation is None)
     plan.results.path(plain).unlink()  # of the heatmap alone
     assert clone.planned("--config", "compute=cached") == ["Draw compare_models", "Draw the overview"]
-    clone.run("--config", "compute=cached")
+    said = clone.run("--config", "compute=cached")
+    assert "1 of 6 cells are not computed yet; not drawn without them: heatmap" in said
     assert not (clone.root / "models").exists()
     assert not list((clone.root / "figures" / "tiny").glob("heatmap*"))
     assert "Not yet computed: heatmap." in plan.overview[2].read_text(encoding="utf-8")

@@ -113,7 +113,9 @@ def test_prepared_data_of_another_fingerprint_starts_no_job(tree):
     assert "data/mnist5k.npz holds (unreadable); delete data/mnist5k.npz and run again" in said
 
 
-def test_the_default_preset_is_quick(empty):
+def test_the_default_preset_is_laptop_and_trains_nothing(empty):
     done = empty.snakemake("-n", preset=None)
     assert done.returncode == 0
-    assert "Results, figures and tables of quick" in done.stdout
+    assert "Results, figures and tables of laptop" in done.stdout
+    assert "Train " not in done.stdout
+    assert "Measure " not in done.stdout

@@ -24,7 +24,7 @@ from cnn_invariance.study.folders import Folders
 from cnn_invariance.study.spec import Cell, DatasetSpec, MeasureSpec, ResponseSpec, TrainSpec
 from cnn_invariance.study.study import Study
 
-DEFAULT_PRESET = Path("config/quick.yaml")
+DEFAULT_PRESET = Path("config/laptop.yaml")
 RUN_OPTIONS = {f"{name}_dir": name for name in ("data", "models", "results", "figures")}
 COMPUTE = ("missing", "cached")
 """What a run does about cells without a result: compute them, or draw what can be drawn without them."""
@@ -118,6 +118,19 @@ class Plan:
     def drawn(self) -> tuple[str, ...]:
         """The experiments that a run draws: all, or those whose cells all have a result."""
         return tuple(name for name in self.study.experiments if self.computes or not self.lacking(name))
+
+    @property
+    def left_out(self) -> list[str]:
+        """What a run says at its end about cells that it was not to compute: nothing, or a line."""
+        missing = sum(not self.results.has(cell) for cell in self.cells)
+        if self.computes or not missing:
+            return []
+        absent = ", ".join(name for name in self.study.experiments if name not in self.drawn)
+        return [
+            f"{missing} of {len(self.cells)} cells are not computed yet"
+            + (f"; not drawn without them: {absent}" if absent else "")
+            + "; --config compute=missing computes them, and `cnn-invariance plan` says how long that takes"
+        ]
 
     @property
     def wanted(self) -> tuple[Cell, ...]:
