@@ -73,8 +73,8 @@ def test_the_preset_the_other_tests_break_is_good(tmp_path):
             "description: A study.",
             "descripton: A study.",
             "line 2: descripton: unknown key 'descripton'; did you mean 'description'? allowed: "
-            "cells_per_gpu, compute, datasets, description, experiments, measures, models, name, samples, seeds, training, "
-            "transformation_sets",
+            "cells_per_gpu, compute, datasets, description, experiments, measures, models, name, samples, seeds, "
+            "training, transformation_sets",
         ),
         (
             "name: tiny",
