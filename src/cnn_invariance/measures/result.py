@@ -66,7 +66,7 @@ class MeasureResult:
         table = self.profiles()
         table["layer"] = [f"{row.layer_index} {row.layer}" for row in table.itertuples()]
         wide = table.pivot(index=["layer_index", "layer", "kind", "shape"], columns="measure", values="value")
-        wide = wide[self.measures].reset_index().drop(columns="layer_index")
+        wide = wide[self.measures].reset_index().drop(columns="layer_index").rename_axis(columns=None)
         return f"<p>{escape(repr(self)[1:-1])}</p>{wide.to_html(index=False, na_rep='–', float_format='{:.4g}'.format)}"
 
     def __getitem__(self, measure: str) -> dict[str, np.ndarray]:
