@@ -142,10 +142,10 @@ def own(tmp_path):
     return tmp_path
 
 
-def test_files_of_one_s_own_make_a_study(own):
+def test_files_of_one_s_own_make_a_study(own, monkeypatch):
     """The preset of CONTRIBUTING with its files, run for real in a folder elsewhere, but for one of its two sets."""
-    call = ["-c", "from cnn_invariance.cli import app; app()"]
-    fingerprint = re.search(r"\b[0-9a-f]{64}\b", run(*call, "dataset", "folder:leaves", at=own))[0]
+    monkeypatch.chdir(own)
+    fingerprint = re.search(r"\b[0-9a-f]{64}\b", CliRunner().invoke(app, ["dataset", "folder:leaves"]).output)[0]
     preset = own / "mine.yaml"
     text = preset.read_text(encoding="utf-8").replace("0" * 64, fingerprint).replace("floor: 0.5", "floor: 0")
     preset.write_text(text.replace("  rotation: {parameters: {n: 4}}\n", ""), encoding="utf-8")
@@ -157,7 +157,7 @@ def test_files_of_one_s_own_make_a_study(own):
     assert found.keys() == {("NV", "SimpleConv"), ("NV", "Mine"), (SHARE, "SimpleConv"), (SHARE, "Mine")}
     assert {found["NV", "Mine"], found[SHARE, "Mine"]} <= {str(layer) for layer in range(8)}  # names of my_nets.py
     assert found["NV", "SimpleConv"] not in {str(layer) for layer in range(8)}
-    caption = (own / "figures/mine/compare_models/compare_models_leaves_ShareT.md").read_text(encoding="utf-8")
+    caption = (own / "figures/mine/compare_models/compare_models_leaves_ShareT_of_units.md").read_text(encoding="utf-8")
     assert "share of the transformations in the spread, TV / (TV + SV)" in caption
     assert not (own / "figures/mine/compare_models/compare_models_leaves_NVSE.md").exists()
 

@@ -152,7 +152,7 @@ class MeasureResult:
         if not shown or (measures is not None and len(shown) < len(profiles)):
             nothing = next((measure for measure, table in profiles.items() if table.empty), "a measure")
             raise InputError(f"no layer of this network has {nothing}; choose among {', '.join(self.measures)}")
-        panels = {name: [Series(name, [table], looks(1)[0])] for name, table in shown.items()}
+        panels = {name: [Series("the network", [table], looks(1)[0])] for name, table in shown.items()}
         title = next(iter(panels)) if len(panels) == 1 else "mean over the layer"
         return profile_figure(panels, ylabel=title, axis=axis, log_y=log_y, share_y=len(panels) == 1)
 
