@@ -138,13 +138,15 @@ def remarks(result: "MeasureResult") -> Iterator[str]:
         for layer, reason in result.absent(measure).items():
             reasons.setdefault(reason, []).append(layer)
         for reason, layers in reasons.items():
-            yield f"no {measure} in {_counted(len(layers), 'layer')} ({reason}): {', '.join(layers)}"
+            yield f"no {measure} in {_counted(len(layers), 'layer')} ({reason}): {_few(layers)}"
         profile = result.profile(measure)
         units, infinite, dead = (int(profile[name].sum()) for name in ("units", "infinite", "dead"))
         yield (
             f"{measure}: of {units:,} values, {infinite:,} are infinite (left out of the means), "
             f"{dead:,} dead (0 / 0, counted as 1)"
         )
+    if result.samples == 1:
+        yield "one image has no spread over samples: what is divided by it is 0 / 0 or infinite; give more images"
     yield "accuracy is not told: which output of the network stands for which image is not known here"
 
 
@@ -289,6 +291,11 @@ def _cell(row: Mapping[Any, Any]) -> str:
         return "–"
     marks = [f"{int(row[name]):,} {name}" for name in ("infinite", "nan", "dead") if row[name]]
     return f"{row['value']:.4g}" + (f" ({', '.join(marks)})" if marks else "")
+
+
+def _few(texts: Sequence[str]) -> str:
+    """The texts, or of many the first and the last: the table has them all."""
+    return ", ".join(texts if len(texts) < 6 else [*texts[:3], "...", texts[-1]])
 
 
 def _counted(count: int, thing: str) -> str:

@@ -92,6 +92,8 @@ def test_a_set_that_cannot_be_undone_and_a_measure_of_one_s_own(here):
 def test_as_many_images_from_each_folder(here):
     text = said("--count", 4, "--set", "n=2")
     assert "4 of 8, drawn evenly from 2 folders in photos" in text
+    assert "one image has no spread over samples" not in text
+    assert "one image has no spread over samples" in said("--count", 1, "--set", "n=2")
     found = read_pictures("photos", count=6)
     assert found.groups.tolist() == [0, 0, 0, 1, 1, 1]
     assert (found.folders, found.total) == (("ash", "oak"), 8)

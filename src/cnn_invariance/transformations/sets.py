@@ -192,7 +192,13 @@ def build(name: str, **parameters: Any) -> TransformationSet:
     if not callable(function):
         raise InputError(f"{name!r} is no function; expected one that returns an AffineSet")
     _check_parameters(name, function, parameters)
-    return _as_set(name, function(**parameters))
+    try:
+        built = function(**parameters)
+    except InputError:
+        raise
+    except Exception as error:  # it may be anyone's code
+        raise InputError(f"{name!r} fails with {parameters}: {type(error).__name__}: {error}; correct it") from error
+    return _as_set(name, built)
 
 
 SET_TEXT = re.compile(r"(?P<name>[^\[\]()]+?)\s*(?:[\[(](?P<parameters>[^\[\]()]*)[\])])?")
