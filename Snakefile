@@ -13,6 +13,7 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
+from cnn_invariance import extensions
 from cnn_invariance.errors import InputError
 from cnn_invariance.machine import gpus, put_own_commands_first
 from cnn_invariance.study.plan import Plan, one_of
@@ -22,6 +23,7 @@ try:
     plan = Plan.of_run(settings.configfiles, settings.config)
     if workflow.is_main_process:
         plan.check()
+        extensions.check(plan)
     to_prepare = plan.to_prepare
 except InputError as error:
     raise WorkflowError(error)

@@ -47,8 +47,13 @@ def _folder(path: Path) -> tuple[Module, ...]:
 
 
 def read(path: Path) -> Module:
-    """The constants and functions of one file, from its syntax tree."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    """The constants and functions of one file, from its syntax tree (SyntaxError, UnicodeDecodeError: it has none)."""
+    return _parsed(path, path.read_text(encoding="utf-8"))
+
+
+@cache
+def _parsed(path: Path, text: str) -> Module:
+    tree = ast.parse(text, filename=str(path))
     functions = [_function(node) for node in tree.body if isinstance(node, ast.FunctionDef)]
     return Module(path, dict(_constants(tree)), {function.name: function for function in functions})
 

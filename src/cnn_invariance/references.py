@@ -38,8 +38,7 @@ def resolve(reference: str) -> Any:
             f"{reference!r} is no reference; expected 'file.py:name' or 'package.module:name', "
             "such as 'my_sets.py:shear'"
         )
-    module = _from_file(Path(place)) if place.endswith(".py") else _from_module(place)
-    found: Any = module
+    found: Any = from_file(Path(place)) if place.endswith(".py") else _from_module(place)
     for part in name.split("."):
         if not hasattr(found, part):
             public = [other for other in vars(found) if not other.startswith("_")]
@@ -48,7 +47,8 @@ def resolve(reference: str) -> Any:
     return found
 
 
-def _from_file(path: Path) -> ModuleType:
+def from_file(path: Path) -> ModuleType:
+    """The module of a file, run anew (InputError for a file that is missing or fails)."""
     path = path.expanduser()
     if not path.is_file():
         raise InputError(f"no file {path} (from the folder {Path.cwd()}); check the path")

@@ -51,7 +51,10 @@ def train(plan: Plan, network: TrainSpec, *, threads: int | None = None) -> None
     checkpoints = {epoch: plan.folders.checkpoint(network, epoch) for epoch in plan.epochs(network)}
     data, state = _data(plan, network.dataset), plan.folders.state(network)
     try:
-        record = training.train(network, data, checkpoints=checkpoints, state=state, threads=threads)
+        pretrained = plan.study.weights(network.model)
+        record = training.train(
+            network, data, checkpoints=checkpoints, state=state, weights=pretrained, threads=threads
+        )
     except training.TrainingError as error:
         raise FailedError(str(error)) from error
     path = plan.results.path(network)
@@ -70,6 +73,7 @@ def measure(plan: Plan, cell: MeasureSpec, *, threads: int | None = None) -> Non
     import torch
 
     import cnn_invariance as ci
+    from cnn_invariance.measures.inputs import placement
     from cnn_invariance.training import input_shape, load_network
     from cnn_invariance.training.tensorfile import digest
 
@@ -82,7 +86,7 @@ def measure(plan: Plan, cell: MeasureSpec, *, threads: int | None = None) -> Non
     if foreign:
         data = data.adapted(input_shape(plan.checkpoint_of(cell)))
     chosen = data.subset(cell.samples.split, cell.samples.count, cell.samples.seed)
-    device = next(model.parameters()).device
+    device, _ = placement(model, None)
     result = ci.measure(
         model,
         data.normalise(torch.from_numpy(data.images[chosen])),
@@ -106,6 +110,7 @@ def respond(plan: Plan, cell: ResponseSpec, *, threads: int | None = None) -> No
     """Show one sample under transformations to a network, and keep what the ranked feature maps respond."""
     import torch
 
+    from cnn_invariance.measures.inputs import placement
     from cnn_invariance.measures.responses import ranked, respond
     from cnn_invariance.training import load_network
     from cnn_invariance.training.tensorfile import digest
@@ -123,7 +128,7 @@ def respond(plan: Plan, cell: ResponseSpec, *, threads: int | None = None) -> No
         cell.members,
         ranked(plan.results.measure(cell.measured).maps(cell.by)),
     )
-    device = next(model.parameters()).device
+    device, _ = placement(model, None)
     made = {"device": device.type, "threads": torch.get_num_threads(), **_gpu(device.type)}
     weights = digest(model.state_dict())
     responses.write(plan.results.path(cell), cell, frame, provenance(clock, weights_sha256=weights, **made))

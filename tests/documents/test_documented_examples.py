@@ -2,18 +2,34 @@
 
 import os
 import re
+import runpy
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
 
+import numpy as np
 import pytest
+import torch
+import torchvision
+import typer
 import yaml
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
+
+from cnn_invariance.cli import app
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)\)")
+SHELL = re.compile(
+    r"^ {4,}((?:\S*/)?(?:make|snakemake|cnn-invariance)(?: .*)?)$|`((?:make|snakemake|cnn-invariance) [^`]+)`", re.M
+)
+DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+SHARE = "ShareT of units"
 
 
 def blocks(document, language):
@@ -22,9 +38,26 @@ def blocks(document, language):
 
 
 def files(document):
-    """The blocks that are whole files, by their paths."""
-    headed = (re.match(r"# (src/\S+)\n(.*)", text, re.DOTALL) for text in blocks(document, "python"))
-    return {match[1]: match[2] for match in headed if match}
+    """The blocks that are whole files of the package, by their paths."""
+    return {path: text for path, text in _headed(document, "python").items() if path.startswith("src/")}
+
+
+def own_files():
+    """The blocks of CONTRIBUTING that are whole files outside of the package, by their names."""
+    headed = _headed("CONTRIBUTING.md", "python") | _headed("CONTRIBUTING.md", "yaml")
+    return {path: text for path, text in headed.items() if "/" not in path}
+
+
+def _headed(document, language):
+    matches = (re.match(r"# (\S+\.(?:py|yaml))\n(.*)", text, re.DOTALL) for text in blocks(document, language))
+    return {match[1]: match[2] for match in matches if match}
+
+
+def commands(document):
+    """Every command of a shell that a document shows, without the folder it is in and without comments."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    shown = (match[1] or match[2] for match in SHELL.finditer(text))
+    return [shlex.split(command, comments=True) for command in shown]
 
 
 def run(*arguments, at, source=ROOT / "src"):
@@ -57,12 +90,14 @@ def extended(tmp_path):
     for path, text in files("CONTRIBUTING.md").items():
         assert not (ROOT / path).exists(), f"{path} is there already: show another example"
         (tmp_path / path).write_text(text, encoding="utf-8")
+    own = own_files()["my_measures.py"]
+    (tmp_path / "src/cnn_invariance/measures/share.py").write_text(own, encoding="utf-8")
     return tmp_path
 
 
 def test_the_additions_in_contributing_make_a_study(extended):
     assert {Path(path).parent.name for path in files("CONTRIBUTING.md")} == {
-        "models", "measures", "transformations", "datasets", "experiments",
+        "models", "transformations", "datasets", "experiments",
     }  # fmt: skip
     fingerprint = re.search(r"\b[0-9a-f]{64}\b", command(extended, "dataset", "digits8"))[0]
     preset = {
@@ -73,7 +108,8 @@ def test_the_additions_in_contributing_make_a_study(extended):
         "samples": {"count": 20},
     }
     for text in blocks("CONTRIBUTING.md", "yaml"):
-        preset |= yaml.safe_load(text)
+        if not text.startswith("# mine.yaml"):
+            preset |= yaml.safe_load(text)
     preset["datasets"]["digits8"] |= {"fingerprint": fingerprint, "accuracy_floor": 0}
     (extended / "preset.yaml").write_text(yaml.safe_dump(preset), encoding="utf-8")
 
@@ -94,14 +130,93 @@ def command(at, *arguments):
 
 
 def test_files_that_contributing_shows_are_well_formed(tmp_path):
-    for path, text in files("CONTRIBUTING.md").items():
+    for path, text in {**files("CONTRIBUTING.md"), **own_files()}.items():
         (tmp_path / Path(path).name).write_text(text, encoding="utf-8")
     settings = ["--config", ROOT / "pyproject.toml", "--config", "lint.isort.known-first-party = ['cnn_invariance']"]
     run("-m", "ruff", "check", *settings, ".", at=tmp_path)
     run("-m", "ruff", "format", "--check", *settings, ".", at=tmp_path)
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+@pytest.fixture
+def own(tmp_path):
+    """A folder with the files that CONTRIBUTING shows beside its preset, and images by class."""
+    for name, text in own_files().items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 12, 12, 3), dtype=np.uint8)
+    for number, image in enumerate(pixels):
+        path = tmp_path / "leaves" / ("ash" if number % 2 else "oak") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return tmp_path
+
+
+def test_files_of_one_s_own_make_a_study(own, monkeypatch):
+    """The preset of CONTRIBUTING with its files, run for real in a folder elsewhere, but for one of its two sets."""
+    monkeypatch.chdir(own)
+    fingerprint = re.search(r"\b[0-9a-f]{64}\b", CliRunner().invoke(app, ["dataset", "folder:leaves"]).output)[0]
+    preset = own / "mine.yaml"
+    text = preset.read_text(encoding="utf-8").replace("0" * 64, fingerprint).replace("floor: 0.5", "floor: 0")
+    preset.write_text(text.replace("  rotation: {parameters: {n: 4}}\n", ""), encoding="utf-8")
+    table = "results/mine/tables/compare_models.csv"
+    run("-m", "snakemake", table, "-s", ROOT / "Snakefile", "--cores", "1", "--configfile", "mine.yaml", at=own)
+    rows = [row.split(",") for row in (own / table).read_text(encoding="utf-8").splitlines()]
+    columns = {name: index for index, name in enumerate(rows[0])}
+    found = {(row[columns["measure"]], row[columns["network"]]): row[columns["lowest_layer"]] for row in rows[1:]}
+    assert found.keys() == {("NV", "SimpleConv"), ("NV", "Mine"), (SHARE, "SimpleConv"), (SHARE, "Mine")}
+    assert {found["NV", "Mine"], found[SHARE, "Mine"]} <= {str(layer) for layer in range(8)}  # names of my_nets.py
+    assert found["NV", "SimpleConv"] not in {str(layer) for layer in range(8)}
+    caption = (own / "figures/mine/compare_models/compare_models_leaves_ShareT_of_units.md").read_text(encoding="utf-8")
+    assert "share of the transformations in the spread, TV / (TV + SV)" in caption
+    assert not (own / "figures/mine/compare_models/compare_models_leaves_NVSE.md").exists()
+
+
+def test_weights_of_torch_save_are_written_anew_as_contributing_shows(own, monkeypatch):
+    monkeypatch.chdir(own)
+    model = torch.nn.Linear(2, 3)
+    torch.save(model.state_dict(), "resnet18.pth")
+    runpy.run_path("convert_weights.py")
+    kept = load_file("resnet18.safetensors")
+    assert kept.keys() == {"weight", "bias"}
+    assert torch.equal(kept["weight"], model.weight)
+
+
+def test_every_command_that_is_shown_can_be_given():
+    """Commands and options that are not there are refused by the parser; targets of make by its file."""
+    targets = set(re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)[1].split())
+    shown = [command for document in DOCUMENTS for command in commands(document)]
+    assert {Path(command[0]).name for command in shown} == {"make", "snakemake", "cnn-invariance"}
+    for program, *arguments in shown:
+        if program == "make":
+            words = [word for word in arguments if "=" not in word]
+            assert set(words) <= targets, f"make {' '.join(words)}"
+        elif Path(program).name == "cnn-invariance" and arguments != ["--help"]:
+            parsed(typer.main.get_command(app), arguments)
+
+
+def parsed(command, arguments):
+    """The command that arguments lead to, which takes them all (click's usage error if not)."""
+    while hasattr(command, "commands"):
+        name, *arguments = arguments
+        assert name in command.commands, f"no command {name}"
+        command = command.commands[name]
+    return command.make_context(command.name, list(arguments))
+
+
+def test_looks_at_networks_as_the_readme_shows_them(own, monkeypatch):
+    """Each `inspect` of the README, on two small images."""
+    monkeypatch.chdir(own)
+    (own / "leaves").rename("photos")
+    save_file(torchvision.models.resnet18().state_dict(), "resnet18.safetensors")
+    looks = [command[1:] for command in commands("README.md") if command[1:2] == ["inspect"]]
+    assert len(looks) == 3
+    for look in looks:
+        done = CliRunner().invoke(app, [*("32" if word == "224" else word for word in look), "--count", "2"])
+        assert done.exit_code == 0, done.output
+        assert "accuracy is not told" in done.output
+        assert all(Path(word).stat().st_size for word in look if word.endswith((".csv", ".svg")))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_somewhere(document):
     targets = set(LINK.findall((ROOT / document).read_text(encoding="utf-8")))
     assert targets

@@ -95,7 +95,10 @@ def test_images_of_different_shapes():
         (None, "transformations is a NoneType; expected a set from cnn_invariance.transformations, or a sequence"),
         ((lambda x: x for _ in range(2)), "transformations is a generator; expected a set"),
         ([1, 2], "transformations is a list; expected a set from cnn_invariance.transformations, or a sequence"),
-        ([lambda x: x[..., :3]], r"a transformation turns a batch of shape \(1, 1, 6, 6\) into \(1, 1, 6, 3\)"),
+        (
+            [lambda x: x[..., :3]],
+            r"transformation 1 of 1 \(<lambda>\) turns a batch of shape \(1, 1, 6, 6\) into \(1, 1, 6, 3\)",
+        ),
         ([lambda x: None], "into NoneType; expected the same"),
     ],
 )

@@ -1,5 +1,7 @@
 """What a pass gives, as tables and as a file."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -193,3 +195,50 @@ def test_saving_is_whole_or_not_at_all(known, tmp_path, monkeypatch):
         known.save(path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["r.parquet"]
+
+
+def test_profiles_of_all_measures_with_the_reasons_of_what_is_absent(known):
+    table = known.profiles()
+    assert table[["layer", "measure"]].to_numpy().tolist() == [
+        [layer, measure] for measure in ("NV", "NVSE", "DSES") for layer in ("maps", "dense")
+    ]
+    assert table["shape"].tolist() == ["2 x 1 x 2", "3"] * 3
+    reason = "units, not feature maps: nothing to undo a transformation on"
+    assert table["absent"].tolist() == ["", "", "", reason, "", reason]
+    assert table["value"].isna().tolist() == [False, True, False, True, False, True]  # of NV: no finite unit
+    for measure in known.measures:
+        want = known.profile(measure)
+        rows = table[(table["measure"] == measure) & (table["absent"] == "")].reset_index(drop=True)
+        pd.testing.assert_frame_equal(rows[want.columns], want, check_dtype=False)
+    assert known.absent("NVSE") == {"dense": reason}
+    assert known.absent("NV") == {}
+    with pytest.raises(InputError, match="unknown measure of this result 'TV'"):
+        known.absent("TV")
+
+
+def test_a_plot_has_a_panel_a_measure(measured):
+    figure = measured.plot()
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["NV of units", "NVSE of units", "NV", "DSES"]
+    for axes, measure in zip(figure.axes, measured.measures, strict=True):
+        drawn = next(line for line in axes.lines if len(line.get_xdata()) > 1)
+        np.testing.assert_array_equal(drawn.get_ydata(), measured.profile(measure)["value"])
+    (panel,) = measured.plot("NVSE", axis="depth", log_y=True).axes
+    assert (panel.get_xlabel(), panel.get_yscale()) == ("relative depth (%)", "log")
+
+
+def test_a_plot_needs_a_value(known):
+    none = MeasureResult(known.layers, {"NVSE": [None, None]}, None, 4, ("identity",), {"NVSE": [0, 0]})
+    for measures in (None, "NVSE"):
+        with pytest.raises(InputError, match="no layer of this network has NVSE; choose among NVSE"):
+            none.plot(measures)
+    with pytest.raises(InputError, match="unknown measure of this result 'TV'"):
+        known.plot(["NV", "TV"])
+
+
+def test_a_notebook_shows_results_and_plots(known):
+    assert repr(known) == "<MeasureResult: NV, NVSE, DSES of 2 layers, 4 samples x 2 transformations>"
+    shown = known._repr_html_()
+    assert re.findall("<th>(.*?)</th>", shown) == ["layer", "kind", "shape", "NV", "NVSE", "DSES"]
+    assert "<td>1 maps</td>" in shown
+    assert "<td>–</td>" in shown
+    assert known.plot("DSES")._repr_png_().startswith(b"\x89PNG")

@@ -6,7 +6,20 @@ needs no torch.
 
 from cnn_invariance.datasets._adapt import adapt
 from cnn_invariance.datasets._dataset import SPLITS, Dataset, fingerprint_of
+from cnn_invariance.datasets._pictures import Pictures, read_pictures
 from cnn_invariance.datasets._registry import name_of, names, prepare
 from cnn_invariance.datasets._storage import load, save
 
-__all__ = ["SPLITS", "Dataset", "adapt", "fingerprint_of", "load", "name_of", "names", "prepare", "save"]
+__all__ = [
+    "SPLITS",
+    "Dataset",
+    "Pictures",
+    "adapt",
+    "fingerprint_of",
+    "load",
+    "name_of",
+    "names",
+    "prepare",
+    "read_pictures",
+    "save",
+]

@@ -13,8 +13,8 @@ GREY = ("1", "L")
 WIDE = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 
-def decode(files: Sequence[tuple[str, Path | bytes]]) -> NDArray[np.uint8]:
-    """Named image files, all of one size, as uint8 (N, C, H, W).
+def decode(files: Sequence[tuple[str, Path | bytes]], size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """Named image files, all of one size or resized to ``size`` (H, W), as uint8 (N, C, H, W).
 
     C is 1 if all are grey, else 3: RGB, grey images repeated, transparency dropped.
 
@@ -23,7 +23,7 @@ def decode(files: Sequence[tuple[str, Path | bytes]]) -> NDArray[np.uint8]:
     """
     images: list[NDArray[np.uint8]] = []  # (H, W) or (H, W, 3) each
     for name, file in files:
-        image = _decode_one(name, file)
+        image = _decode_one(name, file, size)
         if images and image.shape[:2] != images[0].shape[:2]:
             raise InputError(
                 f"images of different sizes: {files[0][0]} is {_size(images[0])}, {name} is "
@@ -33,14 +33,15 @@ def decode(files: Sequence[tuple[str, Path | bytes]]) -> NDArray[np.uint8]:
     return _stacked(images)
 
 
-def _decode_one(name: str, file: Path | bytes) -> NDArray[np.uint8]:
+def _decode_one(name: str, file: Path | bytes, size: tuple[int, int] | None) -> NDArray[np.uint8]:
     from PIL import Image
 
     try:
         with Image.open(BytesIO(file) if isinstance(file, bytes) else file) as image:
             if image.mode in WIDE:
                 raise InputError(f"{name} has more than 8 bits a channel; convert it to 8 bits")
-            return np.asarray(image.convert("L" if image.mode in GREY else "RGB"))
+            plain = image.convert("L" if image.mode in GREY else "RGB")
+            return np.asarray(plain if size is None else plain.resize(size[::-1], Image.Resampling.BILINEAR))
     except (OSError, SyntaxError, ValueError) as error:
         if isinstance(error, InputError):
             raise

@@ -52,7 +52,7 @@ or unit of a layer without maps; lower is more invariant.'
     """
     measure = measure_names.check(request)
     options = dict(measure.options)
-    says = measure_names.describe(measure.name).replace(": ", ", ")
+    says = measure_names.describe(measure.full_name).replace(": ", ", ")
     parts = [f"{measure_names.label(request)}: {says}"]
     match options.get("aggregate"):
         case None:

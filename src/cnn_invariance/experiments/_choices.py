@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.measures import names as measure_names
-from cnn_invariance.study import Closed, Study
+from cnn_invariance.study import Closed, MeasureSpec, Study
 from cnn_invariance.study.spec import Scalar
 from cnn_invariance.transformations.affine import AffineSet
 
@@ -104,6 +104,15 @@ def measures(study: Study, requests: Labels, usual: Sequence[str] = HEADLINES) -
     if not requests:
         raise InputError(f"no measure to show: 'measures' is empty, or the preset has none of {', '.join(usual)}")
     return [measure(study, request) for request in requests]
+
+
+def check_held(measure: str, cells: Iterable[MeasureSpec]) -> None:
+    """Refuse a measure (InputError) that one of these cells does not hold, as its set cannot be undone."""
+    if absent := next((cell.transformations.name for cell in cells if measure not in cell.measures), None):
+        raise InputError(
+            f"{measure} cannot be measured under {absent!r}, whose transformations cannot be undone on feature maps; "
+            "leave the set out of 'transformation_sets', or choose another measure"
+        )
 
 
 def measured_forms(study: Study, requests: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from cnn_invariance.errors import InputError
 from cnn_invariance.experiments import _captions
 from cnn_invariance.experiments._choices import label
 from cnn_invariance.study import Cell, MeasureSpec, Outputs, Study
@@ -35,10 +36,13 @@ Drawn = dict[str, dict[str, list["Series"]]]
 class ProfilePlan:
     """Figures of profiles, one for each dataset and measure, with panels of lines; and a table of all lines.
 
+    Under a set whose transformations cannot be undone, same-equivariance is not measured: a line is left out where its
+    cells do not hold its measure, a panel where it has no line, and a figure where it has no panel.
+
     experiment:  its id, with which the names of figures and table begin
     title:       of figures and table, completed by the measure and the name of the dataset
     measures:    whose profiles; the figures of the first are named without it
-    lines:       by dataset and by panel, the same number in each panel
+    lines:       by dataset and by panel, the same number in each panel; only those that can be shown are kept
     ordered:     whether the lines of a panel have an order, which their colours then show
     line_column: what a line is, the name of its column in the table
     ylabel:      of lines with measures of their own; else the measure is the label
@@ -69,6 +73,29 @@ class ProfilePlan:
     departures: Sequence[str] = ()
     usual: Sequence[MeasureSpec] | None = None
 
+    def __post_init__(self) -> None:
+        """Keep the lines that hold a measure to show (InputError: none does, or not the first, which claims are of)."""
+        kept = {dataset: _shown(panels, self.measures) for dataset, panels in self.lines.items()}
+        object.__setattr__(self, "lines", {dataset: panels for dataset, panels in kept.items() if panels})
+        lacking = [
+            (panel, self.measures[0])
+            for panels in self.lines.values()
+            for panel, lines in panels.items()
+            for line in lines
+            if line.measure is None and not _holds(line, self.measures[0])
+        ]
+        if lacking or not self.lines:
+            panel, measure = lacking[0] if lacking else ("the chosen sets", self.measures[0])
+            raise InputError(
+                f"{measure} cannot be measured under {panel}: its transformations cannot be undone on feature maps; "
+                "name another measure first, or leave the set out of 'transformation_sets'"
+            )
+
+    def shown(self, measure: str) -> dict[str, dict[str, Sequence[Line]]]:
+        """The lines that a figure of one measure shows, by dataset and panel."""
+        kept = {dataset: _shown(panels, [measure]) for dataset, panels in self.lines.items()}
+        return {dataset: panels for dataset, panels in kept.items() if panels}
+
     def cells(self, dataset: str | None = None) -> list[MeasureSpec]:
         """The cells of one dataset, or of all, each once."""
         cells = (
@@ -83,7 +110,12 @@ class ProfilePlan:
 
     def outputs(self, *tables: str) -> Outputs:
         """The figures of each dataset, the table, and further tables."""
-        figures = [self._name(dataset, measure) for dataset in self.lines for measure in self.measures]
+        figures = [
+            self._name(dataset, measure)
+            for dataset in self.lines
+            for measure in self.measures
+            if dataset in self.shown(measure)
+        ]
         return Outputs(figures, [self._table, *tables])
 
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> dict[str, Drawn]:
@@ -104,7 +136,7 @@ class ProfilePlan:
             for measure, drawn in found.items()
             for dataset, panels in drawn.items()
             for panel, shown in panels.items()
-            for line, series in zip(self.lines[dataset][panel], shown, strict=True)
+            for line, series in zip(self.shown(measure)[dataset][panel], shown, strict=True)
         ]
         frame = pd.DataFrame(rows)
         printed = frame.drop(columns=["layers", "seeds", "values", "undefined"])
@@ -115,7 +147,11 @@ class ProfilePlan:
         """The caption of one dataset, or of all, for some measures; ``more`` follows the setting."""
         shown = [dataset] if dataset else list(self.lines)
         series = [
-            line for drawn in found.values() for name in shown for panel in drawn[name].values() for line in panel
+            line
+            for drawn in found.values()
+            for name in shown
+            for panel in drawn.get(name, {}).values()
+            for line in panel
         ]
         bands = "Lines: mean over seeds; bands: from the lowest to the highest seed."
         several = bands if any(len(line.profiles) > 1 for line in series) else ""
@@ -127,11 +163,19 @@ class ProfilePlan:
             self.cells(dataset),
             title=f"{title}, {' and '.join(shown)}",
             question=self.question,
-            setting=" ".join(filter(None, [self.setting, several, meanings, more])),
+            setting=" ".join(filter(None, [self.setting, several, meanings, *self._left_out(found, shown), more])),
             counts=counted(series),
             departures=self.departures,
             usual=self.usual,
         )
+
+    def _left_out(self, found: Iterable[str], datasets: Iterable[str]) -> Iterable[str]:
+        """A sentence on each measure that some panels do not have."""
+        for measure in found:
+            kept = self.shown(measure)
+            panels = (panel for name in datasets for panel in self.lines[name] if panel not in kept.get(name, {}))
+            if absent := ", ".join(dict.fromkeys(panels)):
+                yield f"{label(measure)} is not shown for {absent}: these transformations cannot be undone."
 
     def _draw_figures(self, study: Study, canvas: "Canvas", measure: str, drawn: Drawn) -> None:
         from cnn_invariance.plotting import profile_figure
@@ -181,8 +225,22 @@ class ProfilePlan:
                 ]
                 for panel, lines in panels.items()
             }
-            for dataset, panels in self.lines.items()
+            for dataset, panels in self.shown(measure).items()
         }
+
+
+def _holds(line: Line, measure: str) -> bool:
+    """Whether the cells of a line hold its own measure, or this one if it has none."""
+    return all((line.measure or measure) in cell.measures for cell in line.cells)
+
+
+def _shown(panels: Mapping[str, Sequence[Line]], measures: Sequence[str]) -> dict[str, Sequence[Line]]:
+    """The panels with the lines that hold one of these measures, without those that have none."""
+    kept = {
+        panel: [line for line in lines if any(_holds(line, measure) for measure in measures)]
+        for panel, lines in panels.items()
+    }
+    return {panel: lines for panel, lines in kept.items() if lines}
 
 
 def cells_of(plans: Iterable[ProfilePlan]) -> list[MeasureSpec]:

@@ -142,10 +142,12 @@ def _response(study: Study, options: Options, dataset: str, label: str) -> Respo
         kept = ", ".join(measure_names.HEADLINE)
         raise InputError(f"results keep no values of feature maps for {measure}; maps can be ranked by: {kept}")
     network = study.network(dataset=dataset, model=options.model, augmentation=label)
+    measured = study.measurement(network, label)
+    _choices.check_held(measure, [measured])
     size = study.set(label).size
     members = dict.fromkeys(round(k * (size - 1) / (options.shown - 1)) for k in range(options.shown))
     return ResponseSpec(
-        measured=study.measurement(network, label),
+        measured=measured,
         by=measure,
         sample=SampleSpec(split="validation", count=1, seed=options.seed),
         members=tuple(members),

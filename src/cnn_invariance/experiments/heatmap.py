@@ -40,7 +40,9 @@ def cells(study: Study, options: Options) -> list[Cell]:
     if measure not in measure_names.HEADLINE:
         kept = ", ".join(measure_names.HEADLINE)
         raise InputError(f"results keep no values of feature maps for {measure}; a heatmap can show: {kept}")
-    return [cell for dataset, label in _places(study, options) for cell in _pair(study, options, dataset, label)]
+    found = [cell for dataset, label in _places(study, options) for cell in _pair(study, options, dataset, label)]
+    _choices.check_held(measure, found)
+    return list(found)
 
 
 def outputs(study: Study, options: Options) -> Outputs:

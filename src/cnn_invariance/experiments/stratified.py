@@ -94,10 +94,10 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
 def _by_class(measure: str) -> str:
     """The measure taken per class (InputError for a distance: its pooled form wants the samples in another order)."""
     request = measure_names.check(measure)
-    if measure_names.families()[request.name].name == "distance":
+    if measure_names.family(request.full_name).name == "distance":
         raise InputError(f"{measure} cannot be measured pooled and per class in one pass; leave it out of 'measures'")
     options = ",".join(f"{key}={str(value).lower()}" for key, value in request.options if key != "stratified")
-    return str(measure_names.check(f"{request.name}[{options},stratified=true]"))
+    return str(measure_names.check(f"{request.full_name}[{options},stratified=true]"))
 
 
 cells, outputs, draw = of_plan(profile_plan)

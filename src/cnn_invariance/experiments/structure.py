@@ -217,6 +217,7 @@ def _cells(study: Study, options: Options) -> dict[Place, list[MeasureSpec]]:
             )
             place = Place(dataset, design, label, augmented)
             found[place] = [study.measurement(network, label) for network in networks]
+            _choices.check_held(_choices.measure(study, options.measure), found[place])
     return found
 
 

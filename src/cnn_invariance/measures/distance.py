@@ -40,11 +40,12 @@ LIMITED = {
     "aggregate": ("TD", "SD", "ND", "TDSE", "SDSE", "NDSE"),
     "order": ("ND", "NDSE"),
 }
+UNDONE = ("TDSE", "SDSE", "NDSE", "DSES")
 
 
 def statistics(request: Request, context: Context) -> Sequence[Statistic]:
     """The distances a measure reads; a layer without feature maps has activations only."""
-    undone = request.name.endswith("SE") or request.name == "DSES"
+    undone = request.name in UNDONE
     if undone and not context.layer.spatial:
         return []
     if request.name == "DSES":

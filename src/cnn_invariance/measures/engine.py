@@ -213,7 +213,7 @@ class _Engine:
             see(layer, _units_last(tensor).view(M, b, layer.units))
 
         with (
-            observe(self.plan.modules, M * b, look),
+            observe(self.plan.model, self.plan.modules, M * b, look),
             torch.inference_mode(),
             at_precision(self.plan.precision, self.plan.device),
         ):
@@ -299,6 +299,6 @@ def _refuse_nan(values: Mapping[str, Sequence[np.ndarray | None]], layers: Seque
         if broken:
             raise InputError(
                 f"layer {layer.name} (number {layer.index}, {layer.kind}) has activations that are not finite: "
-                f"{broken} of {layer.units} units; correct the network or its inputs, or pass nan='count' to leave "
-                "them out and count them"
+                f"{broken} of {layer.units} units; correct the network, its inputs or the transformations, or pass "
+                "nan='count' to leave them out and count them"
             )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cnn_invariance.activations import Layer, LayerFilter, find_layers, select
 from cnn_invariance.devices import at_precision
 from cnn_invariance.errors import InputError
-from cnn_invariance.measures import names
+from cnn_invariance.measures import names, own
 from cnn_invariance.measures.columns import Columns
 from cnn_invariance.measures.firing import Firing
 from cnn_invariance.measures.inputs import (
@@ -22,12 +22,13 @@ from cnn_invariance.measures.inputs import (
     batch,
     check_choice,
     check_images,
+    check_members,
     check_model,
     check_transformations,
     labels_of,
     placement,
 )
-from cnn_invariance.measures.names import Request
+from cnn_invariance.measures.names import Request, undoes
 from cnn_invariance.measures.pairs import PairDistance, Simple
 from cnn_invariance.measures.statistics import Context, Statistic
 from cnn_invariance.transformations.affine import AffineSet
@@ -87,8 +88,13 @@ class Plan:
         model = model.to(place)
         example = batch(images, [0]).to(place, dtype)
         with at_precision(precision, place):
+            if not isinstance(transformations, AffineSet):
+                check_members(transformations, example, finite=nan == "error")
             Columns(transformations, example.shape[1:], untransformed=False)(example)
             found, output, memory_format = _try_network(model, example, layers)
+        for request in requests:
+            if request.file is not None:
+                own.check(request, found)
         granule = BLOCK if _needs_blocks(requests, found, M, N, place) else 1
         logits = isinstance(output, Tensor) and output.ndim == 2
         plan = cls(
@@ -194,16 +200,13 @@ def _requests(measures: Sequence[str] | None, affine: bool, labelled: bool) -> d
             "stratified measures visit the samples class by class, and pooled sample distances need them in the given "
             "order; ask for them in two calls"
         )
-    return {request: _family(request.name) for request in chosen}
+    return {request: _family(request) for request in chosen}
 
 
-def _family(name: str) -> ModuleType:
-    return importlib.import_module(f"cnn_invariance.measures.{names.families()[name].name}")
-
-
-def undoes(request: Request) -> bool:
-    """Whether a measure undoes the transformations on feature maps."""
-    return any(s.undone for s in _probe(request))
+def _family(request: Request) -> ModuleType:
+    if request.file is not None:
+        return own.load(request.file)
+    return importlib.import_module(f"cnn_invariance.measures.{names.family(request.name).name}")
 
 
 def pairs_samples(request: Request) -> bool:
@@ -219,7 +222,7 @@ def compares(request: Request) -> bool:
 def _probe(request: Request) -> list[Statistic]:
     """The statistics of a request on a layer of feature maps."""
     layer = Layer(1, "", "", (1, 1, 1))
-    return _family(request.name).statistics(request, Context(layer, 1, 1, torch.device("cpu"), BLOCK))
+    return _family(request).statistics(request, Context(layer, 1, 1, torch.device("cpu"), BLOCK))
 
 
 def _needs_blocks(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from cnn_invariance import activations
 from cnn_invariance.errors import InputError
+from cnn_invariance.measures.inputs import placement
 from cnn_invariance.transformations import AffineSet, TransformationSet, transform_all
 
 ROLES = ("most", "least")
@@ -60,7 +61,7 @@ def respond(
 
     Errors: InputError if no layer with feature maps is named.
     """
-    device = next(model.parameters()).device
+    device, _ = placement(model, None)
     shown = _moved(image.to(device), transformations, members)
     rows = [
         _row(activations.Layer(0, "input", "Input", tuple(shown.shape[1:])), "input", c, None, member, shown[k, c])
@@ -72,7 +73,7 @@ def respond(
     def see(name: str, module: nn.Module, tensor: Tensor) -> None:
         seen.append((activations.Layer(len(seen) + 1, name, type(module).__name__, tuple(tensor.shape[1:])), tensor))
 
-    with activations.observe(activations.select(model), len(shown), see):
+    with activations.observe(model, activations.select(model), len(shown), see):
         model(shown)
     kept = [(layer, tensor) for layer, tensor in seen if layer.spatial and layer.name in maps]
     if not kept:

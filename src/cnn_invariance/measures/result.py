@@ -3,8 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,15 +15,18 @@ import pyarrow.parquet as pq
 from cnn_invariance.activations import Layer
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.files import atomic_write
-from cnn_invariance.measures.names import HEADLINE, check
+from cnn_invariance.measures.names import HEADLINE, check, label, undoes
 from cnn_invariance.results import seal
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Values = Mapping[str, Sequence[np.ndarray | None]]
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 KEY = b"cnn_invariance"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MeasureResult:
     """The measures of one network on one ST matrix.
 
@@ -51,6 +55,20 @@ class MeasureResult:
         """The measures, as they were asked for."""
         return list(self.values)
 
+    def __repr__(self) -> str:
+        return (
+            f"<MeasureResult: {', '.join(self.measures)} of {len(self.layers)} layers, {self.samples} samples x "
+            f"{len(self.transformations)} transformations>"
+        )
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the profiles, a row a layer; a dash where a layer does not have the measure."""
+        table = self.profiles()
+        table["layer"] = [f"{row.layer_index} {row.layer}" for row in table.itertuples()]
+        wide = table.pivot(index=["layer_index", "layer", "kind", "shape"], columns="measure", values="value")
+        wide = wide[self.measures].reset_index().drop(columns="layer_index").rename_axis(columns=None)
+        return f"<p>{escape(repr(self)[1:-1])}</p>{wide.to_html(index=False, na_rep='–', float_format='{:.4g}'.format)}"
+
     def __getitem__(self, measure: str) -> dict[str, np.ndarray]:
         """The values of one measure by layer name, without the layers where it has none."""
         pairs = zip(self.layers, self._of(measure), strict=True)
@@ -68,6 +86,75 @@ class MeasureResult:
         summary = self.summary(maps=())
         rows = summary[summary["measure"] == str(self._name(measure))]
         return rows[columns].reset_index(drop=True)
+
+    def absent(self, measure: str) -> dict[str, str]:
+        """The layers where a measure has no value, in forward order, and why.
+
+        Same-equivariance has none where a layer has no feature maps: tokens and units have no rows and columns on
+        which a transformation could be undone.
+        """
+        pairs = zip(self.layers, self._of(measure), strict=True)
+        return {layer.name: _reason(layer, measure) for layer, values in pairs if values is None}
+
+    def profiles(self) -> pd.DataFrame:
+        """The layer profiles of all measures, in long form: a row a layer and measure, absent values too.
+
+        Columns: those of ``profile``; ``shape`` (of the layer, as 64 x 8 x 8); ``measure``; ``absent``, the reason why
+        the layer does not have the measure (its value and counts are missing then), else empty.
+        """
+        frames = []
+        shapes = {layer.index: " x ".join(map(str, layer.shape)) for layer in self.layers}
+        for measure in self.measures:
+            reasons = self.absent(measure)
+            head = pd.DataFrame(
+                [(layer.index, layer.name, layer.kind, shapes[layer.index]) for layer in self.layers],
+                columns=["layer_index", "layer", "kind", "shape"],
+            )
+            values = self.profile(measure).drop(columns=["layer", "kind"]).astype({"layer_index": "int64"})
+            frame = head.merge(values, how="left", on="layer_index")
+            frame.insert(4, "measure", measure)
+            frames.append(frame.assign(absent=[reasons.get(name, "") for name in frame["layer"]]))
+        return pd.concat(frames, ignore_index=True)
+
+    def plot(
+        self,
+        measures: Sequence[str] | str | None = None,
+        *,
+        axis: Literal["layer", "depth"] = "layer",
+        log_y: bool = False,
+    ) -> "Figure":
+        """Draw layer profiles, a panel a measure, with the kinds of the layers under each.
+
+        Args:
+            measures: those to draw; None: all that have a value on some layer.
+            axis: layers by their number, or by relative depth in per cent.
+            log_y: a logarithmic axis of values.
+
+        Returns:
+            A figure, which a notebook shows, and ``savefig("profile.svg")`` keeps. A hollow point is a layer of which
+            more than half of the units are dead; a triangle on the top edge one with infinite units, left out of its
+            mean.
+
+        Raises:
+            InputError: for a measure that this result does not have, or that no layer has.
+
+        >>> import torch, cnn_invariance as ci
+        >>> network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU(), torch.nn.Flatten()).eval()
+        >>> result = ci.measure(network, torch.rand(10, 1, 8, 8), ci.transformations.rotation(n=5), ["NV", "NVSE"])
+        >>> [panel.get_title(loc="left") for panel in result.plot().axes]
+        ['NV of units', 'NVSE of units']
+        """
+        from cnn_invariance.plotting import Series, looks, profile_figure
+
+        chosen = [measures] if isinstance(measures, str) else self.measures if measures is None else measures
+        profiles = {self._name(measure): self.profile(measure) for measure in chosen}
+        shown = {label(measure): table for measure, table in profiles.items() if len(table)}
+        if not shown or (measures is not None and len(shown) < len(profiles)):
+            nothing = next((measure for measure, table in profiles.items() if table.empty), "a measure")
+            raise InputError(f"no layer of this network has {nothing}; choose among {', '.join(self.measures)}")
+        panels = {name: [Series("the network", [table], looks(1)[0])] for name, table in shown.items()}
+        title = next(iter(panels)) if len(panels) == 1 else "mean over the layer"
+        return profile_figure(panels, ylabel=title, axis=axis, log_y=log_y, share_y=len(panels) == 1)
 
     def to_frame(self) -> pd.DataFrame:
         """One row a unit: ``layer_index``, ``layer``, ``unit`` (C, H, W order), ``map``, a column a measure.
@@ -190,6 +277,13 @@ SUMMARY_TYPES = {
     **dict.fromkeys(QUANTILES, "float32"),
     "units": "Int32", "infinite": "Int32", "dead": "Int32", "nan": "Int32",
 }  # fmt: skip
+
+
+def _reason(layer: Layer, measure: str) -> str:
+    """Why a layer does not have a measure."""
+    if undoes(check(measure)) and not layer.spatial:
+        return f"{layer.form}, not feature maps: nothing to undo a transformation on"
+    return "the measure has no value on such a layer"
 
 
 def _layer_row(values: np.ndarray, dead: int) -> dict[str, Any]:

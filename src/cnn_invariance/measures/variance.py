@@ -33,11 +33,12 @@ OPTIONS = {
     "stratified": [False, True],
 }
 LIMITED = {"order": ("NV", "NVSE")}
+UNDONE = ("TVSE", "SVSE", "NVSE")
 
 
 def statistics(request: Request, context: Context) -> Sequence[Statistic]:
     """The spreads a measure reads; none where undoing is asked of a layer without feature maps."""
-    undone = request.name.endswith("SE")
+    undone = request.name in UNDONE
     if undone and not context.layer.spatial:
         return []
     rows = Spread("transformations", request["statistic"], undone)

@@ -15,6 +15,8 @@ in the order of ``named_modules``: its output is an observed layer.
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnn_invariance import catalog, references
@@ -23,7 +25,8 @@ from cnn_invariance.errors import InputError, unknown_name
 if TYPE_CHECKING:
     from torch import nn
 
-TORCHVISION = "torchvision:"
+LIBRARIES = {"torchvision:": "_torchvision", "timm:": "_timm"}
+"""What a name begins with that is a network of a library, and the file here that builds it."""
 
 
 def names() -> list[str]:
@@ -75,17 +78,17 @@ def check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
 def build(name: str, input_shape: tuple[int, int, int], classes: int, **arguments: Any) -> "nn.Module":
     """A new network, with random weights from torch's global generator.
 
-    name:        one of `names`; or "torchvision:NAME" (``torchvision.models.get_model``, without
-                 pretrained weights unless ``weights`` is given); or "package.module:callable" or
-                 "file.py:callable", called as ``callable(input_shape, classes, **arguments)``
+    name:        one of `names`; or "torchvision:NAME" or "timm:NAME", without pretrained weights (see
+                 `load_weights`); or "package.module:callable" or "file.py:callable", called as
+                 ``callable(input_shape, classes, **arguments)``
     input_shape: (C, H, W) of one sample
     classes:     K, the number of columns of the output
 
-    The network is tried once on two blank samples, in evaluation mode, so that one which does not fit its
-    input or its classes is refused here and not in the middle of a training.
+    The network is tried twice on two blank samples, in evaluation mode, so that one which does not fit its
+    input or its classes, or has other layers the second time, is refused here and not after a training.
 
-    Errors: InputError for unknown names and arguments, for values that are not allowed and for a
-    network that does not map (B, C, H, W) to (B, K).
+    Errors: InputError for unknown names and arguments, for values that are not allowed, for a network that fails, does
+    not map (B, C, H, W) to (B, K), or changes its layers.
     """
     channels, height, width = input_shape
     if min(channels, height, width) < 1 or classes < 1:
@@ -93,9 +96,44 @@ def build(name: str, input_shape: tuple[int, int, int], classes: int, **argument
     check_arguments(name, arguments)
     maker, arguments = _maker(name, input_shape, arguments)
     _check_call(name, maker, arguments)
-    model = maker(input_shape, classes, **arguments)
+    try:
+        model = maker(input_shape, classes, **arguments)
+    except InputError:
+        raise
+    except Exception as error:  # it may be anyone's code
+        raise InputError(
+            f"{name!r} fails to build a network for samples of shape {input_shape} and {classes} classes: "
+            f"{type(error).__name__}: {error}"
+        ) from error
     _check_output(name, model, input_shape, classes)
     return model
+
+
+def check_callable(name: str, arguments: Mapping[str, Any]) -> None:
+    """Import what a reference names, and check that it takes these arguments; for other names, as `check_arguments`.
+
+    Errors: InputError for what fails to import, is not there, cannot be called, or takes other arguments.
+    """
+    maker, given = _maker(name, (3, 1, 1), dict(arguments))
+    _check_call(name, maker, given)
+
+
+def check_trainable(name: str, model: "nn.Module") -> None:
+    """Refuse to train a network without parameters that learn (InputError); it can be measured as it is."""
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise InputError(
+            f"{name!r} has no parameters to train; give it 'epochs: 0' in the preset, and it is measured as it is"
+        )
+
+
+def load_weights(model: "nn.Module", path: Path | str) -> list[str]:
+    """Put the weights of a safetensors file into a network; returns the tensors of a last layer that did not fit.
+
+    Errors: InputError for a file that cannot be read, or does not fit the network.
+    """
+    from cnn_invariance.models import _weights
+
+    return _weights.load_weights(model, path)
 
 
 def _registry() -> dict[str, catalog.Module]:
@@ -114,9 +152,10 @@ def _maker(
     name: str, input_shape: tuple[int, int, int], arguments: dict[str, Any]
 ) -> tuple[Callable[..., "nn.Module"], dict[str, Any]]:
     """The callable behind a name, and the arguments to give to it."""
-    if name.startswith(TORCHVISION):
-        torchvision = importlib.import_module("cnn_invariance.models._torchvision")
-        return torchvision.build, {"model": name.removeprefix(TORCHVISION), **arguments}
+    for prefix, file in LIBRARIES.items():
+        if name.startswith(prefix):
+            library = importlib.import_module(f"cnn_invariance.models.{file}")
+            return library.build, {"model": name.removeprefix(prefix), **arguments}
     if references.is_reference(name):
         return references.resolve(name), arguments
     module = importlib.import_module(f"cnn_invariance.models.{_find(name).name}")
@@ -162,8 +201,7 @@ def _check_output(name: str, model: Any, input_shape: tuple[int, int, int], clas
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        with torch.no_grad():
-            output = model(torch.zeros(2, *input_shape))
+        first, second = (_try(model, input_shape) for _ in range(2))
     except Exception as error:  # the network may be anyone's code
         raise InputError(
             f"{name!r} does not take samples of shape {input_shape}: {type(error).__name__}: {error}"
@@ -171,9 +209,31 @@ def _check_output(name: str, model: Any, input_shape: tuple[int, int, int], clas
     finally:
         for module, training in modes:
             module.training = training
+    output = first[0]
     shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
     if shape != (2, classes):
         raise InputError(
             f"{name!r} maps 2 samples of shape {input_shape} to {shape}; expected a tensor of "
             f"shape {(2, classes)}, one column per class"
         )
+    if first[1] != second[1]:
+        odd = next(a or b for a, b in zip_longest(first[1], second[1]) if a != b)
+        raise InputError(
+            f"{name!r} changes its layers between two calls: {len(first[1])} at first, then {len(second[1])}, and they "
+            f"differ at {odd[0]!r} {odd[1]}; a network must compute the same layers for all images"
+        )
+
+
+def _try(model: "nn.Module", input_shape: tuple[int, int, int]) -> tuple[Any, list[tuple[str, tuple[int, ...]]]]:
+    """The output of a network on two blank samples, and its layers with their shapes."""
+    import torch
+
+    from cnn_invariance import activations
+
+    layers: list[tuple[str, tuple[int, ...]]] = []
+
+    def see(name: str, module: "nn.Module", tensor: torch.Tensor) -> None:
+        layers.append((name, tuple(tensor.shape[1:])))
+
+    with torch.no_grad(), activations.observe(model, activations.select(model), 2, see):
+        return model(torch.zeros(2, *input_shape)), layers

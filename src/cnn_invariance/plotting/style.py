@@ -8,6 +8,7 @@ same bytes and the same look on every machine.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -132,6 +133,17 @@ def add_legend(figure: Figure | SubFigure, handles: Sequence[Artist], where: Pla
         legend.remove()
 
 
+class Picture(Figure):
+    """A figure that a notebook shows by itself, without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        """The picture, as IPython asks for it."""
+        picture = BytesIO()
+        with style():
+            self.savefig(picture, format="png", dpi=144)
+        return picture.getvalue()
+
+
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure of this size in inches, outside pyplot: nothing global, nothing to close."""
-    return Figure(figsize=(width, height), layout="constrained")
+    return Picture(figsize=(width, height), layout="constrained")

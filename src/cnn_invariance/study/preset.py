@@ -100,9 +100,10 @@ class DatasetEntry(Closed):
 
 
 class ModelEntry(Closed):
-    """A design with its arguments and how it is trained."""
+    """A design with its arguments and how it is trained; ``weights``: a safetensors file that training starts from."""
 
     model: str
+    weights: str | None = None
     arguments: Arguments = Field(default_factory=dict, validate_default=True)
     learning_rate: LearningRate
     epochs: Epochs

@@ -70,6 +70,11 @@ def _readable(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.]+", "_", name).strip("._")
 
 
+def _without(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    """The fields of a spec, without one that is not set."""
+    return {key: value for key, value in fields.items() if key != name or value}
+
+
 class Closed(BaseModel):
     """A pydantic model that refuses unknown keys and never changes."""
 
@@ -108,12 +113,19 @@ class DatasetSpec(Spec):
 class ModelSpec(Spec):
     """A network design: its registered name (or ``file.py:callable``) and all its arguments, defaults included.
 
-    ``code`` is the SHA-256 of the file of a design that is not part of this package, else None.
+    ``code`` is the SHA-256 of the file of a design that is not part of this package, else None. ``weights`` is that of
+    the file of pretrained weights that training starts from; it is left out of the canonical JSON where there is none,
+    so that designs keep the hashes they had before there was one.
     """
 
     name: str
     arguments: dict[str, Scalar] = {}
     code: str | None = None
+    weights: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(serialise(self), "weights")
 
 
 class SetSpec(Spec):
@@ -158,10 +170,7 @@ class Recipe(Spec):
 
     @model_serializer(mode="wrap")
     def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields = serialise(self)
-        if self.epoch_samples is None:
-            del fields["epoch_samples"]
-        return fields
+        return _without(serialise(self), "epoch_samples")
 
 
 class TrainSpec(Spec):
@@ -203,7 +212,8 @@ class MeasureSpec(Spec):
     """One measured checkpoint: network at an epoch x transformation set x samples x measures.
 
     ``dataset`` is the one measured on; it is the network's own unless said. The measures are a set: their order
-    and repetitions do not count.
+    and repetitions do not count. ``code`` has the SHA-256 of each file of measures that is not part of this package;
+    it is left out of the canonical JSON where there is none.
     """
 
     stage: Literal["measure"] = "measure"
@@ -214,6 +224,11 @@ class MeasureSpec(Spec):
     dataset: DatasetSpec
     samples: SampleSpec
     measures: tuple[str, ...] = Field(min_length=1)
+    code: dict[str, str] = {}
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(serialise(self), "code")
 
     @model_validator(mode="before")
     @classmethod

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from cnn_invariance import models, references
 from cnn_invariance.errors import InputError, unknown_name
+from cnn_invariance.measures import names as measure_names
 from cnn_invariance.study import document, experiment
 from cnn_invariance.study.document import Document, Problem
 from cnn_invariance.study.experiment import Experiment, Outputs
@@ -111,7 +112,12 @@ class Study:
         entry = _entry("model", label, self.preset.models)
         changed = self._changes(label, dataset).arguments
         models.check_arguments(entry.model, arguments or {})
-        return _complete_model(entry.model, {**entry.arguments, **changed, **(arguments or {})})
+        return _complete_model(entry.model, {**entry.arguments, **changed, **(arguments or {})}, entry.weights)
+
+    def weights(self, model: ModelSpec) -> Path | None:
+        """The file of pretrained weights of a design of this preset; None: it has none."""
+        files = (entry.weights for entry in self.preset.models.values() if entry.weights is not None)
+        return next((Path(file).expanduser() for file in files if _sha256(file) == model.weights), None)
 
     def set(self, label: str | SetSpec) -> SetSpec:
         """A transformation set, all parameters filled in."""
@@ -177,15 +183,21 @@ class Study:
         epoch:    None is the last
         samples:  None is the preset's, see `samples`
         dataset:  the one whose samples are measured, adapted to the network; None is the network's own
-        measures: as results name them; None is the preset's, with which cells are shared between experiments
+        measures: as results name them; None is the preset's, with which cells are shared between experiments;
+                  those that undo the transformation are left out where it cannot be undone
+
+        Errors: InputError if none is left.
         """
+        chosen = self.set(transformations)
+        kept = _measurable(self.measures if measures is None else tuple(measures), chosen)
         return MeasureSpec(
             network=network,
             epoch=network.recipe.epochs if epoch is None else epoch,
-            transformations=self.set(transformations),
+            transformations=chosen,
             dataset=network.dataset if dataset is None else self.dataset(dataset),
             samples=samples or self.samples(transformations),
-            measures=self.measures if measures is None else tuple(measures),
+            measures=kept,
+            code=_measure_code(kept),
         )
 
     def samples(self, transformations: str | SetSpec) -> SampleSpec:
@@ -237,19 +249,52 @@ def complete_set(name: str, parameters: Mapping[str, Any]) -> SetSpec:
     return SetSpec(name=name, parameters=dict(built.parameters))
 
 
-def _complete_model(name: str, arguments: Mapping[str, Any]) -> ModelSpec:
+def _complete_model(name: str, arguments: Mapping[str, Any], weights: str | None) -> ModelSpec:
     defaults = {} if references.is_reference(name) else models.defaults(name)
-    return ModelSpec(name=name, arguments={**defaults, **arguments}, code=_code(name))
+    pretrained = None if weights is None else _sha256(weights, " of weights")
+    return ModelSpec(name=name, arguments={**defaults, **arguments}, code=_code(name), weights=pretrained)
 
 
 def _code(name: str) -> str | None:
     """The SHA-256 of the file of a ``file.py:name``: what it computes is only known by its text."""
-    file = Path(name.rpartition(":")[0])
-    if file.suffix != ".py":
-        return None
+    place = name.rpartition(":")[0]
+    return _sha256(place, f" (for {name!r})") if place.endswith(".py") else None
+
+
+def _sha256(place: str, why: str = "") -> str:
+    """The SHA-256 of a user's file."""
+    file = Path(place).expanduser()
     if not file.is_file():
-        raise InputError(f"no file {file} (for {name!r}); a relative path starts where you run")
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+        raise InputError(f"no file {file}{why}; a relative path starts where you run")
+    return _digest(file, file.stat().st_size, file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _digest(file: Path, size: int, changed: int) -> str:
+    """Of a file that is as it was when it had this size and was changed then: weights can be large."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _measurable(measures: tuple[str, ...], transformations: SetSpec) -> tuple[str, ...]:
+    """The measures that can be taken under a set: a user's own functions cannot be undone on feature maps."""
+    if not references.is_reference(transformations.name) or isinstance(transformations.build(), AffineSet):
+        return measures
+    kept = tuple(measure for measure in measures if not measure_names.undoes(measure_names.check(measure)))
+    if not kept:
+        raise InputError(
+            f"the transformations of {transformations.name!r} cannot be undone on feature maps, and "
+            f"{', '.join(measures)} need that; add a measure such as NV to 'measures', or leave the set out of the "
+            "experiment"
+        )
+    return kept
+
+
+def _measure_code(measures: tuple[str, ...]) -> dict[str, str]:
+    """The SHA-256 of each file of measures that is the user's own."""
+    own = [measure for measure in measures if ":" in measure]
+    files = {request.file for request in map(measure_names.check, own) if request.file is not None}
+    return {file: _sha256(file) for file in sorted(files)}
 
 
 def _entry(kind: str, label: str, entries: Mapping[str, Any]) -> Any:

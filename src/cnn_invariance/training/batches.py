@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from cnn_invariance.measures.inputs import check_members
 from cnn_invariance.transformations import AffineSet, TransformationSet, transform_each
 
 if TYPE_CHECKING:
@@ -78,6 +79,11 @@ class Augmentation:
         if self._matrices is None:
             return members
         return self._matrices[members.to(self._matrices.device)]
+
+    def check(self, samples: Samples) -> None:
+        """Try a user's own functions on a few samples (InputError for one that fails, or changes their shape)."""
+        if self._callables:
+            check_members(self._callables, samples.normalised(slice(0, 4)))
 
     @property
     def on_device(self) -> bool:

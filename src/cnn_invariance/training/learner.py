@@ -1,11 +1,12 @@
 """A network while it learns: its data, its optimiser, and one epoch of steps."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import AdamW
 
 from cnn_invariance import models
@@ -27,19 +28,22 @@ Accuracies = dict[str, dict[str, float | None]]
 class Learner:
     """The network of a spec, its optimiser and the samples it learns from, on a device."""
 
-    def __init__(self, spec: "TrainSpec", data: "Dataset", device: torch.device) -> None:
-        """An untrained network."""
+    def __init__(self, spec: "TrainSpec", data: "Dataset", device: torch.device, weights: Path | None = None) -> None:
+        """An untrained network, or one with pretrained weights."""
         self.spec, self.recipe = spec, spec.recipe
-        self.data, self.device = data, device
+        self.data, self.device, self.weights = data, device, weights
+        self.started_from = ""
         self.samples = batches.load(data, "train", None, device)
         self.validation = batches.load(data, "validation", VALIDATED, device)
         self.augmentation = (
             None if spec.augmentation is None else batches.Augmentation(spec.augmentation.build(), device)
         )
+        if self.augmentation is not None:
+            self.augmentation.check(self.samples)
         self.reset()
 
     def reset(self) -> None:
-        """Start from an untrained network; its weights depend on the spec alone."""
+        """Start from an untrained network, or from pretrained weights; which ones depends on the spec alone."""
         torch.manual_seed(seeds.derive(self.spec.hash, "weights"))
         model = models.build(
             self.spec.model.name,
@@ -47,9 +51,14 @@ class Learner:
             len(self.data.classes),
             **self.spec.model.arguments,
         )
+        if self.weights is not None:
+            kept = models.load_weights(model, self.weights)
+            self.started_from = f"weights of {self.weights}" + (f"; new: {', '.join(kept)}" if kept else "")
+        if self.recipe.epochs:
+            models.check_trainable(self.spec.model.name, model)
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.optimiser = AdamW(
-            self.model.parameters(),
+            [*self.model.parameters()] or [nn.Parameter(torch.zeros(1, device=self.device))],  # AdamW wants one
             lr=self.recipe.learning_rate,
             weight_decay=self.recipe.weight_decay,
             fused=self.device.type in ("cpu", "cuda"),

@@ -26,6 +26,7 @@ def train(
     *,
     checkpoints: Mapping[int, Path],
     state: Path,
+    weights: Path | None = None,
     device: str | None = None,
     threads: int | None = None,
     progress: bool = True,
@@ -42,6 +43,8 @@ def train(
                  after an interruption, to the same final weights. It is removed at the end. A state
                  that is damaged or of another spec, or that is past a checkpoint asked for which is
                  not there, is not used: the run starts again and says so.
+    weights:     the safetensors file of the spec's pretrained weights, if it has some; a last layer for another number
+                 of classes starts from random weights
     device:      "cpu", "cuda", ...; None: CUDA if there is any
     threads:     of the CPU's operations; None leaves torch's own number
     progress:    whether to show it on standard error: a bar on a terminal, else a line per epoch
@@ -59,7 +62,8 @@ def train(
     CUDA too; "tf32" lets CUDA round the factors of products and convolutions. On CUDA, steps are captured as a graph.
 
     Errors: InputError for another dataset than the spec's, fewer samples than an epoch takes, an epoch
-    that is not trained or a device that is not there. TrainingError where the loss or a weight is not
+    that is not trained, a device that is not there, weights that do not fit, a network without parameters to train,
+    or an augmentation that does not keep images as they must be. TrainingError where the loss or a weight is not
     finite after an epoch, or the accuracy on the augmented training split is below the recipe's floor
     (not asked of an untrained network): then no checkpoint and no state is left.
     """
@@ -69,7 +73,7 @@ def train(
     tensor_cores = spec.recipe.precision == "tf32"
     with devices.repeatable(chosen, threads), devices.at_precision("tf32" if tensor_cores else "fp32", chosen):
         try:
-            return _Run(Learner(spec, data, chosen), checkpoints, state).complete(progress)
+            return _Run(Learner(spec, data, chosen, weights), checkpoints, state).complete(progress)
         except TrainingError:
             for path in (state, *checkpoints.values()):
                 path.unlink(missing_ok=True)
@@ -125,8 +129,8 @@ class _Run:
             done=self.epoch * self.learner.steps,
             total=self.recipe.epochs * self.learner.steps,
         ) as report:
-            if notice:
-                report.note(notice)
+            for line in filter(None, (notice, self.learner.started_from)):
+                report.note(line)
             if self.epoch == 0:
                 self.write_checkpoint()
             while self.epoch < self.recipe.epochs:

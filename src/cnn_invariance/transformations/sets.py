@@ -192,30 +192,44 @@ def build(name: str, **parameters: Any) -> TransformationSet:
     if not callable(function):
         raise InputError(f"{name!r} is no function; expected one that returns an AffineSet")
     _check_parameters(name, function, parameters)
-    return _as_set(name, function(**parameters))
+    try:
+        built = function(**parameters)
+    except InputError:
+        raise
+    except Exception as error:  # it may be anyone's code
+        raise InputError(f"{name!r} fails with {parameters}: {type(error).__name__}: {error}; correct it") from error
+    return _as_set(name, built)
 
 
-SET_TEXT = re.compile(r"(?P<name>[^\[\]]+?)\s*(?:\[(?P<parameters>[^\[\]]*)\])?")
+SET_TEXT = re.compile(r"(?P<name>[^\[\]()]+?)\s*(?:[\[(](?P<parameters>[^\[\]()]*)[\])])?")
 
 
-def parse(text: str) -> TransformationSet:
+def parse(text: str, **parameters: Any) -> TransformationSet:
     """The set of a text, ``NAME`` or ``NAME[parameter=number,...]``; ``NAME`` as ``build`` takes it.
+
+    Round brackets do as well. Further ``parameters`` come before those in the text.
 
     >>> parse("rotation[n=9, angle_deg=180]").parameters
     mappingproxy({'n': 9, 'angle_deg': 180.0})
 
     Errors: InputError for another form of text, a repeated parameter, a value that is no number, and as ``build``.
     """
+    name, given = read_text(text)
+    return build(name, **{**given, **parameters})
+
+
+def read_text(text: str) -> tuple[str, dict[str, int | float]]:
+    """The name and the parameters in the text of a set (InputError as ``parse``)."""
     match = SET_TEXT.fullmatch(text.strip())
     if match is None:
         raise InputError(f"cannot read the transformation set {text!r}; expected NAME or NAME[parameter=number,...]")
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, int | float] = {}
     for part in filter(None, (part.strip() for part in (match["parameters"] or "").split(","))):
         key, _, value = (piece.strip() for piece in part.partition("="))
         if key in parameters:
             raise InputError(f"parameter {key!r} is given twice in {text!r}")
         parameters[key] = _read_number(text, key, value)
-    return build(match["name"], **parameters)
+    return match["name"].strip(), parameters
 
 
 def text_of(name: str, parameters: Mapping[str, Any]) -> str:

@@ -1,0 +1,302 @@
+"""A look at any network on any images: what ``cnn-invariance inspect`` does. No preset, no training, nothing kept."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from cnn_invariance import datasets, models
+from cnn_invariance.errors import InputError, unknown_name
+from cnn_invariance.files import atomic_write
+from cnn_invariance.measures import names
+from cnn_invariance.transformations import AffineSet, sets
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from torch import Tensor, nn
+
+    from cnn_invariance.measures import MeasureResult
+
+USUAL = ("NV", "NVSE")
+"""The measures of a look that names none; where transformations cannot be undone, only the first."""
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and standard deviation by channel with which networks are trained on ImageNet, of values in [0, 1]."""
+
+NORMALISATIONS = ("images", "imagenet", "none")
+CLASSES = {"torchvision:": 1000, "timm:": 1000}
+"""The outputs of the networks of a library, as their published weights have them."""
+
+WIDTH = 140  # columns of the table where there is no terminal
+TABLES = (".csv", ".parquet")
+PLOTS = (".svg", ".png", ".pdf")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to look at. ``images``: a folder or tar archive; for the others see ``cnn-invariance inspect --help``."""
+
+    model: str
+    images: Path
+    transformations: str
+    parameters: Mapping[str, Any]
+    measures: Sequence[str]
+    arguments: Mapping[str, Any]
+    weights: Path | None = None
+    classes: int | None = None
+    size: tuple[int, int] | None = None
+    count: int | None = None
+    channels: int | None = None
+    normalise: str = "images"
+    layers: Sequence[str] | None = None
+    outputs: Sequence[Path] = ()
+    device: str | None = None
+    tile: int | None = None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A result, and what was done for it, in words: (what, how) each."""
+
+    result: "MeasureResult"
+    facts: Sequence[tuple[str, str]]
+
+
+def inspect(request: Request, *, progress: bool = False) -> Inspection:
+    """Measure a network on images.
+
+    Errors: InputError for anything that cannot be, before the pass where it can be known.
+    """
+    import torch
+
+    import cnn_invariance as ci
+
+    _check(request)
+    members = sets.parse(request.transformations, **request.parameters)
+    measures, left_out = _measures(request.measures, isinstance(members, AffineSet))
+    images, groups, seen = _images(request)
+    network, built = _network(request, images)
+    stratified = any(names.check(measure)["stratified"] for measure in measures)
+    result = ci.measure(
+        network,
+        images,
+        members,
+        measures,
+        torch.from_numpy(groups) if stratified else None,
+        layers=request.layers,
+        device=request.device,
+        tile=request.tile,
+        progress=progress,
+    )
+    under = [("under", f"{_name(request, members)}: {len(members)} transformations")]
+    return Inspection(result, [*built, *seen, *under, *left_out])
+
+
+def show(request: Request) -> None:
+    """Inspect, print facts, table and remarks, and write what was asked for."""
+    import sys
+
+    from rich.console import Console
+
+    found = inspect(request, progress=sys.stderr.isatty())
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, soft_wrap=True)
+    for what, how in found.facts:
+        console.print(f"{what:10}{how}", markup=False)
+    console.print(table(found.result), soft_wrap=False)
+    for remark in remarks(found.result):
+        console.print(remark, markup=False)
+    for path in request.outputs:
+        write(found.result, path)
+        console.print(f"written: {path}", markup=False)
+
+
+def table(result: "MeasureResult") -> "Table":
+    """The profiles for a terminal: a row a layer, a column a measure; a dash where a layer does not have it."""
+    from rich import box
+    from rich.table import Table
+
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown.add_column("", justify="right")
+    for name in ("layer", "kind", "shape"):
+        shown.add_column(name, overflow="fold")
+    for measure in result.measures:
+        shown.add_column(measure, justify="right")
+    rows = {(row["measure"], row["layer_index"]): row for row in result.profiles().to_dict("records")}
+    for layer in result.layers:
+        cells = [_cell(rows[measure, layer.index]) for measure in result.measures]
+        shown.add_row(str(layer.index), layer.name, layer.kind, " x ".join(map(str, layer.shape)), *cells)
+    return shown
+
+
+def remarks(result: "MeasureResult") -> Iterator[str]:
+    """What the table leaves open: layers without a measure, units left out, and accuracy."""
+    for measure in result.measures:
+        reasons: dict[str, list[str]] = {}
+        for layer, reason in result.absent(measure).items():
+            reasons.setdefault(reason, []).append(layer)
+        for reason, layers in reasons.items():
+            yield f"no {measure} in {_counted(len(layers), 'layer')} ({reason}): {_few(layers)}"
+        profile = result.profile(measure)
+        units, infinite, dead = (int(profile[name].sum()) for name in ("units", "infinite", "dead"))
+        yield (
+            f"{measure}: of {units:,} values, {infinite:,} are infinite (left out of the means), "
+            f"{dead:,} dead (0 / 0, counted as 1)"
+        )
+    if result.samples == 1:
+        yield "one image has no spread over samples: what is divided by it is 0 / 0 or infinite; give more images"
+    yield "accuracy is not told: which output of the network stands for which image is not known here"
+
+
+def write(result: "MeasureResult", path: Path) -> None:
+    """Write the profiles as a table (CSV, Parquet) or a plot (SVG, PNG, PDF), by the ending of the path."""
+    with atomic_write(path) as temporary:
+        if path.suffix == ".csv":
+            result.profiles().to_csv(temporary, index=False)
+        elif path.suffix == ".parquet":
+            result.profiles().to_parquet(temporary, index=False)
+        else:
+            result.plot().savefig(temporary, format=path.suffix[1:], dpi=300)
+
+
+def read_size(text: str) -> tuple[int, int]:
+    """(H, W) of a text.
+
+    >>> read_size("224"), read_size("192x256")
+    ((224, 224), (192, 256))
+
+    Errors: InputError for another form.
+    """
+    match = re.fullmatch(r"([1-9]\d*)(?:x([1-9]\d*))?", text)
+    if match is None:
+        raise InputError(f"--size {text}: expected a side such as 224, or HEIGHTxWIDTH such as 192x256")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def pairs(option: str, texts: Sequence[str]) -> dict[str, Any]:
+    """Names and values of ``name=value`` texts, read as YAML reads them.
+
+    >>> pairs("--set", ["n=9", "angle_deg=90.5"])
+    {'n': 9, 'angle_deg': 90.5}
+
+    Errors: InputError for another form, and for a name that is given twice.
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value) or name in found:
+            raise InputError(f"{option} {text}: expected name=value, such as n=9, each name once")
+        found[name] = yaml.safe_load(value)
+    return found
+
+
+def split_measures(text: str) -> list[str]:
+    """The measures in a text, at its commas outside brackets.
+
+    >>> split_measures("NV, NVSE[aggregate=mean,order=after]")
+    ['NV', 'NVSE[aggregate=mean,order=after]']
+    """
+    return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
+
+
+def _check(request: Request) -> None:
+    if request.normalise not in NORMALISATIONS:
+        raise unknown_name("normalisation", request.normalise, NORMALISATIONS)
+    for path in request.outputs:
+        if path.suffix not in (*TABLES, *PLOTS):
+            raise InputError(f"output {path}: its ending says what to write; expected {', '.join((*TABLES, *PLOTS))}")
+
+
+def _measures(asked: Sequence[str], affine: bool) -> tuple[list[str], list[tuple[str, str]]]:
+    """The measures, and a fact on those that are left out."""
+    if asked:
+        return [str(request) for request in names.check_all(asked)], []
+    if affine:
+        return list(USUAL), []
+    return list(USUAL[:1]), [("left out", "same-equivariance: these transformations cannot be undone on feature maps")]
+
+
+def _images(request: Request) -> tuple["Tensor", Any, list[tuple[str, str]]]:
+    """Images as the network takes them, (N, C, H, W), the folder of each, and what was done to them."""
+    import torch
+
+    try:
+        found = datasets.read_pictures(request.images, count=request.count, size=request.size)
+    except InputError as error:
+        if "different sizes" in str(error):
+            raise InputError(f"{error}; --size 224 does it here") from error
+        raise
+    pixels = torch.from_numpy(found.images)
+    channels = request.channels or (3 if request.model.startswith("torchvision:") else pixels.shape[1])
+    pixels = datasets.adapt(pixels, (channels, *pixels.shape[2:]))
+    images, how = _normalised(pixels.float() / 255, request.normalise)
+    resized = "resized to " if request.size else ""
+    height, width = images.shape[2:]
+    drawn = f" of {found.total:,}, drawn evenly from {_counted(len(found.folders), 'folder')}"
+    amount = f"{len(images):,}{drawn if len(images) < found.total else ''}"
+    colour = {1: "grey", 3: "RGB"}[channels]
+    facts = [("images", f"{amount} in {request.images}, {resized}{height} x {width}, {colour}"), ("values", how)]
+    return images, found.groups, facts
+
+
+def _normalised(images: "Tensor", how: str) -> tuple["Tensor", str]:
+    """Images of values in [0, 1] as the network expects them, and how that was done."""
+    import torch
+
+    if how == "none":
+        return images, "from 0 to 1, not normalised"
+    if how == "imagenet":
+        if images.shape[1] != len(IMAGENET[0]):
+            raise InputError(f"ImageNet's mean is of 3 channels; the images have {images.shape[1]}: use --channels 3")
+        mean, std = (torch.tensor(values)[:, None, None] for values in IMAGENET)
+        said = "ImageNet's mean and standard deviation"
+    else:
+        mean, std = images.mean((0, 2, 3))[:, None, None], images.std((0, 2, 3), correction=0)[:, None, None]
+        std = torch.where(std > 0, std, torch.ones_like(std))
+        said = "the mean and standard deviation of these images"
+    return (images - mean) / std, f"normalised by channel with {said}"
+
+
+def _network(request: Request, images: "Tensor") -> tuple["nn.Module", list[tuple[str, str]]]:
+    """The network for these images, in evaluation, and what it is."""
+    import torch
+
+    usual = next((count for start, count in CLASSES.items() if request.model.startswith(start)), 10)
+    classes = request.classes or usual
+    torch.manual_seed(0)
+    channels, height, width = images.shape[1:]
+    network = models.build(request.model, (channels, height, width), classes, **request.arguments).eval()
+    start = "random (seed 0): --weights FILE takes trained ones"
+    if request.weights is not None:
+        if other := models.load_weights(network, request.weights):
+            raise InputError(
+                f"{request.weights}: {other[0]!r} is for another number of outputs than {classes}; give --classes"
+            )
+        start = str(request.weights)
+    parameters = sum(weights.numel() for weights in network.parameters())
+    return network, [("network", f"{request.model}, {classes} outputs, {parameters:,} parameters"), ("weights", start)]
+
+
+def _name(request: Request, members: object) -> str:
+    name, given = sets.read_text(request.transformations)
+    known = members.parameters if isinstance(members, AffineSet) else {**given, **request.parameters}
+    return sets.text_of(name, known)
+
+
+def _cell(row: Mapping[Any, Any]) -> str:
+    """A value with what was left out of it or is dead in it."""
+    if row["absent"]:
+        return "–"
+    marks = [f"{int(row[name]):,} {name}" for name in ("infinite", "nan", "dead") if row[name]]
+    return f"{row['value']:.4g}" + (f" ({', '.join(marks)})" if marks else "")
+
+
+def _few(texts: Sequence[str]) -> str:
+    """The texts, or of many the first and the last: the table has them all."""
+    return ", ".join(texts if len(texts) < 6 else [*texts[:3], "...", texts[-1]])
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

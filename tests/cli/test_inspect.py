@@ -1,0 +1,187 @@
+"""``cnn-invariance inspect``: any network on any images, from the shell."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from typer.testing import CliRunner
+
+import cnn_invariance as ci
+from cnn_invariance import inspection, models
+from cnn_invariance.cli import app
+from cnn_invariance.datasets import read_pictures
+from helpers_extend import BRIGHTNESS, NETWORK, SHARE
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with 5 images of one class, 3 of another, and the user's files."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for name in [*(f"ash/{k}.png" for k in range(5)), *(f"oak/{k}.PNG" for k in range(3))]:
+        path = Path("photos") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(path)
+    Path("photos/notes.txt").write_text("not an image")
+    for name, text in (("nets.py", NETWORK), ("sets.py", BRIGHTNESS), ("mine.py", SHARE)):
+        Path(name).write_text(text)
+    return tmp_path
+
+
+def look(*arguments, model="nets.py:build", images="photos"):
+    return CliRunner().invoke(app, ["inspect", model, "--images", str(images), *map(str, arguments)])
+
+
+def said(*arguments, **options):
+    done = look(*arguments, **options)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def refused(*arguments, **options):
+    done = look(*arguments, **options)
+    assert done.exit_code == 2, done.output
+    assert "Traceback" not in done.output
+    return done.stderr
+
+
+def test_it_says_what_it_did_and_prints_profiles(here):
+    text = said("--set", "n=3", "--argument", "width=3")
+    assert text.splitlines()[:5] == [
+        "network   nets.py:build, 10 outputs, 1,174 parameters",
+        "weights   random (seed 0): --weights FILE takes trained ones",
+        "images    8 in photos, 8 x 8, RGB",
+        "values    normalised by channel with the mean and standard deviation of these images",
+        "under     rotation[n=3,angle_deg=360]: 3 transformations",
+    ]
+    assert re.search(r"^ +1 +0 +Conv2d +3 x 6 x 6 +0\.\d+ +\d\.\d+ *$", text, re.M)
+    assert re.search(r"^ +4 +3 +Linear +10 +0\.\d+ +– *$", text, re.M)
+    assert "no NVSE in 2 layers (units, not feature maps: nothing to undo a transformation on): 2, 3" in text
+    assert re.search(r"NV: of 334 values, 0 are infinite \(left out of the means\), \d+ dead", text)
+    assert "accuracy is not told" in text
+
+
+def test_it_measures_what_the_library_measures(here):
+    said("--set", "n=3", "--output", "out/profiles.parquet", "--output", "profiles.csv", "--output", "profiles.svg")
+    table = pd.read_parquet("out/profiles.parquet")
+    assert pd.read_csv("profiles.csv").columns.tolist() == table.columns.tolist()
+    images = torch.from_numpy(read_pictures("photos").images).float() / 255
+    images = (images - images.mean((0, 2, 3), keepdim=True)) / images.std((0, 2, 3), correction=0, keepdim=True)
+    torch.manual_seed(0)
+    network = models.build("nets.py:build", (3, 8, 8), 10).eval()
+    result = ci.measure(network, images, ci.transformations.rotation(n=3), ["NV", "NVSE"])
+    pd.testing.assert_frame_equal(table, result.profiles(), check_dtype=False)
+    assert "<svg" in Path("profiles.svg").read_text()
+
+
+def test_a_set_that_cannot_be_undone_and_a_measure_of_one_s_own(here):
+    text = said("--transformations", "sets.py:brightness(n=3)")
+    assert "under     sets.py:brightness[n=3]: 3 transformations" in text
+    assert "left out  same-equivariance: these transformations cannot be undone on feature maps" in text
+    assert "NVSE" not in text
+    text = said("--measures", "mine.py:ShareT[aggregate=mean], NV[stratified=true]", "--set", "n=2")
+    assert "mine.py:ShareT[aggregate=mean]" in text
+    assert "NV[stratified=true]: of " in text
+
+
+def test_as_many_images_from_each_folder(here):
+    text = said("--count", 4, "--set", "n=2")
+    assert "4 of 8, drawn evenly from 2 folders in photos" in text
+    assert "one image has no spread over samples" not in text
+    assert "one image has no spread over samples" in said("--count", 1, "--set", "n=2")
+    found = read_pictures("photos", count=6)
+    assert found.groups.tolist() == [0, 0, 0, 1, 1, 1]
+    assert (found.folders, found.total) == (("ash", "oak"), 8)
+    assert np.array_equal(read_pictures("photos", count=4).images, read_pictures("photos", count=4).images)
+    flat = read_pictures("photos/ash")
+    assert (len(flat.images), flat.folders) == (5, ("",))
+
+
+def test_sizes_channels_and_normalisation(here):
+    text = said("--size", "12x10", "--channels", 1, "--normalise", "none", "--set", "n=2")
+    assert "images    8 in photos, resized to 12 x 10, grey" in text
+    assert "values    from 0 to 1, not normalised" in text
+    assert "2 x 10 x 8" in text
+    assert "ImageNet's mean and standard deviation" in said("--normalise", "imagenet", "--set", "n=2")
+    for path in [*Path("photos").rglob("*.png"), *Path("photos").rglob("*.PNG")]:
+        Image.open(path).convert("L").save(path)
+    assert "8 x 8, grey" in said("--set", "n=2")
+    assert "32 x 32, RGB" in said("--set", "n=2", "--size", 32, "--layers", "fc", model="torchvision:resnet18")
+
+
+def test_weights(here):
+    torch.manual_seed(5)
+    trained = models.build("nets.py:build", (3, 8, 8), 4)
+    save_file(trained.state_dict(), "w.safetensors")
+    text = said("--weights", "w.safetensors", "--classes", 4, "--set", "n=2")
+    assert "nets.py:build, 4 outputs" in text
+    assert "weights   w.safetensors" in text
+    assert "'3.bias' is for another number of outputs than 10; give --classes" in refused("--weights", "w.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--transformations", "rotaton"], "unknown transformation set 'rotaton'; did you mean 'rotation'"),
+        (["--set", "n"], "--set n: expected name=value, such as n=9, each name once"),
+        (["--set", "m=3"], "unknown parameter of 'rotation' 'm'"),
+        (["--measures", "NW"], "unknown measure 'NW'; did you mean 'NV'"),
+        (
+            ["--transformations", "sets.py:brightness", "--measures", "NVSE"],
+            "NVSE needs transformations that can be und",
+        ),
+        (["--size", "big"], "--size big: expected a side such as 224, or HEIGHTxWIDTH such as 192x256"),
+        (["--normalise", "imagnet"], "unknown normalisation 'imagnet'; did you mean 'imagenet'"),
+        (["--normalise", "imagenet", "--channels", 1], "ImageNet's mean is of 3 channels; the images have 1"),
+        (["--output", "a.txt"], "output a.txt: its ending says what to write; expected .csv, .parquet, .svg"),
+        (["--layers", "conv9"], "unknown layer 'conv9'"),
+        (["--device", "nothing"], "device 'nothing' cannot be used"),
+        (["--weights", "absent.safetensors"], "no file absent.safetensors of weights"),
+    ],
+)
+def test_what_cannot_be_is_one_plain_line(here, arguments, message):
+    assert message in refused(*arguments)
+
+
+def test_images_that_cannot_be_measured(here):
+    assert "no folder or archive absent" in refused(images="absent")
+    Path("empty").mkdir()
+    assert "empty holds no images; expected files that end in .bmp" in refused(images="empty")
+    Image.new("RGB", (9, 8)).save("photos/oak/9.png")
+    text = refused()
+    assert "images of different sizes: photos: ash/0.png is 8 x 8, photos: oak/9.png is 9 x 8" in text
+    assert "--size 224 does it here" in text
+    assert "9 in photos, resized to 8 x 8" in said("--size", 8, "--set", "n=2")
+    Path("photos/oak/9.png").write_bytes(Path("photos/oak/0.PNG").read_bytes()[:90])
+    assert "photos: oak/9.png cannot be read as an image" in refused()
+
+
+def test_networks_that_cannot_be_measured(here):
+    assert "unknown torchvision model 'resnet81'" in refused(model="torchvision:resnet81")
+    assert "unknown model 'SimpelConv'; did you mean 'SimpleConv'" in refused(model="SimpelConv")
+    Path("nets.py").write_text("import no_such_x\n")
+    assert "nets.py cannot be imported: ModuleNotFoundError" in refused()
+
+
+def test_infinite_and_dead_units_are_counted(here):
+    """A map that is the same for all images but not for all transformations has an infinite NV."""
+    Path("nets.py").write_text(
+        "import torch\nfrom torch import nn\n\n\nclass Corner(nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        turned = (torch.arange(len(x)) % 2).float()[:, None].expand(-1, 2)\n"
+        "        return torch.cat([turned, torch.zeros(len(x), 3)], 1) + 0 * x.mean()\n\n\n"
+        "def build(input_shape, classes):\n    return Corner()\n"
+    )
+    Path("sets.py").write_text("def two():\n    return [lambda x: x, lambda x: x]\n")
+    text = said("--transformations", "sets.py:two", "--classes", 5, "--tile", 1)
+    assert "1 (2 infinite, 3 dead)" in text
+    assert "NV: of 5 values, 2 are infinite (left out of the means), 3 dead (0 / 0, counted as 1)" in text
+
+
+def test_requests_are_plain_data():
+    assert inspection.pairs("--set", ["a=true", "b=text", "c=1e3"]) == {"a": True, "b": "text", "c": "1e3"}

@@ -1,0 +1,297 @@
+"""Networks, measures and transformations of the user's own in a preset: specs, what is left out, what is refused."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from typer.testing import CliRunner
+
+from cnn_invariance.cli import app
+from cnn_invariance.datasets import Dataset, save
+from cnn_invariance.errors import InputError
+from cnn_invariance.study import Study
+from cnn_invariance.study.plan import Plan
+from helpers_extend import BRIGHTNESS, NETWORK, SHARE
+
+PRESET = """\
+name: mine
+description: All of my own.
+datasets:
+  toy: {{source: folder:toy, fingerprint: {fingerprint}, accuracy_floor: 0}}
+models:
+  Mine: {{model: "nets.py:build", learning_rate: 1e-3, epochs: 1}}
+transformation_sets:
+  rotation: {{parameters: {{n: 2}}}}
+  brightness: {{set: "sets.py:brightness"}}
+training: {{augmentation_epochs: same}}
+seeds: [0]
+samples: {{count: 6}}
+measures: [NV, "NV[aggregate=mean]", "NVSE[aggregate=mean]", "mine.py:ShareT"]
+experiments:
+  compare_models: {{measures: ["NV[aggregate=mean]", "NVSE[aggregate=mean]", "mine.py:ShareT"]}}
+"""
+
+
+def toy():
+    random = np.random.default_rng(0)
+    images, labels = random.integers(0, 256, (24, 1, 6, 6), dtype=np.uint8), np.arange(24) % 2
+    splits = {"train": np.arange(12), "validation": np.arange(12, 18), "test": np.arange(18, 24)}
+    return Dataset.create("toy", images, labels, splits, ["a", "b"])
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with the preset, its files, and its dataset prepared."""
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("nets.py", NETWORK), ("sets.py", BRIGHTNESS), ("mine.py", SHARE)):
+        Path(name).write_text(text)
+    data = toy()
+    save(data, Path("data/toy.npz"))
+    Path("mine.yaml").write_text(PRESET.format(fingerprint=data.fingerprint))
+    return tmp_path
+
+
+def edit(name, old, new):
+    text = Path(name).read_text()
+    assert text.count(old) == 1
+    Path(name).write_text(text.replace(old, new))
+
+
+def plan():
+    return Plan(Study.load("mine.yaml"))
+
+
+def cli(*arguments):
+    return CliRunner().invoke(app, [*map(str, arguments), "--preset", "mine.yaml"])
+
+
+def test_every_stage_by_hand_and_what_they_leave(here):
+    whole = plan()
+    assert cli("plan").exit_code == 0
+    for stage, cells in (("train", whole.networks), ("measure", whole.measurements)):
+        for cell in cells:
+            done = cli(stage, cell.key)
+            assert done.exit_code == 0, done.output
+    assert cli("draw", "compare_models").exit_code == 0
+    rows = [line.split(",") for line in Path("results/mine/tables/compare_models.csv").read_text().splitlines()]
+    column = {name: index for index, name in enumerate(rows[0])}
+    shown = {(row[column["transformations"]], row[column["measure"]]) for row in rows[1:]}
+    both = {(label, measure) for label in ("rotation", "brightness") for measure in ("NV", "ShareT of units")}
+    assert shown == both | {("rotation", "NVSE")}
+    assert {row[column["lowest_layer"]] for row in rows[1:]} <= {"0", "1", "2", "3"}
+    text = Path("figures/mine/compare_models/compare_models_toy_NVSE.md").read_text()
+    assert "NVSE is not shown for brightness: these transformations cannot be undone." in text
+
+
+def test_same_equivariance_is_left_out_of_cells_that_cannot_have_it(here):
+    rotation, brightness = plan().measurements
+    assert "NVSE[aggregate=mean]" in rotation.measures
+    assert set(rotation.measures) - set(brightness.measures) == {"NVSE[aggregate=mean]"}
+
+
+def test_a_file_of_measures_is_part_of_the_cell_and_of_nothing_else(here):
+    before = plan().measurements[0]
+    assert json.loads(before.canonical)["code"].keys() == {"mine.py"}
+    edit("mine.py", '"""The share', '"""My share')
+    after = plan().measurements[0]
+    assert after.hash != before.hash
+    assert after.network.hash == before.network.hash
+    edit("mine.yaml", ', "mine.py:ShareT"]\n', "]\n")
+    edit("mine.yaml", ', "mine.py:ShareT"]}', "]}")
+    assert "code" not in json.loads(plan().measurements[0].canonical)
+
+
+def test_experiments_that_need_same_equivariance_say_which_set_has_none(here):
+    edit("mine.yaml", 'compare_models: {measures: ["NV[aggregate=mean]", ', "compare_models: {measures: [")
+    message = r"NVSE\[aggregate=mean\] cannot be measured under brightness: .*name another measure first, or leave"
+    with pytest.raises(InputError, match=message):
+        plan()
+    edit(
+        "mine.yaml",
+        "compare_models: {",
+        "heatmap: {model: Mine, measure: 'NVSE[aggregate=mean]'}\n  compare_models: {models: [Mine], ",
+    )
+    with pytest.raises(InputError, match=r"heatmap: NVSE.* cannot be measured under 'sets\.py:brightness'"):
+        plan()
+
+
+def test_a_set_without_any_measure_left(here):
+    edit(
+        "mine.yaml",
+        'measures: [NV, "NV[aggregate=mean]", "NVSE[aggregate=mean]", "mine.py:ShareT"]',
+        "measures: [NVSE]",
+    )
+    edit("mine.yaml", 'measures: ["NV[aggregate=mean]", "NVSE[aggregate=mean]", "mine.py:ShareT"]', "measures: [NVSE]")
+    with pytest.raises(
+        InputError, match=r"brightness' cannot be undone on feature maps, and NVSE need that; add a meas"
+    ):
+        plan()
+
+
+# ---- weights ----
+
+
+@pytest.fixture
+def pretrained(here):
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 5))
+    save_file(model.state_dict(), "w.safetensors")
+    edit("mine.yaml", 'model: "nets.py:build", learning_rate: 1e-3, epochs: 1', WITH_WEIGHTS)
+    return model
+
+
+WITH_WEIGHTS = 'model: "nets.py:build", weights: w.safetensors, learning_rate: 1e-3, epochs: 0'
+
+
+def test_training_starts_from_pretrained_weights_which_are_part_of_the_spec(pretrained):
+    from cnn_invariance.training import load_network
+
+    network = plan().networks[0]
+    assert len(network.model.weights) == 64
+    done = cli("train", network.key)
+    assert done.exit_code == 0, done.output
+    assert "weights of w.safetensors; new: 3.bias, 3.weight" in done.stderr
+    trained = load_network(plan().folders.checkpoint(network), network, epoch=0)
+    assert torch.equal(trained[0].weight, pretrained[0].weight)
+    save_file({**pretrained.state_dict(), "0.bias": torch.zeros(2)}, "w.safetensors")
+    assert plan().networks[0].hash != network.hash
+    Path("w.safetensors").unlink()
+    with pytest.raises(InputError, match=r"no file w\.safetensors of weights; a relative path starts where you run"):
+        plan()
+
+
+def test_weights_that_do_not_fit_start_no_job(pretrained):
+    save_file({"0.weight": torch.zeros(2, 1, 3, 3)}, "w.safetensors")
+    done = cli("plan")
+    assert done.exit_code == 2
+    assert "w.safetensors does not fit the network: it lacks 3 tensors" in done.stderr
+
+
+# ---- what fails, before the first job ----
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("nets.py", "from torch import nn", "import no_such_x", r"nets\.py cannot be imported: .*no_such_x"),
+        ("nets.py", "def build", "def bild", r"unknown name in 'nets\.py' 'build'; did you mean 'bild'"),
+        ("nets.py", "classes, *", "classes, depth, *", r"cannot be called with .*'depth'"),
+        ("nets.py", "nn.LazyLinear(classes)", "nn.LazyLinear(7)", r"to \(2, 7\); expected a tensor of shape \(2, 2\)"),
+        ("nets.py", ", nn.LazyLinear(classes)", "", r"to \(2, 32\); expected a tensor"),
+        ("nets.py", "nn.Conv2d(input_shape[0]", "nn.Conv2d(3", r"does not take samples of shape \(1, 6, 6\)"),
+        ("nets.py", "    return nn.Sequential", "    1 / 0\n    return nn.Sequential", "fails to build .*ZeroDivision"),
+        ("sets.py", "    return", "    1 / 0\n    return", r"'sets\.py:brightness' fails with \{\}: ZeroDivisionError"),
+        ("sets.py", "    return", "    import no_such_x\n    return", r"brightness' fails .*no_such_x"),
+        ("sets.py", "def brightness", "def brightnes", r"unknown name in 'sets\.py' 'brightness'; did you mean"),
+        ("sets.py", "images * (1 + k / 4)", "images[..., :3]", r"transformation 1 of 2 .* into \(4, 1, 6, 3\)"),
+        ("sets.py", "images * (1 + k / 4)", "images / 0 * 0", r"transformation 1 of 2 .* not finite"),
+        ("sets.py", "images * (1 + k / 4)", "images.no_such()", r"transformation 1 of 2 .* fails: AttributeError"),
+        ("mine.py", "quotient(t, t + s)", "t[:1]", r"mine\.py:ShareT turns a layer of shape"),
+        ("mine.py", "def statistics", "import no_such_x\ndef statistics", r"mine\.py cannot be imported: .*no_such_x"),
+    ],
+)
+def test_what_fails_is_named_before_the_first_job(here, file, old, new, message):
+    edit(file, old, new)
+    done = cli("plan")
+    assert done.exit_code == 2
+    assert re.search(message, done.stderr), done.stderr
+    assert "Traceback" not in done.output
+    assert not Path("results").exists()
+
+
+def test_all_that_fails_is_in_one_message(here):
+    edit("nets.py", "nn.LazyLinear(classes)", "nn.LazyLinear(7)")
+    edit("sets.py", "images * (1 + k / 4)", "images[..., :3]")
+    edit("mine.py", "quotient(t, t + s)", "t[:1]")
+    said = cli("plan").stderr
+    assert all(part in said for part in ("mine.py:ShareT turns", "maps 2 samples", "transformation 1 of 2"))
+
+
+def test_without_the_dataset_what_can_be_known_is_named(here):
+    Path("data/toy.npz").unlink()
+    edit("nets.py", "nn.LazyLinear(classes)", "nn.LazyLinear(7)")
+    assert cli("plan").exit_code == 0  # it depends on the images
+    edit("nets.py", "from torch import nn", "import no_such_x")
+    assert "cannot be imported" in cli("plan").stderr
+
+
+def test_what_is_computed_already_is_not_tried(here):
+    edit(
+        "mine.yaml",
+        "transformation_sets:\n  rotation: {parameters: {n: 2}}\n",
+        "compute: cached\ntransformation_sets:\n",
+    )
+    edit("nets.py", "nn.LazyLinear(classes)", "nn.LazyLinear(7)")
+    assert cli("plan").exit_code == 0
+
+
+FICKLE = """
+from torch import nn
+
+
+class Fickle(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.dense, self.other, self.runs = nn.Linear(36, classes), nn.Identity(), 0
+
+    def forward(self, x):
+        self.runs += 1
+        x = self.dense(x.flatten(1))
+        return self.other(x) if self.runs > 1 else x
+
+
+def build(input_shape, classes):
+    return Fickle(classes)
+"""
+
+
+def test_a_network_that_changes_its_layers_starts_no_training(here):
+    Path("nets.py").write_text(FICKLE)
+    said = cli("plan").stderr
+    assert "changes its layers between two calls: 1 at first, then 2, and they differ at 'other' (2,)" in said
+    done = cli("train", plan().networks[0].key)
+    assert done.exit_code == 2
+    assert "changes its layers between two calls" in done.stderr
+
+
+NO_PARAMETERS = """
+from torch import nn
+
+
+def build(input_shape, classes):
+    return nn.Sequential(nn.AvgPool2d((6, 3)), nn.Flatten())
+"""
+
+
+def test_a_network_without_parameters_is_measured_and_not_trained(here):
+    Path("nets.py").write_text(NO_PARAMETERS)
+    said = "'nets.py:build' has no parameters to train; give it 'epochs: 0' in the preset"
+    assert said in cli("plan").stderr
+    done = cli("train", plan().networks[0].key)
+    assert (done.exit_code, said in done.stderr) == (2, True)
+    edit("mine.yaml", "epochs: 1", "epochs: 0")
+    whole = plan()
+    assert cli("plan").exit_code == 0
+    for stage, cell in (("train", whole.networks[0]), ("measure", whole.measurements[0])):
+        done = cli(stage, cell.key)
+        assert done.exit_code == 0, done.output
+    assert whole.results.training(whole.networks[0])["parameters"] == 0
+
+
+def test_an_augmentation_that_changes_the_shape_starts_no_training(here):
+    edit("sets.py", "images * (1 + k / 4)", "images[:1]")
+    augmented = plan().networks[1]
+    done = cli("train", augmented.key)
+    assert done.exit_code == 2
+    assert "transformation 1 of 2" in done.stderr
+    assert not Path("models").exists()
+
+
+def test_fingerprints_are_no_numbers(here):
+    edit("mine.yaml", toy().fingerprint, "09e669c7ba6420650392e8bb52982fa81aad67fc0fc051e3fd3d7a93554d877a")
+    assert Study.load("mine.yaml").dataset("toy").fingerprint.startswith("09e669c7")
