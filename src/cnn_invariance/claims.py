@@ -29,7 +29,7 @@ def table(plan: Plan) -> "pd.DataFrame":
 
 
 def write(plan: Plan) -> None:
-    """Write the claims of a preset: ``claims.csv``; for readers ``claims.md``, verdicts first, then numbers, no cells."""
+    """Write the claims of a preset: ``claims.csv``, and for readers ``claims.md``: verdicts, then numbers, no cells."""
     from cnn_invariance.plotting import tables
 
     frame = table(plan)
