@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cnn_invariance import __version__, archives, campaign, costs, overview, report, stages
+from cnn_invariance import __version__, archives, campaign, costs, overview, page, report, stages
 from cnn_invariance import claims as paper_claims
 from cnn_invariance.errors import InputError
 from cnn_invariance.study.folders import Folders
@@ -149,6 +149,18 @@ def whole_study(
 def cost_table(preset: PresetFile = DEFAULT_PRESET, results_dir: Results = USUAL.results) -> None:
     """Tabulate what the computed cells of a preset cost: time, device, memory."""
     costs.write(Plan(Study.load(preset), Folders(results=results_dir)))
+
+
+@app.command(name="report")
+def whole_page(
+    preset: PresetFile = DEFAULT_PRESET,
+    results_dir: Results = USUAL.results,
+    figures_dir: Figures = USUAL.figures,
+    output: Annotated[Path | None, typer.Option(help="The file; without: report/<preset>.html.")] = None,
+) -> None:
+    """Write the study as one HTML page from its results, figures, tables and claims, which are there already."""
+    plan = Plan(Study.load(preset), Folders(results=results_dir, figures=figures_dir))
+    page.write(plan, output or plan.page)
 
 
 @app.command()
