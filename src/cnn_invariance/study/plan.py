@@ -311,8 +311,8 @@ class Plan:
         return " ".join([preset, *self.folders.options(*folders)])
 
     def all_files(self) -> list[Path]:
-        """Everything a finished run leaves: results, figures and tables."""
-        return [*map(self.results.path, self.wanted), *self.shown]
+        """Everything a finished run leaves: results, figures, tables, and the page that shows them."""
+        return [*map(self.results.path, self.wanted), *self.shown, self.page]
 
     def check(self) -> None:
         """Check every result that is there (InputError that names each damaged file)."""
