@@ -245,6 +245,20 @@ def test_captions_share_what_all_say_and_lose_nothing():
     assert captions.counted([shared, captions.Shared.of([other])]) == {"d": {"y": 2, "z": 2, "x": 1}}
 
 
+def test_a_caption_of_the_study_is_taken_apart(quick):
+    figures = quick.plan.figures("compare_models")
+    (text,) = (path.read_text(encoding="utf-8") for path in figures if path.name == "compare_models_mnist5k.md")
+    caption = captions.Caption.read(text, quick.plan.study.experiments["compare_models"].module.QUESTION)
+    assert caption.title == "NV: profiles of different networks, mnist5k"
+    assert caption.sizes[0].startswith("mnist5k, SimpleConv (width 8; ")
+    ((dataset, departures),) = caption.departures
+    assert dataset == "mnist5k"
+    assert "rotation: n 9 (paper 25)" in departures
+    rest = " ".join(caption.sentences)
+    assert rest.startswith("Each network is trained with")
+    assert not any(word in rest for word in ("Sizes:", "Departures", "Replicates", "Which network"))
+
+
 def test_a_caption_of_another_form_stays_whole():
     caption = captions.Caption.read("My own figure of 3.5 things. Nothing else: But this")
     assert caption.title == "My own figure of 3.5 things"

@@ -43,7 +43,7 @@ class Caption:
             rest = " ".join(others)
         departures = tuple((name, tuple(phrases.split("; "))) for name, phrases in DEPARTURES.findall(rest))
         sizes = tuple(SIZES.findall(rest))
-        for pattern in (NAMED, DEPARTURES, SIZES):
+        for pattern in (DEPARTURES, SIZES, NAMED):
             rest = pattern.sub("", rest)
         sentences = (sentence.strip() for sentence in SENTENCE.split(rest))
         return cls(title.removesuffix("."), tuple(filter(None, sentences)), sizes, departures)

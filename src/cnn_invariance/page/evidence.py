@@ -57,6 +57,11 @@ class Statement:
     rule: str
     findings: tuple[Finding, ...]
 
+    @property
+    def cells(self) -> int:
+        """How many cells its findings are from, a cell of several counted for each."""
+        return sum(len(finding.cells) for finding in self.findings)
+
 
 def read(path: Path) -> "pd.DataFrame":
     """The table of claims that a run left."""

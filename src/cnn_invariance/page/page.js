@@ -3,8 +3,8 @@
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const words = (text) => text.toLowerCase().split(/\s+/).filter(Boolean);
-  const holds = (element, terms) => {
-    element.words ??= element.textContent.toLowerCase().replaceAll("_", " ");
+  const holds = (element, terms, parts = [element]) => {
+    element.words ??= parts.map((part) => part.textContent).join(" ").toLowerCase().replaceAll("_", " ");
     return terms.every((term) => element.words.includes(term.replaceAll("_", " ")));
   };
 
@@ -29,7 +29,7 @@
     const terms = words(chosen.get("text")), dataset = chosen.get("dataset"), verdicts = chosen.getAll("verdict");
     const findings = all(".finding");
     for (const claim of all(".claim")) {
-      const found = holds(claim, terms);
+      const found = holds(claim, terms, all("h3, .statistic, .evidence > span", claim));
       for (const finding of all(".finding", claim)) {
         const { verdict, datasets } = finding.dataset;
         const here = !dataset || datasets.split(" ").includes(dataset);
@@ -111,7 +111,7 @@
     button.setAttribute("aria-label", `Enlarge: ${image.alt}`);
     button.addEventListener("click", () => enlarge(image));
     image.addEventListener("click", () => enlarge(image));
-    image.closest("figure").append(button);
+    image.closest("figure").querySelector("figcaption").prepend(button);
   }
 
   // On paper everything is open, but the lists of cells.

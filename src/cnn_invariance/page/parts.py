@@ -93,14 +93,14 @@ def picture(folder: Path, name: str, question: str = "") -> Picture:
     with Image.open(folder / f"{name}.png") as image:
         width, height = (round(size * CSS_DPI / DPI) for size in image.size)
     caption = there(folder / f"{name}.md").read_text(encoding="utf-8")
-    return Picture(name, Caption.read(caption, question), _uri("image/png", content), width, height)
+    return Picture(name, Caption.read(caption, question), uri("image/png", content), width, height)
 
 
 def table(folder: Path, name: str, question: str = "") -> Table:
     """A table of a folder (InputError if it is not there)."""
     text = there(folder / f"{name}.md").read_text(encoding="utf-8")
     caption, html = markdown.table(text)
-    csv = _uri("text/csv", there(folder / f"{name}.csv").read_bytes())
+    csv = uri("text/csv", there(folder / f"{name}.csv").read_bytes())
     return Table(name, Caption.read(caption, question), html, markdown.rows(text), csv)
 
 
@@ -137,5 +137,6 @@ def there(path: Path) -> Path:
     return path
 
 
-def _uri(kind: str, content: bytes) -> str:
+def uri(kind: str, content: bytes) -> str:
+    """Content as an address that holds it."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -47,6 +47,7 @@ def html(plan: Plan) -> str:
             overview=parts.picture(plan.folders.figure_folder(plan.study.name, "overview"), "overview"),
             sections=sections,
             statements=statements,
+            claims_csv=parts.uri("text/csv", plan.claims[0].read_bytes()),
             verdicts=evidence.count(finding for one in statements for finding in one.findings),
             rule=claims.caption(frame, plan.study.name).partition(". ")[2],
             measures=[_captions.of_measure(request) for request in plan.study.measures],
