@@ -284,3 +284,16 @@ def test_without_scripts_everything_is_there_to_read(show, everything):
     assert shown(browser, ".finding") == len(everything.claims)
     assert shown(browser, ".experiment") == len(everything.plan.study.experiments)
     assert shown(browser, ".filter, .enlarge, .nothing") == 0
+
+
+def test_on_paper_there_is_all_but_what_is_only_for_screens(show, everything):
+    browser = show(everything)
+    closed = ask(browser, "return document.querySelectorAll('main details:not([open])').length")
+    left = "return document.querySelectorAll('main details:not([open], .cells, .long)').length"
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    ask(browser, "dispatchEvent(new Event('beforeprint'))")
+    assert shown(browser, "nav, .filter, .enlarge, .skip, .download") == 0
+    assert shown(browser, "figure img") == everything.text.count("<figure ")
+    assert ask(browser, left) == 0 < closed
+    ask(browser, "dispatchEvent(new Event('afterprint'))")
+    assert ask(browser, "return document.querySelectorAll('main details:not([open])').length") == closed

@@ -9,8 +9,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from cnn_invariance import claims, costs
-from cnn_invariance.experiments import _captions
 from cnn_invariance.files import atomic_write
+from cnn_invariance.measures import names
 from cnn_invariance.page import captions, evidence, made, markdown, parts
 from cnn_invariance.study.plan import Plan
 
@@ -50,7 +50,7 @@ def html(plan: Plan) -> str:
             claims_csv=parts.uri("text/csv", plan.claims[0].read_bytes()),
             verdicts=evidence.count(finding for one in statements for finding in one.findings),
             rule=claims.caption(frame, plan.study.name).partition(". ")[2],
-            measures=[_captions.of_measure(request) for request in plan.study.measures],
+            measures={name: names.describe(name) for name in _measures(plan)},
             departures=markdown.of_readme(DEPARTURES),
             departures_by_dataset=captions.counted(section.shared for section in sections),
             verification=tables,
@@ -62,6 +62,11 @@ def html(plan: Plan) -> str:
             preset_text=plan.study.path.read_text(encoding="utf-8"),
         )
     )
+
+
+def _measures(plan: Plan) -> list[str]:
+    """The measures of the preset by their names, each once, whatever its options."""
+    return list(dict.fromkeys(names.check(request).name for request in plan.study.measures))
 
 
 def _environment() -> Environment:
