@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cnn_invariance import __version__, archives, campaign, costs, overview, page, report, stages
+from cnn_invariance import __version__, archives, campaign, costs, overview, report, stages
 from cnn_invariance import claims as paper_claims
 from cnn_invariance.errors import InputError
 from cnn_invariance.study.folders import Folders
@@ -159,6 +159,8 @@ def whole_page(
     output: Annotated[Path | None, typer.Option(help="The file; without: report/<preset>.html.")] = None,
 ) -> None:
     """Write the study as one HTML page from its results, figures, tables and claims, which are there already."""
+    from cnn_invariance import page  # pictures and templates: no other command needs them
+
     plan = Plan(Study.load(preset), Folders(results=results_dir, figures=figures_dir))
     page.write(plan, output or plan.page)
 

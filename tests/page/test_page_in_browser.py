@@ -72,10 +72,24 @@ def click(browser, selector):
     element.click()
 
 
+SHOWN = "[...document.querySelectorAll(arguments[0])].filter(one => one.checkVisibility()).length"
+
+
 def shown(browser, selector):
     """How many elements of a kind are to be seen."""
-    script = "return [...document.querySelectorAll(arguments[0])].filter(one => one.checkVisibility()).length"
-    return ask(browser, script, selector)
+    return ask(browser, f"return {SHOWN}", selector)
+
+
+def until(browser, script, *arguments):
+    """Wait until a script returns what is true; what it returns never becomes so: an error."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(browser, 20, poll_frequency=0.05).until(lambda browser: ask(browser, script, *arguments), script)
+
+
+def until_shown(browser, selector, count):
+    """Wait until so many elements of a kind are to be seen."""
+    until(browser, f"return {SHOWN} === arguments[1]", selector, count)
 
 
 def test_it_loads_alone_and_without_complaint(show, everything):
@@ -136,8 +150,7 @@ def test_every_link_inside_lands_in_sight(show, everything):
     for hash in ("#experiment-heatmap", f"#cell-{key.rpartition('-')[2]}"):  # the latter in a closed list
         show(everything)
         ask(browser, "document.querySelector(`a[href='${arguments[0]}']`).click()", hash)
-        assert ask(browser, """
-            await new Promise(resolve => setTimeout(resolve, 100));
+        until(browser, """
             const target = document.querySelector(arguments[0]), box = target.getBoundingClientRect();
             return target.checkVisibility() && box.top < innerHeight && box.bottom > 0;
         """, hash)  # fmt: skip
@@ -157,7 +170,7 @@ def test_claims_are_filtered_by_verdict_dataset_and_words(show, everything):
     keys(browser, "#claims-filter select", "mnist5k")
     assert shown(browser, ".finding") == sum(row["about"] != "mnist" for row in rows) < total
     click(browser, "#claims-filter [type='reset']")
-    assert shown(browser, ".finding") == total
+    until_shown(browser, ".finding", total)
 
     keys(browser, "#claims-filter [type='search']", "NETWORKS accuracy")
     expected = sum("Networks" in row["statement"] for row in rows if row["experiment"] == "accuracy")
@@ -169,7 +182,7 @@ def test_claims_are_filtered_by_verdict_dataset_and_words(show, everything):
     keys(browser, "#claims-filter [type='search']", "nothing is called this")
     assert shown(browser, ".finding") == 0
     click(browser, "#claims .nothing button")
-    assert shown(browser, ".finding") == total
+    until_shown(browser, ".finding", total)
     assert shown(browser, "#claims .nothing") == 0
 
 
@@ -182,8 +195,8 @@ def test_experiments_are_searched(show, everything):
     assert shown(browser, "section.group") == 1
 
     ask(browser, "document.querySelector('.side a[href=\"#experiment-heatmap\"]').click()")  # filtered away: comes back
-    ask(browser, "await new Promise(resolve => setTimeout(resolve, 100))")
-    assert shown(browser, "#experiments .experiment") == shown(browser, "tr[data-experiment]") == total
+    until_shown(browser, "tr[data-experiment]", total)
+    assert shown(browser, "#experiments .experiment") == total
     assert ask(browser, "return document.querySelector('#experiments-filter input').value") == ""
 
 
@@ -240,7 +253,7 @@ def test_a_figure_is_enlarged_and_put_back(show, quick):
     click(browser, "#figure-overview .enlarge")
     assert ask(browser, "return document.querySelector('dialog img').width") > 900
     ActionChains(browser).send_keys(Keys.ESCAPE).perform()
-    assert ask(browser, "return document.querySelector('dialog').open") is False
+    until(browser, "return !document.querySelector('dialog').open")
     assert "Enlarge" in ask(browser, "return document.activeElement.textContent")
 
 

@@ -5,7 +5,7 @@ import re
 
 def jobs(tree, *arguments):
     """How many jobs of each rule a dry run plans."""
-    done = tree.snakemake("-n", "-q", "host", "reason", "rules", *arguments)
+    done = tree.snakemake(*arguments, "-n", "-q", "host", "reason", "rules")
     assert done.returncode == 0, done.stdout
     return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", done.stdout, re.M)}
 

@@ -55,6 +55,9 @@ def html(plan: Plan) -> str:
             departures_by_dataset=captions.counted(section.shared for section in sections),
             verification=tables,
             verification_pictures=pictures,
+            verification_shared=captions.Shared.of(
+                [*(one.caption for one in tables), *(one.caption for one in pictures)]
+            ),
             costs=parts.table(plan.folders.table_folder(plan.study.name), "costs"),
             made=made.of(plan),
             machine=made.MACHINE,
