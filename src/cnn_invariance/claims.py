@@ -29,14 +29,28 @@ def table(plan: Plan) -> "pd.DataFrame":
 
 
 def write(plan: Plan) -> None:
-    """Write the claims of a preset: ``claims.csv``, and for readers ``claims.md`` without cells."""
+    """Write the claims of a preset: ``claims.csv``; for readers ``claims.md``, verdicts first, then numbers, no cells."""
     from cnn_invariance.plotting import tables
 
     frame = table(plan)
-    texts = (tables.csv(frame), tables.markdown(printed(frame), caption(frame, plan.study.name), 3))
+    verdicts = tables.markdown(brief(frame), caption(frame, plan.study.name))
+    texts = (tables.csv(frame), verdicts + "\n" + tables.markdown(printed(frame), "The numbers behind the verdicts."))
     for path, text in zip(plan.claims, texts, strict=True):
         with atomic_write(path) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def brief(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """A row for each claim, a column for each dataset that it is about, with the verdict."""
+    import pandas as pd
+
+    columns = list(dict.fromkeys(frame["about"].dropna())) or ["verdict"]
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for row in frame.to_dict("records"):
+        about = [row["about"]] if isinstance(row["about"], str) else columns  # what is not computed is about all
+        rows.setdefault((row["experiment"], row["statement"]), {}).update(dict.fromkeys(about, row["verdict"]))
+    shown = [{"experiment": name, "the paper expects": text, **verdicts} for (name, text), verdicts in rows.items()]
+    return pd.DataFrame(shown, columns=["experiment", "the paper expects", *columns])
 
 
 def printed(frame: "pd.DataFrame") -> "pd.DataFrame":

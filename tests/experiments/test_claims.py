@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cnn_invariance import claims
@@ -99,3 +100,20 @@ def test_claims_are_written_for_programs_and_readers(preset, load, computed, tmp
     assert all(cell.key in table for cell in study.cells["augmentation_intensity"])
     assert "2 supported, 0 not supported, 0 undecided" in page
     assert "−1.000" not in page.splitlines()[0]
+    assert "| augmentation\\_intensity | NV falls as the range of the augmentation grows. | supported |" in page
+
+
+def test_the_brief_table_has_a_row_for_each_claim_and_a_column_for_each_dataset():
+    rows = [
+        ("a", "Falls.", "mnist", "supported"),
+        ("a", "Falls.", "cifar10_jpeg", "undecided"),
+        ("b", "Changes.", "mnist and cifar10_jpeg", "not supported"),
+        ("c", "Not computed.", None, "undecided"),
+    ]
+    frame = pd.DataFrame(rows, columns=["experiment", "statement", "about", "verdict"])
+    brief = claims.brief(frame).set_index("the paper expects")
+    assert list(brief.columns) == ["experiment", "mnist", "cifar10_jpeg", "mnist and cifar10_jpeg"]
+    assert brief.loc["Falls."].tolist()[:3] == ["a", "supported", "undecided"]
+    assert brief.loc["Changes."].isna().tolist() == [False, True, True, False]
+    assert brief.loc["Not computed."].tolist() == ["c", "undecided", "undecided", "undecided"]
+    assert claims.brief(frame[3:])["verdict"].tolist() == ["undecided"]

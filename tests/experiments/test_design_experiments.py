@@ -55,7 +55,7 @@ def test_what_is_drawn_is_what_was_announced(name, planned, computed, tmp_path):
     caption = (folder / f"{name}_mnist5k.md").read_text(encoding="utf-8")
     assert study.experiments[name].module.QUESTION in caption
     with Image.open(folder / f"{name}_mnist5k.png") as image:
-        assert image.width == 2100
+        assert image.width == 1400
 
 
 @pytest.mark.parametrize("name", VARIANTS)

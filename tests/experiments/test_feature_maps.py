@@ -87,7 +87,7 @@ def test_the_figure_is_drawn(plan):
     (figure,) = plan.study.outputs["feature_maps"].figures
     folder = plan.folders.figure_folder("tiny", "feature_maps")
     with Image.open(folder / f"{figure}.png") as image:
-        assert image.width == 2100
+        assert image.width == 1400
     assert feature_maps.QUESTION in (folder / f"{figure}.md").read_text(encoding="utf-8")
 
 

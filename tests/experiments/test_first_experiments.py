@@ -60,7 +60,7 @@ def test_what_is_drawn_is_what_was_announced(name, study, drawn):
         assert study.experiments[name].module.QUESTION in caption
         assert f"'{name}'" in caption
         with Image.open(folder / f"{figure}.png") as image:
-            assert image.width == 2100
+            assert image.width == 1400
 
 
 def test_drawing_again_gives_the_same_bytes(study, results, drawn, tmp_path):

@@ -59,7 +59,7 @@ def test_what_is_drawn_is_what_was_announced(name, planned, computed, tmp_path):
         caption = (folder / f"{figure}.md").read_text(encoding="utf-8")
         assert study.experiments[name].module.QUESTION in caption
         with Image.open(folder / f"{figure}.png") as image:
-            assert image.width == 2100
+            assert image.width == 1400
 
 
 @pytest.mark.parametrize(
@@ -156,19 +156,21 @@ def test_which_measure_separates_best(planned, computed):
     study = planned("measure_comparison")
     found = findings(study, computed(study, separated(NV=0.5, ND=0.01, SD=0.3)))
     assert {name: one.verdict for name, one in found.items()} == {
-        "separates_best": "supported",
-        "nd_separates_best": "not supported",
+        "NV_separates_best": "supported",
+        "ND_separates_best": "not supported",
     }
-    assert found["separates_best"].interval.source == "3 sets and seeds"
-    assert len(found["separates_best"].cells) == 6
+    assert found["NV_separates_best"].interval.source == "3 sets and seeds"
+    assert len(found["NV_separates_best"].cells) == 6
 
 
 def test_goodfellows_measure_is_a_rival_with_its_sign_turned(planned, computed):
     study = planned("measure_comparison")
-    assert findings(study, computed(study, separated(NV=0.5, Goodfellow=-0.9)))["separates_best"].verdict == (
+    assert findings(study, computed(study, separated(NV=0.5, Goodfellow=-0.9)))["NV_separates_best"].verdict == (
         "not supported"
     )
-    assert findings(study, computed(study, separated(NV=0.5, Goodfellow=0.9)))["separates_best"].verdict == "supported"
+    assert (
+        findings(study, computed(study, separated(NV=0.5, Goodfellow=0.9)))["NV_separates_best"].verdict == "supported"
+    )
 
 
 def test_measures_that_separate_alike_are_undecided(planned, computed):
@@ -185,9 +187,9 @@ def test_measures_that_separate_alike_are_undecided(planned, computed):
 def test_a_family_that_is_not_measured_leaves_its_claim_undecided(planned, computed):
     study = planned("measure_comparison", measures=["TV", "NV"])
     found = findings(study, computed(study))
-    assert found["nd_separates_best"].why == "ND is not measured"
+    assert found["ND_separates_best"].why == "ND is not measured"
     study = planned("measure_comparison", measures=["NVSE", "NV"])
-    assert "none of TV, SV" in findings(study, computed(study))["separates_best"].why
+    assert "none of TV, SV" in findings(study, computed(study))["NV_separates_best"].why
 
 
 def rates(extreme, spread=0.0):

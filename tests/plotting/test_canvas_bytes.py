@@ -1,3 +1,4 @@
+import io
 import os
 import subprocess
 import sys
@@ -32,8 +33,8 @@ def test_a_figure_is_three_files_at_print_size(canvas, figure):
     assert sorted(path.name for path in canvas.figures.iterdir()) == ["nv.md", "nv.png", "nv.svg"]
     assert (canvas.figures / "nv.md").read_text() == "A caption.\n"
     with Image.open(canvas.figures / "nv.png") as image:
-        assert image.width == round(SINGLE * 300)
-        assert image.info["dpi"][0] == pytest.approx(300, abs=0.1)
+        assert image.width == round(SINGLE * 200)
+        assert image.info["dpi"][0] == pytest.approx(200, abs=0.1)
         assert not image.text  # no "Software": a new Matplotlib does not change the file
     svg = (canvas.figures / "nv.svg").read_text()
     assert "<dc:date>" not in svg
@@ -74,15 +75,15 @@ def test_drawing_again_gives_the_same_bytes(canvas, maps, designs):
         contents.append([(canvas.figures / f"maps.{kind}").read_bytes() for kind in ("svg", "png")])
     assert contents[0] == contents[1]
     with Image.open(canvas.figures / "maps.png") as image:
-        assert image.width == round(DOUBLE * 300)
+        assert image.width == round(DOUBLE * 200)
 
 
 def test_a_figure_that_cannot_be_drawn_leaves_the_old_files(canvas, figure, monkeypatch):
     canvas.figure("nv", figure, "old")
     before = {path.name: path.read_bytes() for path in canvas.figures.iterdir()}
 
-    def fail(path: Path, **_: object) -> None:
-        Path(path).write_text("half")
+    def fail(target: io.StringIO, **_: object) -> None:
+        target.write("half")
         raise OSError("disk full")
 
     monkeypatch.setattr(figure, "savefig", fail)

@@ -99,20 +99,34 @@ def test_a_measure_cell_comes_back(written):
     assert found.accuracy == [1.0, 0.1 + 0.2, 0.5]
     assert found.provenance == MADE == written.provenance(CELL)
     assert found.spec == CELL
-    pd.testing.assert_frame_equal(
-        found.frame[found.frame["map"].isna()].reset_index(drop=True),
-        table()[table()["map"].isna()].reset_index(drop=True),
-        check_exact=True,
-    )
+    of_layers = [frame[frame["map"].isna()].drop(columns=list(QUANTILES)) for frame in (found.frame, table())]
+    pd.testing.assert_frame_equal(*of_layers, check_exact=True)
 
 
-def test_layer_values_keep_all_their_digits_and_map_values_those_of_float32(written):
+def test_layer_values_keep_all_their_digits_and_the_others_17_bits(written):
     frame, found = table(), written.measure(CELL).frame
     layers = frame["map"].isna()
-    assert (found["value"][layers] == frame["value"][layers]).all()
-    assert (found["value"][~layers] == frame["value"][~layers].astype(np.float32)).all()
-    assert not (found["value"][~layers] == frame["value"][~layers]).all()
     assert (found["map"].isna() == layers).all()
+    assert (found["value"][layers] == frame["value"][layers]).all()
+    for name, rows in (("value", ~layers), *((name, layers) for name in QUANTILES)):
+        kept, given = found[name][rows].to_numpy(float), frame[name][rows].to_numpy(float)
+        np.testing.assert_allclose(kept, given, rtol=2.0**-17, atol=0)
+        mantissas = np.frexp(kept)[0] * 2.0**17
+        assert (mantissas == np.round(mantissas)).all()
+        assert not (kept == given).all()
+
+
+def test_writing_again_what_was_read_gives_the_same_bytes(written):
+    found, path = written.measure(CELL), written.path(CELL)
+    before = path.read_bytes()
+    write_measure(path, CELL, found.frame, found.accuracy, found.provenance)
+    assert path.read_bytes() == before
+
+
+def test_a_result_that_was_replaced_is_read_again(written):
+    found, path = written.measure(CELL), written.path(CELL)
+    write_measure(path, CELL, found.frame, [0.25, 0.5, 0.75], found.provenance)
+    assert written.measure(CELL).accuracy == [0.25, 0.5, 0.75]
 
 
 def test_values_that_are_not_finite_come_back(tmp_path):

@@ -47,7 +47,7 @@ def _claim(name: str, measure: str) -> Claim:
     )
 
 
-CLAIMS = (_claim("separates_best", "NV"), _claim("nd_separates_best", "ND"))
+CLAIMS = (_claim("NV_separates_best", "NV"), _claim("ND_separates_best", "ND"))
 
 
 class Options(Closed):

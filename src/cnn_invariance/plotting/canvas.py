@@ -11,8 +11,9 @@ from PIL import Image
 from cnn_invariance.files import atomic_write
 from cnn_invariance.plotting import tables
 from cnn_invariance.plotting.style import style
+from cnn_invariance.plotting.svg import slim
 
-DPI = 300
+DPI = 200
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,15 @@ class Canvas:
     tables: Path
 
     def figure(self, name: str, figure: Figure, caption: str) -> None:
-        """Write ``<name>.svg``, ``<name>.png`` (300 dpi, 256 colours) and the caption, ``<name>.md``.
+        """Write ``<name>.svg``, ``<name>.png`` (200 dpi, 256 colours) and the caption, ``<name>.md``.
 
         Neither picture holds a date or the version of a program.
         """
         with style():
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # laid out once, for both
             with atomic_write(self.figures / f"{name}.svg") as temporary:
-                figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+                temporary.write_text(_svg(figure), encoding="utf-8", newline="\n")
             with atomic_write(self.figures / f"{name}.png") as temporary:
                 _save_png(figure, temporary)
         _write(self.figures / f"{name}.md", caption.strip() + "\n")
@@ -52,6 +55,12 @@ class Canvas:
         _write(self.tables / f"{name}.csv", tables.csv(frame))
         _write(self.tables / f"{name}.md", tables.markdown(printed, caption, decimals))
         _write(self.tables / f"{name}.tex", tables.latex(printed, caption, name, decimals))
+
+
+def _svg(figure: Figure) -> str:
+    full = io.StringIO()
+    figure.savefig(full, format="svg", metadata={"Date": None, "Creator": None})
+    return slim(full.getvalue())
 
 
 def _save_png(figure: Figure, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,9 @@ class Results:
 
     def measure(self, spec: MeasureSpec) -> files.MeasureTable:
         """A measure cell: its frame, its accuracies, where it was made."""
-        return files.read_measure(self._present(spec), spec)
+        path = self._present(spec)
+        state = path.stat()
+        return _read_measure(path, spec, (state.st_ino, state.st_mtime_ns, state.st_size))
 
     def profile(self, spec: MeasureSpec, measure: str) -> "pd.DataFrame":
         """The layer profile of one measure: a row for each layer, in forward order."""
@@ -69,10 +72,16 @@ class Results:
             return files.read_training(path, spec)["provenance"]
         if isinstance(spec, ResponseSpec):
             return responses.read(path, spec).provenance
-        return files.read_measure(path, spec).provenance
+        return self.measure(spec).provenance
 
     def _present(self, spec: Cell) -> Path:
         path = self.path(spec)
         if not path.is_file():
             raise InputError(f"{path}: not computed yet; run snakemake, or the cell's command")
         return path
+
+
+@lru_cache(maxsize=128)
+def _read_measure(path: Path, spec: MeasureSpec, state: tuple[int, ...]) -> files.MeasureTable:
+    """The file of a measure cell as it is in this ``state``: an experiment reads it again for each measure it draws."""
+    return files.read_measure(path, spec)
