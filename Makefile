@@ -1,5 +1,6 @@
 # make          install into .venv, then make the results and figures of the quick preset that are missing
 # make quick    the same for the quick preset, whatever the default preset is
+# make report   the same for the default preset, then write it as one HTML page, report/<preset>.html
 # make test     install, then run the tests
 # make check    install, then look at the code and the workflow without running them
 # make bench    install, then measure what measuring and training cost, and how far tmeasures agrees
@@ -39,7 +40,7 @@ $(error TORCH=$(TORCH): expected TORCH=cpu, or nothing for PyTorch as PyPI has i
 endif
 
 .DEFAULT_GOAL := study
-.PHONY: study quick test check bench bundle lock clean install install-test
+.PHONY: study quick report test check bench bundle lock clean install install-test
 .DELETE_ON_ERROR:
 
 study: $(STAMP)
@@ -47,6 +48,9 @@ study: $(STAMP)
 
 quick: $(STAMP)
 	$(BIN)/snakemake --cores all --configfile config/quick.yaml
+
+report: $(STAMP)
+	$(BIN)/snakemake --cores all report $(if $(PRESET),--configfile $(PRESET))
 
 test: $(STAMP)-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)

@@ -5,6 +5,7 @@
 #     snakemake --cores all --config compute=cached                draw what needs nothing computed
 #     snakemake --cores all --config compute=missing               compute all that is missing, too
 #     snakemake -n                                                 only say what is missing
+#     snakemake --cores all report                                 all of it as one HTML page
 #
 # A finished cell has its result file, named by the hash of everything that determines it. It has
 # no rule below: neither a newer file, nor a fresh clone, nor -F can start it again.
@@ -237,3 +238,26 @@ rule costs:
         "Tabulate the costs"
     shell:
         "cnn-invariance costs {params.options} > {log} 2>&1"
+
+
+rule report:
+    input:
+        shown=plan.shown,
+        results=[plan.results.path(cell) for cell in plan.wanted],
+        preset=plan.study.path,
+        code=plan.code_of_page,
+    output:
+        page=plan.page,
+    log:
+        f"{LOGS}/report.log",
+    benchmark:
+        f"{LOGS}/report.tsv"
+    conda:
+        "envs/environment.yaml"
+    params:
+        options=plan.options("results", "figures"),
+        verified=plan.verified,
+    message:
+        "Write {output.page}"
+    shell:
+        "cnn-invariance report {params.options} --output {output.page} > {log} 2>&1"

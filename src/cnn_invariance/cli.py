@@ -151,6 +151,20 @@ def cost_table(preset: PresetFile = DEFAULT_PRESET, results_dir: Results = USUAL
     costs.write(Plan(Study.load(preset), Folders(results=results_dir)))
 
 
+@app.command(name="report")
+def whole_page(
+    preset: PresetFile = DEFAULT_PRESET,
+    results_dir: Results = USUAL.results,
+    figures_dir: Figures = USUAL.figures,
+    output: Annotated[Path | None, typer.Option(help="The file; without: report/<preset>.html.")] = None,
+) -> None:
+    """Write the study as one HTML page from its results, figures, tables and claims, which are there already."""
+    from cnn_invariance import page  # pictures and templates: no other command needs them
+
+    plan = Plan(Study.load(preset), Folders(results=results_dir, figures=figures_dir))
+    page.write(plan, output or plan.page)
+
+
 @app.command()
 def plan(
     preset: PresetFile = DEFAULT_PRESET,

@@ -94,7 +94,7 @@ class Tree:
 
     def plan(self):
         """The plan of the preset as it is now."""
-        folders = (self.root / name for name in ("data", "models", "results", "figures"))
+        folders = (self.root / name for name in ("data", "models", "results", "figures", "report"))
         return Plan(Study.load(self.preset), Folders(*folders))
 
 

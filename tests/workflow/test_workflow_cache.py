@@ -170,6 +170,7 @@ def test_what_is_cached_is_drawn_without_computing_the_rest(clone):
     assert not (clone.root / "models").exists()
     assert not list((clone.root / "figures" / "tiny").glob("heatmap*"))
     assert "Not yet computed: heatmap." in plan.overview[2].read_text(encoding="utf-8")
+    assert "Not yet computed:</strong> 1 of its" in plan.page.read_text(encoding="utf-8")
     assert "Nothing to be done" in clone.run("--config", "compute=cached")
     assert measure(plain)[0] in clone.planned()
     clone.edit("name: tiny", "name: tiny\ncompute: cached")  # a newer preset: what is drawn from it is drawn again

@@ -14,12 +14,13 @@ TABLE_ENDINGS = (".csv", ".md", ".tex")
 
 @dataclass(frozen=True)
 class Folders:
-    """The four folders a run reads and writes; relative ones start at the current folder."""
+    """The folders a run reads and writes; relative ones start at the current folder."""
 
     data: Path = Path("data")
     models: Path = Path("models")
     results: Path = Path("results")
     figures: Path = Path("figures")
+    report: Path = Path("report")
 
     def options(self, *names: str) -> list[str]:
         """The options of ``cnn-invariance`` for these folders, where they are not the usual ones."""
@@ -59,6 +60,10 @@ class Folders:
         """The pictures of an experiment and their captions."""
         folder = self.figure_folder(preset, experiment)
         return [folder / f"{name}{end}" for name in outputs.figures for end in FIGURE_ENDINGS]
+
+    def page(self, preset: str) -> Path:
+        """The page that shows the whole study."""
+        return self.report / f"{preset}.html"
 
     def table_files(self, preset: str, outputs: Outputs) -> list[Path]:
         """The tables of an experiment, in each format."""

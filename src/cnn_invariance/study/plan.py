@@ -4,6 +4,7 @@ A cell is finished when its result file, named by the hash of its spec, is there
 Snakemake's own records play no part: only what is listed here gets a rule.
 """
 
+import hashlib
 import re
 import shlex
 import zipfile
@@ -25,7 +26,7 @@ from cnn_invariance.study.spec import Cell, DatasetSpec, MeasureSpec, ResponseSp
 from cnn_invariance.study.study import Study
 
 DEFAULT_PRESET = Path("config/laptop.yaml")
-RUN_OPTIONS = {f"{name}_dir": name for name in ("data", "models", "results", "figures")}
+RUN_OPTIONS = {f"{name}_dir": name for name in ("data", "models", "results", "figures", "report")}
 COMPUTE = ("missing", "cached")
 """What a run does about cells without a result: compute them, or draw what can be drawn without them."""
 
@@ -240,6 +241,27 @@ class Plan:
         return self.folders.table_files(self.study.name, Outputs(tables=["costs"]))
 
     @property
+    def page(self) -> Path:
+        """The page of the whole study."""
+        return self.folders.page(self.study.name)
+
+    @property
+    def shown(self) -> list[Path]:
+        """What the page shows, as far as a run makes it."""
+        drawn = [path for experiment in self.drawn for path in (*self.figures(experiment), *self.tables(experiment))]
+        return [*drawn, *self.claims, *self.costs, *self.overview]
+
+    @property
+    def verified(self) -> str:
+        """The SHA-256 of what a verification left, which the page shows too; it is no input, for no run asks for it."""
+        figures = self.folders.figure_folder(self.study.name, "verification")
+        left = (*self.results.root.glob("verification.*"), *figures.glob("*"))
+        digest = hashlib.sha256()
+        for path in sorted(filter(Path.is_file, left)):
+            digest.update(path.name.encode() + path.read_bytes())
+        return digest.hexdigest()
+
+    @property
     def results_of_claims(self) -> list[Path]:
         """The result files that claims are tested on, and the overview is drawn from."""
         return list(dict.fromkeys(path for name in self.drawn for path in self.results_of(name)))
@@ -250,6 +272,14 @@ class Plan:
         package = file("accuracy").parent.parent
         own = {_from_here(package / name) for name in ("claims.py", "overview.py")}
         return sorted(own.union(*map(self.code_of, self.study.experiments)))
+
+    @property
+    def code_of_page(self) -> list[Path]:
+        """The files that the page is written by; README.md, of which it shows a section, among them."""
+        package = file("accuracy").parent.parent
+        readme = package.parent.parent / "README.md"
+        own = [path for path in (*package.glob("page/*.*"), readme) if path.is_file()]
+        return sorted(map(_from_here, own))
 
     def data_to_train(self, wildcards: Any) -> Path:
         """The dataset of the network that Snakemake asks for."""
@@ -281,9 +311,8 @@ class Plan:
         return " ".join([preset, *self.folders.options(*folders)])
 
     def all_files(self) -> list[Path]:
-        """Everything a finished run leaves: results, figures and tables."""
-        drawn = [path for experiment in self.drawn for path in (*self.figures(experiment), *self.tables(experiment))]
-        return [*map(self.results.path, self.wanted), *drawn, *self.claims, *self.costs, *self.overview]
+        """Everything a finished run leaves: results, figures, tables, and the page that shows them."""
+        return [*map(self.results.path, self.wanted), *self.shown, self.page]
 
     def check(self) -> None:
         """Check every result that is there (InputError that names each damaged file)."""

@@ -1,0 +1,296 @@
+"""What is on the page: all of the study, as it is on disk, and nothing that could reach outside."""
+
+import base64
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from cnn_invariance import page
+from cnn_invariance.errors import InputError
+from cnn_invariance.page import captions, evidence, made, markdown, parts
+from cnn_invariance.study import experiment
+from cnn_invariance.study.folders import Folders
+from cnn_invariance.study.plan import Plan
+
+ROOT = Path(__file__).parents[2]
+VOID = {"br", "circle", "hr", "img", "input", "line", "link", "meta", "path", "rect"}
+
+
+class Elements(HTMLParser):
+    """All elements of a page, (tag, attributes); those left open are an error."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.open, self.texts = [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        names = [name for name, _ in attrs]
+        assert len(set(names)) == len(names), f"{tag} has an attribute twice: {names}"
+        self.found.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "script" not in self.open and "style" not in self.open:
+            self.texts.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.found if name == tag]
+
+    @property
+    def text(self):
+        return " ".join("".join(self.texts).split())
+
+
+@pytest.fixture(scope="module", params=["quick", "everything"])
+def written(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def elements(written):
+    return Elements(written.text)
+
+
+def test_the_verdicts_are_those_of_the_table_of_claims(written, elements):
+    shown = Counter(one["data-verdict"] for one in elements.all("li") if one.get("class") == "finding")
+    assert shown == Counter(row["verdict"] for row in written.claims)
+    for verdict in evidence.VERDICTS:
+        assert f"{shown[verdict]} {verdict}" in elements.text.replace("came out supported", "supported")
+
+
+def test_each_claim_has_its_numbers_and_its_cells(written, elements):
+    assert sum(one.get("class") == "interval" for one in elements.all("svg")) == sum(
+        bool(row["low"]) for row in written.claims
+    )
+    links = Counter(one["href"] for one in elements.all("a"))
+    keys = Counter(key for row in written.claims for key in row["cells"].split())
+    assert keys
+    assert {key: links[f"#{made.anchor(key)}"] for key in keys} == keys
+    for row in written.claims:
+        for name in ("statement", "statistic", "rule", "reason", "about"):
+            assert " ".join(row[name].split()) in elements.text
+
+
+def test_no_experiment_is_missing(written, elements):
+    ids = [one["id"] for one in elements.all("article") if one["class"] == "experiment"]
+    names = [f"experiment-{name}" for name in written.plan.study.experiments]
+    assert sorted(ids) == sorted(names)
+    rows = [one["data-experiment"] for one in elements.all("tr") if "data-experiment" in one]
+    assert rows == list(written.plan.study.experiments)
+    for chosen in written.plan.study.experiments.values():
+        assert chosen.module.QUESTION in elements.text
+
+
+def test_every_figure_and_table_is_there_with_its_caption(written, elements):
+    plan, text = written.plan, elements.text
+    computed = [name for name in plan.study.experiments if not plan.lacking(name)]
+    wanted = {name for one in computed for name in plan.study.outputs[one].figures} | {"overview"}
+    ids = {one["id"].removeprefix("figure-") for one in elements.all("figure")}
+    assert ids - {"verification"} == wanted
+    pictures = [path for path in plan.shown if path.suffix == ".png" and path.is_file()]
+    sources = [image["src"].removeprefix("data:image/png;base64,") for image in elements.all("img")]
+    for path in pictures:
+        assert base64.b64encode(path.read_bytes()).decode() in sources
+    assert all(image["alt"] for image in elements.all("img"))
+    for experiment_id in computed:
+        for path in plan.figures(experiment_id):
+            if path.suffix == ".md":
+                caption = captions.Caption.read(
+                    path.read_text(encoding="utf-8"), plan.study.experiments[experiment_id].module.QUESTION
+                )
+                said = [caption.title, *caption.sentences, *caption.sizes]
+                said += [phrase for _, phrases in caption.departures for phrase in phrases]
+                assert [one for one in said if one not in text] == []
+    tables = {one["id"].removeprefix("table-") for one in elements.all("details") if "id" in one}
+    assert tables - {"verification"} == {name for one in computed for name in plan.study.outputs[one].tables} | {
+        "costs"
+    }
+
+
+def test_a_figure_has_the_size_it_has_on_paper(quick):
+    folder = quick.plan.folders.figure_folder("quick", "overview")
+    width, height = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', (folder / "overview.svg").read_text()).groups()
+    picture = parts.picture(folder, "overview")
+    assert picture.width == pytest.approx(float(width) * 96 / 72, abs=1)
+    assert picture.height == pytest.approx(float(height) * 96 / 72, abs=2)
+
+
+def test_what_is_not_computed_yet_is_said(everything, quick):
+    text = Elements(everything.text).text
+    lacking = len(everything.plan.lacking("feature_maps"))
+    assert lacking > 0
+    assert f"Not yet computed: {lacking} of its {lacking} cells are missing" in text
+    assert f"feature maps ({lacking} of {lacking} cells missing)." in text
+    assert "4 of 5 computed" in text
+    assert "Not yet computed" not in Elements(quick.text).text
+
+
+def test_a_verification_is_shown_if_there_was_one(everything, quick):
+    assert "No verification was run" not in Elements(everything.text).text
+    assert 'id="figure-verification"' in everything.text
+    assert "agrees" in Elements(everything.text).text
+    assert "snakemake verify" in Elements(quick.text).text
+
+
+def test_provenance_counts_every_computed_cell(written, elements):
+    plan = written.plan
+    computed = [cell for cell in plan.cells if plan.results.has(cell)]
+    found = made.of(plan)
+    assert sum(group.cells for group in found.machines) == len(computed)
+    assert sum(group.cells for group in found.commits) == len(computed)
+    assert {row.key for row in found.rows} == {cell.key for cell in computed}
+    for cell in computed:
+        known = plan.results.provenance(cell)
+        for name in ("cpu", "python", "torch", "numpy", "platform", "commit"):
+            assert str(known[name]) in elements.text
+    for name in plan.study.datasets:
+        assert plan.study.dataset(name).fingerprint in elements.text
+    assert " ".join(plan.study.path.read_text(encoding="utf-8").split()) in elements.text
+
+
+def test_the_same_files_give_the_same_page(quick, tmp_path):
+    page.write(Plan(quick.plan.study, quick.plan.folders), tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_bytes() == quick.path.read_bytes()
+
+
+def test_a_hostile_text_is_text(everything):
+    elements = Elements(everything.text)
+    assert len(elements.all("script")) == 1
+    assert not any("onerror" in attributes for _, attributes in elements.found)
+    assert all(image["src"].startswith("data:image/png;base64,") for image in elements.all("img"))
+    assert elements.text.count("<script>document.title='stolen'</script>") >= 6
+
+
+def test_nothing_outside_is_asked_for(elements):
+    for tag, attributes in elements.found:
+        for name in ("src", "href", "srcset", "data", "action", "poster"):
+            if tag == "a" and attributes.get("href", "").startswith("https://doi.org/"):
+                continue  # followed by who wants, never by itself
+            assert attributes.get(name, "#").startswith(("#", "data:")), f"{tag} {name}"
+        assert "style" not in attributes, f"the policy forbids the style of {tag}"
+    (policy,) = (one["content"] for one in elements.all("meta") if one.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert str(ROOT) not in elements.text
+
+
+def test_ids_are_unique_and_every_link_inside_lands(elements):
+    ids = Counter(attributes["id"] for _, attributes in elements.found if "id" in attributes)
+    assert [name for name, count in ids.items() if count > 1] == []
+    targets = {one["href"][1:] for one in elements.all("a") if one["href"].startswith("#")}
+    labels = {name for _, one in elements.found for name in one.get("aria-labelledby", "").split()}
+    assert (targets | labels) - set(ids) == set()
+
+
+def test_headings_never_skip_a_level(elements):
+    levels = [int(tag[1]) for tag, _ in elements.found if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+@pytest.mark.parametrize("gone", ["heatmap/heatmap_mnist5k_scale.png", "overview/overview.md"])
+def test_a_figure_that_is_not_drawn_is_named(everything, gone, tmp_path, monkeypatch):
+    path = everything.plan.folders.figures / "quick" / gone
+    path.rename(tmp_path / "kept")
+    try:
+        with pytest.raises(InputError, match=f"{path.name}: not there yet; `snakemake report` draws"):
+            page.write(everything.plan, tmp_path / "page.html")
+    finally:
+        (tmp_path / "kept").rename(path)
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_table_of_numbers_keeps_its_columns():
+    caption, html = markdown.table("What it is.\n\n| name | value |\n| :--- | ---: |\n| a\\_b | 1 |\n")
+    assert caption == "What it is."
+    assert '<th class="number" scope="col">value</th>' in html
+    assert '<td class="number">1</td>' in html
+    assert "<td>a_b</td>" in html
+    assert markdown.rows("c\n\n| a |\n| --- |\n| 1 |\n| 2 |\n") == 2
+
+
+def test_markdown_reaches_nothing_outside():
+    html = markdown.html("![x](https://a.example/x.png) [y](https://a.example) <https://a.example> <b>")
+    assert Elements(str(html)).found == [("p", {})]
+
+
+def test_a_section_of_the_readme_that_is_gone_is_an_error():
+    with pytest.raises(InputError, match="no section 'What is not there'"):
+        markdown.of_readme("What is not there")
+
+
+def test_groups_are_those_of_the_readme():
+    assert sorted(name for names in parts.GROUPS.values() for name in names) == sorted(experiment.names())
+    rows = re.findall(r"^\| (\w+) \| (`\w+`.*) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    readme = {group: re.findall(r"`(\w+)`", names) for group, names in rows if group in parts.GROUPS}
+    assert {group: set(names) for group, names in readme.items()} == {
+        group: set(names) for group, names in parts.GROUPS.items()
+    }
+
+
+def test_captions_share_what_all_say_and_lose_nothing():
+    first = captions.Caption.read("A. Q? Same here. Only 1. Sizes: s. Departures from the paper on d: x; y.", "Q?")
+    other = captions.Caption.read("B. Q? Same here. Only 2. Sizes: s. Departures from the paper on d: y; z.", "Q?")
+    shared = captions.Shared.of([first, other])
+    assert shared == captions.Shared(("Same here.",), ("s",), {"d": ("x", "y", "z")})
+    assert (shared.rest(first), shared.rest(other)) == ("Only 1.", "Only 2.")
+    assert captions.counted([shared, captions.Shared.of([other])]) == {"d": {"y": 2, "z": 2, "x": 1}}
+
+
+def test_a_caption_of_the_study_is_taken_apart(quick):
+    figures = quick.plan.figures("compare_models")
+    (text,) = (path.read_text(encoding="utf-8") for path in figures if path.name == "compare_models_mnist5k.md")
+    caption = captions.Caption.read(text, quick.plan.study.experiments["compare_models"].module.QUESTION)
+    assert caption.title == "NV: profiles of different networks, mnist5k"
+    assert caption.sizes[0].startswith("mnist5k, SimpleConv (width 8; ")
+    ((dataset, departures),) = caption.departures
+    assert dataset == "mnist5k"
+    assert "rotation: n 9 (paper 25)" in departures
+    rest = " ".join(caption.sentences)
+    assert rest.startswith("Each network is trained with")
+    assert not any(word in rest for word in ("Sizes:", "Departures", "Replicates", "Which network"))
+
+
+def test_a_caption_of_another_form_stays_whole():
+    caption = captions.Caption.read("My own figure of 3.5 things. Nothing else: But this")
+    assert caption.title == "My own figure of 3.5 things"
+    assert " ".join(caption.sentences) == "Nothing else: But this"
+
+
+def test_intervals_are_drawn_on_one_scale():
+    finding = {"about": "", "verdict": "supported", "reason": "", "number": "", "interval_from": "", "cells": ""}
+    rows = [
+        {**finding, "estimate": 1.0, "low": 0.0, "high": 2.0},
+        {**finding, "estimate": 9.0, "low": 8.0, "high": 10.0},
+        {**finding, "estimate": float("nan"), "low": float("nan"), "high": float("nan")},
+    ]
+    first, other, unknown = evidence._findings(rows, [], "supported if above 5")
+    assert unknown.drawing is None
+    assert first.drawing.interval[0] < first.drawing.estimate < first.drawing.interval[1] < first.drawing.threshold
+    assert other.drawing.threshold < other.drawing.interval[0]
+    assert first.drawing.threshold == other.drawing.threshold == evidence.WIDTH / 2
+    assert first.drawing.claimed == (evidence.WIDTH / 2, evidence.WIDTH)
+    (below,) = evidence._findings(rows[:1], [], "supported if below 5")
+    assert below.drawing.claimed[0] == 0
+    (equal,) = evidence._findings([{**rows[0], "low": 1.0, "high": 1.0}], [], "supported if below 1")
+    assert equal.drawing.estimate == equal.drawing.threshold
+
+
+def test_the_page_has_a_folder_of_its_own():
+    assert Folders().page("laptop") == Path("report/laptop.html")

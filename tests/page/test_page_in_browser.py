@@ -1,0 +1,312 @@
+"""The page in a real browser, Chromium without a window: what a reader sees and can do, without a network."""
+
+import os
+import shutil
+
+import pytest
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+DRIVER = shutil.which("chromedriver")
+MISSING = "no chromium and chromedriver are installed (Debian: apt-get install chromium chromium-driver)"
+
+PHONE, LAPTOP, WIDE = (360, 740), (1280, 800), (1600, 1000)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser that has no network; it logs every request and every message of its console."""
+    if not (BROWSER and DRIVER):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(MISSING)
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for argument in (
+        *("headless", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "disable-background-networking"),
+        *("host-resolver-rules=MAP * ~NOTFOUND", "window-size=1280,800"),
+    ):
+        options.add_argument(f"--{argument}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def show(chromium):
+    """Show a page at a size of the window; returns the browser."""
+
+    def open_page(written, size=LAPTOP, scheme="light"):
+        metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size == PHONE}
+        chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen", "features": features})
+        chromium.get(written.path.as_uri())
+        return chromium
+
+    return open_page
+
+
+def ask(browser, script, *arguments):
+    """What a script of the driver's returns; the page's policy does not hold for it."""
+    return browser.execute_script(script, *arguments)
+
+
+def keys(browser, selector, text):
+    """Type into an element, in place of what it holds."""
+    from selenium.webdriver.common.by import By
+
+    element = browser.find_element(By.CSS_SELECTOR, selector)
+    ask(browser, "arguments[0].scrollIntoView({block: 'center'})", element)
+    if element.tag_name == "input":
+        element.clear()
+    element.send_keys(text)
+
+
+def click(browser, selector):
+    """Click as a reader would: where the element is, and it must be there."""
+    from selenium.webdriver.common.by import By
+
+    element = browser.find_element(By.CSS_SELECTOR, selector)
+    ask(browser, "arguments[0].scrollIntoView({block: 'center'})", element)
+    element.click()
+
+
+SHOWN = "[...document.querySelectorAll(arguments[0])].filter(one => one.checkVisibility()).length"
+
+
+def shown(browser, selector):
+    """How many elements of a kind are to be seen."""
+    return ask(browser, f"return {SHOWN}", selector)
+
+
+def until(browser, script, *arguments):
+    """Wait until a script returns what is true; what it returns never becomes so: an error."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(browser, 20, poll_frequency=0.05).until(lambda browser: ask(browser, script, *arguments), script)
+
+
+def until_shown(browser, selector, count):
+    """Wait until so many elements of a kind are to be seen."""
+    until(browser, f"return {SHOWN} === arguments[1]", selector, count)
+
+
+def test_it_loads_alone_and_without_complaint(show, everything):
+    import json
+
+    show(everything).get_log("performance")
+    show(everything).get_log("browser")
+    browser = show(everything)
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
+    assert everything.path.as_uri() in asked
+    assert [url[:80] for url in asked if not url.startswith("data:") and url != everything.path.as_uri()] == []
+    assert browser.get_log("browser") == []
+    assert "stolen" not in browser.title
+
+
+def test_the_policy_keeps_out_what_would_come_in(show, quick):
+    browser = show(quick)
+    ask(browser, """
+        const image = document.createElement("img"); image.src = "https://example.invalid/x.png";
+        document.body.append(image);
+        const script = document.createElement("script"); script.textContent = "window.stolen = true";
+        document.body.append(script);
+    """)  # fmt: skip
+    assert ask(browser, "return window.stolen") is None
+    violations = [entry["message"] for entry in browser.get_log("browser")]
+    assert sum("Content Security Policy" in message for message in violations) >= 2
+
+
+def test_every_picture_is_shown(show, everything):
+    browser = show(everything)
+    pictures = ask(browser, """
+        return Promise.all([...document.querySelectorAll("figure img")].map(async image => {
+            image.loading = "eager"; await image.decode();
+            return [image.alt, image.complete, image.naturalWidth, image.width];
+        }))
+    """)  # fmt: skip
+    assert len(pictures) == everything.text.count("<figure ")
+    for alt, complete, natural, width in pictures:
+        assert complete, alt
+        assert natural >= width > 100, alt
+
+
+def test_every_link_inside_lands_in_sight(show, everything):
+    browser = show(everything)
+    links = ask(browser, """
+        const found = [];
+        for (const link of document.querySelectorAll("a[href^='#']")) {
+            const hash = link.getAttribute("href");
+            const target = document.getElementById(decodeURIComponent(hash.slice(1)));
+            found.push([hash, Boolean(target)]);
+        }
+        return found;
+    """)  # fmt: skip
+    assert len(links) > 50
+    assert [hash for hash, there in links if not there] == []
+    key = everything.claims[0]["cells"].split()[0]
+    for hash in ("#experiment-heatmap", f"#cell-{key.rpartition('-')[2]}"):  # the latter in a closed list
+        show(everything)
+        ask(browser, "document.querySelector(`a[href='${arguments[0]}']`).click()", hash)
+        until(browser, """
+            const target = document.querySelector(arguments[0]), box = target.getBoundingClientRect();
+            return target.checkVisibility() && box.top < innerHeight && box.bottom > 0;
+        """, hash)  # fmt: skip
+
+
+def test_claims_are_filtered_by_verdict_dataset_and_words(show, everything):
+    browser, rows = show(everything), everything.claims
+    total = len(rows)
+    assert shown(browser, ".finding") == total
+
+    click(browser, "#claims-filter [value='supported']")
+    assert shown(browser, ".finding") == sum(row["verdict"] != "supported" for row in rows) < total
+    assert shown(browser, ".claim") == 3
+    click(browser, "#claims-filter [value='supported']")
+    assert shown(browser, ".finding") == total
+
+    keys(browser, "#claims-filter select", "mnist5k")
+    assert shown(browser, ".finding") == sum(row["about"] != "mnist" for row in rows) < total
+    click(browser, "#claims-filter [type='reset']")
+    until_shown(browser, ".finding", total)
+
+    keys(browser, "#claims-filter [type='search']", "NETWORKS accuracy")
+    expected = sum("Networks" in row["statement"] for row in rows if row["experiment"] == "accuracy")
+    assert shown(browser, ".finding") == expected
+    assert 0 < expected < total
+    count = ask(browser, "return document.querySelector('#claims-filter .count').textContent")
+    assert count == f"{expected} of {total} tests shown"
+
+    keys(browser, "#claims-filter [type='search']", "nothing is called this")
+    assert shown(browser, ".finding") == 0
+    click(browser, "#claims .nothing button")
+    until_shown(browser, ".finding", total)
+    assert shown(browser, "#claims .nothing") == 0
+
+
+def test_experiments_are_searched(show, everything):
+    browser = show(everything)
+    total = len(everything.plan.study.experiments)
+    assert shown(browser, "#experiments .experiment") == shown(browser, "tr[data-experiment]") == total
+    keys(browser, "#experiments-filter [type='search']", "compare_models")
+    assert shown(browser, "#experiments .experiment") == shown(browser, "tr[data-experiment]") == 1
+    assert shown(browser, "section.group") == 1
+
+    ask(browser, "document.querySelector('.side a[href=\"#experiment-heatmap\"]').click()")  # filtered away: comes back
+    until_shown(browser, "tr[data-experiment]", total)
+    assert shown(browser, "#experiments .experiment") == total
+    assert ask(browser, "return document.querySelector('#experiments-filter input').value") == ""
+
+
+@pytest.mark.parametrize("size", [PHONE, LAPTOP, WIDE])
+def test_the_page_never_scrolls_sideways(show, everything, size):
+    browser = show(everything, size)
+    ask(browser, "document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    width, inner = ask(browser, "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    assert inner == pytest.approx(size[0], abs=16)
+    assert width <= inner
+    outside = ask(browser, """
+        const right = document.documentElement.clientWidth + 1;
+        return [...document.querySelectorAll("main *")]
+            .filter(one => !one.closest(".scroll") && one.checkVisibility())
+            .filter(one => one.getBoundingClientRect().right > right)
+            .map(one => one.outerHTML.slice(0, 80));
+    """)  # fmt: skip
+    assert outside == []
+
+
+def test_the_keyboard_is_enough(show, everything):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    browser = show(everything)
+
+    def press(key):
+        ActionChains(browser).send_keys(key).perform()
+        return ask(
+            browser, "return document.activeElement.matches(':focus-visible') && document.activeElement.outerHTML"
+        )
+
+    assert "Skip to the content" in press(Keys.TAB)
+    assert ask(browser, "return document.activeElement.getBoundingClientRect().top") >= 0
+    press(Keys.ENTER)
+    assert ask(browser, "return document.activeElement.id") == "content"
+    reached = []
+    for _ in range(60):
+        reached.append(press(Keys.TAB))
+        if 'value="undecided"' in str(reached[-1]):
+            break
+    for part in ('type="search"', "<select", 'value="supported"', 'value="undecided"'):
+        assert any(part in str(one) for one in reached), part
+    assert all(reached), "what has the focus shows it"
+    press(Keys.SPACE)
+    assert shown(browser, ".finding") == sum(row["verdict"] != "undecided" for row in everything.claims)
+
+
+def test_a_figure_is_enlarged_and_put_back(show, quick):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    browser = show(quick, PHONE)
+    click(browser, "#figure-overview .enlarge")
+    assert ask(browser, "return document.querySelector('dialog img').width") > 900
+    ActionChains(browser).send_keys(Keys.ESCAPE).perform()
+    until(browser, "return !document.querySelector('dialog').open")
+    assert "Enlarge" in ask(browser, "return document.activeElement.textContent")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_stand_out_from_what_they_stand_on(show, everything, scheme):
+    """WCAG 2, level AA: 4.5 for texts, 3 for marks, of every pair of colours that the style sheet puts together."""
+    browser = show(everything, scheme=scheme)
+    ratios = ask(browser, """
+        const style = getComputedStyle(document.documentElement), probe = document.createElement("i");
+        document.body.append(probe);
+        const luminance = name => {
+            probe.style.setProperty("color", style.getPropertyValue(name));
+            const linear = getComputedStyle(probe).color.match(/[\\d.]+/g).slice(0, 3).map(value => value / 255)
+                .map(value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+            return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+        };
+        const contrast = (a, b) => {
+            const [low, high] = [luminance(a), luminance(b)].sort((x, y) => x - y);
+            return (high + 0.05) / (low + 0.05);
+        };
+        return arguments[0].map(pair => contrast(...pair));
+    """, PAIRS)  # fmt: skip
+    needed = [4.5 if text in ("--ink", "--quiet", "--link") else 3 for text, _ in PAIRS]
+    assert [pair for pair, ratio, least in zip(PAIRS, ratios, needed, strict=True) if ratio < least] == []
+
+
+PAIRS = [
+    *([text, ground] for text in ("--ink", "--quiet", "--link") for ground in ("--paper", "--wash")),
+    *([mark, ground] for mark in ("--supported", "--against", "--undecided") for ground in ("--paper", "--wash")),
+    ["--ink", "--claimed"],
+]
+
+
+def test_without_scripts_everything_is_there_to_read(show, everything):
+    browser = show(everything)
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        show(everything)
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    assert shown(browser, ".finding") == len(everything.claims)
+    assert shown(browser, ".experiment") == len(everything.plan.study.experiments)
+    assert shown(browser, ".filter, .enlarge, .nothing") == 0
+
+
+def test_on_paper_there_is_all_but_what_is_only_for_screens(show, everything):
+    browser = show(everything)
+    closed = ask(browser, "return document.querySelectorAll('main details:not([open])').length")
+    left = "return document.querySelectorAll('main details:not([open], .cells, .long)').length"
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    ask(browser, "dispatchEvent(new Event('beforeprint'))")
+    assert shown(browser, "nav, .filter, .enlarge, .skip, .download") == 0
+    assert shown(browser, "figure img") == everything.text.count("<figure ")
+    assert ask(browser, left) == 0 < closed
+    ask(browser, "dispatchEvent(new Event('afterprint'))")
+    assert ask(browser, "return document.querySelectorAll('main details:not([open])').length") == closed
