@@ -71,7 +71,7 @@ def commit(folder: Path) -> str | None:
 
 
 @cache
-def same_code(one: str | None, other: str | None) -> bool:
+def same_code(one: str | None, other: str | None, package: Path = Path(__file__).parents[1]) -> bool:
     """Whether two recorded commits are known to compute the same: equal, or without a change in `COMPUTING`.
 
     A commit that is not known, or ``-dirty``, is none that can be compared.
@@ -80,7 +80,6 @@ def same_code(one: str | None, other: str | None) -> bool:
         return False
     if one == other:
         return True
-    package = Path(__file__).parents[1]
     return _git(package, "diff", "--quiet", one, other, "--", *COMPUTING) is not None
 
 

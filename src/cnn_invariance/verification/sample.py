@@ -10,7 +10,7 @@ from typing import Any
 
 from cnn_invariance.costs import Rates, readable
 from cnn_invariance.errors import InputError
-from cnn_invariance.results.provenance import commit
+from cnn_invariance.results.provenance import commit, same_code
 from cnn_invariance.study.plan import Plan
 from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec, needs, network_of
 
@@ -99,7 +99,8 @@ class Verification:
         """Refuse what an earlier verification left beside the cache if it ran other code (InputError)."""
         results, now = self.beside.results, commit(PACKAGE)
         for cell in filter(results.has, self.cells):
-            if (then := results.provenance(cell)["commit"]) != now:
+            then = results.provenance(cell)["commit"]
+            if then != now and not same_code(then, now):
                 raise InputError(
                     f"{results.path(cell)} was computed by commit {then}, and this is {now}: delete the folder "
                     f"{self.plan.folders.verification} and run again"
