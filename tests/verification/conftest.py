@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,7 +51,7 @@ def compute(plan: Plan) -> None:
 
 
 @pytest.fixture(scope="session")
-def bars(tmp_path_factory) -> Iterator[Verification]:
+def bars(tmp_path_factory) -> Verification:
     """The study with its cache and all of it computed again, by code of a known commit, on a CPU."""
     root, data = tmp_path_factory.mktemp("bars"), problem(100)
     save(data, root / "data" / "bars.npz")
@@ -59,13 +59,12 @@ def bars(tmp_path_factory) -> Iterator[Verification]:
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(provenance, "commit", lambda _: COMMIT)
-        patch.setattr(sample, "commit", lambda _: COMMIT)
         patch.setenv("CUDA_VISIBLE_DEVICES", "")
         done = verification(root)
         compute(done.plan)
         compute(done.beside)
-        yield done
     torch.set_num_threads(threads)
+    return done
 
 
 def verification(root: Path) -> Verification:
@@ -76,8 +75,9 @@ def verification(root: Path) -> Verification:
 
 
 @pytest.fixture
-def done(bars, tmp_path) -> Verification:
+def done(bars, tmp_path, monkeypatch) -> Verification:
     """A copy of it to tamper with."""
+    monkeypatch.setattr(sample, "commit", lambda _: COMMIT)
     source = bars.plan.folders.results.parent
     for name in ("data", "results", "verification"):
         shutil.copytree(source / name, tmp_path / name)

@@ -18,7 +18,7 @@ MARKS = {
 }
 """Of each verdict the marker, its edge, its face, its size: told apart by form as well as by colour."""
 FURTHEST = 1.5
-"""Shares of the bound beyond this are drawn here."""
+"""Where shares of what is allowed are drawn that are larger."""
 
 
 class Point(NamedTuple):
@@ -76,6 +76,7 @@ def _rows(axes: Axes, cells: Mapping[str, tuple[float | None, str]]) -> None:
         axes.plot([x], [place], ls="", marker=marker, mec=edge, mfc=face, ms=size, mew=0.9, clip_on=False, zorder=3)
     axes.axvline(1, color="#8C8C8C", lw=0.8, ls=(0, (1, 1.5)))
     axes.set_xlim(-0.02, FURTHEST)
+    axes.set_xticks([0, 0.5, 1, FURTHEST], ["0", "0.5", "1", f"≥ {FURTHEST:g}"])
     axes.set_ylim(len(cells) - 0.5, -0.5)
     axes.set_yticks(range(len(cells)), list(cells), fontsize=SMALL - 1.5)
     axes.tick_params(axis="y", length=0)

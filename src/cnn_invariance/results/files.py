@@ -161,9 +161,9 @@ def read_training(path: Path, spec: TrainSpec) -> dict[str, Any]:
         held = canonical_json(document["spec"])
         if not isinstance(document["record"], dict) or not isinstance(document["provenance"], dict):
             raise TypeError("record")
-        not_newer(path, document["provenance"])
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedResultError(path, "not a training record") from error
+    not_newer(path, document["provenance"])
     same(path, held, spec)
     return document
 
@@ -197,11 +197,12 @@ def _open_measure(path: Path, spec: MeasureSpec) -> tuple[pq.ParquetFile, dict[s
         source = pq.ParquetFile(pa.BufferReader(content))
         metadata = source.metadata.metadata or {}
         facts = {name: metadata[name.encode()].decode() for name in ("spec", "accuracy", "provenance")}
-        not_newer(path, json.loads(facts["provenance"]))
-        if not source.schema_arrow.equals(SCHEMA):
-            raise ValueError("schema")
+        provenance = dict(json.loads(facts["provenance"]))
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        raise DamagedResultError(path, "not a measure table of this version") from error
+        raise DamagedResultError(path, "not a measure table") from error
+    not_newer(path, provenance)
+    if not source.schema_arrow.equals(SCHEMA):
+        raise DamagedResultError(path, "not a measure table of this version")
     same(path, facts["spec"], spec)
     return source, facts
 

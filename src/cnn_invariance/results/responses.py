@@ -85,10 +85,10 @@ def read(path: Path, spec: ResponseSpec) -> Responses:
         source = pq.ParquetFile(pa.BufferReader(content))
         metadata = source.metadata.metadata or {}
         held, provenance = metadata[b"spec"].decode(), dict(json.loads(metadata[b"provenance"]))
-        not_newer(path, provenance)
-        if not source.schema_arrow.equals(SCHEMA):
-            raise ValueError("schema")
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        raise DamagedResultError(path, "not a response table of this version") from error
+        raise DamagedResultError(path, "not a response table") from error
+    not_newer(path, provenance)
+    if not source.schema_arrow.equals(SCHEMA):
+        raise DamagedResultError(path, "not a response table of this version")
     same(path, held, spec)
     return Responses(spec, source.read().to_pandas(), provenance)

@@ -148,9 +148,15 @@ def _figure(verification: Verification, done: Verified) -> Any:
         (accuracies if isinstance(one.cell, TrainSpec) else profiles).extend(
             Point(x, y, verdict) for x, y in zip(cached, again, strict=False)
         )
-        worst = one.worst if one.tested else None
-        shares[one.cell.key] = (worst.t / worst.bound(done.level) if worst else None, verdict)
+        shares[one.cell.key] = (_share(one, verdict, done.level), verdict)
     return agreement_figure({"Accuracy": accuracies, f"{measure} of layers": profiles}, shares)
+
+
+def _share(one: Comparison, verdict: str, level: float) -> float | None:
+    """How far the worst statistic lies from the cached one, as a share of the bound; all too far without a test."""
+    if one.tested and one.worst:
+        return one.worst.t / one.worst.bound(level)
+    return np.inf if verdict == "disagrees" else None
 
 
 def _both(verification: Verification) -> tuple[Any, Any]:
