@@ -246,7 +246,7 @@ for stage in verification.stages:
 
     rule:
         name:
-            f"{stage.command}_again"
+            f"verify_{stage.command}"
         input:
             verification.needs(stage.command),
         output:
