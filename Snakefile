@@ -6,6 +6,7 @@
 #     snakemake --cores all --config compute=missing               compute all that is missing, too
 #     snakemake -n                                                 only say what is missing
 #     snakemake --cores all report                                 all of it as one HTML page
+#     snakemake verify --cores all                                 compute some cached cells again, and compare
 #
 # A finished cell has its result file, named by the hash of everything that determines it. It has
 # no rule below: neither a newer file, nor a fresh clone, nor -F can start it again.
@@ -18,6 +19,7 @@ from cnn_invariance import extensions
 from cnn_invariance.errors import InputError
 from cnn_invariance.machine import gpus, put_own_commands_first
 from cnn_invariance.study.plan import Plan, one_of
+from cnn_invariance.verification import Verification
 
 try:
     settings = workflow.config_settings
@@ -29,6 +31,7 @@ try:
 except InputError as error:
     raise WorkflowError(error)
 
+verification = Verification(plan)
 LOGS = f"logs/{plan.study.name}"
 GPU_SHARE = (
     plan.gpu_share if gpus() else 0
@@ -56,7 +59,7 @@ rule dataset:
     benchmark:
         f"{LOGS}/dataset/{{dataset}}.tsv"
     wildcard_constraints:
-        dataset=one_of(dataset.name for dataset in to_prepare),
+        dataset=one_of(dataset.name for dataset in (*to_prepare, *plan.unprepared)),
     conda:
         "envs/environment.yaml"
     params:
@@ -261,3 +264,50 @@ rule report:
         "Write {output.page}"
     shell:
         "cnn-invariance report {params.options} --output {output.page} > {log} 2>&1"
+
+
+# What verifying computes, it computes beside the cache, in `plan.folders.verification`: the cached cells that are drawn,
+# and those they need. One rule for each stage. They are drawn when `verify` is asked for, and not otherwise.
+for stage in verification.stages:
+
+    rule:
+        name:
+            f"verify_{stage.command}"
+        input:
+            verification.needs(stage.command),
+        output:
+            stage.output,
+        log:
+            f"{LOGS}/verify/{stage.command}/{{cell}}.log",
+        benchmark:
+            f"{LOGS}/verify/{stage.command}/{{cell}}.tsv"
+        conda:
+            "envs/environment.yaml"
+        threads: 1
+        resources:
+            gpu_share=GPU_SHARE,
+        params:
+            command=stage.command,
+            options=verification.beside.options("data", "models", "results"),
+        message:
+            f"{stage.command.capitalize()} again {{wildcards.cell}}"
+        shell:
+            "cnn-invariance {params.command} {wildcards.cell} --threads {threads}"
+            " {params.options} > {log} 2>&1"
+
+
+# It has no output: it compares each time it is asked to, and its table is there also when cells disagree, which ends
+# with status 1.
+rule verify:
+    input:
+        cells=verification.files,
+    log:
+        f"{LOGS}/verify.log",
+    conda:
+        "envs/environment.yaml"
+    params:
+        options=verification.options,
+    message:
+        "Compare with the cache"
+    shell:
+        "cnn-invariance verify {params.options} 2>&1 | tee {log}"

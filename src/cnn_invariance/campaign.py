@@ -18,7 +18,7 @@ from cnn_invariance.errors import InputError
 from cnn_invariance.files import atomic_write
 from cnn_invariance.machine import gpus
 from cnn_invariance.study.plan import Plan
-from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec
+from cnn_invariance.study.spec import Cell, needs, network_of
 
 UNKNOWN = 60.0
 """Seconds that a cell is taken to last while nothing like it was measured."""
@@ -61,7 +61,7 @@ def affordable(steps: Sequence[Step], seconds: float, at_once: int) -> list[Cell
     taken: list[Cell] = []
     refused: set[Cell] = set()
     for step in steps:
-        if refused.intersection(_chain(step.cell)) or step.seconds > seconds or step.seconds > left:
+        if refused.intersection(needs(step.cell)) or step.seconds > seconds or step.seconds > left:
             refused.add(step.cell)
             continue
         left -= step.seconds
@@ -163,25 +163,10 @@ def _needed(plan: Plan, experiment: str) -> list[Cell]:
     """The cells without a result that an experiment waits for, those they need before them, by seed."""
     found: dict[Cell, None] = {}
     for cell in plan.lacking(experiment):
-        for one in (*_chain(cell), cell):
+        for one in (*needs(cell), cell):
             if not plan.results.has(one):
                 found.setdefault(one)
-    return sorted(found, key=lambda cell: _network(cell).seed)
-
-
-def _chain(cell: Cell) -> tuple[Cell, ...]:
-    """What a cell needs before it, in order."""
-    match cell:
-        case TrainSpec():
-            return ()
-        case MeasureSpec():
-            return (cell.network,)
-        case ResponseSpec():
-            return (cell.network, cell.measured)
-
-
-def _network(cell: Cell) -> TrainSpec:
-    return cell if isinstance(cell, TrainSpec) else cell.network
+    return sorted(found, key=lambda cell: network_of(cell).seed)
 
 
 def _seconds(rates: Rates, cell: Cell) -> float:

@@ -18,7 +18,9 @@ from cnn_invariance import claims as paper_claims
 from cnn_invariance.errors import InputError
 from cnn_invariance.study.folders import Folders
 from cnn_invariance.study.plan import DEFAULT_PRESET, Plan
+from cnn_invariance.study.sampling import Sampling
 from cnn_invariance.study.study import Study
+from cnn_invariance.verification import Verification
 
 
 class PlainErrors(TyperGroup):
@@ -246,6 +248,30 @@ def a_campaign(
     if new:
         _packed(archives.pack(folders.cells(study.name), new, into / started))
     journal.unlink()
+
+
+@app.command()
+def verify(
+    preset: PresetFile = DEFAULT_PRESET,
+    results_dir: Results = USUAL.results,
+    figures_dir: Figures = USUAL.figures,
+    verification_dir: Annotated[Path, typer.Option(help="Folder of what was computed again.")] = USUAL.verification,
+    cells: Annotated[int, typer.Option(help="Cells to draw at most.")] = Sampling.cells,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = Sampling.seed,
+    minutes: Annotated[float, typer.Option(help="What computing them may take, as estimated.")] = Sampling.minutes,
+) -> None:
+    """Compare cells that were computed again with the cache; ``snakemake verify`` computes them, then calls this.
+
+    Writes a table and a figure of the preset; ends with status 1 when a cell disagrees.
+    """
+    from cnn_invariance.verification import verdicts
+
+    folders = Folders(results=results_dir, figures=figures_dir, verification=verification_dir)
+    plan = Plan(Study.load(preset), folders, sampling=Sampling(cells, seed, minutes))
+    done = verdicts.write(Verification(plan))
+    typer.echo(f"{done.summary}: {plan.results.root / verdicts.NAME}.md")
+    if done.disagreeing:
+        raise stages.FailedError("\n".join(["cells disagree", *done.disagreeing]))
 
 
 @results_app.command(name="pack")

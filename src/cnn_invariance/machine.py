@@ -31,6 +31,18 @@ def cpu() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+def cpu_id() -> str | None:
+    """Vendor, family, model and stepping of the processor, which its name may hide; None where they are not told.
+
+    A virtual machine often shows one name, such as "AMD EPYC", for several generations that compute differently.
+    """
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    facts = dict(reversed([[part.strip() for part in line.split(":", 1)] for line in lines if ":" in line]))
+    known = [facts.get(name) for name in ("vendor_id", "cpu family", "model", "stepping")]
+    return None if None in known else "{} {}-{}-{}".format(*known)
+
+
 def peak_memory() -> int:
     """The most resident memory of this process so far, in bytes."""
     import resource  # not on Windows

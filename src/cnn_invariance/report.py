@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from cnn_invariance import costs
+from cnn_invariance.errors import InputError
+from cnn_invariance.results import audit
 from cnn_invariance.study.plan import Plan
 from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec
 
@@ -30,13 +32,21 @@ def of_plan(plan: Plan, cells: bool = False) -> list[str]:
 
 
 def of_check(plan: Plan) -> list[str]:
-    """The outcome of checking every result (damaged ones are an InputError that names them)."""
+    """The outcome of checking every result; those damaged, incomplete or implausible are named by an InputError.
+
+    Then a line for each network whose cells were made from other weights than its record's, and for each file that is
+    no cell's.
+    """
     plan.check()
     results = plan.results
+    found_in = audit.audit(results, plan.cells)
+    if found_in.faults:
+        raise InputError("\n".join(found_in.faults))
     wanted = {results.path(cell) for cell in plan.cells}
     there = {path for path in wanted if path.is_file()}
     found = {*results.root.glob("training/*.json"), *results.root.glob("*/*.parquet")}
     lines = [f"{results.root}: {len(there)} of {len(wanted)} results are there, all of them whole"]
+    lines += [f"note: {note}" for note in found_in.notes]
     return lines + [f"{path}: no cell of this preset" for path in sorted(found - wanted)]
 
 

@@ -6,6 +6,7 @@ half there: see `cnn_invariance.files`.
 
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cnn_invariance import __version__
 from cnn_invariance.errors import InputError
 from cnn_invariance.files import atomic_write
 from cnn_invariance.results import seal
@@ -54,6 +56,19 @@ class DamagedResultError(InputError):
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(f"{path}: {what}; restore it (git checkout -- {path}), or delete it, and it is computed again")
+
+
+class NewerResultError(DamagedResultError):
+    """A result file that a newer version of this package made."""
+
+    def __init__(self, path: Path, made_by: str) -> None:
+        self.path, self.made_by = path, made_by
+        InputError.__init__(self, f"{path}: {newer(made_by)}")
+
+
+def newer(made_by: str) -> str:
+    """What is wrong with a result of a newer version."""
+    return f"made by version {made_by} of the package, newer than this, {__version__}: update the package"
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +164,7 @@ def read_training(path: Path, spec: TrainSpec) -> dict[str, Any]:
             raise TypeError("record")
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedResultError(path, "not a training record") from error
+    not_newer(path, document["provenance"])
     same(path, held, spec)
     return document
 
@@ -182,10 +198,12 @@ def _open_measure(path: Path, spec: MeasureSpec) -> tuple[pq.ParquetFile, dict[s
         source = pq.ParquetFile(pa.BufferReader(content))
         metadata = source.metadata.metadata or {}
         facts = {name: metadata[name.encode()].decode() for name in ("spec", "accuracy", "provenance")}
-        if not source.schema_arrow.equals(SCHEMA):
-            raise ValueError("schema")
+        provenance = dict(json.loads(facts["provenance"]))
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        raise DamagedResultError(path, "not a measure table of this version") from error
+        raise DamagedResultError(path, "not a measure table") from error
+    not_newer(path, provenance)
+    if not source.schema_arrow.equals(SCHEMA):
+        raise DamagedResultError(path, "not a measure table of this version")
     same(path, facts["spec"], spec)
     return source, facts
 
@@ -202,6 +220,22 @@ def same(path: Path, held: str, spec: Cell) -> None:
     """Refuse a file of another spec (DamagedResultError)."""
     if held != spec.canonical:
         raise DamagedResultError(path, f"holds another spec than {spec.key}")
+
+
+def not_newer(path: Path, provenance: Mapping[str, Any]) -> None:
+    """Refuse a file of a newer version of this package, whatever else is new about it (NewerResultError)."""
+    made_by = str(provenance.get("package", __version__))
+    if _release(made_by) > _release(__version__):
+        raise NewerResultError(path, made_by)
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The numbers of a version that can be compared.
+
+    >>> _release("0.10.0.dev1") > _release("0.9")
+    True
+    """
+    return tuple(int(number) for number in re.match(r"[\d.]*", version)[0].split(".") if number)  # type: ignore[index]
 
 
 def _table(frame: "pd.DataFrame") -> pa.Table:

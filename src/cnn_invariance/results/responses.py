@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from cnn_invariance.errors import InputError
 from cnn_invariance.files import atomic_write
 from cnn_invariance.results import seal
-from cnn_invariance.results.files import DamagedResultError, same, whole
+from cnn_invariance.results.files import DamagedResultError, not_newer, same, whole
 from cnn_invariance.study.spec import ResponseSpec
 
 if TYPE_CHECKING:
@@ -85,9 +85,10 @@ def read(path: Path, spec: ResponseSpec) -> Responses:
         source = pq.ParquetFile(pa.BufferReader(content))
         metadata = source.metadata.metadata or {}
         held, provenance = metadata[b"spec"].decode(), dict(json.loads(metadata[b"provenance"]))
-        if not source.schema_arrow.equals(SCHEMA):
-            raise ValueError("schema")
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        raise DamagedResultError(path, "not a response table of this version") from error
+        raise DamagedResultError(path, "not a response table") from error
+    not_newer(path, provenance)
+    if not source.schema_arrow.equals(SCHEMA):
+        raise DamagedResultError(path, "not a response table of this version")
     same(path, held, spec)
     return Responses(spec, source.read().to_pandas(), provenance)

@@ -37,13 +37,21 @@ class Results:
         return self.path(spec).is_file()
 
     def check(self, specs: Iterable[Cell]) -> None:
-        """Check the files of all these cells that are there; one error names every damaged one."""
-        damaged = []
+        """Check the files of all these cells that are there; one error names every damaged one.
+
+        Those of a newer version of this package are one line, however many there are.
+        """
+        damaged, newer = [], []
         for spec in filter(self.has, specs):
             try:
                 files.check(self.path(spec), spec)
+            except files.NewerResultError as error:
+                newer.append(error)
             except files.DamagedResultError as error:
                 damaged.append(str(error))
+        if newer:
+            others = f" (so are {len(newer) - 1} other results)" if len(newer) > 1 else ""
+            damaged.append(f"{newer[-1]}{others}")
         if damaged:
             raise InputError("\n".join(damaged))
 

@@ -1,7 +1,7 @@
 """Where the files of a study are. Datasets and checkpoints are shared by all presets."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cnn_invariance.results import Results
@@ -14,13 +14,17 @@ TABLE_ENDINGS = (".csv", ".md", ".tex")
 
 @dataclass(frozen=True)
 class Folders:
-    """The folders a run reads and writes; relative ones start at the current folder."""
+    """The folders a run reads and writes; relative ones start at the current folder.
+
+    ``verification`` is where cells are computed a second time, to be compared with the cache.
+    """
 
     data: Path = Path("data")
     models: Path = Path("models")
     results: Path = Path("results")
     figures: Path = Path("figures")
     report: Path = Path("report")
+    verification: Path = Path("verification")
 
     def options(self, *names: str) -> list[str]:
         """The options of ``cnn-invariance`` for these folders, where they are not the usual ones."""
@@ -30,6 +34,10 @@ class Folders:
             for name in names
             if getattr(self, name) != getattr(usual, name)
         ]
+
+    def beside(self) -> "Folders":
+        """The same datasets, and results and checkpoints of their own: nothing of the cache is read or written."""
+        return replace(self, models=self.verification / "models", results=self.verification / "results")
 
     def dataset(self, name: str) -> Path:
         """A prepared dataset."""

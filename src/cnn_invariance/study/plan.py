@@ -20,13 +20,15 @@ import numpy as np
 
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.results import Results
+from cnn_invariance.study import sampling
 from cnn_invariance.study.experiment import Outputs, file
 from cnn_invariance.study.folders import Folders
+from cnn_invariance.study.sampling import Sampling
 from cnn_invariance.study.spec import Cell, DatasetSpec, MeasureSpec, ResponseSpec, TrainSpec
 from cnn_invariance.study.study import Study
 
 DEFAULT_PRESET = Path("config/laptop.yaml")
-RUN_OPTIONS = {f"{name}_dir": name for name in ("data", "models", "results", "figures", "report")}
+RUN_OPTIONS = {f"{name}_dir": name for name in ("data", "models", "results", "figures", "report", "verification")}
 COMPUTE = ("missing", "cached")
 """What a run does about cells without a result: compute them, or draw what can be drawn without them."""
 
@@ -49,6 +51,8 @@ class Plan:
     folders: Folders = field(default_factory=Folders)
     compute: str | None = None
     """One of `COMPUTE`; None: as the preset says."""
+    sampling: Sampling = field(default_factory=Sampling)
+    """Which cells a verification computes again."""
 
     @classmethod
     def of_run(cls, presets: Iterable[Path | str], options: Mapping[str, str]) -> "Plan":
@@ -59,7 +63,7 @@ class Plan:
         paths = [_from_here(Path(preset)) for preset in presets] or [DEFAULT_PRESET]
         if len(paths) > 1:
             raise InputError(f"one preset at a time; received {', '.join(map(str, paths))}")
-        allowed = (*RUN_OPTIONS, "compute")
+        allowed = (*RUN_OPTIONS, "compute", *sampling.RUN_OPTIONS)
         for option in options:
             if option not in allowed:
                 raise InputError(
@@ -70,7 +74,7 @@ class Plan:
         if compute not in (None, *COMPUTE):
             raise unknown_name("value of the --config option compute:", str(compute), COMPUTE)
         folders = {RUN_OPTIONS[name]: Path(str(value)) for name, value in options.items() if name in RUN_OPTIONS}
-        return cls(Study.load(paths[0]), Folders(**folders), compute)
+        return cls(Study.load(paths[0]), Folders(**folders), compute, Sampling.of_run(options))
 
     @cached_property
     def results(self) -> Results:
@@ -168,6 +172,12 @@ class Plan:
         needed += [cell.dataset for cell in self.to_measure]
         needed += [cell.network.dataset for cell in self.to_respond]
         return tuple(spec for spec in dict.fromkeys(needed) if not self._is_prepared(spec))
+
+    @cached_property
+    def unprepared(self) -> tuple[DatasetSpec, ...]:
+        """The datasets of the preset that are not prepared, whether a missing cell needs them or not."""
+        datasets = map(self.study.dataset, self.study.datasets)
+        return tuple(spec for spec in datasets if not self.folders.dataset(spec.name).is_file())
 
     @cached_property
     def trainings(self) -> tuple[Trainings, ...]:

@@ -306,3 +306,19 @@ class ResponseSpec(Spec):
 
 Cell = TrainSpec | MeasureSpec | ResponseSpec
 """One unit of work with one result."""
+
+
+def network_of(cell: Cell) -> TrainSpec:
+    """The network that a cell is, or was made of."""
+    return cell if isinstance(cell, TrainSpec) else cell.network
+
+
+def needs(cell: Cell) -> tuple[TrainSpec | MeasureSpec, ...]:
+    """The cells that must be there before a cell can be computed, in order."""
+    match cell:
+        case TrainSpec():
+            return ()
+        case MeasureSpec():
+            return (cell.network,)
+        case ResponseSpec():
+            return (cell.network, cell.measured)

@@ -1,0 +1,173 @@
+"""The table and the figure of a verification."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn_invariance.costs import readable
+from cnn_invariance.errors import InputError
+from cnn_invariance.files import atomic_write
+from cnn_invariance.study.spec import Cell, MeasureSpec, TrainSpec
+from cnn_invariance.verification import compare, machines
+from cnn_invariance.verification.compare import RATE, Comparer, Comparison
+from cnn_invariance.verification.sample import Verification, experiments_of, kinds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAME = "verification"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A verification that is done: its comparisons, the level of each test, and the table."""
+
+    comparisons: Sequence[Comparison]
+    level: float
+    table: "pd.DataFrame"
+
+    @property
+    def summary(self) -> str:
+        """How many cells came out how."""
+        counts = self.table["verdict"].value_counts()
+        kinds = ("identical", "within the spread", "disagrees", "undecided")
+        return ", ".join(f"{counts[kind]} {kind}" for kind in kinds if kind in counts)
+
+    @property
+    def disagreeing(self) -> list[str]:
+        """What is to be said of each cell that disagrees."""
+        rows = self.table[self.table["verdict"] == "disagrees"]
+        return [f"{row.cell}: {row.reason}" for row in rows.itertuples()]
+
+
+def compared(verification: Verification) -> Verified:
+    """Compare every cell that was computed again with its cached result.
+
+    Columns: ``cell``, ``kind``, ``chosen`` ("drawn", or "on the way": computed because a drawn cell needs it),
+    ``experiments``, ``verdict``, ``reason``, ``statistic`` (the least probable), its ``t`` and the ``bound`` of t,
+    ``spread_of``, ``tests``, ``cached_on``, ``again_on``, ``seconds`` (of the second computation).
+
+    Errors: InputError where a drawn cell was not computed again, or by other code than this.
+    """
+    import pandas as pd
+
+    verification.check_code()
+    plan, beside = verification.plan, verification.beside
+    if absent := [cell for cell in verification.chosen if not beside.results.has(cell)]:
+        raise InputError(f"{absent[0].key} was not computed again, nor were {len(absent) - 1} others: snakemake verify")
+    comparer = Comparer(plan, beside)
+    comparisons = [
+        comparer.compare(cell) for cell in compare.comparable(plan.results, beside.results, verification.cells)
+    ]
+    level = compare.level(comparisons)
+    rows = [_row(verification, one, level) for one in comparisons]
+    return Verified(comparisons, level, pd.DataFrame(rows))
+
+
+def write(verification: Verification) -> Verified:
+    """Write ``results/<preset>/verification.csv`` and ``.md``, and the figure of the same name."""
+    from cnn_invariance.plotting import Canvas, tables
+
+    plan, done = verification.plan, compared(verification)
+    caption = _caption(verification, done)
+    for ending, text in (("csv", tables.csv(done.table)), ("md", tables.markdown(_printed(done.table), caption, 2))):
+        with atomic_write(plan.results.root / f"{NAME}.{ending}") as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="\n")
+    folder = plan.folders.figure_folder(plan.study.name, NAME)
+    Canvas(folder, folder).figure(NAME, _figure(verification, done), caption)
+    return done
+
+
+def _row(verification: Verification, one: Comparison, level: float) -> dict[str, Any]:
+    plan, cell = verification.plan, one.cell
+    verdict, reason = one.verdict(level)
+    worst = one.worst if one.tested else None
+    again = verification.beside.results.provenance(cell)
+    return {
+        "cell": cell.key,
+        "kind": next(kinds([cell])),
+        "chosen": "drawn" if cell in verification.chosen else "on the way",
+        "experiments": " ".join(experiments_of(plan, cell)),
+        "verdict": verdict,
+        "reason": reason,
+        "statistic": worst.statistic if worst else "",
+        "t": worst.t if worst else np.nan,
+        "bound": worst.bound(level) if worst else np.nan,
+        "spread_of": f"{worst.yardstick.seeds} seeds, {worst.yardstick.designs} other designs" if worst else "",
+        "tests": len(one.scores) if one.tested else 0,
+        "cached_on": machines.name(plan.results.provenance(cell)),
+        "again_on": machines.name(again),
+        "seconds": again["wall_s"],
+    }
+
+
+def _printed(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The table for a page."""
+    names = ["cell", "chosen", "experiments", "verdict", "reason", "statistic", "t", "bound", "spread_of", "cached_on"]
+    return frame[names]
+
+
+def _caption(verification: Verification, done: Verified) -> str:
+    plan, table = verification.plan, done.table
+    tests, drawn = int(table["tests"].sum()), int((table["chosen"] == "drawn").sum())
+    machine = " and ".join(dict.fromkeys(table["again_on"]))
+    cached = sum(map(plan.results.has, plan.cells))
+    parts = [
+        f"Cached results of preset {plan.study.name} computed again from nothing: {done.summary}.",
+        f"{drawn} of {cached} cells, drawn at random (seed {plan.sampling.seed}) evenly from kinds of cells and "
+        f"experiments, and {len(table) - drawn} on which they depend; {readable(float(table['seconds'].sum()))} on "
+        f"{machine}.",
+        "Identical: every number to the last bit, which is expected of the same kind of machine, the same versions "
+        "and code, and one thread.",
+        "Elsewhere a cell disagrees if a statistic (accuracies as arcsin(sqrt(p)), the logarithm of the layer profile "
+        "of each measure) lies further from the cached one than two seeds do: t = difference / (sqrt(2) x the "
+        "deviation over seeds), bounded by Student's distribution; the deviation is that of the other seeds of the "
+        "cell's design, moderated by the designs of the same dataset.",
+        f"{tests} tests, each at the level {RATE:g} / {tests}: a table of honest results has a disagreement with a "
+        f"probability of at most {RATE:.0%}, if results of the same seed lie no further apart than those of two seeds."
+        if tests
+        else "No cell needed a test.",
+        "Changes that are smaller than the spread are found on the same kind of machine only.",
+    ]
+    return " ".join(parts)
+
+
+def _figure(verification: Verification, done: Verified) -> Any:
+    from cnn_invariance.plotting.agreement import Point, agreement_figure
+
+    plan, verdicts = verification.plan, dict(zip(done.table["cell"], done.table["verdict"], strict=True))
+    measure = "NV" if "NV" in plan.study.measures else plan.study.measures[0]
+    accuracies: list[Point] = []
+    profiles: list[Point] = []
+    shares = {}
+    for one in done.comparisons:
+        verdict = verdicts[one.cell.key]
+        cached, again = (values(results, one.cell, measure) for results in _both(verification))
+        (accuracies if isinstance(one.cell, TrainSpec) else profiles).extend(
+            Point(x, y, verdict) for x, y in zip(cached, again, strict=False)
+        )
+        shares[one.cell.key] = (_share(one, verdict, done.level), verdict)
+    return agreement_figure({"Accuracy": accuracies, f"{measure} of layers": profiles}, shares)
+
+
+def _share(one: Comparison, verdict: str, level: float) -> float | None:
+    """How far the worst statistic lies from the cached one, as a share of the bound; all too far without a test."""
+    if one.tested and one.worst:
+        return one.worst.t / one.worst.bound(level)
+    return np.inf if verdict == "disagrees" else None
+
+
+def _both(verification: Verification) -> tuple[Any, Any]:
+    return verification.plan.results, verification.beside.results
+
+
+def values(results: Any, cell: Cell, measure: str) -> list[float]:
+    """What the figure shows of a cell: a network's accuracies, the layer profile of a measure; nothing else."""
+    if isinstance(cell, TrainSpec):
+        accuracies = results.training(cell)["accuracies"].values()
+        return [value for split in accuracies for value in split.values() if value is not None]
+    if isinstance(cell, MeasureSpec) and measure in cell.measures:
+        return list(results.profile(cell, measure)["value"])
+    return []
