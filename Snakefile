@@ -15,6 +15,7 @@ from snakemake.exceptions import WorkflowError
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.machine import gpus, put_own_commands_first
+from cnn_invariance.needs import Needs
 from cnn_invariance.study.plan import Plan, one_of
 
 try:
@@ -30,6 +31,15 @@ LOGS = f"logs/{plan.study.name}"
 GPU_SHARE = (
     plan.gpu_share if gpus() else 0
 )  # what a job asks for, in per cent; the profile says how much there is
+
+# What a job asks a scheduler for, if there is one: then the profile has default resources, and `gpu` is 0 or 1.
+defaults = workflow.resource_settings.default_resources or {}
+needs = Needs(
+    plan, gpu=defaults.get("gpu") not in (None, 0), look=workflow.is_main_process
+)
+ASKS = " (asks for {resources.runtime} min, {resources.mem_mb} MB, {resources.gpu} GPU)"
+if "gpu" not in defaults:
+    ASKS = ""
 
 put_own_commands_first()
 
@@ -54,6 +64,7 @@ rule dataset:
         f"{LOGS}/dataset/{{dataset}}.tsv"
     wildcard_constraints:
         dataset=one_of(dataset.name for dataset in to_prepare),
+    localrule: True
     conda:
         "envs/environment.yaml"
     params:
@@ -85,10 +96,12 @@ for training in plan.trainings:
         threads: 1
         resources:
             gpu_share=GPU_SHARE,
+            mem_mb=needs.mem_mb,
+            runtime=needs.runtime,
         params:
             options=plan.options("data", "models", "results"),
         message:
-            "Train {wildcards.network}"
+            f"Train {{wildcards.network}}{ASKS}"
         shell:
             "cnn-invariance train {wildcards.network} --threads {threads}"
             " {params.options} > {log} 2>&1"
@@ -111,10 +124,12 @@ rule measure:
     threads: 1
     resources:
         gpu_share=GPU_SHARE,
+        mem_mb=needs.mem_mb,
+        runtime=needs.runtime,
     params:
         options=plan.options("data", "models", "results"),
     message:
-        "Measure {wildcards.cell}"
+        f"Measure {{wildcards.cell}}{ASKS}"
     shell:
         "cnn-invariance measure {wildcards.cell} --threads {threads}"
         " {params.options} > {log} 2>&1"
@@ -138,10 +153,12 @@ rule respond:
     threads: 1
     resources:
         gpu_share=GPU_SHARE,
+        mem_mb=needs.mem_mb,
+        runtime=needs.runtime,
     params:
         options=plan.options("data", "models", "results"),
     message:
-        "Respond {wildcards.cell}"
+        f"Respond {{wildcards.cell}}{ASKS}"
     shell:
         "cnn-invariance respond {wildcards.cell} --threads {threads}"
         " {params.options} > {log} 2>&1"
@@ -164,6 +181,7 @@ for experiment in plan.drawn:
             f"{LOGS}/draw/{experiment}.log",
         benchmark:
             f"{LOGS}/draw/{experiment}.tsv"
+        localrule: True
         conda:
             "envs/environment.yaml"
         params:
@@ -186,6 +204,7 @@ rule claims:
         f"{LOGS}/claims.log",
     benchmark:
         f"{LOGS}/claims.tsv"
+    localrule: True
     conda:
         "envs/environment.yaml"
     params:
@@ -207,6 +226,7 @@ rule overview:
         f"{LOGS}/overview.log",
     benchmark:
         f"{LOGS}/overview.tsv"
+    localrule: True
     conda:
         "envs/environment.yaml"
     params:
@@ -227,6 +247,7 @@ rule costs:
         f"{LOGS}/costs.log",
     benchmark:
         f"{LOGS}/costs.tsv"
+    localrule: True
     conda:
         "envs/environment.yaml"
     params:
