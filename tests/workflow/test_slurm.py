@@ -58,7 +58,7 @@ def test_measured_costs_are_asked_for_and_a_rule_can_be_given_more(tree):
 def test_a_killed_training_goes_on_with_more_time_and_memory(empty, slurm):
     """From nothing to a measure, on a GPU that is none, with a training that the scheduler ends once."""
     empty.edit("epochs: 1}", "epochs: 60}")
-    empty.edit("measures: [TV", "training: {epoch_samples: 500}\nmeasures: [TV")
+    empty.edit("augmentation_epochs: same", "epoch_samples: 500")
     plan = empty.plan()
     (cell,) = (c for c in plan.measurements if c.network.recipe.epochs and not c.network.augmentation)
     target = plan.results.path(cell).relative_to(empty.root)
