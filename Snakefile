@@ -38,7 +38,7 @@ needs = Needs(
     plan, gpu=defaults.get("gpu") not in (None, 0), look=workflow.is_main_process
 )
 ASKS = " (asks for {resources.runtime} min, {resources.mem_mb} MB, {resources.gpu} GPU)"
-if "gpu" not in defaults:
+if "gpu" not in defaults or not workflow.is_main_process:
     ASKS = ""
 
 put_own_commands_first()

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from cnn_invariance.results import write_training
 from helpers_slurm import Cluster, NoSlurmError, cluster
 
 pytestmark = pytest.mark.skipif(
@@ -45,25 +46,28 @@ def test_a_dry_run_says_what_each_job_asks_for(empty):
     assert asked(empty, "--default-resources", "gpu=1") == dict.fromkeys(jobs, (60, 8000, 1))
 
 
-def test_measured_costs_are_asked_for_and_a_rule_can_be_given_more(tree):
-    plan = tree.plan()
-    plan.results.path(plan.measurements[0]).unlink()
-    job = f"Measure {plan.measurements[0].key}"
-    (got,) = asked(tree).items()
-    assert got == (job, (10, 2000, 0)), "the least that is asked for: such a small cell takes seconds and 1 GB"
-    assert asked(tree, "--set-resources", "measure:runtime=90", "measure:mem_mb=3000") == {job: (90, 3000, 0)}
-    assert asked(tree, "--default-resources", "gpu=1") == {job: (60, 8000, 1)}, "it was measured without a GPU"
+def test_measured_costs_are_asked_for_and_a_rule_can_be_given_more(empty):
+    empty.edit("seeds: [0]", "seeds: [0, 1]")
+    empty.edit("compare_models: {}", "compare_models: {seeds: 2}")
+    plan = empty.plan()
+    known, like_it = (network for network in plan.networks if network.recipe.epochs)
+    cost = {"wall_s": 600, "peak_memory_bytes": 4 * 10**9, "device": "cpu"}
+    write_training(plan.results.path(known), known, {}, cost)
+    job = f"Train {like_it.key}"
+    assert asked(empty)[job] == (31, 6600, 0)
+    assert asked(empty, "--set-resources", "train:runtime=90", "train:mem_mb=3000")[job] == (90, 3000, 0)
+    assert asked(empty, "--default-resources", "gpu=1")[job] == (60, 8000, 1), "the other was not trained on a GPU"
 
 
 def test_a_killed_training_goes_on_with_more_time_and_memory(empty, slurm):
     """From nothing to a measure, on a GPU that is none, with a training that the scheduler ends once."""
-    empty.edit("epochs: 1}", "epochs: 60}")
+    empty.edit("epochs: 1}", "epochs: 25}")
     empty.edit("augmentation_epochs: same", "epoch_samples: 500")
     plan = empty.plan()
-    (cell,) = (c for c in plan.measurements if c.network.recipe.epochs and not c.network.augmentation)
+    (cell,) = (each for each in plan.measurements if each.network.recipe.epochs)
     target = plan.results.path(cell).relative_to(empty.root)
     with ThreadPoolExecutor(1) as pool:
-        arguments = (*PROFILE, *QUICKLY, "--default-resources", "gpu=1", "--", target)
+        arguments = (target, *PROFILE, *QUICKLY, "--default-resources", "gpu=1")
         run = pool.submit(empty.snakemake, *arguments, environment=slurm.environment, timeout=240)
         _cancel_after_an_epoch(slurm, plan.folders.state(cell.network), run)
         done = run.result()
