@@ -48,12 +48,14 @@ def train(plan: Plan, network: TrainSpec, *, threads: int | None = None) -> None
     from cnn_invariance import training
 
     clock = Clock()
-    checkpoints = {epoch: plan.folders.checkpoint(network, epoch) for epoch in plan.epochs(network)}
+    checkpoints = {epoch: plan.folders.checkpoint_under_way(network, epoch) for epoch in plan.epochs(network)}
     data, state = _data(plan, network.dataset), plan.folders.state(network)
     try:
         record = training.train(network, data, checkpoints=checkpoints, state=state, threads=threads)
     except training.TrainingError as error:
         raise FailedError(str(error)) from error
+    for epoch, written in checkpoints.items():
+        written.replace(plan.folders.checkpoint(network, epoch))
     path = plan.results.path(network)
     if plan.results.has(network):
         kept = plan.results.training(network)["weights_sha256"] == record["weights_sha256"]
