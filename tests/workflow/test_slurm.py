@@ -68,7 +68,7 @@ def test_a_killed_training_goes_on_with_more_time_and_memory(empty, slurm):
     target = plan.results.path(cell).relative_to(empty.root)
     with ThreadPoolExecutor(1) as pool:
         arguments = (target, *PROFILE, *QUICKLY, "--default-resources", "gpu=1")
-        run = pool.submit(empty.snakemake, *arguments, environment=slurm.environment, timeout=240)
+        run = pool.submit(empty.snakemake, *arguments, environment=slurm.environment, timeout=400)
         _cancel_after_an_epoch(slurm, plan.folders.state(cell.network), run)
         done = run.result()
     assert done.returncode == 0, done.stdout
