@@ -5,6 +5,7 @@
 # make check    install, then look at the code and the workflow without running them
 # make bench    install, then measure what measuring and training cost, and how far tmeasures agrees
 # make bundle   pack the project, wheels and data for a GPU machine without internet (config/paper.yaml)
+# make install-slurm    install, and what Snakemake needs to submit jobs to Slurm
 # make lock     write the locks in envs/ anew (needs uv)
 # make clean    remove what was installed and what tools left behind; results, figures, data and models stay
 #
@@ -40,7 +41,7 @@ $(error TORCH=$(TORCH): expected TORCH=cpu, or nothing for PyTorch as PyPI has i
 endif
 
 .DEFAULT_GOAL := study
-.PHONY: study quick report test check bench bundle lock clean install install-test
+.PHONY: study quick report test check bench bundle lock clean install install-test install-slurm
 .DELETE_ON_ERROR:
 
 study: $(STAMP)
@@ -86,6 +87,7 @@ clean:
 
 install: $(STAMP)
 install-test: $(STAMP)-test
+install-slurm: $(STAMP)-slurm
 
 # An installation that was broken off leaves packages in pieces that pip takes for whole: start anew.
 $(STAMP): envs/torch.txt envs/requirements.txt pyproject.toml
@@ -102,8 +104,8 @@ $(STAMP): envs/torch.txt envs/requirements.txt pyproject.toml
 	@rm $(HALF)
 	@touch $@
 
-$(STAMP)-test: $(STAMP) envs/test.txt
+$(STAMP)-test $(STAMP)-slurm: $(STAMP)-%: $(STAMP) envs/%.txt
 	@touch $(HALF)
-	$(LOCKED) -r envs/test.txt
+	$(LOCKED) -r envs/$*.txt
 	@rm $(HALF)
 	@touch $@

@@ -18,6 +18,7 @@ from snakemake.exceptions import WorkflowError
 from cnn_invariance import extensions
 from cnn_invariance.errors import InputError
 from cnn_invariance.machine import gpus, put_own_commands_first
+from cnn_invariance.needs import Needs
 from cnn_invariance.study.plan import Plan, one_of
 from cnn_invariance.verification import Verification
 
@@ -36,6 +37,15 @@ LOGS = f"logs/{plan.study.name}"
 GPU_SHARE = (
     plan.gpu_share if gpus() else 0
 )  # what a job asks for, in per cent; the profile says how much there is
+
+# What a job asks a scheduler for, if there is one: then the profile has default resources, and `gpu` is 0 or 1.
+defaults = workflow.resource_settings.default_resources or {}
+needs = Needs(
+    plan, gpu=defaults.get("gpu") not in (None, 0), look=workflow.is_main_process
+)
+ASKS = " (asks for {resources.runtime} min, {resources.mem_mb} MB, {resources.gpu} GPU)"
+if "gpu" not in defaults or not workflow.is_main_process:
+    ASKS = ""
 
 put_own_commands_first()
 
@@ -60,6 +70,7 @@ rule dataset:
         f"{LOGS}/dataset/{{dataset}}.tsv"
     wildcard_constraints:
         dataset=one_of(dataset.name for dataset in (*to_prepare, *plan.unprepared)),
+    localrule: True
     conda:
         "envs/environment.yaml"
     params:
@@ -91,10 +102,12 @@ for training in plan.trainings:
         threads: 1
         resources:
             gpu_share=GPU_SHARE,
+            mem_mb=needs.mem_mb,
+            runtime=needs.runtime,
         params:
             options=plan.options("data", "models", "results"),
         message:
-            "Train {wildcards.network}"
+            f"Train {{wildcards.network}}{ASKS}"
         shell:
             "cnn-invariance train {wildcards.network} --threads {threads}"
             " {params.options} > {log} 2>&1"
@@ -117,10 +130,12 @@ rule measure:
     threads: 1
     resources:
         gpu_share=GPU_SHARE,
+        mem_mb=needs.mem_mb,
+        runtime=needs.runtime,
     params:
         options=plan.options("data", "models", "results"),
     message:
-        "Measure {wildcards.cell}"
+        f"Measure {{wildcards.cell}}{ASKS}"
     shell:
         "cnn-invariance measure {wildcards.cell} --threads {threads}"
         " {params.options} > {log} 2>&1"
@@ -144,10 +159,12 @@ rule respond:
     threads: 1
     resources:
         gpu_share=GPU_SHARE,
+        mem_mb=needs.mem_mb,
+        runtime=needs.runtime,
     params:
         options=plan.options("data", "models", "results"),
     message:
-        "Respond {wildcards.cell}"
+        f"Respond {{wildcards.cell}}{ASKS}"
     shell:
         "cnn-invariance respond {wildcards.cell} --threads {threads}"
         " {params.options} > {log} 2>&1"
@@ -170,6 +187,7 @@ for experiment in plan.drawn:
             f"{LOGS}/draw/{experiment}.log",
         benchmark:
             f"{LOGS}/draw/{experiment}.tsv"
+        localrule: True
         conda:
             "envs/environment.yaml"
         params:
@@ -192,6 +210,7 @@ rule claims:
         f"{LOGS}/claims.log",
     benchmark:
         f"{LOGS}/claims.tsv"
+    localrule: True
     conda:
         "envs/environment.yaml"
     params:
@@ -213,6 +232,7 @@ rule overview:
         f"{LOGS}/overview.log",
     benchmark:
         f"{LOGS}/overview.tsv"
+    localrule: True
     conda:
         "envs/environment.yaml"
     params:
@@ -233,6 +253,7 @@ rule costs:
         f"{LOGS}/costs.log",
     benchmark:
         f"{LOGS}/costs.tsv"
+    localrule: True
     conda:
         "envs/environment.yaml"
     params:
@@ -255,6 +276,7 @@ rule report:
         f"{LOGS}/report.log",
     benchmark:
         f"{LOGS}/report.tsv"
+    localrule: True
     conda:
         "envs/environment.yaml"
     params:
@@ -286,6 +308,8 @@ for stage in verification.stages:
         threads: 1
         resources:
             gpu_share=GPU_SHARE,
+            mem_mb=needs.mem_mb,
+            runtime=needs.runtime,
         params:
             command=stage.command,
             options=verification.beside.options("data", "models", "results"),
@@ -303,6 +327,7 @@ rule verify:
         cells=verification.files,
     log:
         f"{LOGS}/verify.log",
+    localrule: True
     conda:
         "envs/environment.yaml"
     params:

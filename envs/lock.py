@@ -5,8 +5,8 @@
 
 It needs ``uv`` and PyPI. One resolution holds for Python 3.11 to 3.13 on every platform with wheels; it is
 parted into ``torch.txt`` (PyTorch and what only its CUDA build needs), ``requirements.txt`` (all else that the
-package needs to run and to be installed) and ``test.txt`` (what tests and checks need beyond).
-``environment.yaml`` has the same versions for conda, without those of the tests.
+package needs to run and to be installed), ``test.txt`` (what tests and checks need beyond) and ``slurm.txt`` (what a
+Slurm cluster needs beyond). ``environment.yaml`` has the versions of the first two for conda.
 """
 
 import re
@@ -24,6 +24,7 @@ LOCKS = {
     "torch.txt": "PyTorch for CUDA and for CPUs, as PyPI has it.",
     "requirements.txt": "What cnn_invariance needs to run and to be installed, PyTorch excepted.",
     "test.txt": "What tests and checks need beyond.",
+    "slurm.txt": "What Snakemake needs to submit jobs to Slurm.",
 }
 ENVIRONMENT = """\
 # For those who use conda. Written by `make lock`; the versions are those of torch.txt and requirements.txt.
@@ -73,15 +74,16 @@ def pin(entry: str) -> str:
 
 
 def main(options: list[str]) -> None:
-    """Resolve with the tests, then without, with the same versions."""
+    """Resolve everything, then its parts, with the same versions."""
     known = "".join((ENVS / name).read_text(encoding="utf-8") for name in LOCKS if (ENVS / name).is_file())
-    everything = resolve(known, "--extra=test", *options)
-    needed = resolve("\n".join(everything))
+    versions = "\n".join(resolve(known, "--all-extras", *options))
+    needed = resolve(versions)
     torch = [entry for entry in needed if TORCH.match(entry)]
     rest = [entry for entry in needed if not TORCH.match(entry)]
     write("torch.txt", torch)
     write("requirements.txt", rest)
-    write("test.txt", [entry for entry in everything if entry not in needed])
+    for extra in ("test", "slurm"):
+        write(f"{extra}.txt", [entry for entry in resolve(versions, f"--extra={extra}") if entry not in needed])
     pins = sorted(f'      - "{pin(entry)}"\n' for entry in needed)
     (ENVS / "environment.yaml").write_text(ENVIRONMENT + "".join(pins), encoding="utf-8")
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
@@ -20,27 +20,40 @@ Group = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Rates:
-    """The seconds that measured cells took for a unit of work.
+    """The seconds that measured cells took for a unit of work, and the memory that they took.
 
     A missing cell is estimated from the measured cells most like it: of its stage, network and dataset; else of its
     stage and network; else of its stage. Within a group, a cell's seconds are the median seconds per unit of work times
-    its work: images seen in training, samples x transformations in measuring.
+    its work: images seen in training, samples x transformations in measuring. Its memory is the most of any cell.
     """
 
     seconds: dict[Group, float]
     cells: int
+    memory: dict[Group, int] = field(default_factory=dict)
+    """Bytes of a process; what a GPU holds is not among them."""
 
     @classmethod
-    def measured(cls, results: Results, cells: Iterable[Cell]) -> "Rates":
-        """The rates of the cells that have a result; each is read."""
+    def measured(cls, results: Results, cells: Iterable[Cell], gpu: bool | None = None) -> "Rates":
+        """The rates of the cells that have a result; each is read.
+
+        gpu: whether to count cells computed on a GPU only, or those computed without; None: all
+        """
         found: dict[Group, list[float]] = defaultdict(list)
+        memory: dict[Group, int] = defaultdict(int)
         count = 0
         for cell in filter(results.has, cells):
-            rate = results.provenance(cell)["wall_s"] / work(cell)
+            made = results.provenance(cell)
+            if gpu not in (None, str(made.get("device")).startswith("cuda")):
+                continue
             count += 1
             for group in _groups(cell):
-                found[group].append(rate)
-        return cls({group: median(rates) for group, rates in found.items()}, count)
+                found[group].append(made["wall_s"] / work(cell))
+                memory[group] = max(memory[group], made["peak_memory_bytes"])
+        return cls({group: median(rates) for group, rates in found.items()}, count, dict(memory))
+
+    def __or__(self, other: "Rates") -> "Rates":
+        """Both; for groups that both know, the other's."""
+        return Rates(self.seconds | other.seconds, self.cells + other.cells, self.memory | other.memory)
 
     def estimate(self, cell: Cell) -> float | None:
         """The seconds a cell will take on one such machine, alone; None if nothing like it was measured."""
@@ -48,6 +61,10 @@ class Rates:
             if group in self.seconds:
                 return self.seconds[group] * work(cell)
         return None
+
+    def peak_memory(self, cell: Cell) -> int | None:
+        """The most bytes that a process took for a cell like this; None if nothing like it was measured."""
+        return next((self.memory[group] for group in _groups(cell) if group in self.memory), None)
 
     def total(self, cells: Sequence[Cell]) -> float | None:
         """The seconds of several cells one after the other; None if one cannot be estimated."""
@@ -135,8 +152,7 @@ def readable(seconds: float) -> str:
 def _groups(cell: Cell) -> Iterator[Group]:
     """The groups a cell belongs to, the closest first."""
     network = cell if isinstance(cell, TrainSpec) else cell.network
-    whole = cell.recipe.epoch_samples is None if isinstance(cell, TrainSpec) else _all_samples(cell)
-    kind = (cell.stage, "all" if whole else "some")
+    kind = (cell.stage, _extent(cell))
     arguments = str(sorted(network.model.arguments.items()))
     yield (*kind, network.model.name, network.dataset.name, arguments)
     yield (*kind, network.model.name, network.dataset.name)
@@ -144,8 +160,18 @@ def _groups(cell: Cell) -> Iterator[Group]:
     yield kind
 
 
-def _all_samples(cell: MeasureSpec | ResponseSpec) -> bool:
-    return isinstance(cell, MeasureSpec) and cell.samples.count is None
+def _extent(cell: Cell) -> str:
+    """Of which samples. An untrained network takes none, and its time says nothing about a trained one's."""
+    match cell:
+        case TrainSpec() if not cell.recipe.epochs:
+            return "none"
+        case TrainSpec():
+            count = cell.recipe.epoch_samples
+        case MeasureSpec():
+            count = cell.samples.count
+        case ResponseSpec():
+            count = cell.sample.count
+    return "all" if count is None else "some"
 
 
 def _peak(made: Iterable[dict[str, Any]], name: str) -> float | None:

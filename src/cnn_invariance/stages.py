@@ -48,7 +48,7 @@ def train(plan: Plan, network: TrainSpec, *, threads: int | None = None) -> None
     from cnn_invariance import training
 
     clock = Clock()
-    checkpoints = {epoch: plan.folders.checkpoint(network, epoch) for epoch in plan.epochs(network)}
+    checkpoints = {epoch: plan.folders.checkpoint_under_way(network, epoch) for epoch in plan.epochs(network)}
     data, state = _data(plan, network.dataset), plan.folders.state(network)
     try:
         pretrained = plan.study.weights(network.model)
@@ -57,6 +57,8 @@ def train(plan: Plan, network: TrainSpec, *, threads: int | None = None) -> None
         )
     except training.TrainingError as error:
         raise FailedError(str(error)) from error
+    for epoch, written in checkpoints.items():
+        written.replace(plan.folders.checkpoint(network, epoch))
     path = plan.results.path(network)
     if plan.results.has(network):
         kept = plan.results.training(network)["weights_sha256"] == record["weights_sha256"]

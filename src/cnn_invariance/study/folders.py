@@ -48,6 +48,14 @@ class Folders:
         last = epoch is None or epoch == network.recipe.epochs
         return self.models / f"{network.key}{'' if last else f'-e{epoch}'}.safetensors"
 
+    def checkpoint_under_way(self, network: TrainSpec, epoch: int) -> Path:
+        """A checkpoint as long as the network is in training; an early one takes its place at the end.
+
+        In its place, Snakemake would remove it when the job is killed, and the training could not go on from its state.
+        """
+        path = self.checkpoint(network, epoch)
+        return path if epoch == network.recipe.epochs else path.with_suffix(".part")
+
     def state(self, network: TrainSpec) -> Path:
         """What an interrupted training goes on from."""
         return self.models / f"{network.key}.state"

@@ -1,0 +1,55 @@
+"""A training that is broken off under Snakemake, which then removes every output that is there."""
+
+import pytest
+import yaml
+
+from cnn_invariance import stages
+from cnn_invariance.study import Study
+from cnn_invariance.study.plan import Plan
+from cnn_invariance.training import learner
+
+PRESET = {
+    "name": "tiny",
+    "description": "A network of which early epochs are measured.",
+    "datasets": {
+        "mnist5k": {
+            "fingerprint": "431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa",
+            "accuracy_floor": 0,
+        }
+    },
+    "models": {"SimpleConv": {"arguments": {"width": 1, "dense": 2}, "learning_rate": 1e-3, "epochs": 10}},
+    "transformation_sets": {"rotation": {"parameters": {"n": 2}}},
+    "training": {"epoch_samples": 64, "augmentation_epochs": "same"},
+    "seeds": [0],
+    "samples": {"count": 10},
+    "measures": ["NV[aggregate=mean]"],
+    "experiments": {"during_training": {}},
+}
+
+
+def test_it_goes_on_from_its_last_epoch_with_its_early_checkpoints(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(PRESET), encoding="utf-8")
+    plan = Plan(Study.load("tiny.yaml"))
+    (training,) = plan.trainings
+    network = training.networks[0]
+    outputs = [tmp_path / path.format(network=network.key) for path in training.outputs.values()]
+    assert plan.epochs(network) == (0, 1, 3, 5, 10)
+    stages.prepare(plan, "mnist5k")
+    run_epoch = learner.Learner.run_epoch
+
+    def killed(self, epoch, on_step):
+        if epoch == 4:
+            raise KeyboardInterrupt
+        return run_epoch(self, epoch, on_step)
+
+    monkeypatch.setattr(learner.Learner, "run_epoch", killed)
+    with pytest.raises(KeyboardInterrupt):
+        stages.train(plan, network, threads=1)
+    for path in outputs:
+        path.unlink(missing_ok=True)
+    monkeypatch.setattr(learner.Learner, "run_epoch", run_epoch)
+    stages.train(plan, network, threads=1)
+    assert plan.results.provenance(network)["resumed_after"] == [3]
+    assert [path.name for path in outputs if not path.is_file()] == []
+    assert {path.suffix for path in plan.folders.models.iterdir()} == {".safetensors"}
