@@ -1,5 +1,6 @@
 """The table and the figure of a verification."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -104,9 +105,14 @@ def _row(verification: Verification, one: Comparison, level: float) -> dict[str,
 
 
 def _printed(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """The table for a page."""
+    """The table for a page: of the experiments the first, and how many more."""
     names = ["cell", "chosen", "experiments", "verdict", "reason", "statistic", "t", "bound", "spread_of", "cached_on"]
-    return frame[names]
+    first = frame["experiments"].str.replace(" ", " and ", n=1).str.replace(r"(?<=and )(.*)", _count, regex=True)
+    return frame[names].assign(experiments=first)
+
+
+def _count(rest: re.Match[str]) -> str:
+    return f"{len(rest[0].split())} more"
 
 
 def _caption(verification: Verification, done: Verified) -> str:
