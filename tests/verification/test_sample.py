@@ -16,7 +16,7 @@ from cnn_invariance.verification.sample import draw, experiments_of
 from helpers_verification import rewrite
 
 LAPTOP = Plan(Study.load("config/laptop.yaml"))
-RATES = Rates({("train", "some"): 1e-3, ("measure", "some"): 1e-3, ("respond", "some"): 1.0}, 3)
+RATES = Rates({("train", "some"): 1e-3, ("train", "none"): 1.0, ("measure", "some"): 1e-3, ("respond", "some"): 1.0}, 4)
 
 
 def drawn(cells=12, seed=0, minutes=1e6, plan=LAPTOP):
