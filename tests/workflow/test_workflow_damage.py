@@ -84,9 +84,9 @@ def test_a_failed_training_is_said_and_leaves_no_result(empty):
     [
         (
             ("--config", "seeds=[1]"),
-            "unknown --config option 'seeds'; allowed: compute, data_dir, figures_dir, models_dir, "
-            "report_dir, results_dir, verification_dir, verify_cells, verify_minutes, verify_seed; to change "
-            "the study, edit a copy of config/tiny.yaml",
+            "unknown --config option 'seeds'; did you mean 'verify_seed'? allowed: compute, data_dir, figures_dir, "
+            "models_dir, report_dir, results_dir, verification_dir, verify_cells, verify_minutes, verify_seed; to "
+            "change the study, edit a copy of config/tiny.yaml",
         ),
         (("--config", "result_dir=x"), "did you mean 'results_dir'?"),
         (("--configfile", "config/tiny.yaml", "config/quick.yaml"), "one preset at a time"),
