@@ -12,7 +12,6 @@ process of its own that measures the whole suite, with N and with 4 N samples.
 
 import argparse
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 
 import cnn_invariance as ci
 from cnn_invariance import models
+from cnn_invariance.machine import peak_memory
 from cnn_invariance.measures import native
 from cnn_invariance.transformations import AffineSet, rotation
 from cnn_invariance.transformations.warp import transform_all
@@ -132,7 +132,7 @@ def print_peak(name: str, N: int, M: int, device: torch.device) -> None:
     network, images, transformations = case(name, N, M, device)
     ci.measure(network, images, transformations)
     gpu = torch.cuda.max_memory_allocated() / 1e9 if device.type == "cuda" else 0
-    print(gpu or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+    print(gpu or peak_memory() / 1e9)
 
 
 def main() -> None:

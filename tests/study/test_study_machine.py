@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -34,3 +35,11 @@ def test_own_commands_come_first(monkeypatch, before):
 def test_this_machine_says_what_it_is():
     assert machine.cpu()
     assert machine.peak_memory() > 10**6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems tell the peak of the process itself")
+def test_the_peak_of_a_process_is_not_that_of_its_parent():
+    held = bytearray(os.urandom(1) * 500_000_000)
+    code = "from cnn_invariance.machine import peak_memory; print(peak_memory())"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert 10**6 < int(done.stdout) < len(held) < machine.peak_memory()
