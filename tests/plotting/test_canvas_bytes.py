@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from cnn_invariance.plotting import Canvas, Series, heatmap_figure, looks, profile_figure
-from cnn_invariance.plotting.style import DOUBLE, SINGLE
+from cnn_invariance.plotting.style import DOUBLE, SINGLE, new_figure, style
 
 
 @pytest.fixture
@@ -65,6 +65,20 @@ def test_other_processes_and_settings_give_the_same_bytes(tmp_path: Path):
         drawn.append({path.name: path.read_bytes() for path in out.iterdir()})
     assert len(drawn[0]) == 6
     assert drawn[0] == drawn[1]
+
+
+def test_long_labels_stay_within_the_page(canvas):
+    with style():
+        figure = new_figure(DOUBLE, 3)
+        for part in figure.subfigures(2, 1):
+            for axes in part.subplots(1, 2):
+                axes.set_yticks([0, 1], [f"{name}: a long label at the left of a small part" for name in "ab"])
+    canvas.figure("labels", figure, "x")
+    labels = [label for axes in figure.get_axes() for label in axes.get_yticklabels()]
+    boxes = [label.get_window_extent() for label in labels]
+    assert len(boxes) == 8
+    assert figure.dpi == 200
+    assert all(box.x0 >= 0 and box.x1 <= DOUBLE * 200 for box in boxes)
 
 
 def test_drawing_again_gives_the_same_bytes(canvas, maps, designs):

@@ -29,8 +29,7 @@ class Canvas:
         Neither picture holds a date or the version of a program.
         """
         with style():
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # laid out once, for both
+            _lay_out(figure)
             with atomic_write(self.figures / f"{name}.svg") as temporary:
                 temporary.write_text(_svg(figure), encoding="utf-8", newline="\n")
             with atomic_write(self.figures / f"{name}.png") as temporary:
@@ -55,6 +54,18 @@ class Canvas:
         _write(self.tables / f"{name}.csv", tables.csv(frame))
         _write(self.tables / f"{name}.md", tables.markdown(printed, caption, decimals))
         _write(self.tables / f"{name}.tex", tables.latex(printed, caption, name, decimals))
+
+
+def _lay_out(figure: Figure) -> None:
+    """Lay a figure out, once for all formats, at the dpi of the picture: at others, texts have other widths.
+
+    What subfigures need is known after a first pass.
+    """
+    figure.set_dpi(DPI)
+    if engine := figure.get_layout_engine():
+        for _ in range(2):
+            engine.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def _svg(figure: Figure) -> str:
