@@ -10,20 +10,7 @@ from cnn_invariance.study import Recipe, TrainSpec
 from cnn_invariance.study.folders import Folders
 from cnn_invariance.study.plan import Plan
 from cnn_invariance.study.study import Study
-from helpers_study import cell, network
-
-PRESET = """\
-name: tiny
-description: A study.
-datasets: {mnist5k: {fingerprint: 431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa, accuracy_floor: 0}}
-models: {SimpleConv: {arguments: {width: 4}, learning_rate: 1e-3, epochs: 2}}
-transformation_sets: {rotation: {parameters: {n: 3}}}
-training: {epoch_samples: 100}
-seeds: [0, 1]
-samples: {count: 50}
-measures: ["NV[aggregate=mean]"]
-experiments: {compare_models: {}}
-"""
+from helpers_study import TINY, cell, network
 
 
 def recipe(epochs: int) -> Recipe:
@@ -65,7 +52,7 @@ def test_the_table_sums_cells_of_a_kind(tmp_path):
 
 
 def test_the_plan_says_how_long_it_will_take(tmp_path):
-    (tmp_path / "tiny.yaml").write_text(PRESET, encoding="utf-8")
+    (tmp_path / "tiny.yaml").write_text(TINY, encoding="utf-8")
     plan = Plan(Study.load(tmp_path / "tiny.yaml"), Folders(results=tmp_path / "results"))
     assert "no estimate of the time: nothing like some of the missing cells was computed yet" in report.of_plan(plan)
     (asked,) = plan.networks

@@ -13,19 +13,9 @@ from cnn_invariance.study import Recipe, TrainSpec
 from cnn_invariance.study.folders import Folders
 from cnn_invariance.study.plan import Plan
 from cnn_invariance.study.study import Study
+from helpers_study import TINY
 
-PRESET = """\
-name: tiny
-description: A study.
-datasets: {mnist5k: {fingerprint: 431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa, accuracy_floor: 0}}
-models: {SimpleConv: {arguments: {width: 4}, learning_rate: 1e-3, epochs: 2}}
-transformation_sets: {rotation: {parameters: {n: 3}}}
-training: {epoch_samples: 100}
-seeds: [0, 1]
-samples: {count: 50}
-measures: ["NV[aggregate=mean]"]
-experiments: {compare_models: {seeds: 2}}
-"""
+PRESET = TINY.replace("compare_models: {}", "compare_models: {seeds: 2}")
 UNKNOWN = (60, 8000)
 
 
