@@ -40,7 +40,7 @@ SUITES = {
     "+ same-equivariance": ["NV", "ANOVA_F", "ANOVA", "Goodfellow", "NVSE"],
     "whole suite": None,
 }
-SAMPLES = {"ResNet18": 32, "VGG16D": 48, "SimpleConv": 256}
+SAMPLES = {"ResNet18": 64, "VGG16D": 48, "SimpleConv": 256}
 GOALS = {
     "ResNet18": (1.25, 1.4, 1.8, 2.1),
     "VGG16D": (1.3, 1.5, 1.9, 2.3),
