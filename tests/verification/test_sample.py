@@ -12,7 +12,7 @@ from cnn_invariance.study.sampling import Sampling
 from cnn_invariance.study.spec import needs, network_of
 from cnn_invariance.study.study import Study
 from cnn_invariance.verification import Verification
-from cnn_invariance.verification.sample import draw, experiments_of
+from cnn_invariance.verification.sample import draw
 from helpers_verification import rewrite
 
 LAPTOP = Plan(Study.load("config/laptop.yaml"))
@@ -37,7 +37,7 @@ def test_the_draw_is_random_by_its_seed():
 def test_every_kind_and_every_experiment_has_its_share():
     assert {cell.stage for cell in drawn(3)} == {"train", "measure", "respond"}
     many = drawn(60)
-    covered = set(chain.from_iterable(experiments_of(LAPTOP, cell) for cell in many))
+    covered = set(chain.from_iterable(LAPTOP.users[cell] for cell in many))
     assert covered == set(LAPTOP.study.experiments)
     assert {network_of(cell).dataset.name for cell in many} == set(LAPTOP.study.datasets)
 

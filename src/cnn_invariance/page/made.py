@@ -54,13 +54,12 @@ class Made:
 def of(plan: Plan) -> Made:
     """From the results that are there; each is read, and a damaged one is an error."""
     known = [(cell, plan.results.provenance(cell)) for cell in plan.cells if plan.results.has(cell)]
-    used = _users(plan)
     records = [made for _, made in known]
     dates = sorted(made["started"] for made in records if made.get("started"))
     return Made(
         machines=_groups(records, lambda made: (_processor(made), *(_text(made, name) for name in MACHINE))),
         commits=_groups(records, lambda made: (_text(made, "commit"),)),
-        rows=[_row(cell, made, used.get(cell, ())) for cell, made in known],
+        rows=[_row(cell, made, plan.users[cell]) for cell, made in known],
         first=moment(dates[0]) if dates else UNKNOWN,
         last=moment(dates[-1]) if dates else UNKNOWN,
         seconds=sum(made.get("wall_s", 0.0) for made in records),
@@ -81,18 +80,6 @@ def moment(text: str) -> str:
 def anchor(key: str) -> str:
     """The id of a cell on the page: the ten digits of its hash."""
     return f"cell-{key.rpartition('-')[2]}"
-
-
-def _users(plan: Plan) -> dict[Cell, tuple[str, ...]]:
-    """The experiments that ask for each cell, and for networks those that ask for a cell of theirs."""
-    found: dict[Cell, dict[str, None]] = {}
-    for name, cells in plan.study.cells.items():
-        for cell in cells:
-            below = (cell,) if isinstance(cell, TrainSpec) else (cell, cell.network)
-            ranking = (cell.measured,) if isinstance(cell, ResponseSpec) else ()
-            for one in (*below, *ranking):
-                found.setdefault(one, {})[name] = None
-    return {cell: tuple(names) for cell, names in found.items()}
 
 
 def _row(cell: Cell, made: Mapping[str, Any], experiments: Sequence[str]) -> Row:

@@ -24,7 +24,7 @@ from cnn_invariance.study import sampling
 from cnn_invariance.study.experiment import Outputs, file
 from cnn_invariance.study.folders import Folders
 from cnn_invariance.study.sampling import Sampling
-from cnn_invariance.study.spec import Cell, DatasetSpec, MeasureSpec, ResponseSpec, TrainSpec
+from cnn_invariance.study.spec import Cell, DatasetSpec, MeasureSpec, ResponseSpec, TrainSpec, needs
 from cnn_invariance.study.study import Study
 
 DEFAULT_PRESET = Path("config/laptop.yaml")
@@ -104,6 +104,15 @@ class Plan:
     def cells(self) -> tuple[Cell, ...]:
         """All networks, then all measure cells, then all response cells."""
         return (*self.networks, *self.measurements, *self.responses)
+
+    @cached_property
+    def users(self) -> Mapping[Cell, tuple[str, ...]]:
+        """The experiments that each cell is part of, or that need it for a cell of theirs."""
+        found: dict[Cell, dict[str, None]] = defaultdict(dict)
+        for name, cells in self.study.cells.items():
+            for one in (one for cell in cells for one in (*needs(cell), cell)):
+                found[one][name] = None
+        return {cell: tuple(names) for cell, names in found.items()}
 
     @property
     def computes(self) -> bool:

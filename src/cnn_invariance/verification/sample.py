@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -143,11 +143,6 @@ def draw(plan: Plan, rates: Rates) -> tuple[Cell, ...]:
     return tuple(chosen)
 
 
-def experiments_of(plan: Plan, cell: Cell) -> list[str]:
-    """The experiments that a cell is part of, or that need it for a cell of theirs."""
-    return [name for name, cells in plan.study.cells.items() if any(cell in (*needs(one), one) for one in cells)]
-
-
 def _strata(plan: Plan) -> Strata:
     found: dict[tuple[str, str], dict[Cell, None]] = {}
     for name, cells in plan.study.cells.items():
@@ -180,7 +175,7 @@ def _design(cell: Cell) -> tuple[str, str]:
     return network.dataset.name, network.model.name
 
 
-def kinds(cells: Iterable[Cell]) -> Iterator[str]:
-    """What each cell is called in a table."""
+def kind(cell: Cell) -> str:
+    """What a cell is called in a table."""
     names = {TrainSpec: "network", MeasureSpec: "measure cell", ResponseSpec: "response cell"}
-    return (names[type(cell)] for cell in cells)
+    return names[type(cell)]

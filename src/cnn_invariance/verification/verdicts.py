@@ -13,7 +13,7 @@ from cnn_invariance.files import atomic_write
 from cnn_invariance.study.spec import Cell, MeasureSpec, TrainSpec
 from cnn_invariance.verification import compare, machines
 from cnn_invariance.verification.compare import RATE, Comparer, Comparison
-from cnn_invariance.verification.sample import Verification, experiments_of, kinds
+from cnn_invariance.verification.sample import Verification, kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,9 +88,9 @@ def _row(verification: Verification, one: Comparison, level: float) -> dict[str,
     again = verification.beside.results.provenance(cell)
     return {
         "cell": cell.key,
-        "kind": next(kinds([cell])),
+        "kind": kind(cell),
         "chosen": "drawn" if cell in verification.chosen else "on the way",
-        "experiments": " ".join(experiments_of(plan, cell)),
+        "experiments": " ".join(plan.users[cell]),
         "verdict": verdict,
         "reason": reason,
         "statistic": worst.statistic if worst else "",
