@@ -56,22 +56,23 @@ PLANTS = {
     ),
     "root of the mean variance": (plain, "sum_of_columns", "squares.sqrt_() if root", "squares if root", "SV"),
     "weight of Chan's merge along samples": (
-        plain, "_merge_columns", "(seen * b / (seen + b))", "(b * b / (seen + b))", "ANOVA_F",
+        plain, "_merge_columns", "value=seen * b / (seen + b)", "value=b * b / (seen + b)", "ANOVA_F",
     ),
     "weight of Chan's mean along samples": (
-        plain, "_merge_columns", "delta * (b / (seen + b))", "delta / 2", "ANOVA_F",
+        plain, "_merge_columns", "alpha=b / (seen + b)", "alpha=0.5", "ANOVA_F",
     ),
     "weight of Chan's merge along transformations": (
-        plain, "_row_variance", "(seen * n / (seen + n))", "(n * n / (seen + n))", "TV",
+        plain, "_row_variance", "value=seen * n / (seen + n)", "value=n * n / (seen + n)", "TV",
     ),
     "Bonferroni missing": (
         anova, "combine", 'context.layer.units if request["bonferroni"] else 1', "1", "ANOVA",
     ),
     "groups are not the transformations": (Moments, "_f_ratio", "M, N = self", "N, M = self", "ANOVA_F"),
-    "the sign forgotten": (plain, "exceedances", "if sign > 0 else tile < level", "", "Goodfellow"),
+    "the sign forgotten": (plain, "exceedances", "torch.gt if sign > 0 else torch.lt", "torch.gt", "Goodfellow"),
     "pairs across blocks": (plain, "activation_distances", "tile.split(block,", "tile.split(2 * block,", None),
+    "a comparator less": (plain, "_sum_of_pair_distances", "sorting_network(n).tolist()", "sorting_network(n).tolist()[:-1]", "TD"),
     "one pair too few": (plain, "_sum_of_map_distances", "range(1, len(items))", "range(2, len(items))", "per=map"),
-    "x and y swapped": (plain, "undo", "x, y = fraction", "y, x = fraction", "SE"),
+    "x and y swapped": (plain, "undo", "(x, 0), (y, 1)", "(y, 0), (x, 1)", "SE"),
     "distance of means": (MapDistances, "_add", "self.normalize,", "False,", "normalize"),
 }  # fmt: skip
 

@@ -5,20 +5,55 @@ layer, ``values``: float32 (M, b, U), M transformations x b samples x U units. E
 running results that it is given, in place.
 """
 
+import threading
+from collections.abc import Sequence
+from math import prod
+
 import torch
 from torch import Tensor
 
+from cnn_invariance.measures.sorting import sorting_network
+
 MEMBERS = 16  # transformations between merges
-FEW = 64  # values up to which all pairs are faster than sorting
-SLICE = 1 << 16  # values of one temporary on a CPU: stays in the second-level cache
+FEW = 128  # values up to which a network of minima and maxima is faster than torch's sorting
+SLICE = 1 << 20  # values of one temporary on a CPU: in the last-level cache, and worth the start of the threads
 GPU_SLICE = 1 << 28
+TAPS = 4  # of bilinear interpolation
 DOUBLES = 4  # a value of a temporary in float64, and of a second one beside it, counts as so many
 
 
+class _Room(threading.local):
+    """Memory for temporaries that stays on a CPU: there, fresh pages cost more than what is computed in them."""
+
+    def __init__(self) -> None:
+        self.kept: dict[torch.dtype, Tensor] = {}
+
+    def __call__(self, like: Tensor, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
+        """A tensor whose values are anything, until the next call for the same type."""
+        if like.device.type != "cpu":
+            return torch.empty(shape, dtype=dtype, device=like.device)
+        size = prod(shape)
+        if dtype not in self.kept or len(self.kept[dtype]) < size:
+            with torch.inference_mode(mode=False):
+                self.kept[dtype] = torch.empty(size, dtype=dtype)
+        return self.kept[dtype][:size].view(*shape)
+
+
+_room = _Room()
+
+
+def _width(like: Tensor, values: int) -> int:
+    """How many items of so many values fit into a temporary."""
+    return max(1, (SLICE if like.device.type == "cpu" else GPU_SLICE) // max(values, 1))
+
+
 def _slices(values: Tensor, per_unit: int) -> list[slice]:
-    """Ranges of units small enough that ``per_unit`` values a unit stay in the cache."""
-    width = max(1, (SLICE if values.device.type == "cpu" else GPU_SLICE) // per_unit)
-    return [slice(start, start + width) for start in range(0, values.shape[-1], width)]
+    """Ranges of units whose temporaries, of ``per_unit`` values a unit, stay in the cache."""
+    return _ranges(values.shape[-1], _width(values, per_unit))
+
+
+def _ranges(items: int, width: int) -> list[slice]:
+    return [slice(start, start + width) for start in range(0, items, width)]
 
 
 def grid_moments(
@@ -57,34 +92,40 @@ def _row_variance(tile: Tensor) -> Tensor:
     Sums over a few members, shifted by the first of them, merged by Chan's formula: an outlier that a sum is shifted
     by costs few digits. The mean is relative to the row's first value.
     """
-    mean, m2 = torch.zeros_like(tile[0]), torch.zeros_like(tile[0])
+    mean = m2 = tile.new_zeros(())
     seen = 0
     for group in tile.split(MEMBERS):
         n = len(group)
-        shifted = group - group[0]
+        shifted = torch.sub(group, group[0], out=_room(group, group.shape))
         first = shifted.sum(0)
-        second = shifted.square_().sum(0) - first.square() / n
-        delta = (group[0] - tile[0]) + first / n - mean
-        mean += delta * (n / (seen + n))
-        m2 += second + delta.square() * (seen * n / (seen + n))
+        second = shifted.square_().sum(0).addcmul_(first, first, value=-1 / n)
+        own = first.div_(n)
+        if seen == 0:
+            mean, m2 = own, second
+        else:
+            delta = own.add_(group[0] - tile[0]).sub_(mean)
+            mean.add_(delta, alpha=n / (seen + n))
+            m2.add_(second).addcmul_(delta, delta, value=seen * n / (seen + n))
         seen += n
-    return m2.clamp_(min=0) / max(len(tile) - 1, 1)
+    return m2.clamp_(min=0).div_(max(len(tile) - 1, 1))
 
 
 def _merge_columns(tile: Tensor, seen: int, mean: Tensor, m2: Tensor) -> None:
     """Chan's merge of a tile's column moments, shifted by the tile's first sample, into the running ones."""
     b = tile.shape[1]
-    shifted = tile[:, 1:] - tile[:, :1]
+    later = tile[:, 1:]
+    shifted = torch.sub(later, tile[:, :1], out=_room(tile, later.shape))
     first = shifted.sum(1)
-    second = shifted.square_().sum(1) - first.square() / b
-    own = tile[:, 0].double() + first / b
+    second = shifted.square_().sum(1).addcmul_(first, first, value=-1 / b)
+    own = tile[:, 0].double().add_(first, alpha=1 / b)
     if seen == 0:
         mean.copy_(own)
         m2.copy_(second)
         return
-    delta = own - mean
-    mean += delta * (b / (seen + b))
-    m2 += second + delta.float().square() * (seen * b / (seen + b))
+    delta = own.sub_(mean)
+    mean.add_(delta, alpha=b / (seen + b))
+    apart = delta.float()
+    m2.add_(second).addcmul_(apart, apart, value=seen * b / (seen + b))
 
 
 def sum_of_columns(m2: Tensor, root: bool) -> Tensor:
@@ -125,15 +166,14 @@ def exceedances(
     """
     local, untransformed = counts
     for part in _slices(values, values.shape[0] * values.shape[1]):
-        broken[part] += (0 * values[..., part]).sum((0, 1))
+        tile = values[..., part]
+        broken[part] += torch.mul(tile, 0, out=_room(tile, tile.shape)).sum((0, 1))
         for a, sign in enumerate(signs.tolist()):
             level = thresholds[a, part] * sign
-            for tile, count in (
-                (values[..., part].flatten(0, 1), local),
-                (reference[:, part], untransformed),
-            ):
-                fires = tile > level if sign > 0 else tile < level
-                count[a, part] += fires.sum(0, dtype=torch.int32)
+            exceeds = torch.gt if sign > 0 else torch.lt
+            for some, count in ((tile, local), (reference[None, :, part], untransformed)):
+                fires = exceeds(some, level, out=_room(some, some.shape, torch.bool))
+                count[a, part] += fires.sum((0, 1), dtype=torch.int32)
 
 
 def activation_distances(values: Tensor, block: int, rows: Tensor | None, columns: Tensor | None) -> None:
@@ -157,17 +197,22 @@ def activation_distances(values: Tensor, block: int, rows: Tensor | None, column
 def _sum_of_pair_distances(items: Tensor) -> Tensor:
     """Sum over pairs of the n items, and over the second axis, of |a - b|: (n, k, u) -> (u)."""
     n = len(items)
-    if n <= FEW:
-        total = torch.zeros_like(items[1:])
-        room = torch.empty_like(total)
-        for apart in range(1, n):
-            torch.sub(items[apart:], items[:-apart], out=room[: n - apart])
-            total[: n - apart] += room[: n - apart].abs_()
-        return total.sum((0, 1), dtype=torch.float64)
-    shifted = items - items[0]
-    weight = torch.arange(1 - n, n, 2, dtype=items.dtype, device=items.device)
-    total = torch.einsum("n,nku->u", weight, shifted.sort(dim=0).values)
-    return total + 0 * shifted.sum((0, 1))  # NaN or infinity somewhere: NaN here
+    room = _room(items, (n + 1, *items.shape[1:]))
+    shifted = torch.sub(items, items[0], out=room[:n])
+    if n > FEW:
+        weight = torch.arange(1 - n, n, 2, dtype=items.dtype, device=items.device)
+        total = torch.einsum("n,nku->u", weight, shifted.sort(dim=0).values)
+        return total + 0 * shifted.sum((0, 1))  # NaN or infinity somewhere: NaN here
+    *ascending, spare = room.unbind()
+    for i, j in sorting_network(n).tolist():
+        low, high = ascending[i], ascending[j]
+        torch.minimum(low, high, out=spare)
+        torch.maximum(low, high, out=high)
+        ascending[i], spare = spare, low
+    total = ascending[0].mul_(1 - n)
+    for k in range(1, n):
+        total.add_(ascending[k], alpha=2 * k + 1 - n)
+    return total.sum(0, dtype=torch.float64)
 
 
 def map_distances(
@@ -209,21 +254,25 @@ def map_distances(
 def unit_norm(columns: Tensor, pivot: Tensor) -> Tensor:
     """The maps with the pivot added back, each scaled to unit norm; a zero map stays zero."""
     columns = columns + pivot
-    norm = columns.norm(dim=2, keepdim=True)
-    return torch.where(norm == 0, columns, columns / norm)
+    squares = _room(columns, columns.shape[1:])
+    norm = torch.stack([torch.mul(maps, maps, out=squares).sum(1, keepdim=True).sqrt_() for maps in columns])
+    return columns.div_(norm.masked_fill_(norm == 0, 1))
 
 
 def add_simple_distances(columns: Tensor, M: int, reference: int, simple: Tensor) -> None:
     """Add the distances between each column and the untransformed one, over samples."""
     for column in columns[:M]:
-        simple += (column - columns[reference]).norm(dim=1).sum(0)
+        apart = torch.sub(column, columns[reference], out=_room(column, column.shape))
+        simple += apart.square_().sum(1).sqrt_().sum(0)
 
 
 def _sum_of_map_distances(items: Tensor) -> Tensor:
     """Sum over pairs of the n items, and over the second axis, of the distance of maps: (n, k, P, C) -> (C)."""
     total = items.new_zeros(items.shape[-1], dtype=torch.float64)
-    for n in range(1, len(items)):
-        total += (items[:n] - items[n]).norm(dim=2).sum((0, 1))
+    for few in items.split(_width(items, items[:, 0].numel()), dim=1):
+        for n in range(1, len(items)):
+            apart = torch.sub(few[:n], few[n], out=_room(few, few[:n].shape))
+            total += apart.square_().sum(2).sqrt_().sum((0, 1))
     return total
 
 
@@ -245,13 +294,21 @@ def undo(values: Tensor, index: Tensor, fraction: Tensor, exact: Tensor, pivot: 
     Returns:
         ``out``.
     """
+    _, b, P, C = values.shape
+    taps = index.transpose(1, 2).flatten(1).contiguous()
+    base, x, y = (values.new_empty(P, C) for _ in range(3))
+    base.copy_(pivot)
     for j, still in enumerate(exact.tolist()):
         if still:
-            torch.sub(values[j], pivot, out=out[j])
+            torch.sub(values[j], base, out=out[j])
             continue
-        taps = [values[j].index_select(1, index[j, :, k]) for k in range(4)]
-        x, y = fraction[j, :, 0, None], fraction[j, :, 1, None]
-        above = taps[0] - pivot + x * (taps[1] - taps[0])
-        below = taps[2] - pivot + x * (taps[3] - taps[2])
-        torch.add(above, y * (below - above), out=out[j])
+        for way, k in ((x, 0), (y, 1)):
+            way.copy_(fraction[j, :, k, None])
+        for part in _ranges(b, _width(values, TAPS * P * C)):
+            room = _room(values, (TAPS + 1, *values[j, part].shape))
+            shifted = torch.sub(values[j, part], base, out=room[0])
+            around = torch.index_select(shifted, 1, taps[j], out=room[1:].view(len(shifted), TAPS * P, C))
+            above_left, above_right, below_left, below_right = around.view(-1, TAPS, P, C).unbind(1)
+            above, below = above_left.lerp_(above_right, x), below_left.lerp_(below_right, x)
+            torch.lerp(above, below, y, out=out[j, part])
     return out
