@@ -152,6 +152,17 @@ def test_mean_ten_thousand_times_the_spread(kernels):
         np.testing.assert_allclose(value, expected(request, A, None, None), rtol=1e-5, err_msg=request)
 
 
+@pytest.mark.parametrize(("M", "b"), [(40, 3), (3, 40)])  # 16 are merged at a time
+def test_a_spread_of_a_few_units_in_the_last_place(kernels, M, b):
+    """Float32 numbers near 1e4 lie about 1e-3 apart: nothing may be added to them on the way."""
+    generator = torch.Generator().manual_seed(5)
+    values = 1e4 + torch.randint(-9, 10, (M, b, 7), generator=generator) / 1024
+    rows, columns = torch.zeros(7, dtype=torch.float64), (torch.empty(M, 7, dtype=torch.float64), torch.empty(M, 7))
+    kernels.grid_moments(values, 0, columns, None, rows)
+    torch.testing.assert_close(rows, values.double().var(0).sum(0), rtol=1e-5, atol=0)
+    torch.testing.assert_close(columns[1].double(), values.double().var(1) * (b - 1), rtol=1e-5, atol=0)
+
+
 def test_an_outlier_first_sample_costs_no_digits(kernels):
     """Sums shifted by a bad origin would cancel; merged, centred moments must not."""
     generator = torch.Generator().manual_seed(4)

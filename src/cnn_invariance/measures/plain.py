@@ -7,52 +7,48 @@ running results that it is given, in place.
 
 import threading
 from collections.abc import Sequence
-from math import prod
+from math import ceil, prod
 
 import torch
 from torch import Tensor
 
 from cnn_invariance.measures.sorting import sorting_network
 
-MEMBERS = 16  # transformations between merges
-FEW = 128  # values up to which a network of minima and maxima is faster than torch's sorting
-SLICE = 1 << 20  # values of one temporary on a CPU: in the last-level cache, and worth the start of the threads
-GPU_SLICE = 1 << 28
+MEMBERS = 16  # transformations, or samples, between merges
+FEW = 1024  # values up to which a network of minima and maxima is faster than torch's sorting
+ROW = 1 << 17  # values of one temporary on a CPU: some stay in the second-level cache, and outweigh the call
+GPU_ROW = 1 << 26
+ROWS = 32  # temporaries of that size that one computation may keep
 TAPS = 4  # of bilinear interpolation
-DOUBLES = 4  # a value of a temporary in float64, and of a second one beside it, counts as so many
 
 
 class _Room(threading.local):
     """Memory for temporaries that stays on a CPU: there, fresh pages cost more than what is computed in them."""
 
     def __init__(self) -> None:
-        self.kept: dict[torch.dtype, Tensor] = {}
+        self.kept = torch.empty(0)
 
-    def __call__(self, like: Tensor, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
-        """A tensor whose values are anything, until the next call for the same type."""
+    def __call__(self, like: Tensor, shape: Sequence[int]) -> Tensor:
+        """A float32 tensor whose values are anything, until the next call."""
         if like.device.type != "cpu":
-            return torch.empty(shape, dtype=dtype, device=like.device)
+            return torch.empty(shape, device=like.device)
         size = prod(shape)
-        if dtype not in self.kept or len(self.kept[dtype]) < size:
+        if len(self.kept) < size:
             with torch.inference_mode(mode=False):
-                self.kept[dtype] = torch.empty(size, dtype=dtype)
-        return self.kept[dtype][:size].view(*shape)
+                self.kept = torch.empty(size)
+        return self.kept[:size].view(*shape)
 
 
 _room = _Room()
 
 
-def _width(like: Tensor, values: int) -> int:
-    """How many items of so many values fit into a temporary."""
-    return max(1, (SLICE if like.device.type == "cpu" else GPU_SLICE) // max(values, 1))
+def _ranges(like: Tensor, items: int, values: int) -> list[slice]:
+    """The items cut so that a temporary of so many ``values`` for each stays in the cache.
 
-
-def _slices(values: Tensor, per_unit: int) -> list[slice]:
-    """Ranges of units whose temporaries, of ``per_unit`` values a unit, stay in the cache."""
-    return _ranges(values.shape[-1], _width(values, per_unit))
-
-
-def _ranges(items: int, width: int) -> list[slice]:
+    All operations on a temporary then have its shape: torch gives the same part of it to the same thread each time,
+    and no value moves between the caches of two cores.
+    """
+    width = max(1, (ROW if like.device.type == "cpu" else GPU_ROW) // max(values, 1))
     return [slice(start, start + width) for start in range(0, items, width)]
 
 
@@ -73,65 +69,73 @@ def grid_moments(
         sum_std, sum_var: float64 (U): sums over samples of the unbiased standard deviation and variance over
             transformations; None when nobody asks.
     """
-    M, b, _ = values.shape
-    for part in _slices(values, M * b):
-        tile = values[..., part]
-        if sum_std is not None or sum_var is not None:
-            variance = _row_variance(tile)
-            if sum_std is not None:
-                sum_std[part] += variance.sqrt().sum(0)
+    M, b, U = values.shape
+    if sum_std is not None or sum_var is not None:
+        for part in _ranges(values, U, b):
+            variance = _row_variance(values[..., part])
             if sum_var is not None:
                 sum_var[part] += variance.sum(0)
-        if columns is not None:
-            _merge_columns(tile, seen, *(state[:, part] for state in columns))
+            if sum_std is not None:
+                sum_std[part] += variance.sqrt_().sum(0)
+    if columns is not None:
+        for part in _ranges(values, U, M):
+            _merge_columns(values[..., part], seen, *(state[:, part] for state in columns))
 
 
 def _row_variance(tile: Tensor) -> Tensor:
-    """Unbiased variance over transformations, (M, b, u) -> (b, u); 0 for a single one.
+    """Unbiased variance over transformations, (M, b, u) -> (b, u), a temporary; 0 for a single one.
 
     Sums over a few members, shifted by the first of them, merged by Chan's formula: an outlier that a sum is shifted
     by costs few digits. The mean is relative to the row's first value.
     """
-    mean = m2 = tile.new_zeros(())
-    seen = 0
-    for group in tile.split(MEMBERS):
+    mean, m2, own, second, apart = _room(tile, (5, *tile.shape[1:])).unbind()
+    _shifted_moments(tile[:MEMBERS], mean, m2, apart)
+    seen = min(len(tile), MEMBERS)
+    for group in tile.split(MEMBERS)[1:]:
         n = len(group)
-        shifted = torch.sub(group, group[0], out=_room(group, group.shape))
-        first = shifted.sum(0)
-        second = shifted.square_().sum(0).addcmul_(first, first, value=-1 / n)
-        own = first.div_(n)
-        if seen == 0:
-            mean, m2 = own, second
-        else:
-            delta = own.add_(group[0] - tile[0]).sub_(mean)
-            mean.add_(delta, alpha=n / (seen + n))
-            m2.add_(second).addcmul_(delta, delta, value=seen * n / (seen + n))
+        _shifted_moments(group, own, second, apart)
+        delta = own.add_(torch.sub(group[0], tile[0], out=apart)).sub_(mean)
+        mean.add_(delta, alpha=n / (seen + n))
+        m2.add_(second).addcmul_(delta, delta, value=seen * n / (seen + n))
         seen += n
     return m2.clamp_(min=0).div_(max(len(tile) - 1, 1))
 
 
+def _shifted_moments(items: Tensor, mean: Tensor, m2: Tensor, apart: Tensor) -> None:
+    """The mean of some items, relative to the first, and their sum of squared deviations; ``apart`` is room."""
+    base = items[0]
+    torch.mul(base, 0, out=mean)  # NaN if not finite
+    m2.copy_(mean)
+    for item in items[1:]:
+        torch.sub(item, base, out=apart)
+        mean.add_(apart)
+        m2.addcmul_(apart, apart)
+    m2.addcmul_(mean, mean, value=-1 / len(items))
+    mean.div_(len(items))
+
+
 def _merge_columns(tile: Tensor, seen: int, mean: Tensor, m2: Tensor) -> None:
-    """Chan's merge of a tile's column moments, shifted by the tile's first sample, into the running ones."""
-    b = tile.shape[1]
-    later = tile[:, 1:]
-    shifted = torch.sub(later, tile[:, :1], out=_room(tile, later.shape))
-    first = shifted.sum(1)
-    second = shifted.square_().sum(1).addcmul_(first, first, value=-1 / b)
-    own = tile[:, 0].double().add_(first, alpha=1 / b)
-    if seen == 0:
-        mean.copy_(own)
-        m2.copy_(second)
-        return
-    delta = own.sub_(mean)
-    mean.add_(delta, alpha=b / (seen + b))
-    apart = delta.float()
-    m2.add_(second).addcmul_(apart, apart, value=seen * b / (seen + b))
+    """Chan's merge of the moments of a few samples, shifted by the first of them, into the running ones."""
+    own, second, apart = _room(tile, (3, *mean.shape)).unbind()
+    for group in tile.transpose(0, 1).split(MEMBERS):
+        b = len(group)
+        _shifted_moments(group, own, second, apart)
+        absolute = group[0].double().add_(own)
+        if seen == 0:
+            mean.copy_(absolute)
+            m2.copy_(second)
+        else:
+            delta = absolute.sub_(mean)
+            mean.add_(delta, alpha=b / (seen + b))
+            apart.copy_(delta)
+            m2.add_(second).addcmul_(apart, apart, value=seen * b / (seen + b))
+        seen += b
 
 
 def sum_of_columns(m2: Tensor, root: bool) -> Tensor:
     """The sum over columns of their sum of squared deviations, or of its root: (M, U) -> float64 (U)."""
     total = torch.empty(m2.shape[1], dtype=torch.float64, device=m2.device)
-    for part in _slices(m2, DOUBLES * len(m2)):
+    for part in _ranges(m2, m2.shape[1], len(m2)):
         squares = m2[:, part].double().clamp_(min=0)
         total[part] = (squares.sqrt_() if root else squares).sum(0)
     return total
@@ -140,7 +144,7 @@ def sum_of_columns(m2: Tensor, root: bool) -> Tensor:
 def between_columns(mean: Tensor) -> Tensor:
     """The sum over columns of the squared distance of their mean from the mean of all: float64 (M, U) -> (U)."""
     total = torch.empty_like(mean[0])
-    for part in _slices(mean, DOUBLES * len(mean)):
+    for part in _ranges(mean, mean.shape[1], len(mean)):
         means = mean[:, part]
         total[part] = (means - means.mean(0)).square_().sum(0)
     return total
@@ -164,16 +168,23 @@ def exceedances(
         counts: int32 (A, U) twice: over all pairs, and over the untransformed samples.
         broken: float32 (U), becomes NaN where an activation is not finite.
     """
+    _, b, U = values.shape
     local, untransformed = counts
-    for part in _slices(values, values.shape[0] * values.shape[1]):
+    for part in _ranges(values, U, b):
         tile = values[..., part]
-        broken[part] += torch.mul(tile, 0, out=_room(tile, tile.shape)).sum((0, 1))
+        fires, count, finite = _room(tile, (3, *tile.shape[1:])).unbind()
+        finite.zero_()
+        for column in tile:
+            finite.add_(column, alpha=0)
+        broken[part] += finite.sum(0)
         for a, sign in enumerate(signs.tolist()):
             level = thresholds[a, part] * sign
             exceeds = torch.gt if sign > 0 else torch.lt
-            for some, count in ((tile, local), (reference[None, :, part], untransformed)):
-                fires = exceeds(some, level, out=_room(some, some.shape, torch.bool))
-                count[a, part] += fires.sum((0, 1), dtype=torch.int32)
+            count.zero_()
+            for column in tile:
+                count.add_(exceeds(column, level, out=fires))
+            local[a, part] += count.sum(0, dtype=torch.float64).int()
+            untransformed[a, part] += exceeds(reference[:, part], level).sum(0, dtype=torch.int32)
 
 
 def activation_distances(values: Tensor, block: int, rows: Tensor | None, columns: Tensor | None) -> None:
@@ -185,12 +196,13 @@ def activation_distances(values: Tensor, block: int, rows: Tensor | None, column
         rows: float64 (U), over samples and pairs of transformations; None when nobody asks.
         columns: float64 (U), over transformations, blocks and pairs of samples in a block; None when nobody asks.
     """
-    for part in _slices(values, values.shape[0] * values.shape[1]):
-        tile = values[..., part]
-        if rows is not None:
-            rows[part] += _sum_of_pair_distances(tile)
-        if columns is not None:
-            for few in tile.split(block, dim=1):
+    M, b, U = values.shape
+    if rows is not None:
+        for part in _ranges(values, U, b * ceil(M / ROWS)):
+            rows[part] += _sum_of_pair_distances(values[..., part])
+    if columns is not None:
+        for part in _ranges(values, U, M):
+            for few in values[..., part].split(block, dim=1):
                 columns[part] += _sum_of_pair_distances(few.transpose(0, 1))
 
 
@@ -198,11 +210,12 @@ def _sum_of_pair_distances(items: Tensor) -> Tensor:
     """Sum over pairs of the n items, and over the second axis, of |a - b|: (n, k, u) -> (u)."""
     n = len(items)
     room = _room(items, (n + 1, *items.shape[1:]))
-    shifted = torch.sub(items, items[0], out=room[:n])
+    for item, shifted in zip(items, room, strict=False):
+        torch.sub(item, items[0], out=shifted)
     if n > FEW:
         weight = torch.arange(1 - n, n, 2, dtype=items.dtype, device=items.device)
-        total = torch.einsum("n,nku->u", weight, shifted.sort(dim=0).values)
-        return total + 0 * shifted.sum((0, 1))  # NaN or infinity somewhere: NaN here
+        total = torch.einsum("n,nku->u", weight, room[:n].sort(dim=0).values)
+        return total + 0 * room[:n].sum((0, 1))  # NaN or infinity somewhere: NaN here
     *ascending, spare = room.unbind()
     for i, j in sorting_network(n).tolist():
         low, high = ascending[i], ascending[j]
@@ -269,7 +282,8 @@ def add_simple_distances(columns: Tensor, M: int, reference: int, simple: Tensor
 def _sum_of_map_distances(items: Tensor) -> Tensor:
     """Sum over pairs of the n items, and over the second axis, of the distance of maps: (n, k, P, C) -> (C)."""
     total = items.new_zeros(items.shape[-1], dtype=torch.float64)
-    for few in items.split(_width(items, items[:, 0].numel()), dim=1):
+    for part in _ranges(items, items.shape[1], items[:, 0].numel() // ROWS):
+        few = items[:, part]
         for n in range(1, len(items)):
             apart = torch.sub(few[:n], few[n], out=_room(few, few[:n].shape))
             total += apart.square_().sum(2).sqrt_().sum((0, 1))
@@ -295,7 +309,8 @@ def undo(values: Tensor, index: Tensor, fraction: Tensor, exact: Tensor, pivot: 
         ``out``.
     """
     _, b, P, C = values.shape
-    taps = index.transpose(1, 2).flatten(1).contiguous()
+    taps = index.transpose(1, 2).flatten(1)
+    first = torch.arange(0, b * P, P, dtype=taps.dtype, device=taps.device).unsqueeze(1)  # position of each sample
     base, x, y = (values.new_empty(P, C) for _ in range(3))
     base.copy_(pivot)
     for j, still in enumerate(exact.tolist()):
@@ -304,10 +319,12 @@ def undo(values: Tensor, index: Tensor, fraction: Tensor, exact: Tensor, pivot: 
             continue
         for way, k in ((x, 0), (y, 1)):
             way.copy_(fraction[j, :, k, None])
-        for part in _ranges(b, _width(values, TAPS * P * C)):
-            room = _room(values, (TAPS + 1, *values[j, part].shape))
-            shifted = torch.sub(values[j, part], base, out=room[0])
-            around = torch.index_select(shifted, 1, taps[j], out=room[1:].view(len(shifted), TAPS * P, C))
+        for part in _ranges(values, b, P * C):
+            maps = values[j, part]
+            room = _room(maps, (1 + TAPS, *maps.shape))
+            shifted = torch.sub(maps, base, out=room[0])
+            here = (first[: len(maps)] + taps[j]).flatten()
+            around = torch.index_select(shifted.flatten(0, 1), 0, here, out=room[1:].view(-1, C))
             above_left, above_right, below_left, below_right = around.view(-1, TAPS, P, C).unbind(1)
             above, below = above_left.lerp_(above_right, x), below_left.lerp_(below_right, x)
             torch.lerp(above, below, y, out=out[j, part])

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cnn_invariance.activations import Layer, LayerFilter, find_layers, select
 from cnn_invariance.devices import at_precision
 from cnn_invariance.errors import InputError
-from cnn_invariance.measures import names, own
+from cnn_invariance.measures import names, native, own
 from cnn_invariance.measures.columns import Columns
 from cnn_invariance.measures.firing import Firing
 from cnn_invariance.measures.inputs import (
@@ -35,6 +35,7 @@ from cnn_invariance.transformations.affine import AffineSet
 
 BLOCK = 8  # samples in a block of a column, for sample distances
 CPU_SLAB = 24 << 20  # bytes of the largest layer of a tile: stays in a last-level cache
+PLAIN_SLAB = 72 << 20  # where torch operations do the work: they read a tile many times, and start for each anew
 GPU_SHARE = 0.02  # of the free memory, for the largest layer of a tile
 PRECISIONS = ("fp32", "tf32", "bf16")
 PROBES = 5  # images in the run that finds the layers: more than one tells inputs from other dimensions of size 1
@@ -120,7 +121,7 @@ class Plan:
             raise InputError(f"a tile of {tile} samples; expected at least 1")
         if tile is None:
             largest = max(layer.units for layer in self.layers) * self.M * 4
-            room = CPU_SLAB
+            room = CPU_SLAB if native.available(self.device) else PLAIN_SLAB
             if self.device.type == "cuda":
                 room = int(torch.cuda.mem_get_info(self.device)[0] * GPU_SHARE)
             tile = max(1, room // largest)
