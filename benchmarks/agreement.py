@@ -4,6 +4,7 @@ Both measure the same network on the same images; ``tmeasures`` is given this pa
 inverses. Units whose denominator is degenerate (below 1e-4 of the layer's largest: dead ones) are left out.
 
     python benchmarks/agreement.py > agreement.md
+    python benchmarks/agreement.py --float32       activations as networks compute them, and the same for both libraries
 """
 
 import argparse
@@ -155,19 +156,54 @@ def case(name: str, N: int, M: int) -> tuple[nn.Module, torch.Tensor, AffineSet]
     return network, images, AffineSet("rotations and a squeezed one", {}, matrices)
 
 
+class OneByOne(nn.Module):
+    """A layer that gives an image the same bits in every batch and memory format: it sees each image alone."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = (layer,)  # not a child: this is the leaf that both libraries observe
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        (layer,) = self.layer
+        return torch.cat([layer(image.contiguous()) for image in batch.split(1)])
+
+
+def one_by_one(network: nn.Module) -> nn.Module:
+    """The network with every leaf replaced by itself, one by one."""
+    for name, child in network.named_children():
+        setattr(network, name, one_by_one(child) if any(child.children()) else OneByOne(child))
+    return network
+
+
+def in_float32(name: str, N: int, M: int) -> dict[str, tuple[nn.Module, torch.Tensor, AffineSet]]:
+    """A network of default initialisation, whose spreads are tiny, as it is and with the same bits in every batch."""
+    _, images, transformations = case(name, N, M)
+    arguments, shape = NETWORKS[name]
+    cases = {}
+    for how, change in (("in batches", lambda network: network), ("one by one", one_by_one)):
+        torch.manual_seed(0)
+        network = change(models.build(name, shape, 10, **arguments).eval())
+        cases[f"{name}, {how}"] = network, images.float(), transformations
+    return cases
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
     parser.add_argument("--samples", type=int, default=40)
     parser.add_argument("--transformations", type=int, default=6)
     parser.add_argument("--alpha", type=float, default=0.9, help="Goodfellow's; at 0.99 few units of 40 samples fire")
+    parser.add_argument("--float32", action="store_true", help="float32 networks of default initialisation")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")  # tmeasures pins memory without a GPU
     print("| network | " + " | ".join(MEASURES) + " |")
     print("|---" * (len(MEASURES) + 1) + "|")
     notes = []
+    cases = {}
     for name in options.networks:
-        network, images, transformations = case(name, options.samples, options.transformations)
+        size = name, options.samples, options.transformations
+        cases |= in_float32(*size) if options.float32 else {name: case(*size)}
+    for name, (network, images, transformations) in cases.items():
         arguments = network, images, transformations, options.alpha
         mine, other = ours(*arguments), theirs(*arguments)
         ties, units = tied(mine, other, len(images) * len(transformations))

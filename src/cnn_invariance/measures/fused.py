@@ -25,6 +25,8 @@ MAPS = 16  # channels of one program
 PIXELS = 32  # positions of one program that undoes
 MOST = 64
 """Members beyond which pairs are not taken one by one."""
+OPTIONS = {"enable_fp_fusion": True}
+"""Of every launch: ``a * b + c`` rounded once. Triton's own default differs between its versions."""
 
 
 def grid_moments(
@@ -41,6 +43,7 @@ def grid_moments(
     _grid_moments[(triton.cdiv(U, width),)](
         values, _given(mean, values), _given(m2, values), _given(sum_std, values), _given(sum_var, values),
         M, b, U, max(M - 1, 1), seen, columns is not None, sum_std is not None, sum_var is not None, ROWS, width,
+        **OPTIONS,
     )  # fmt: skip
 
 
@@ -88,6 +91,8 @@ def _grid_moments(
                     tl.store(m2 + state, tl.load(m2 + state, mask=there, other=0.0) + sum2 + between, mask=there)
             at += b * U
             state += U
+        if ALONG_SAMPLES:
+            tl.debug_barrier()  # the next samples are merged into what was stored
         variance = tl.where(inside, tl.maximum(row_m2, 0.0) / degrees, 0.0)
         if STD:
             total_std += tl.sum(tl.sqrt(variance).to(tl.float64), 0)
@@ -114,7 +119,7 @@ def exceedances(
     local, untransformed = counts
     _exceedances[(triton.cdiv(U, width),)](
         values, reference, signs, thresholds, local, untransformed, broken,
-        M, b, U, A, triton.next_power_of_2(A), ROWS, width,
+        M, b, U, A, triton.next_power_of_2(A), ROWS, width, **OPTIONS,
     )  # fmt: skip
 
 
@@ -162,10 +167,11 @@ def activation_distances(values: Tensor, block: int, rows: Tensor | None, column
     width = _width(U, MAPS * 2)
     programs = triton.cdiv(U, width)
     if rows is not None:  # of each sample its M members, b U apart
-        _pair_distances[(programs,)](values, rows, M, b * U, M, 0, b, U, 1, 0, U, GROUP, width)
+        lists = M, b * U, M, 0, b, U, 1, 0
+        _pair_distances[(programs,)](values, rows, *lists, U, GROUP, width, **OPTIONS)
     if columns is not None:  # of each column its blocks of samples, U apart
-        blocks = triton.cdiv(b, block)
-        _pair_distances[(programs,)](values, columns, b, U, block, block, blocks, block * U, M, b * U, U, GROUP, width)
+        lists = b, U, block, block, triton.cdiv(b, block), block * U, M, b * U
+        _pair_distances[(programs,)](values, columns, *lists, U, GROUP, width, **OPTIONS)
 
 
 @triton.jit
@@ -224,14 +230,14 @@ def map_distances(
     programs = triton.cdiv(C, width)
     if rows is not None:
         sums = torch.empty(b, C, dtype=torch.float64, device=columns.device)
-        _map_pairs[(b, 1, programs)](columns, sums, M, b * P * C, M, 0, P * C, 0, 1, P, C, GROUP, width)
+        lists = M, b * P * C, M, 0, P * C, 0, 1
+        _map_pairs[(b, 1, programs)](columns, sums, *lists, P, C, GROUP, width, **OPTIONS)
         rows += sums.sum(0)
     if samples is not None:
         blocks = triton.cdiv(b, block)
         sums = torch.empty(blocks * M, C, dtype=torch.float64, device=columns.device)
-        _map_pairs[(blocks, M, programs)](
-            columns, sums, b, P * C, block, block, block * P * C, b * P * C, M, P, C, GROUP, width
-        )
+        lists = b, P * C, block, block, block * P * C, b * P * C, M
+        _map_pairs[(blocks, M, programs)](columns, sums, *lists, P, C, GROUP, width, **OPTIONS)
         samples += sums.sum(0)
     if simple is not None:
         plain.add_simple_distances(columns, M, reference, simple)
@@ -277,7 +283,7 @@ def undo(values: Tensor, index: Tensor, fraction: Tensor, exact: Tensor, pivot: 
     M, b, P, C = values.shape
     width = _width(C, UNITS)
     _undo[(M * b, triton.cdiv(P, PIXELS), triton.cdiv(C, width))](
-        values, index, fraction, exact, pivot, out, b, P, C, PIXELS, width
+        values, index, fraction, exact, pivot, out, b, P, C, PIXELS, width, **OPTIONS
     )
     return out
 
