@@ -163,9 +163,10 @@ class OneByOne(nn.Module):
         super().__init__()
         self.layer = (layer,)  # not a child: this is the leaf that both libraries observe
 
-    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+    def forward(self, *batches: torch.Tensor) -> torch.Tensor:
         (layer,) = self.layer
-        return torch.cat([layer(image.contiguous()) for image in batch.split(1)])
+        images = zip(*(batch.split(1) for batch in batches), strict=True)
+        return torch.cat([layer(*(each.contiguous() for each in image)) for image in images])
 
 
 def one_by_one(network: nn.Module) -> nn.Module:
@@ -182,7 +183,7 @@ def in_float32(name: str, N: int, M: int) -> dict[str, tuple[nn.Module, torch.Te
     cases = {}
     for how, change in (("in batches", lambda network: network), ("one by one", one_by_one)):
         torch.manual_seed(0)
-        network = change(models.build(name, shape, 10, **arguments).eval())
+        network = change(models.build(name, shape, 10, **arguments).eval()).eval()
         cases[f"{name}, {how}"] = network, images.float(), transformations
     return cases
 

@@ -1,8 +1,10 @@
 """One look at each (sample, transformation); state for what was asked for, whatever the number of samples."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -202,3 +204,14 @@ def test_stratified_is_the_mean_over_classes(tile):
         for a, b in zip(together.values[measure], pooled.values[measure], strict=True):
             close(a, b, measure)
     np.testing.assert_array_equal(together.accuracy, pooled.accuracy)
+
+
+@pytest.mark.usefixtures("kernels")
+def test_passes_in_two_threads_do_not_meet():
+    """Temporaries are kept from call to call: each thread has its own."""
+    networks, images = [small_network(seed=seed) for seed in range(4)], some_images()
+    alone = [ci.measure(network, images, TURNS, tile=3) for network in networks]
+    with ThreadPoolExecutor(2) as pool:
+        beside = list(pool.map(lambda network: ci.measure(network, images, TURNS, tile=3), networks))
+    for one, other in zip(alone, beside, strict=True):
+        pd.testing.assert_frame_equal(one.to_frame(), other.to_frame())

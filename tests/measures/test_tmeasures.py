@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+import torch
 
 pytest.importorskip("tmeasures", reason="the paper's library is not installed (extra: test)", exc_type=ImportError)
 pytestmark = pytest.mark.filterwarnings("ignore")  # it pins memory without a GPU, and prints
@@ -31,3 +32,13 @@ def test_every_shared_measure_agrees(agreement, name):
     assert max(values.max() for values in theirs["Goodfellow_G"]) > 0
     off = {**ours, "NVSE": [None if values is None else values * 1.001 for values in ours["NVSE"]]}
     assert agreement.differences(off, theirs)["NVSE"] > 5e-4
+
+
+@pytest.mark.parametrize("name", ["VGG16D", "ResNet18"])
+def test_one_by_one_gives_the_same_bits_in_every_batch(agreement, name):
+    cases = agreement.in_float32(name, N=6, M=2)
+    network, images, _ = cases[f"{name}, one by one"]
+    together = network(images)
+    for batches in (images.split(1), images.split(4), [images.contiguous(memory_format=torch.channels_last)]):
+        assert torch.equal(torch.cat([network(batch) for batch in batches]), together)
+    torch.testing.assert_close(cases[f"{name}, in batches"][0](images), together)
