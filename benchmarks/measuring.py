@@ -3,7 +3,8 @@
 Each row is one network; each column a suite of measures. A ratio is the time of ``cnn_invariance.measure`` over N
 samples x M transformations, divided by the time of the bare network over the same N x M images, already transformed,
 same dtype, at its best batch size. Runs alternate; the median of the paired ratios is shown, beside the goal.
-``tmeasures``, the paper's own library, is measured beside, for NV alone and on fewer samples. Memory is the peak of a
+``tmeasures``, the paper's own library, is measured beside, on the same device, for NV alone and on fewer samples: its
+ratio, and how many times as fast NV is here for a sample under a transformation. Memory is the peak of a
 process of its own that measures the whole suite, with N and with 4 N samples.
 
     python benchmarks/measuring.py                            the table, in Markdown
@@ -41,11 +42,17 @@ SUITES = {
     "whole suite": None,
 }
 SAMPLES = {"ResNet18": 64, "VGG16D": 48, "SimpleConv": 256}
-GOALS = {
-    "ResNet18": (1.25, 1.4, 1.8, 2.1),
-    "VGG16D": (1.3, 1.5, 1.9, 2.3),
-    "SimpleConv": (1.6, 1.9, 3.0, 4.5),
+GPU_SAMPLES = 5000
+TMEASURES_SAMPLES = {"cpu": 8, "cuda": 100}
+GOALS: dict[str, dict[str, tuple[float | None, ...]]] = {  # by suite; then how many times as fast as tmeasures
+    "cpu": {
+        "ResNet18": (1.25, 1.4, 1.8, 2.1, None),
+        "VGG16D": (1.3, 1.5, 1.9, 2.3, None),
+        "SimpleConv": (1.6, 1.9, 3.0, 4.5, None),
+    },
+    "cuda": {"ResNet18": (None, None, None, 1.5, 100)},
 }
+NO_GOALS = (None,) * 5
 
 
 def clock(work: Callable[[], object], device: torch.device) -> float:
@@ -96,21 +103,25 @@ def row(name: str, N: int, M: int, runs: int, device: torch.device, tile: int | 
         pairs = [(clock(lambda: forward(network, batches), device), clock(work, device)) for _ in range(runs)]
         results[suite] = statistics.median(measured / pure for pure, measured in pairs)
         results["forward_s"] = statistics.median(pure for pure, _ in pairs)
+        results[f"{suite}, s for a pair"] = statistics.median(measured for _, measured in pairs) / (N * M)
     return results
 
 
-def tmeasures_ratio(name: str, N: int, M: int, runs: int) -> float | None:
-    """The same ratio of the paper's library, NV alone; None where it is not installed."""
+def tmeasures_cost(name: str, N: int, M: int, runs: int, device: torch.device) -> tuple[float, float] | None:
+    """Of the paper's library, NV alone: the same ratio, and seconds for a pair; None where it is not installed."""
     try:
         warnings.simplefilter("ignore")
         import tmeasures as tm
         from agreement import wrapped
     except ImportError:
         return None
-    network, images, transformations = case(name, N, M, torch.device("cpu"))
-    batches = best_batches(network, transform_all(images, transformations.matrices).flatten(0, 1), images.device)
+    network, images, transformations = case(name, N, M, device)
+    transformed = transform_all(images.to(device), transformations.matrices).flatten(0, 1)
+    batches = best_batches(network, transformed, device)
     model, members = tm.pytorch.AutoActivationsModule(network), wrapped(transformations)
-    options = tm.pytorch.PyTorchMeasureOptions(batch_size=25, verbose=False)
+    options = tm.pytorch.PyTorchMeasureOptions(
+        batch_size=max(25, min(N, 256)), verbose=False, model_device=device, measure_device=device
+    )
     measure = tm.pytorch.NormalizedVarianceInvariance()
 
     def work() -> None:
@@ -118,8 +129,13 @@ def tmeasures_ratio(name: str, N: int, M: int, runs: int) -> float | None:
             measure.eval(images, members, model, options)
 
     work()
-    pairs = [(clock(lambda: forward(network, batches), images.device), clock(work, images.device)) for _ in range(runs)]
-    return statistics.median(measured / pure for pure, measured in pairs)
+    pairs = [(clock(lambda: forward(network, batches), device), clock(work, device)) for _ in range(runs)]
+    ratio = statistics.median(measured / pure for pure, measured in pairs)
+    return ratio, statistics.median(measured for _, measured in pairs) / (N * M)
+
+
+def with_goal(value: float, goal: float | None, form: str = ".2f") -> str:
+    return f"{value:{form}}" if goal is None else f"{value:{form}} ({goal})"
 
 
 def peak(name: str, N: int, M: int, device: torch.device) -> float:
@@ -138,13 +154,13 @@ def print_peak(name: str, N: int, M: int, device: torch.device) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
-    parser.add_argument("--samples", type=int, help="N; as many as take some seconds otherwise")
+    parser.add_argument("--samples", type=int, help="N; otherwise 5000 on a GPU, as many as take some seconds on a CPU")
     parser.add_argument("--transformations", type=int, default=25)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--tile", type=int)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--tmeasures-samples", type=int, default=8)
+    parser.add_argument("--tmeasures-samples", type=int, help="its N; otherwise 100 on a GPU, 8 on a CPU")
     parser.add_argument("--peak", choices=list(NETWORKS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.threads:
@@ -158,14 +174,20 @@ def main() -> None:
         f"{platform.machine()}, {device.type}, torch {torch.__version__}, {torch.get_num_threads()} threads, {compiled}"
     )
     print(f"M = {options.transformations}, median of {options.runs} paired runs\n")
-    print(f"| ratio (goal) | N | {' | '.join(SUITES)} | tmeasures, NV | forward | peak, N and 4 N |")
-    print("|---" * (len(SUITES) + 5) + "|")
+    print(f"| ratio (goal) | N | {' | '.join(SUITES)} | tmeasures, NV | times as fast | forward | peak, N and 4 N |")
+    print("|---" * (len(SUITES) + 6) + "|")
     for name in options.networks:
-        N, M = options.samples or SAMPLES[name], options.transformations
+        N, M = options.samples or (GPU_SAMPLES if device.type == "cuda" else SAMPLES[name]), options.transformations
+        *goals, faster = GOALS[device.type].get(name, NO_GOALS)
         result = row(name, N, M, options.runs, device, options.tile)
-        cells = [f"{result[suite]:.2f} ({goal})" for suite, goal in zip(SUITES, GOALS[name], strict=True)]
-        theirs = tmeasures_ratio(name, options.tmeasures_samples, M, 2)
-        cells.append("not installed" if theirs is None else f"{theirs:.0f}")
+        cells = [with_goal(result[suite], goal) for suite, goal in zip(SUITES, goals, strict=True)]
+        few = options.tmeasures_samples or TMEASURES_SAMPLES[device.type]
+        theirs = tmeasures_cost(name, few, M, 2, device)
+        if theirs is None:
+            cells += ["not installed", "?"]
+        else:
+            ratio, seconds = theirs
+            cells += [f"{ratio:.0f}", with_goal(seconds / result["NV, s for a pair"], faster, ".0f")]
         cells.append(f"{result['forward_s']:.2f} s")
         cells.append(" and ".join(f"{peak(name, n, M, device):.2f} GB" for n in (N, 4 * N)))
         print(f"| {name} | {N} | {' | '.join(cells)} |", flush=True)
