@@ -71,8 +71,9 @@ def forward(network: nn.Module, batches: list[Tensor]) -> None:
             network(batch)
 
 
-def best_batches(network: nn.Module, images: Tensor, device: torch.device) -> list[Tensor]:
-    """The already transformed images, cut at the batch size that is fastest here."""
+def best_batches(network: nn.Module, images: Tensor, transformations: AffineSet, device: torch.device) -> list[Tensor]:
+    """The images, already transformed, cut at the batch size that is fastest here."""
+    images = transform_all(images.to(device), transformations.matrices).flatten(0, 1)
     sizes = (1024, 4096, 16384) if device.type == "cuda" else (25, 50, 100, 200, 400)
     cut = {size: [b.contiguous(memory_format=torch.channels_last) for b in images.split(size)] for size in sizes}
     for batches in cut.values():
@@ -93,9 +94,7 @@ def case(name: str, N: int, M: int, device: torch.device) -> tuple[nn.Module, Te
 
 def row(name: str, N: int, M: int, runs: int, device: torch.device, tile: int | None) -> dict[str, float]:
     network, images, transformations = case(name, N, M, device)
-    transformed = transform_all(images.to(device), transformations.matrices).flatten(0, 1)
-    batches = best_batches(network, transformed, device)
-    del transformed
+    batches = best_batches(network, images, transformations, device)
     results: dict[str, float] = {}
     for suite, measures in SUITES.items():
         work = lambda measures=measures: ci.measure(network, images, transformations, measures, tile=tile)  # noqa: E731
@@ -116,8 +115,7 @@ def tmeasures_cost(name: str, N: int, M: int, runs: int, device: torch.device) -
     except ImportError:
         return None
     network, images, transformations = case(name, N, M, device)
-    transformed = transform_all(images.to(device), transformations.matrices).flatten(0, 1)
-    batches = best_batches(network, transformed, device)
+    batches = best_batches(network, images, transformations, device)
     model, members = tm.pytorch.AutoActivationsModule(network), wrapped(transformations)
     options = tm.pytorch.PyTorchMeasureOptions(
         batch_size=max(25, min(N, 256)), verbose=False, model_device=device, measure_device=device
