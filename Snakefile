@@ -15,11 +15,11 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
-from cnn_invariance import extensions
+from cnn_invariance.workflow import trials
 from cnn_invariance.errors import InputError
 from cnn_invariance.machine import gpus, put_own_commands_first
-from cnn_invariance.needs import Needs
-from cnn_invariance.study.plan import Plan, one_of
+from cnn_invariance.workflow.resources import Needs
+from cnn_invariance.workflow.plan import Plan, one_of
 from cnn_invariance.verification import Verification
 
 try:
@@ -27,7 +27,7 @@ try:
     plan = Plan.of_run(settings.configfiles, settings.config)
     if workflow.is_main_process:
         plan.check()
-        extensions.check(plan)
+        trials.check(plan)
     to_prepare = plan.to_prepare
 except InputError as error:
     raise WorkflowError(error)

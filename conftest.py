@@ -6,7 +6,9 @@ import os
 import torch
 
 # PyTorch without CUDA comes without Triton: the kernels cannot even be imported.
-collect_ignore = [] if importlib.util.find_spec("triton") else ["src/cnn_invariance/measures/fused.py"]
+collect_ignore = (
+    [] if importlib.util.find_spec("triton") else ["src/cnn_invariance/measures/backends/triton_kernels.py"]
+)
 
 
 def pytest_configure() -> None:

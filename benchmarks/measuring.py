@@ -26,7 +26,7 @@ from torch import Tensor, nn
 import cnn_invariance as ci
 from cnn_invariance import models
 from cnn_invariance.machine import peak_memory
-from cnn_invariance.measures import native
+from cnn_invariance.measures.backends import c_loops
 from cnn_invariance.transformations import AffineSet, rotation
 from cnn_invariance.transformations.warp import transform_all
 
@@ -167,7 +167,7 @@ def main() -> None:
     if options.peak:
         print_peak(options.peak, options.samples, options.transformations, device)
         return
-    compiled = "compiled loops" if native.available(device) else "torch operations alone"
+    compiled = "compiled loops" if c_loops.available(device) else "torch operations alone"
     print(
         f"{platform.machine()}, {device.type}, torch {torch.__version__}, {torch.get_num_threads()} threads, {compiled}"
     )

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cnn_invariance.experiments._claims import Finding
-from cnn_invariance.measures.names import check
+from cnn_invariance.experiments.framework.claims import Finding
+from cnn_invariance.measures.requests import check
 from cnn_invariance.plotting import Canvas
 from cnn_invariance.results import Results, write_measure, write_training
 from cnn_invariance.results.files import COUNTS, QUANTILES, SCHEMA

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnn_invariance.files import atomic_write
+from cnn_invariance.storage.files import atomic_write
 
 
 def test_the_file_appears_at_the_end_and_nothing_else_is_left(tmp_path: Path) -> None:

@@ -13,14 +13,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cnn_invariance import __version__, archives, campaign, costs, extensions, inspection, overview, report, stages
-from cnn_invariance import claims as paper_claims
+from cnn_invariance import __version__, inspection
 from cnn_invariance.errors import InputError
-from cnn_invariance.study.folders import Folders
-from cnn_invariance.study.plan import DEFAULT_PRESET, Plan
-from cnn_invariance.study.sampling import Sampling
+from cnn_invariance.report import claims as paper_claims
+from cnn_invariance.report import overview
 from cnn_invariance.study.study import Study
 from cnn_invariance.verification import Verification
+from cnn_invariance.workflow import archives, campaign, costs, stages, status, trials
+from cnn_invariance.workflow.folders import Folders
+from cnn_invariance.workflow.plan import DEFAULT_PRESET, Plan
+from cnn_invariance.workflow.sampling import Sampling
 
 
 class PlainErrors(TyperGroup):
@@ -161,7 +163,7 @@ def whole_page(
     output: Annotated[Path | None, typer.Option(help="The file; without: report/<preset>.html.")] = None,
 ) -> None:
     """Write the study as one HTML page from its results, figures, tables and claims, which are there already."""
-    from cnn_invariance import page  # pictures and templates: no other command needs them
+    from cnn_invariance.report import page  # pictures and templates: no other command needs them
 
     plan = Plan(Study.load(preset), Folders(results=results_dir, figures=figures_dir))
     page.write(plan, output or plan.page)
@@ -177,8 +179,8 @@ def plan(
 ) -> None:
     """Say how many cells are cached and missing, and what would be computed. Needs no data."""
     chosen = Plan(Study.load(preset), Folders(data=data_dir, models=models_dir, results=results_dir))
-    extensions.check(chosen)
-    _print(report.of_plan, chosen, cells)
+    trials.check(chosen)
+    _print(status.of_plan, chosen, cells)
 
 
 @app.command(name="inspect")
@@ -299,7 +301,7 @@ def import_results(
 @results_app.command()
 def check(preset: PresetFile = DEFAULT_PRESET, results_dir: Results = USUAL.results) -> None:
     """Check every result of a preset: each byte, and that it is of the spec its name says."""
-    _print(report.of_check, Plan(Study.load(preset), Folders(results=results_dir)))
+    _print(status.of_check, Plan(Study.load(preset), Folders(results=results_dir)))
 
 
 def _packed(paths: Iterable[Path]) -> None:

@@ -10,8 +10,8 @@ import yaml
 
 from cnn_invariance import datasets, models
 from cnn_invariance.errors import InputError, unknown_name
-from cnn_invariance.files import atomic_write
-from cnn_invariance.measures import names
+from cnn_invariance.measures import requests
+from cnn_invariance.storage.files import atomic_write
 from cnn_invariance.transformations import AffineSet, sets
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def inspect(request: Request, *, progress: bool = False) -> Inspection:
     measures, left_out = _measures(request.measures, isinstance(members, AffineSet))
     images, groups, seen = _images(request)
     network, built = _network(request, images)
-    stratified = any(names.check(measure)["stratified"] for measure in measures)
+    stratified = any(requests.check(measure)["stratified"] for measure in measures)
     result = ci.measure(
         network,
         images,
@@ -212,7 +212,7 @@ def _check(request: Request) -> None:
 def _measures(asked: Sequence[str], affine: bool) -> tuple[list[str], list[tuple[str, str]]]:
     """The measures, and a fact on those that are left out."""
     if asked:
-        return [str(request) for request in names.check_all(asked)], []
+        return [str(request) for request in requests.check_all(asked)], []
     if affine:
         return list(USUAL), []
     return list(USUAL[:1]), [("left out", "same-equivariance: these transformations cannot be undone on feature maps")]

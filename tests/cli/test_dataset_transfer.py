@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from cnn_invariance import claims, datasets
+from cnn_invariance import datasets
 from cnn_invariance.cli import app
+from cnn_invariance.report import claims
 from cnn_invariance.study import Study
-from cnn_invariance.study.plan import Plan
+from cnn_invariance.workflow.plan import Plan
 
 PIN = "431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa"
 PRESET = """\

@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
-from cnn_invariance import stages
 from cnn_invariance.study import Study
-from cnn_invariance.study.plan import Plan
 from cnn_invariance.training import learner
+from cnn_invariance.workflow import stages
+from cnn_invariance.workflow.plan import Plan
 
 PRESET = {
     "name": "tiny",

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cnn_invariance import catalog, datasets
+from cnn_invariance import datasets
 from cnn_invariance.datasets import Dataset, load, name_of, names, official, prepare
 from cnn_invariance.errors import InputError
+from cnn_invariance.plugins import catalog
 
 MNIST5K = "431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa"
 MNIST = "c715ce49684a04dce271e41dc526c0e0bd43a6a8b36d9a5a9f28e5d1077a857a"

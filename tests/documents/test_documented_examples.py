@@ -91,7 +91,7 @@ def extended(tmp_path):
         assert not (ROOT / path).exists(), f"{path} is there already: show another example"
         (tmp_path / path).write_text(text, encoding="utf-8")
     own = own_files()["my_measures.py"]
-    (tmp_path / "src/cnn_invariance/measures/share.py").write_text(own, encoding="utf-8")
+    (tmp_path / "src/cnn_invariance/measures/families/share.py").write_text(own, encoding="utf-8")
     return tmp_path
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from cnn_invariance.experiments._captions import caption
-from cnn_invariance.experiments._paper import departures
+from cnn_invariance.experiments.framework.captions import caption
+from cnn_invariance.paper.departures import departures
 from cnn_invariance.study import SampleSpec
 
 SETS = ("rotation", "scale", "translation", "combined")

@@ -6,10 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cnn_invariance import claims
-from cnn_invariance.experiments._claims import CORRELATION, Claim, Finding, Interval, bootstrap, over, unknown
-from cnn_invariance.study.folders import Folders
-from cnn_invariance.study.plan import Plan
+from cnn_invariance.experiments.framework.claims import (
+    CORRELATION,
+    Claim,
+    Finding,
+    Interval,
+    bootstrap,
+    over,
+    unknown,
+)
+from cnn_invariance.report import claims
+from cnn_invariance.workflow.folders import Folders
+from cnn_invariance.workflow.plan import Plan
 
 ABOVE = Claim("high", "It is high.", "height", "above", 0.5)
 BELOW = Claim("low", "It is low.", "height", "below", 0.5)

@@ -8,16 +8,16 @@ import yaml
 from PIL import Image
 from torch import nn
 
-from cnn_invariance import stages
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments import feature_maps
 from cnn_invariance.experiments.feature_maps import relative_variation
 from cnn_invariance.measures.responses import Ranked, ranked, respond
 from cnn_invariance.results import DamagedResultError, Responses, responses
 from cnn_invariance.study import Study
-from cnn_invariance.study.folders import Folders
-from cnn_invariance.study.plan import Plan
 from cnn_invariance.transformations import rotation, transform_all
+from cnn_invariance.workflow import stages
+from cnn_invariance.workflow.folders import Folders
+from cnn_invariance.workflow.plan import Plan
 
 PIN = "431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa"
 PRESET = {

@@ -276,7 +276,7 @@ def test_a_missing_result_is_named(study, tmp_path):
 
 
 def test_statistics_of_degenerate_values():
-    from cnn_invariance.experiments._statistics import rank_correlation, wilson
+    from cnn_invariance.experiments.framework.statistics import rank_correlation, wilson
 
     assert wilson(1.0, 20) == (pytest.approx(20 / (20 + 1.959963984540054**2)), 1.0)
     assert wilson(0.0, 20)[0] == 0.0

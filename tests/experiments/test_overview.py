@@ -2,9 +2,9 @@
 
 from PIL import Image
 
-from cnn_invariance import overview
-from cnn_invariance.study.folders import Folders
-from cnn_invariance.study.plan import Plan
+from cnn_invariance.report import overview
+from cnn_invariance.workflow.folders import Folders
+from cnn_invariance.workflow.plan import Plan
 
 DATASETS = {
     "mnist5k": {"fingerprint": "0" * 64, "accuracy_floor": 0.5},

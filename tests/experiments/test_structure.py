@@ -27,7 +27,7 @@ def test_permuting_finds_a_difference_and_no_other():
 
 
 def test_a_p_that_is_not_small_leaves_a_claim_undecided():
-    from cnn_invariance.experiments._claims import Finding, Interval
+    from cnn_invariance.experiments.framework.claims import Finding, Interval
 
     claim = structure.CLAIMS[0]
     interval = Interval(2.0, 1.5, 2.5, "3 sets")

@@ -15,7 +15,7 @@ from cnn_invariance.cli import app
 from cnn_invariance.datasets import Dataset, save
 from cnn_invariance.errors import InputError
 from cnn_invariance.study import Study
-from cnn_invariance.study.plan import Plan
+from cnn_invariance.workflow.plan import Plan
 from helpers_extend import BRIGHTNESS, NETWORK, SHARE
 
 PRESET = """\

@@ -10,8 +10,9 @@ from torch import nn
 
 import cnn_invariance as ci
 from cnn_invariance.errors import InputError
-from cnn_invariance.measures import names, own
-from cnn_invariance.measures.statistics import Context
+from cnn_invariance.measures import requests, user_measures
+from cnn_invariance.measures.engine import prepare
+from cnn_invariance.measures.statistics.base import Context
 from cnn_invariance.transformations import rotation
 from helpers_extend import SHARE
 from helpers_measures import small_network, some_images
@@ -52,17 +53,17 @@ def test_options_and_stratified_which_it_need_not_name(here):
 
 def test_requests_are_read_without_running_the_file(here):
     Path("mine.py").write_text("raise SystemExit\n" + SHARE)
-    request = names.check("mine.py:ShareT[aggregate=none, statistic=var]")
+    request = requests.check("mine.py:ShareT[aggregate=none, statistic=var]")
     assert str(request) == "mine.py:ShareT[statistic=var]"
-    assert names.label(str(request)) == "ShareT of units (statistic=var)"
-    assert names.describe(request.full_name) == "share of the transformations: TV / (TV + SV)"
+    assert requests.label(str(request)) == "ShareT of units (statistic=var)"
+    assert requests.describe(request.full_name) == "share of the transformations: TV / (TV + SV)"
 
 
 def test_statistics_are_shared_with_other_requests_of_the_file(here):
-    first, second = (own.load("mine.py") for _ in range(2))
+    first, second = (user_measures.load("mine.py") for _ in range(2))
     assert first is second
     changed("TV / (TV + SV)", "something else")
-    assert own.load("mine.py") is not first
+    assert user_measures.load("mine.py") is not first
 
 
 @pytest.mark.parametrize(
@@ -80,16 +81,16 @@ def test_statistics_are_shared_with_other_requests_of_the_file(here):
 def test_what_is_no_family_is_named_without_running_it(here, old, new, message):
     changed(old, new)
     with pytest.raises(InputError, match=message):
-        names.check("mine.py:ShareT")
+        requests.check("mine.py:ShareT")
 
 
 def test_a_missing_file_and_an_unknown_option(here):
     with pytest.raises(InputError, match=r"no file absent\.py of measures .*check the path"):
-        names.check("absent.py:ShareT")
+        requests.check("absent.py:ShareT")
     with pytest.raises(InputError, match=r"unknown option of mine\.py:ShareT 'agregate'; did you mean 'aggregate'"):
-        names.check("mine.py:ShareT[agregate=mean]")
+        requests.check("mine.py:ShareT[agregate=mean]")
     with pytest.raises(InputError, match=r"cannot read the measure 'mine\.txt:ShareT'.*file\.py:NAME one of yours"):
-        names.check("mine.txt:ShareT")
+        requests.check("mine.txt:ShareT")
 
 
 class Counting(nn.Module):
@@ -106,7 +107,11 @@ class Counting(nn.Module):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("from cnn_invariance.measures._forms", "import no_such_x\nfrom cnn_invariance.measures._forms", "no_such_x"),
+        (
+            "from cnn_invariance.measures.aggregation",
+            "import no_such_x\nfrom cnn_invariance.measures.aggregation",
+            "no_such_x",
+        ),
         ("return aggregate(quotient(t, t + s)", "return aggregate(t / z", r"fails on a layer of shape .*NameError"),
         (
             'return aggregate(quotient(t, t + s), request["aggregate"])',
@@ -141,7 +146,7 @@ def test_one_that_undoes_says_so(here):
     text = Path("mine.py").read_text().replace("context):\n    return [", f"context):\n{dense_has_none}    return [", 1)
     Path("mine.py").write_text(text)
     with pytest.raises(InputError, match=r"say so at the top of mine\.py: UNDONE = \(\"ShareT\",\)"):
-        own.check(names.check("mine.py:ShareT"))
+        user_measures.check(requests.check("mine.py:ShareT"))
     Path("mine.py").write_text(text + 'UNDONE = ("ShareT",)\n')
     result = ci.measure(small_network(), some_images(), rotation(n=3), ["mine.py:ShareT"])
     assert "6" not in result["mine.py:ShareT"]
@@ -150,15 +155,15 @@ def test_one_that_undoes_says_so(here):
         ci.measure(small_network(), some_images(), [lambda x: x], ["mine.py:ShareT"])
 
 
-@pytest.mark.parametrize("name", names.names())
+@pytest.mark.parametrize("name", requests.names())
 def test_families_name_what_they_undo_as_they_do(name):
-    request = names.check(name)
-    family = ci.measures.plan._family(request)
-    needed = family.statistics(request, Context(own.PROBES[0], 2, 2, torch.device("cpu"), 8))
-    assert names.undoes(request) == any(one.undone for one in needed)
+    request = requests.check(name)
+    family = prepare._family(request)
+    needed = family.statistics(request, Context(user_measures.PROBES[0], 2, 2, torch.device("cpu"), 8))
+    assert requests.undoes(request) == any(one.undone for one in needed)
 
 
 def test_the_home_folder_is_found(here, monkeypatch):
     monkeypatch.setenv("HOME", os.fspath(here))
-    assert names.check("~/mine.py:ShareT").name == "ShareT"
-    assert own.load("~/mine.py").MEASURES
+    assert requests.check("~/mine.py:ShareT").name == "ShareT"
+    assert user_measures.load("~/mine.py").MEASURES

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cnn_invariance.measures import native, plain
+from cnn_invariance.measures.backends import c_loops, torch_operations
 from helpers_measures import small_network, some_images
 
 
@@ -26,7 +26,7 @@ def images():
 @pytest.fixture(params=["native", "plain"])
 def kernels(request, monkeypatch):
     """Both implementations of the loops, on the CPU."""
-    if request.param == "native" and native.library() is None:
+    if request.param == "native" and c_loops.library() is None:
         pytest.skip("no C compiler here")
-    monkeypatch.setattr(native, "available", lambda device: request.param == "native")
-    return native if request.param == "native" else plain
+    monkeypatch.setattr(c_loops, "available", lambda device: request.param == "native")
+    return c_loops if request.param == "native" else torch_operations

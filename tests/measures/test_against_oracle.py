@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 import cnn_invariance as ci
 import oracle
-from cnn_invariance.measures import names
+from cnn_invariance.measures import requests
 from cnn_invariance.transformations import AffineSet, identity, product, rotation, scale, translation
 from helpers_measures import close, dense, small_network, some_images
 
 
 def expected(request, A, X, matrices):
     """The oracle's value of a request on one layer, or None where it has none."""
-    r = names.check(request)
+    r = requests.check(request)
     spatial = A.ndim == 5
     name = r.name
     if (name.endswith("SE") or name == "DSES") and not spatial:
@@ -56,7 +56,7 @@ def aggregate(values, how):
 
 
 REQUESTS = [
-    *names.names(),
+    *requests.names(),
     "TV[statistic=var]", "NVSE[statistic=var]", "NV[aggregate=mean]", "NV[aggregate=max]",
     "NV[aggregate=sum,order=after]",
     "NVSE[aggregate=mean,order=after]", "TV[aggregate=mean]", "ND[aggregate=mean]", "ND[per=map]",
@@ -90,7 +90,7 @@ def oracle_values(chosen, N=13):
 def check_against_oracle(chosen, N, tile):
     result = ci.measure(small_network(), some_images()[:N], SETS[chosen], REQUESTS, tile=tile)
     for request, wanted in oracle_values(chosen, N).items():
-        values = result.values[str(names.check(request))]
+        values = result.values[str(requests.check(request))]
         for layer, value, want in zip(result.layers, values, wanted, strict=True):
             close(value, want, f"{request} of layer {layer.name}")
 

@@ -7,7 +7,8 @@ from torch import nn
 
 import cnn_invariance as ci
 from cnn_invariance.errors import InputError
-from cnn_invariance.measures import engine, names, plan
+from cnn_invariance.measures import requests
+from cnn_invariance.measures.engine import prepare, run
 from cnn_invariance.transformations import identity, rotation
 
 TURNS = rotation(n=3, angle_deg=180)
@@ -60,7 +61,7 @@ def refused(message, *, model=None, images=X, transformations=TURNS, measures=("
     model = Counting().eval() if model is None else model
     with pytest.raises(InputError, match=message):
         ci.measure(model, images, transformations, measures, labels, **options)
-    assert getattr(model, "images", 0) <= plan.PROBES * 2  # never the 18 of a pass
+    assert getattr(model, "images", 0) <= prepare.PROBES * 2  # never the 18 of a pass
 
 
 @pytest.mark.parametrize(
@@ -181,7 +182,7 @@ def test_pooled_sample_distances_beside_stratified_measures():
     )
 
 
-@pytest.mark.parametrize("measure", [name for name in names.names() if name.endswith("SE") or name == "DSES"])
+@pytest.mark.parametrize("measure", [name for name in requests.names() if name.endswith("SE") or name == "DSES"])
 def test_same_equivariance_of_callables(measure):
     refused(
         f"{measure} needs transformations that can be undone on feature maps: a set from .*; callables have no inverse",
@@ -233,7 +234,7 @@ class Spoil(nn.Module):
         return x
 
 
-FINITE = [name for name in names.names() if not name.startswith("Goodfellow_")]
+FINITE = [name for name in requests.names() if not name.startswith("Goodfellow_")]
 
 
 @pytest.mark.parametrize("measure", FINITE)
@@ -283,16 +284,16 @@ def test_not_finite_is_counted_and_left_out(value):
 def starved(monkeypatch, limit, error):
     """A machine that runs out of memory above ``limit`` samples in a tile; returns the tiles that were tried."""
     tiles = []
-    run = engine._Engine.run
+    original = run._Engine.run
 
     def try_run(self):
         tiles.append(self.plan.tile)
         if self.plan.tile > limit:
             self.correct += 99  # something that a second attempt must not keep
             raise error
-        return run(self)
+        return original(self)
 
-    monkeypatch.setattr(engine._Engine, "run", try_run)
+    monkeypatch.setattr(run._Engine, "run", try_run)
     return tiles
 
 

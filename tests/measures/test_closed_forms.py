@@ -9,7 +9,7 @@ from scipy import stats
 from torch import nn
 
 import cnn_invariance as ci
-from cnn_invariance.measures import names
+from cnn_invariance.measures import requests
 from cnn_invariance.transformations import identity, rotation
 
 pytestmark = pytest.mark.usefixtures("kernels")
@@ -43,11 +43,11 @@ def observed(matrix):
 def value(matrix, request, **options):
     """The measure of each unit of an ST matrix (N, M, units)."""
     result = ci.measure(*observed(matrix), [request], **options)
-    return result.values[str(names.check(request))][0][:, 0, 0]
+    return result.values[str(requests.check(request))][0][:, 0, 0]
 
 
 def test_constant_network_is_invariant_by_definition():
-    everything = names.names()
+    everything = requests.names()
     result = ci.measure(nn.Sequential(Constant()).eval(), images(), QUARTERS, everything, tile=3)
     quotients = {"NV", "ND", "NVSE", "NDSE", "ANOVA_F", "Goodfellow"}
     for measure in everything:
@@ -168,7 +168,7 @@ def test_unit_that_fires_for_one_sample_under_all_transformations(sign):
     network, samples, members = observed(matrix)
     # the untransformed image holds unit u at column 0, its own unit in the identity network
     result = ci.measure(network, samples, members, list(ask.values()), tile=16)
-    first = {name: result.values[str(names.check(request))][0][:, 0, 0] for name, request in ask.items()}
+    first = {name: result.values[str(requests.check(request))][0][:, 0, 0] for name, request in ask.items()}
     np.testing.assert_allclose(first["Goodfellow_G"], [1 / N, 1 / N, 0], rtol=1e-12)
     np.testing.assert_allclose(first["Goodfellow_L"], [1 / N, 1 / (N * M), (M - 1) / M], rtol=1e-12)
     np.testing.assert_allclose(first["Goodfellow"], [1, 1 / M, np.inf], rtol=1e-12)

@@ -8,11 +8,13 @@ from torch import nn
 pytest.importorskip("triton")
 
 import cnn_invariance as ci
-from cnn_invariance.measures import fused, plain, statistics
+from cnn_invariance.measures.backends import torch_operations, triton_kernels
+from cnn_invariance.measures.statistics import base
 from cnn_invariance.transformations import combined, invert, rotation
 from cnn_invariance.transformations.affine import is_identity
 from cnn_invariance.transformations.warp import neighbours
 
+BACKENDS = (triton_kernels, torch_operations)
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 SHAPES = [(1, 1, 1), (2, 1, 3), (1, 2, 3), (3, 5, 130), (10, 9, 7), (17, 19, 40)]
 
@@ -25,8 +27,8 @@ def values(*shape: int, offset: float = 0.0, seed: int = 0) -> torch.Tensor:
 def both(make, run, **tolerance):
     """The results of both modules, each on state of its own, are the same."""
     ours, theirs = make(), make()
-    run(fused, *ours)
-    run(plain, *theirs)
+    run(triton_kernels, *ours)
+    run(torch_operations, *theirs)
     for mine, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine, other, **tolerance)
 
@@ -57,9 +59,9 @@ def test_moments_that_nobody_asked_for_are_left_out(asked):
     tile = values(3, 4, 5)
     state = (zeros(3, 5), zeros(3, 5, dtype=torch.float32)) if along else None
     sums = [zeros(5) if wanted else None for wanted in (std, var)]
-    fused.grid_moments(tile, 0, state, *sums)
+    triton_kernels.grid_moments(tile, 0, state, *sums)
     whole = (zeros(3, 5), zeros(3, 5, dtype=torch.float32)), zeros(5), zeros(5)
-    plain.grid_moments(tile, 0, *whole)
+    torch_operations.grid_moments(tile, 0, *whole)
     for mine, other in zip([*(state or ()), *sums], [*(whole[0] if along else ()), *whole[1:]], strict=True):
         if mine is not None:
             torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-6)
@@ -89,7 +91,7 @@ def test_what_is_not_finite_is_seen():
     tile[2, 3, 1], tile[0, 0, 4] = torch.inf, torch.nan
     broken = zeros(5, dtype=torch.float32)
     counts = (zeros(1, 5, dtype=torch.int32), zeros(1, 5, dtype=torch.int32))
-    fused.exceedances(tile, tile[0], torch.ones(1, device=DEVICE), values(1, 5), counts, broken)
+    triton_kernels.exceedances(tile, tile[0], torch.ones(1, device=DEVICE), values(1, 5), counts, broken)
     assert broken.isnan().tolist() == [False, True, False, False, True]
 
 
@@ -120,7 +122,7 @@ def test_map_distances(shape, normalize):
 
 
 def test_members_beyond_the_kernels_are_left_to_torch(monkeypatch):
-    monkeypatch.setattr(fused, "MOST", 4)
+    monkeypatch.setattr(triton_kernels, "MOST", 4)
     tile = values(5, 3, 6)
 
     def run(module, rows, columns):
@@ -137,10 +139,12 @@ def test_undo(size):
     exact = torch.from_numpy(is_identity(matrices).astype("uint8"))
     taps = [t.to(DEVICE).contiguous() for t in (index.int(), way.float(), exact)]
     maps, pivot = values(len(matrices), b, P, C, offset=100.0), values(C, offset=100.0, seed=1)
-    ours, theirs = (module.undo(maps, *taps, pivot, torch.empty_like(maps)) for module in (fused, plain))
+    ours, theirs = (
+        module.undo(maps, *taps, pivot, torch.empty_like(maps)) for module in (triton_kernels, torch_operations)
+    )
     torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=2e-5)
     constant = torch.full_like(maps, 3.25)
-    still = fused.undo(constant, *taps, pivot.new_full((C,), 3.25), torch.empty_like(maps))
+    still = triton_kernels.undo(constant, *taps, pivot.new_full((C,), 3.25), torch.empty_like(maps))
     assert (still == 0).all()
 
 
@@ -151,9 +155,9 @@ def test_the_whole_suite_with_them(monkeypatch):
     ).eval()
     images, labels, turns = values(7, 1, 6, 6), torch.arange(7) % 4, rotation(n=3, angle_deg=200)
     measured = {}
-    for module in (plain, fused):
-        monkeypatch.setattr(statistics, "kernels", lambda device, module=module: module)
+    for module in BACKENDS:
+        monkeypatch.setattr(base, "kernels", lambda device, module=module: module)
         measured[module] = ci.measure(network.to(DEVICE), images, turns, labels=labels, device=DEVICE.type, tile=4)
-    ours, theirs = measured[fused].to_frame(), measured[plain].to_frame()
+    ours, theirs = measured[triton_kernels].to_frame(), measured[torch_operations].to_frame()
     for name in theirs.columns[4:]:
         np.testing.assert_allclose(ours[name], theirs[name], rtol=2e-5, atol=1e-6, err_msg=name)

@@ -1,6 +1,6 @@
 """The kernels for a GPU become machine code for real ones, on a machine that has none: Triton brings the assembler.
 
-The functions of ``fused`` run as the engine calls them, on tensors of the CPU; each launch is compiled for the chosen
+The functions of ``triton_kernels`` run as the engine calls them, on tensors of the CPU; each launch is compiled for a
 GPU, with the same specialisation to its arguments as there, and not launched. In a process of its own: in this one
 Triton interprets.
 """
@@ -44,7 +44,7 @@ def compile_only(self, *arguments, grid, warmup, **options):
     compiled.setdefault(self.fn.__name__, []).append([len(code["cubin"]), kernel.metadata.shared])
 
 triton.runtime.JITFunction.run = compile_only
-from cnn_invariance.measures import fused
+from cnn_invariance.measures.backends import triton_kernels
 
 M, b, P, C = map(int, sys.argv[2:])
 U = P * C
@@ -52,16 +52,16 @@ values = torch.randn(M, b, U)
 total = lambda *shape: torch.zeros(shape, dtype=torch.float64)
 moments = (torch.empty(M, U, dtype=torch.float64), torch.empty(M, U))
 for columns, std, var in ((None, total(U), None), (moments, None, None), (moments, total(U), total(U))):
-    fused.grid_moments(values, 8, columns, std, var)
+    triton_kernels.grid_moments(values, 8, columns, std, var)
 for A in (1, 3):
     counts = tuple(torch.zeros(A, U, dtype=torch.int32) for _ in range(2))
-    fused.exceedances(values, values[0], torch.ones(A), torch.zeros(A, U), counts, torch.zeros(U))
-fused.activation_distances(values, 8, total(U), total(U))
+    triton_kernels.exceedances(values, values[0], torch.ones(A), torch.zeros(A, U), counts, torch.zeros(U))
+triton_kernels.activation_distances(values, 8, total(U), total(U))
 maps = values.view(M, b, P, C)
 for normalize in (False, True):
-    fused.map_distances(maps, M, 8, 0, normalize, torch.zeros(C), total(C), total(C), total(C))
+    triton_kernels.map_distances(maps, M, 8, 0, normalize, torch.zeros(C), total(C), total(C), total(C))
 taps = torch.zeros(M, P, 4, dtype=torch.int32), torch.zeros(M, P, 2), torch.zeros(M, dtype=torch.uint8)
-fused.undo(maps, *taps, torch.zeros(C), torch.empty_like(maps))
+triton_kernels.undo(maps, *taps, torch.zeros(C), torch.empty_like(maps))
 print(json.dumps(compiled))
 """
 

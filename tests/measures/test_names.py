@@ -8,22 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.measures import names
+from cnn_invariance.measures import requests
 
 
 def test_every_measure_of_the_definitions_is_there():
     want = "TV SV NV TD SD ND ANOVA_F ANOVA Goodfellow Goodfellow_L Goodfellow_G TVSE SVSE NVSE TDSE SDSE NDSE DSES"
-    assert sorted(names.names()) == sorted(want.split())
-    assert all(names.describe(name) for name in names.names())
+    assert sorted(requests.names()) == sorted(want.split())
+    assert all(requests.describe(name) for name in requests.names())
 
 
 def test_defaults_are_filled_in():
-    request = names.check("Goodfellow")
+    request = requests.check("Goodfellow")
     assert dict(request.options) == {
         "alpha": 0.99, "sign": 1, "threshold": "normal", "aggregate": "none", "stratified": False,
     }  # fmt: skip
-    assert names.check("ND")["per"] == "activation"
-    assert names.check("NV")["statistic"] == "std"
+    assert requests.check("ND")["per"] == "activation"
+    assert requests.check("NV")["statistic"] == "std"
 
 
 @pytest.mark.parametrize(
@@ -42,8 +42,8 @@ def test_defaults_are_filled_in():
     ],
 )
 def test_canonical_text(text, short):
-    assert str(names.check(text)) == short
-    assert names.check(short) == names.check(text)
+    assert str(requests.check(text)) == short
+    assert requests.check(short) == requests.check(text)
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,12 @@ def test_canonical_text(text, short):
 )
 def test_errors(text, message):
     with pytest.raises(InputError, match=message):
-        names.check(text)
+        requests.check(text)
 
 
 def test_each_request_is_kept_once_in_order():
-    requests = names.check_all(["SV", "NV[aggregate=none]", "NV", "TV", "SV[statistic=std]"])
-    assert [str(request) for request in requests] == ["SV", "NV", "TV"]
+    found = requests.check_all(["SV", "NV[aggregate=none]", "NV", "TV", "SV[statistic=std]"])
+    assert [str(request) for request in found] == ["SV", "NV", "TV"]
 
 
 def _value(values):
@@ -90,25 +90,25 @@ def _value(values):
 
 
 @st.composite
-def requests(draw):
-    name = draw(st.sampled_from(names.names()))
-    options = {key: draw(_value(values)) for key, values in names.allowed_options(name).items()}
-    return names.Request(name, tuple(options.items()))
+def any_request(draw):
+    name = draw(st.sampled_from(requests.names()))
+    options = {key: draw(_value(values)) for key, values in requests.allowed_options(name).items()}
+    return requests.Request(name, tuple(options.items()))
 
 
-@given(requests())
+@given(any_request())
 def test_canonical_text_means_the_request(request):
-    assert names.check(str(request)) == request
-    assert str(names.check(str(request))) == str(request)
+    assert requests.check(str(request)) == request
+    assert str(requests.check(str(request))) == str(request)
 
 
 def test_names_need_no_torch():
     program = """
 import sys
-from cnn_invariance.measures import names
-assert [str(names.check(name)) for name in names.names()] == names.names()
+from cnn_invariance.measures import requests
+assert [str(requests.check(name)) for name in requests.names()] == requests.names()
 try:
-    names.check("NVE")
+    requests.check("NVE")
 except ValueError as error:
     assert "NVSE" in str(error)
 heavy = {"torch", "scipy", "pandas"} & set(sys.modules)

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 import cnn_invariance as ci
-from cnn_invariance.measures import names, plan
-from cnn_invariance.measures.statistics import Accumulator
+from cnn_invariance.measures import requests
+from cnn_invariance.measures.engine import prepare
+from cnn_invariance.measures.statistics.base import Accumulator
 from cnn_invariance.transformations import AffineSet, rotation
 from helpers_measures import close, small_network, some_images
 
@@ -45,7 +46,7 @@ def numbered(N):
     ("measures", "transformations", "looks"),
     [
         (["NV"], TURNS, 4),
-        ([name for name in names.names() if not name.startswith("Goodfellow")], TURNS, 4),
+        ([name for name in requests.names() if not name.startswith("Goodfellow")], TURNS, 4),
         (None, TURNS, 4 + 1),  # Goodfellow's thresholds come from the untransformed samples
         (["Goodfellow_G", "Goodfellow[alpha=0.9,threshold=percentile]"], TURNS, 4 + 1),
         (["NV", "NVSE"], AffineSet("turns", {}, TURNS.matrices[1:]), 3),
@@ -124,7 +125,7 @@ def vars_without_context(accumulator):
 
 def test_state_does_not_grow_with_samples(accumulators):
     sizes = []
-    measures = [*names.names(), "Goodfellow[alpha=0.5,threshold=percentile]", "ND[per=map]"]
+    measures = [*requests.names(), "Goodfellow[alpha=0.5,threshold=percentile]", "ND[per=map]"]
     for N in (130, 260):
         accumulators.clear()
         ci.measure(small_network().float(), some_images(N).float(), TURNS, measures, tile=16)
@@ -134,7 +135,7 @@ def test_state_does_not_grow_with_samples(accumulators):
 
 def test_tiles_do_not_grow_with_samples():
     plans = [
-        plan.Plan.make(small_network(), some_images(N), TURNS, None, None, None, None, None, "fp32", "error")
+        prepare.Plan.make(small_network(), some_images(N), TURNS, None, None, None, None, None, "fp32", "error")
         for N in (8000, 16000)
     ]
     assert plans[0].tile == plans[1].tile < 8000
@@ -145,7 +146,7 @@ ORDERED = ("SD", "ND", "SDSE", "NDSE")  # blocks of consecutive samples
 
 @pytest.mark.usefixtures("kernels")
 def test_order_of_samples_does_not_matter():
-    measures = [name for name in names.names() if name not in ORDERED]
+    measures = [name for name in requests.names() if name not in ORDERED]
     order = torch.randperm(13, generator=torch.Generator().manual_seed(5))
     one = ci.measure(small_network(), some_images(), TURNS, measures, torch.arange(13) % 7, tile=4)
     other = ci.measure(small_network(), some_images()[order], TURNS, measures, order % 7, tile=5)
@@ -176,7 +177,7 @@ def test_accuracy_under_each_transformation(tile):
     assert result.accuracy.tolist() == [9 / 12, 3 / 12, 2 / 12]
 
 
-PARTS = [name for name in names.names() if name != "ANOVA"] + [
+PARTS = [name for name in requests.names() if name != "ANOVA"] + [
     "Goodfellow[alpha=0.6,threshold=percentile]",
     "ND[per=map]",
 ]
@@ -193,12 +194,12 @@ def test_stratified_is_the_mean_over_classes(tile):
     together = ci.measure(network, images, TURNS, [*stratified, "TV", "NVSE"], labels, tile=tile)
     alone = [ci.measure(network, images[labels == label], TURNS, PARTS) for label in (3, 7, 9)]
     for part, request in zip(PARTS, stratified, strict=True):
-        name = str(names.check(request))
+        name = str(requests.check(request))
         for k, layer in enumerate(together.layers):
-            parts = [result.values[str(names.check(part))][k] for result in alone]
+            parts = [result.values[str(requests.check(part))][k] for result in alone]
             want = None if parts[0] is None else np.mean(parts, axis=0)
             close(together.values[name][k], want, f"{request} of {layer.name}", atol=1e-6)
-        assert together.dead[name] == np.sum([r.dead[str(names.check(part))] for r in alone], axis=0).tolist()
+        assert together.dead[name] == np.sum([r.dead[str(requests.check(part))] for r in alone], axis=0).tolist()
     pooled = ci.measure(network, images, TURNS, ["TV", "NVSE"], labels)
     for measure in pooled.measures:  # beside stratified ones, pooled measures stay what they are
         for a, b in zip(together.values[measure], pooled.values[measure], strict=True):

@@ -9,9 +9,12 @@ import platformdirs
 import pytest
 import torch
 
-from cnn_invariance.measures import anova, engine, native, plain
-from cnn_invariance.measures.moments import Moments
-from cnn_invariance.measures.pairs import MapDistances
+from cnn_invariance.measures.backends import c_loops
+from cnn_invariance.measures.backends import torch_operations as ops
+from cnn_invariance.measures.engine import run
+from cnn_invariance.measures.families import anova
+from cnn_invariance.measures.statistics.distances import MapDistances
+from cnn_invariance.measures.statistics.moments import Moments
 from measures import test_against_oracle as comparison
 from measures.test_against_oracle import check_against_oracle
 
@@ -30,7 +33,7 @@ def few_requests(monkeypatch):
 
 @pytest.fixture
 def without_compiler(monkeypatch):
-    monkeypatch.setattr(native, "available", lambda device: False)
+    monkeypatch.setattr(c_loops, "available", lambda device: False)
 
 
 def mutate(monkeypatch, owner, name, old, new):
@@ -45,7 +48,7 @@ def mutate(monkeypatch, owner, name, old, new):
 
 PLANTS = {
     "n instead of n - 1 along transformations": (
-        plain, "_row_variance", "max(len(tile) - 1, 1)", "len(tile)", "TV",
+        ops, "_row_variance", "max(len(tile) - 1, 1)", "len(tile)", "TV",
     ),
     "n instead of n - 1 along samples": (
         Moments, "_sum_along_samples", "max(self.samples - 1, 1)", "self.samples", "ANOVA_F",
@@ -54,25 +57,25 @@ PLANTS = {
         Moments, "value", "return total / self.samples",
         "return self.columns[0].std(0)", "TV",
     ),
-    "root of the mean variance": (plain, "sum_of_columns", "squares.sqrt_() if root", "squares if root", "SV"),
+    "root of the mean variance": (ops, "sum_of_columns", "squares.sqrt_() if root", "squares if root", "SV"),
     "weight of Chan's merge along samples": (
-        plain, "_merge_columns", "value=seen * b / (seen + b)", "value=b * b / (seen + b)", "ANOVA_F",
+        ops, "_merge_columns", "value=seen * b / (seen + b)", "value=b * b / (seen + b)", "ANOVA_F",
     ),
     "weight of Chan's mean along samples": (
-        plain, "_merge_columns", "alpha=b / (seen + b)", "alpha=0.5", "ANOVA_F",
+        ops, "_merge_columns", "alpha=b / (seen + b)", "alpha=0.5", "ANOVA_F",
     ),
     "weight of Chan's merge along transformations": (
-        plain, "_row_variance", "value=seen * n / (seen + n)", "value=n * n / (seen + n)", "TV",
+        ops, "_row_variance", "value=seen * n / (seen + n)", "value=n * n / (seen + n)", "TV",
     ),
     "Bonferroni missing": (
         anova, "combine", 'context.layer.units if request["bonferroni"] else 1', "1", "ANOVA",
     ),
     "groups are not the transformations": (Moments, "_f_ratio", "M, N = self", "N, M = self", "ANOVA_F"),
-    "the sign forgotten": (plain, "exceedances", "torch.gt if sign > 0 else torch.lt", "torch.gt", "Goodfellow"),
-    "pairs across blocks": (plain, "activation_distances", ".split(block,", ".split(2 * block,", None),
-    "a comparator less": (plain, "_sum_of_pair_distances", "network(n).tolist()", "network(n).tolist()[1:]", "TD"),
-    "one pair too few": (plain, "_sum_of_map_distances", "range(1, len(items))", "range(2, len(items))", "per=map"),
-    "x and y swapped": (plain, "undo", "(x, 0), (y, 1)", "(y, 0), (x, 1)", "SE"),
+    "the sign forgotten": (ops, "exceedances", "torch.gt if sign > 0 else torch.lt", "torch.gt", "Goodfellow"),
+    "pairs across blocks": (ops, "activation_distances", ".split(block,", ".split(2 * block,", None),
+    "a comparator less": (ops, "_sum_of_pair_distances", "network(n).tolist()", "network(n).tolist()[1:]", "TD"),
+    "one pair too few": (ops, "_sum_of_map_distances", "range(1, len(items))", "range(2, len(items))", "per=map"),
+    "x and y swapped": (ops, "undo", "(x, 0), (y, 1)", "(y, 0), (x, 1)", "SE"),
     "distance of means": (MapDistances, "_add", "self.normalize,", "False,", "normalize"),
 }  # fmt: skip
 
@@ -111,7 +114,7 @@ def negated(matrices, size):
 
 @pytest.mark.usefixtures("kernels")
 def test_inverse_by_negated_parameters(monkeypatch):
-    monkeypatch.setattr(engine, "invert", negated)
+    monkeypatch.setattr(run, "invert", negated)
     check_against_oracle("two", 13, 8)  # turns alone: the same
     with refuted("SE"):
         check_against_oracle(*CASE)
@@ -119,14 +122,14 @@ def test_inverse_by_negated_parameters(monkeypatch):
 
 @pytest.mark.usefixtures("kernels")
 def test_a_sample_counted_twice(monkeypatch):
-    tiles = engine._Engine._tiles
+    tiles = run._Engine._tiles
 
     def overlapping(self, group, size, what):
         chunks = list(tiles(self, group, size, what))
         yield from (torch.cat([chunk, chunks[0][:1]]) if what == "measuring" else chunk for chunk in chunks[-1:])
         yield from chunks[:-1]
 
-    monkeypatch.setattr(engine._Engine, "_tiles", overlapping)
+    monkeypatch.setattr(run._Engine, "_tiles", overlapping)
     with refuted(None):
         check_against_oracle(*CASE)
 
@@ -134,13 +137,13 @@ def test_a_sample_counted_twice(monkeypatch):
 @pytest.mark.parametrize("loop", ["grid_moments", "activation_distances", "map_distances"])
 @pytest.mark.usefixtures("without_compiler")
 def test_axes_swapped(monkeypatch, loop):
-    right = getattr(plain, loop)
+    right = getattr(ops, loop)
 
     def swapped(values, *arguments):
         M, b = values.shape[:2]
         return right(values.reshape(b, M, *values.shape[2:]).transpose(0, 1).contiguous(), *arguments)
 
-    monkeypatch.setattr(plain, loop, swapped)
+    monkeypatch.setattr(ops, loop, swapped)
     with refuted(None):
         check_against_oracle(*CASE)
 
@@ -162,18 +165,18 @@ COMPILED = {
 
 @pytest.mark.parametrize("bug", COMPILED)
 def test_bug_in_the_compiled_loops(monkeypatch, tmp_path, bug):
-    if native.library() is None:
+    if c_loops.library() is None:
         pytest.skip("no C compiler here")
     old, new, measure = COMPILED[bug]
-    text = native.SOURCE.read_text()
+    text = c_loops.SOURCE.read_text()
     assert bug == "nothing" or text.count(old) == 1, "native.c has changed: plant the bug anew"
     source = tmp_path / "native.c"
     source.write_text(text.replace(old, new) if old else text)
-    monkeypatch.setattr(native, "SOURCE", source)
+    monkeypatch.setattr(c_loops, "SOURCE", source)
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda name: str(tmp_path))
-    flags = tuple("-O1" if flag == "-O3" else flag for flag in native.FLAGS)
-    loaded = native._declare(ctypes.CDLL(str(native._build(flags))))
-    monkeypatch.setattr(native, "library", lambda: loaded)
+    flags = tuple("-O1" if flag == "-O3" else flag for flag in c_loops.FLAGS)
+    loaded = c_loops._declare(ctypes.CDLL(str(c_loops._build(flags))))
+    monkeypatch.setattr(c_loops, "library", lambda: loaded)
     if measure is None:
         check_against_oracle(*CASE)
         return

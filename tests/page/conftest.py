@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cnn_invariance import page
+from cnn_invariance.report import page
 from cnn_invariance.study import Study
-from cnn_invariance.study.folders import Folders
-from cnn_invariance.study.plan import Plan
+from cnn_invariance.workflow.folders import Folders
+from cnn_invariance.workflow.plan import Plan
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "<script>document.title='stolen'</script><img src=x onerror=alert(1)>&\"'"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from cnn_invariance import page
 from cnn_invariance.errors import InputError
-from cnn_invariance.page import captions, evidence, made, markdown, parts
+from cnn_invariance.report import page
+from cnn_invariance.report.page import captions, evidence, made, markdown, parts
 from cnn_invariance.study import experiment
-from cnn_invariance.study.folders import Folders
-from cnn_invariance.study.plan import Plan
+from cnn_invariance.workflow.folders import Folders
+from cnn_invariance.workflow.plan import Plan
 
 ROOT = Path(__file__).parents[2]
 VOID = {"br", "circle", "hr", "img", "input", "line", "link", "meta", "path", "rect"}

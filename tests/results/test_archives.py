@@ -6,12 +6,12 @@ import tarfile
 import pytest
 import yaml
 
-from cnn_invariance import archives
 from cnn_invariance.errors import InputError
 from cnn_invariance.results import Results, write_training
 from cnn_invariance.study import Study
-from cnn_invariance.study.folders import Folders
-from cnn_invariance.study.plan import Plan
+from cnn_invariance.workflow import archives
+from cnn_invariance.workflow.folders import Folders
+from cnn_invariance.workflow.plan import Plan
 from helpers_experiments import PRESET, write_results
 
 

@@ -285,7 +285,7 @@ def test_checking_a_thousand_cells_takes_seconds(tmp_path):
 WRITER = """
 import os, signal, sys
 from pathlib import Path
-import cnn_invariance.files as files
+import cnn_invariance.storage.files as files
 sys.path.insert(0, sys.argv[1])
 import test_results_files as here
 real = files._sync

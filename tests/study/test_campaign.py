@@ -6,13 +6,13 @@ import time
 import pytest
 import yaml
 
-from cnn_invariance import campaign
-from cnn_invariance.campaign import Step, affordable, order
-from cnn_invariance.costs import Rates
 from cnn_invariance.errors import InputError
 from cnn_invariance.study import MeasureSpec, Study, TrainSpec
-from cnn_invariance.study.folders import Folders
-from cnn_invariance.study.plan import Plan
+from cnn_invariance.workflow import campaign
+from cnn_invariance.workflow.campaign import Step, affordable, order
+from cnn_invariance.workflow.costs import Rates
+from cnn_invariance.workflow.folders import Folders
+from cnn_invariance.workflow.plan import Plan
 from helpers_experiments import PRESET
 
 NOTHING_KNOWN = Rates({}, 0)

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from cnn_invariance import costs, report
 from cnn_invariance.results import Results, write_training
 from cnn_invariance.study import Recipe, TrainSpec
-from cnn_invariance.study.folders import Folders
-from cnn_invariance.study.plan import Plan
 from cnn_invariance.study.study import Study
+from cnn_invariance.workflow import costs, status
+from cnn_invariance.workflow.folders import Folders
+from cnn_invariance.workflow.plan import Plan
 from helpers_study import TINY, cell, network
 
 
@@ -54,7 +54,7 @@ def test_the_table_sums_cells_of_a_kind(tmp_path):
 def test_the_plan_says_how_long_it_will_take(tmp_path):
     (tmp_path / "tiny.yaml").write_text(TINY, encoding="utf-8")
     plan = Plan(Study.load(tmp_path / "tiny.yaml"), Folders(results=tmp_path / "results"))
-    assert "no estimate of the time: nothing like some of the missing cells was computed yet" in report.of_plan(plan)
+    assert "no estimate of the time: nothing like some of the missing cells was computed yet" in status.of_plan(plan)
     (asked,) = plan.networks
     written(plan.results, asked, 100.0)
     assert json.loads(plan.results.path(asked).read_text(encoding="utf-8"))["provenance"]["wall_s"] == 100

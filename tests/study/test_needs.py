@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from cnn_invariance import needs
-from cnn_invariance.costs import Rates
-from cnn_invariance.needs import Needs, megabytes, minutes
 from cnn_invariance.results import Results, write_training
 from cnn_invariance.study import Recipe, TrainSpec
-from cnn_invariance.study.folders import Folders
-from cnn_invariance.study.plan import Plan
 from cnn_invariance.study.study import Study
+from cnn_invariance.workflow import resources
+from cnn_invariance.workflow.costs import Rates
+from cnn_invariance.workflow.folders import Folders
+from cnn_invariance.workflow.plan import Plan
+from cnn_invariance.workflow.resources import Needs, megabytes, minutes
 from helpers_study import TINY
 
 PRESET = TINY.replace("compare_models: {}", "compare_models: {seeds: 2}")
@@ -120,5 +120,5 @@ def test_a_preset_that_is_not_in_order_tells_nothing(plan):
 
 
 def test_a_job_on_its_node_reads_no_results(plan, monkeypatch):
-    monkeypatch.setattr(needs.Rates, "measured", lambda *_: pytest.fail("results were read"))
+    monkeypatch.setattr(resources.Rates, "measured", lambda *_: pytest.fail("results were read"))
     assert asked(plan, look=False) == UNKNOWN

@@ -10,8 +10,8 @@ from cnn_invariance.errors import InputError
 from cnn_invariance.results import write_measure, write_training
 from cnn_invariance.results.files import SCHEMA
 from cnn_invariance.study import Study
-from cnn_invariance.study.folders import Folders
-from cnn_invariance.study.plan import Plan, one_of
+from cnn_invariance.workflow.folders import Folders
+from cnn_invariance.workflow.plan import Plan, one_of
 
 PIN = "ab" * 32
 PRESET = f"""\
@@ -219,7 +219,7 @@ def test_one_of_matches_whole_keys_only():
 
 def test_planning_imports_no_torch(plan):
     code = (
-        "import sys; from pathlib import Path; from cnn_invariance.study.plan import Plan\n"
+        "import sys; from pathlib import Path; from cnn_invariance.workflow.plan import Plan\n"
         "plan = Plan.of_run(['tiny.yaml'], {}); plan.check(); plan.all_files(); plan.trainings\n"
         "import cnn_invariance.cli\n"
         "heavy = {'torch', 'torchvision', 'matplotlib', 'scipy', 'mlxtend'} & set(sys.modules)\n"

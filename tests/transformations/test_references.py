@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.references import is_reference, resolve
+from cnn_invariance.plugins.references import is_reference, resolve
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnn_invariance import catalog, transformations
+from cnn_invariance import transformations
 from cnn_invariance.errors import InputError
+from cnn_invariance.plugins import catalog
 from cnn_invariance.transformations import (
     AffineSet,
     build,

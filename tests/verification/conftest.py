@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from cnn_invariance import stages
 from cnn_invariance.datasets import save
 from cnn_invariance.results import provenance
 from cnn_invariance.study import MeasureSpec, Study, TrainSpec
-from cnn_invariance.study.folders import Folders
-from cnn_invariance.study.plan import Plan
-from cnn_invariance.study.sampling import Sampling
 from cnn_invariance.verification import Verification, sample
+from cnn_invariance.workflow import stages
+from cnn_invariance.workflow.folders import Folders
+from cnn_invariance.workflow.plan import Plan
+from cnn_invariance.workflow.sampling import Sampling
 from helpers_training import problem
 from helpers_verification import rewrite
 

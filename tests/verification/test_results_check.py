@@ -6,24 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from cnn_invariance import __version__, report
+from cnn_invariance import __version__
 from cnn_invariance.errors import InputError
-from cnn_invariance.results import seal
-from cnn_invariance.study.plan import Plan
+from cnn_invariance.storage import checksum
 from cnn_invariance.study.study import Study
+from cnn_invariance.workflow import status
+from cnn_invariance.workflow.plan import Plan
 from helpers_verification import rewrite
 
 
 def faults(done):
     """What the check refuses."""
     with pytest.raises(InputError) as caught:
-        report.of_check(done.plan)
+        status.of_check(done.plan)
     return str(caught.value)
 
 
 def test_right_results_are_right(done):
     count = len(done.plan.cells)
-    assert report.of_check(done.plan) == [
+    assert status.of_check(done.plan) == [
         f"{done.plan.results.root}: {count} of {count} results are there, all of them whole"
     ]
 
@@ -31,7 +32,7 @@ def test_right_results_are_right(done):
 @pytest.mark.parametrize("preset", sorted(Path("config").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_committed_results_are_right(preset):
     start = time.process_time()
-    lines = report.of_check(Plan(Study.load(preset)))
+    lines = status.of_check(Plan(Study.load(preset)))
     assert lines[0].endswith("results are there, all of them whole")
     assert time.process_time() - start < 20
 
@@ -59,8 +60,8 @@ def test_provenance_that_lacks_something(done, network):
     path = done.plan.results.path(network)
     document = json.loads(path.read_text(encoding="utf-8"))
     del document["provenance"]["cpu"]
-    document[seal.NAME] = seal.BLANK
-    path.write_bytes(seal.close(json.dumps(document).encode()))
+    document[checksum.NAME] = checksum.BLANK
+    path.write_bytes(checksum.close(json.dumps(document).encode()))
     assert faults(done) == f"{path}: provenance lacks cpu"
 
 
@@ -129,7 +130,7 @@ def test_responses_that_cannot_be(done, change, fault):
 def test_cells_made_from_other_weights_than_the_records_are_noted(done, network, cell):
     rewrite(done.plan.results, network, record=lambda record: record | {"weights_sha256": "0" * 64})
     (response,) = done.plan.responses
-    assert report.of_check(done.plan)[1:] == [
+    assert status.of_check(done.plan)[1:] == [
         f"note: {network.key} was trained again, with other weights than its record's, for {cell.key} and 1 more"
     ]
     assert response.network == network
@@ -151,4 +152,4 @@ def test_results_of_a_newer_version_are_one_line(done, network, cell):
 
 def test_results_of_an_older_version_are_read(done, network):
     rewrite(done.plan.results, network, made={"package": "0.0.9"})
-    assert len(report.of_check(done.plan)) == 1
+    assert len(status.of_check(done.plan)) == 1

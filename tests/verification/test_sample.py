@@ -5,14 +5,14 @@ from itertools import chain
 
 import pytest
 
-from cnn_invariance.costs import Rates
 from cnn_invariance.errors import InputError
-from cnn_invariance.study.plan import Plan
-from cnn_invariance.study.sampling import Sampling
 from cnn_invariance.study.spec import needs, network_of
 from cnn_invariance.study.study import Study
 from cnn_invariance.verification import Verification
 from cnn_invariance.verification.sample import draw
+from cnn_invariance.workflow.costs import Rates
+from cnn_invariance.workflow.plan import Plan
+from cnn_invariance.workflow.sampling import Sampling
 from helpers_verification import rewrite
 
 LAPTOP = Plan(Study.load("config/laptop.yaml"))

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cnn_invariance import datasets, report, stages, training
+from cnn_invariance import datasets, training
 from cnn_invariance.errors import InputError
 from cnn_invariance.results import write_training
 from cnn_invariance.study import SetSpec, TrainSpec
 from cnn_invariance.verification import verdicts
+from cnn_invariance.workflow import stages, status
 from helpers_verification import rewrite
 
 EXPECTED = "expected identical on the same kind of machine"
@@ -95,7 +96,7 @@ def test_a_result_from_another_seed_under_this_name_disagrees(done, network, cel
     rewrite(done.plan.results, network, source=sibling.network)
     assert verdict(done, network)[0] == "disagrees"
     with pytest.raises(InputError, match=f"has the very weights of {network.key}, another network"):
-        report.of_check(done.plan)
+        status.of_check(done.plan)
 
 
 def test_a_network_trained_with_another_augmentation_disagrees(done, network, tmp_path):

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from cnn_invariance.study import Study
-from cnn_invariance.study.folders import Folders
-from cnn_invariance.study.plan import Plan
+from cnn_invariance.workflow.folders import Folders
+from cnn_invariance.workflow.plan import Plan
 
 ROOT = Path(__file__).parents[2]
 PIN = "431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa"

@@ -8,7 +8,7 @@ import pytest
 KILL = """
 # Put on the path of every Python that a run starts: dies half way through a result.
 import os, signal
-from cnn_invariance import files
+from cnn_invariance.storage import files
 
 def die_in_the_middle(path, sync=files._sync):
     if path.suffix == ".SUFFIX" and path.parent.name == "FOLDER":

@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 
-from cnn_invariance.results import seal
+from cnn_invariance.storage import checksum
 
 FEW = ("verify", "--config", "verify_cells=2")
 
@@ -32,8 +32,8 @@ def test_cells_are_computed_again_beside_the_cache_and_one_that_disagrees_ends_w
     path = tree.plan().results.path(tree.plan().network(key))
     document = json.loads(path.read_text(encoding="utf-8"))
     document["record"]["samples"]["test"] += 1
-    document[seal.NAME] = seal.BLANK
-    path.write_bytes(seal.close(json.dumps(document).encode()))
+    document[checksum.NAME] = checksum.BLANK
+    path.write_bytes(checksum.close(json.dumps(document).encode()))
     cache = contents(tree)
     done = tree.snakemake("--cores", 1, *FEW)
     assert done.returncode == 1

@@ -8,10 +8,10 @@ import importlib
 import re
 from pathlib import Path, PurePath
 
-from cnn_invariance import catalog
 from cnn_invariance.datasets._dataset import Dataset
 from cnn_invariance.datasets._storage import save
 from cnn_invariance.errors import InputError, unknown_name
+from cnn_invariance.plugins import catalog
 
 FOLDER = "folder:"
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")

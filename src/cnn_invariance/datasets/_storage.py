@@ -8,7 +8,7 @@ import numpy as np
 
 from cnn_invariance.datasets._dataset import SPLITS, Dataset, fingerprint_of
 from cnn_invariance.errors import InputError
-from cnn_invariance.files import atomic_write
+from cnn_invariance.storage.files import atomic_write
 
 
 def save(dataset: Dataset, path: Path) -> None:

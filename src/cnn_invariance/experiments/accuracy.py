@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments import _captions, _choices, _paper
-from cnn_invariance.experiments._claims import Claim, Finding, over
-from cnn_invariance.experiments._statistics import mean, with_interval
+from cnn_invariance.experiments.framework import captions, choices
+from cnn_invariance.experiments.framework.claims import Claim, Finding, over
+from cnn_invariance.experiments.framework.statistics import mean, with_interval
+from cnn_invariance.paper import departures
 from cnn_invariance.study import Cell, MeasureSpec, Outputs, Study
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ CLAIMS = (
 )
 
 
-class Options(_choices.Choice):
+class Options(choices.Choice):
     """``seeds``: how many of the preset's seeds to average over.
 
     ``batch_norm``: networks that can have batch normalisation have it, as in the paper's tables of accuracy.
@@ -75,7 +76,7 @@ class Row(NamedTuple):
 def cells(study: Study, options: Options) -> list[Cell]:
     """Every network, plain and augmented, measured under the set it is compared on."""
     for label in options.of(study).sets:
-        _choices.identity(study, label)
+        choices.identity(study, label)
     measured = [cell for row in _rows(study, options) for cell in row.cells]
     return [*(cell.network for cell in measured), *measured]
 
@@ -121,7 +122,7 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
 
 def _means(study: Study, row: Row, results: "Results") -> tuple[float, float]:
     """The accuracy on plain and on transformed samples, mean over seeds."""
-    identity = _choices.identity(study, row.tested_under)
+    identity = choices.identity(study, row.tested_under)
     shares = [_accuracy(cell, results) for cell in row.cells]
     return mean(each[identity] for each in shares), mean(map(mean, shares))
 
@@ -129,17 +130,17 @@ def _means(study: Study, row: Row, results: "Results") -> tuple[float, float]:
 def _rows(study: Study, options: Options) -> Iterator[Row]:
     for dataset, model, label in product(*options.of(study)):
         for augmentation in (None, label):
-            arguments = _choices.normalised(study, dataset, model, options.batch_norm)
+            arguments = choices.normalised(study, dataset, model, options.batch_norm)
             networks = (
                 study.network(dataset=dataset, model=model, augmentation=augmentation, seed=seed, arguments=arguments)
-                for seed in _choices.seeds(study, options.seeds)
+                for seed in choices.seeds(study, options.seeds)
             )
             measured = [study.measurement(network, label) for network in networks]
             yield Row(dataset, model, augmentation, label, measured)
 
 
 def _record(study: Study, row: Row, results: "Results") -> dict[str, object]:
-    identity = _choices.identity(study, row.tested_under)
+    identity = choices.identity(study, row.tested_under)
     shares = [_accuracy(cell, results) for cell in row.cells]
     trainings = [results.training(cell.network) for cell in row.cells]
     asked = row.cells[0].samples
@@ -194,12 +195,12 @@ def _dots(table: "pd.DataFrame") -> list["Dot"]:
 
 def _caption(study: Study, rows: Iterable[Row], title: str) -> str:
     cells = [cell for row in rows for cell in row.cells]
-    return _captions.caption(
+    return captions.caption(
         study,
         "accuracy",
         cells,
         title=title,
         question=QUESTION,
         setting=SETTING,
-        departures=_paper.without_normalisation(cell.network.model for cell in cells),
+        departures=departures.without_normalisation(cell.network.model for cell in cells),
     )

@@ -1,7 +1,7 @@
 """SimpleConv with other activation functions."""
 
-from cnn_invariance.experiments._variants import Options as Options
-from cnn_invariance.experiments._variants import Part
+from cnn_invariance.experiments.framework.variants import Options as Options
+from cnn_invariance.experiments.framework.variants import Part
 
 QUESTION = "Does the activation function change the structure of invariance?"
 

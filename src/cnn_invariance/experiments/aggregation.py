@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments import _choices
-from cnn_invariance.experiments._claims import Claim, Finding, over, unknown
-from cnn_invariance.experiments._profiles import Line, ProfilePlan, cells_of, outputs_of, values
-from cnn_invariance.experiments._spread import variation
-from cnn_invariance.measures import names as measure_names
+from cnn_invariance.experiments.framework import choices
+from cnn_invariance.experiments.framework.claims import Claim, Finding, over, unknown
+from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan, cells_of, outputs_of, values
+from cnn_invariance.experiments.framework.spread import variation
+from cnn_invariance.measures import requests as measure_names
 from cnn_invariance.study import Cell, Closed, Outputs, Study
 
 if TYPE_CHECKING:
@@ -63,9 +63,9 @@ class Options(Closed):
     """``measures``: None means those of `FORMS` that the preset has; ``seeds``: how many of the preset's seeds."""
 
     model: str = "SimpleConv"
-    datasets: _choices.Labels = None
-    transformation_sets: _choices.Labels = None
-    measures: _choices.Labels = None
+    datasets: choices.Labels = None
+    transformation_sets: choices.Labels = None
+    measures: choices.Labels = None
     seeds: int = Field(3, ge=2)
 
 
@@ -102,11 +102,11 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
 
 def _plans(study: Study, options: Options) -> list[ProfilePlan]:
     """A plan for NV and one for ND, where there are two or more forms of it."""
-    _choices.choose("model", (options.model,), study.models)
-    datasets = _choices.choose("dataset", options.datasets, study.datasets)
-    sets = _choices.simple_sets(study, options.transformation_sets)
+    choices.choose("model", (options.model,), study.models)
+    datasets = choices.choose("dataset", options.datasets, study.datasets)
+    sets = choices.simple_sets(study, options.transformation_sets)
     usual = [form for forms in FORMS.values() for form in forms]
-    measures = _choices.measures(study, options.measures, usual)
+    measures = choices.measures(study, options.measures, usual)
     if others := [measure for measure in measures if measure_names.check(measure).name not in FORMS]:
         raise InputError(f"{others[0]} is no form of {' or '.join(FORMS)}")
     plans = [
@@ -136,7 +136,7 @@ def _plans(study: Study, options: Options) -> list[ProfilePlan]:
 def _line(study: Study, options: Options, dataset: str, label: str, form: str) -> Line:
     networks = (
         study.network(dataset=dataset, model=options.model, augmentation=label, seed=seed)
-        for seed in _choices.seeds(study, options.seeds)
+        for seed in choices.seeds(study, options.seeds)
     )
-    name = FORMS[measure_names.check(form).name].get(form, _choices.label(form))
+    name = FORMS[measure_names.check(form).name].get(form, choices.label(form))
     return Line(name, [study.measurement(network, label) for network in networks], form)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from cnn_invariance.experiments import _choices
-from cnn_invariance.experiments._claims import CORRELATION, POSITIVE, Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan
-from cnn_invariance.experiments._statistics import falls, layer_mean, rank_correlation
+from cnn_invariance.experiments.framework import choices
+from cnn_invariance.experiments.framework.claims import CORRELATION, POSITIVE, Claim, Finding, over
+from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan
+from cnn_invariance.experiments.framework.statistics import falls, layer_mean, rank_correlation
 from cnn_invariance.study import Cell, Closed, Outputs, Study
 from cnn_invariance.study.intensity import scaled
 
@@ -55,10 +55,10 @@ class Options(Closed):
     """
 
     model: str = "SimpleConv"
-    datasets: _choices.Labels = None
-    transformation_sets: _choices.Labels = None
+    datasets: choices.Labels = None
+    transformation_sets: choices.Labels = None
     steps: int = Field(3, ge=1, le=7)
-    measures: _choices.Labels = None
+    measures: choices.Labels = None
     seeds: int = Field(1, ge=1)
 
 
@@ -79,7 +79,7 @@ def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -
     plan = profile_plan(study, options)
     found = plan.draw(study, results, canvas)
     rows = [
-        {"dataset": dataset, "transformations": label, "measure": _choices.label(measure), **_trend(lines)}
+        {"dataset": dataset, "transformations": label, "measure": choices.label(measure), **_trend(lines)}
         for measure, drawn in found.items()
         for dataset, panels in drawn.items()
         for label, lines in panels.items()
@@ -105,16 +105,16 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
 
 def profile_plan(study: Study, options: Options) -> ProfilePlan:
     """The lines of its figures; the overview shows some of them, too."""
-    _choices.choose("model", (options.model,), study.models)
-    datasets = _choices.choose("dataset", options.datasets, study.datasets)
-    sets = _choices.simple_sets(study, options.transformation_sets)
+    choices.choose("model", (options.model,), study.models)
+    datasets = choices.choose("dataset", options.datasets, study.datasets)
+    sets = choices.simple_sets(study, options.transformation_sets)
     shares = [Fraction(step, options.steps) for step in range(options.steps + 1)]
     return ProfilePlan(
         experiment="augmentation_intensity",
         title=f"profiles of {options.model} by intensity of augmentation",
         question=QUESTION,
         setting=SETTING,
-        measures=_choices.measures(study, options.measures),
+        measures=choices.measures(study, options.measures),
         lines={
             dataset: {label: [_line(study, options, dataset, label, share) for share in shares] for label in sets}
             for dataset in datasets
@@ -128,7 +128,7 @@ def _line(study: Study, options: Options, dataset: str, label: str, share: Fract
     augmentation = scaled(study.set(label), float(share))
     networks = (
         study.network(dataset=dataset, model=options.model, augmentation=augmentation, seed=seed)
-        for seed in _choices.seeds(study, options.seeds)
+        for seed in choices.seeds(study, options.seeds)
     )
     return Line(_name(share), [study.measurement(network, label) for network in networks])
 

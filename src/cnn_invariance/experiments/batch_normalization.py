@@ -1,7 +1,7 @@
 """SimpleConv without and with batch normalisation."""
 
-from cnn_invariance.experiments._variants import Options as Options
-from cnn_invariance.experiments._variants import Part
+from cnn_invariance.experiments.framework.variants import Options as Options
+from cnn_invariance.experiments.framework.variants import Part
 
 QUESTION = "Does batch normalisation change the structure of invariance?"
 

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from cnn_invariance.experiments import _choices
-from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
+from cnn_invariance.experiments.framework import choices
+from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan, of_plan
 from cnn_invariance.study import Study
 
 if TYPE_CHECKING:
@@ -20,23 +20,23 @@ SETTING = (
 )
 
 
-class Options(_choices.Choice):
+class Options(choices.Choice):
     """``measures``: whose profiles; ``seeds``: how many of the preset's seeds (several: a band)."""
 
-    measures: _choices.Labels = None
+    measures: choices.Labels = None
     seeds: int = Field(1, ge=1)
 
 
 def profile_plan(study: Study, options: Options) -> ProfilePlan:
     """The lines of its figures; the overview shows some of them, too."""
     datasets, models, _ = options.of(study)
-    sets = _choices.simple_sets(study, options.transformation_sets)
+    sets = choices.simple_sets(study, options.transformation_sets)
     return ProfilePlan(
         experiment="compare_models",
         title="profiles of different networks",
         question=QUESTION,
         setting=SETTING,
-        measures=_choices.measures(study, options.measures),
+        measures=choices.measures(study, options.measures),
         lines={
             dataset: {label: [_line(study, options, dataset, label, model) for model in models] for label in sets}
             for dataset in datasets
@@ -48,7 +48,7 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
 def _line(study: Study, options: Options, dataset: str, label: str, model: str) -> Line:
     networks = (
         study.network(dataset=dataset, model=model, augmentation=label, seed=seed)
-        for seed in _choices.seeds(study, options.seeds)
+        for seed in choices.seeds(study, options.seeds)
     )
     return Line(model, [study.measurement(network, label) for network in networks])
 

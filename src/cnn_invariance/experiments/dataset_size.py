@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments import _augmented, _choices
-from cnn_invariance.experiments._augmented import differences
-from cnn_invariance.experiments._claims import POSITIVE, Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
+from cnn_invariance.experiments.framework import augmented, choices
+from cnn_invariance.experiments.framework.augmented import differences
+from cnn_invariance.experiments.framework.claims import POSITIVE, Claim, Finding, over
+from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan, of_plan
 from cnn_invariance.study import SampleSpec, Study
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ CLAIMS = (
 )
 
 
-class Options(_augmented.Options):
+class Options(augmented.Options):
     """``shares`` of twice the samples that the preset measures under a set; half of them are the usual cell."""
 
     shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.01, 0.05, TENTH, USUAL, ALL)
@@ -53,10 +53,10 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
 
 def profile_plan(study: Study, options: Options) -> ProfilePlan:
     """The lines of its figures."""
-    _choices.rising("shares", options.shares, needed=(TENTH, ALL))
+    choices.rising("shares", options.shares, needed=(TENTH, ALL))
 
     def panel(dataset: str, label: str) -> list[Line]:
-        networks = _augmented.networks(study, options, dataset, label)
+        networks = augmented.networks(study, options, dataset, label)
         return [
             Line(
                 f"{100 * share:g} % of the samples",
@@ -65,13 +65,13 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
             for share in options.shares
         ]
 
-    lines = _augmented.lines(study, options, _augmented.all_sets(study, options), panel)
+    lines = augmented.lines(study, options, augmented.all_sets(study, options), panel)
     return ProfilePlan(
         experiment="dataset_size",
         title=f"profiles of {options.model} by number of samples",
         question=QUESTION,
         setting=SETTING,
-        measures=_choices.measures(study, options.measures, _choices.WITH_DISTANCE),
+        measures=choices.measures(study, options.measures, choices.WITH_DISTANCE),
         lines=lines,
         ordered=True,
         line_column="measured_on",

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from cnn_invariance.experiments import _augmented, _choices
-from cnn_invariance.experiments._augmented import differences
-from cnn_invariance.experiments._claims import POSITIVE, Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
+from cnn_invariance.experiments.framework import augmented, choices
+from cnn_invariance.experiments.framework.augmented import differences
+from cnn_invariance.experiments.framework.claims import POSITIVE, Claim, Finding, over
+from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan, of_plan
 from cnn_invariance.study import SampleSpec, Study
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ CLAIMS = (
 SPLITS: tuple[Literal["train", "test"], ...] = ("train", "test")
 
 
-class Options(_augmented.Options):
-    """All of them are those of `_augmented.Options`."""
+class Options(augmented.Options):
+    """All of them are those of `augmented.Options`."""
 
 
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
@@ -48,7 +48,7 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
     """The lines of its figures."""
 
     def panel(dataset: str, label: str) -> list[Line]:
-        networks = _augmented.networks(study, options, dataset, label)
+        networks = augmented.networks(study, options, dataset, label)
         usual = study.samples(label)
         samples = [SampleSpec(split=split, count=usual.count, seed=usual.seed) for split in SPLITS]
         return [
@@ -56,13 +56,13 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
             for one in samples
         ]
 
-    lines = _augmented.lines(study, options, _augmented.all_sets(study, options), panel)
+    lines = augmented.lines(study, options, augmented.all_sets(study, options), panel)
     return ProfilePlan(
         experiment="dataset_subset",
         title=f"profiles of {options.model} on training and test samples",
         question=QUESTION,
         setting=SETTING,
-        measures=_choices.measures(study, options.measures, _choices.WITH_DISTANCE),
+        measures=choices.measures(study, options.measures, choices.WITH_DISTANCE),
         lines=lines,
         line_column="measured_on",
         usual=[cell for panels in lines.values() for _, test in panels.values() for cell in test.cells],

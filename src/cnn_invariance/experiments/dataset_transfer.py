@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments import _augmented, _choices
-from cnn_invariance.experiments._augmented import differences
-from cnn_invariance.experiments._claims import POSITIVE, Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
+from cnn_invariance.experiments.framework import augmented, choices
+from cnn_invariance.experiments.framework.augmented import differences
+from cnn_invariance.experiments.framework.claims import POSITIVE, Claim, Finding, over
+from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan, of_plan
 from cnn_invariance.study import Study
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ CLAIMS = (
 )
 
 
-class Options(_augmented.Options):
+class Options(augmented.Options):
     """``datasets``: two at least; networks are trained on each, and measured on all of them."""
 
 
@@ -48,12 +48,12 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
 
 def profile_plan(study: Study, options: Options) -> ProfilePlan:
     """The lines of its figures."""
-    datasets = _choices.choose("dataset", options.datasets, study.datasets)
+    datasets = choices.choose("dataset", options.datasets, study.datasets)
     if len(datasets) < 2:
         raise InputError(f"a network is measured on another dataset: two are needed; received {', '.join(datasets)}")
 
     def panel(dataset: str, label: str) -> list[Line]:
-        networks = _augmented.networks(study, options, dataset, label)
+        networks = augmented.networks(study, options, dataset, label)
         own_first = [dataset, *(other for other in datasets if other != dataset)]
         return [
             Line(
@@ -63,13 +63,13 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
             for name in own_first
         ]
 
-    lines = _augmented.lines(study, options, _augmented.all_sets(study, options), panel)
+    lines = augmented.lines(study, options, augmented.all_sets(study, options), panel)
     return ProfilePlan(
         experiment="dataset_transfer",
         title=f"profiles of {options.model} on its own and other samples",
         question=QUESTION,
         setting=SETTING,
-        measures=_choices.measures(study, options.measures, _choices.WITH_DISTANCE),
+        measures=choices.measures(study, options.measures, choices.WITH_DISTANCE),
         lines=lines,
         line_column="measured_on",
     )

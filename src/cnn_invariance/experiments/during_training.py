@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments import _augmented, _choices
-from cnn_invariance.experiments._claims import POSITIVE, Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan, values
-from cnn_invariance.experiments._similarity import difference
-from cnn_invariance.experiments._statistics import quotient
+from cnn_invariance.experiments.framework import augmented, choices
+from cnn_invariance.experiments.framework.claims import POSITIVE, Claim, Finding, over
+from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan, of_plan, values
+from cnn_invariance.experiments.framework.similarity import difference
+from cnn_invariance.experiments.framework.statistics import quotient
 from cnn_invariance.study import MeasureSpec, Study, TrainSpec
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ CLAIMS = (
 )
 
 
-class Options(_augmented.Options):
+class Options(augmented.Options):
     """``shares`` of the epochs; those which are the same epoch as the one before in every panel are left out."""
 
     shares: tuple[Annotated[float, Field(ge=0, le=1)], ...] = (0.0, 0.01, 0.03, 0.05, EARLY, LATER, 0.5, 1.0)
@@ -69,11 +69,11 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
 
 def profile_plan(study: Study, options: Options) -> ProfilePlan:
     """The lines of its figures; the overview shows some of them, too."""
-    _choices.rising("shares", options.shares, needed=(0.0, EARLY, LATER, 1.0))
-    sets = _augmented.all_sets(study, options)
+    choices.rising("shares", options.shares, needed=(0.0, EARLY, LATER, 1.0))
+    sets = augmented.all_sets(study, options)
 
     def panel(dataset: str, label: str) -> list[Line]:
-        networks = _augmented.networks(study, options, dataset, label)
+        networks = augmented.networks(study, options, dataset, label)
         return [
             Line(f"at {100 * done:g} %", [_measured(study, network, label, done) for network in networks])
             for done in _distinct(study, options, sets)
@@ -84,8 +84,8 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
         title=f"profiles of {options.model} during training",
         question=QUESTION,
         setting=SETTING,
-        measures=_choices.measures(study, options.measures, _choices.WITH_DISTANCE),
-        lines=_augmented.lines(study, options, sets, panel),
+        measures=choices.measures(study, options.measures, choices.WITH_DISTANCE),
+        lines=augmented.lines(study, options, sets, panel),
         ordered=True,
         line_column="checkpoint",
     )
@@ -94,8 +94,8 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
 def _distinct(study: Study, options: Options, sets: Sequence[str]) -> list[float]:
     """The shares that are another epoch than the one before in some panel, so that all panels have the same lines."""
     networks = [
-        _augmented.networks(study, options, dataset, label)[0]
-        for dataset in _choices.choose("dataset", options.datasets, study.datasets)
+        augmented.networks(study, options, dataset, label)[0]
+        for dataset in choices.choose("dataset", options.datasets, study.datasets)
         for label in sets
     ]
     if untrained := [network.dataset.name for network in networks if not network.recipe.epochs]:

@@ -8,9 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments import _captions, _choices
-from cnn_invariance.experiments._claims import Claim, Finding, over
-from cnn_invariance.measures import names as measure_names
+from cnn_invariance.experiments.framework import captions, choices
+from cnn_invariance.experiments.framework.claims import Claim, Finding, over
+from cnn_invariance.measures import requests as measure_names
 from cnn_invariance.study import Cell, Closed, Outputs, ResponseSpec, SampleSpec, Study
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ class Options(Closed):
     """``shown``: how many transformations, evenly spread over the set; ``kind``: the class of the layers drawn."""
 
     model: str = "SimpleConv"
-    datasets: _choices.Labels = None
-    transformation_sets: _choices.Labels = None
-    measure: str = _choices.HEADLINE
+    datasets: choices.Labels = None
+    transformation_sets: choices.Labels = None
+    measure: str = choices.HEADLINE
     shown: int = Field(7, ge=2, le=12)
     kind: str = "ELU"
     seed: int = Field(0, ge=0)
@@ -66,8 +66,8 @@ def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -
     """Draw the responses."""
     from cnn_invariance.plotting import response_figure
 
-    measure = _choices.measure(study, options.measure)
-    name = _choices.label(measure)
+    measure = choices.measure(study, options.measure)
+    name = choices.label(measure)
     for dataset, label in _places(study, options):
         cell = _response(study, options, dataset, label)
         found = results.responses(cell)
@@ -75,20 +75,20 @@ def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -
         if not rows:
             raise InputError(f"no layer of {options.model} of kind {options.kind!r} has responses; set 'kind'")
         figure = response_figure(found.maps(0, "input"), rows, label=name)
-        text = _captions.caption(
+        text = captions.caption(
             study,
             "feature_maps",
             [cell.measured],
             title=f"Responses of feature maps of {options.model}, {dataset}, {label}",
             question=QUESTION,
-            setting=SETTING.format(measure=name, meaning=_captions.of_measure(measure)),
+            setting=SETTING.format(measure=name, meaning=captions.of_measure(measure)),
         )
         canvas.figure(f"feature_maps_{dataset}_{label}", figure, text)
 
 
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
     """For each dataset, over its sets and the layers with maps."""
-    for dataset in _choices.choose("dataset", options.datasets, study.datasets):
+    for dataset in choices.choose("dataset", options.datasets, study.datasets):
         cells = [_response(study, options, name, label) for name, label in _places(study, options) if name == dataset]
         contrasts = [contrast for cell in cells for contrast in _contrasts(results.responses(cell))]
         yield Finding(CLAIMS[0], dataset, over(contrasts, "sets and layers"), cells)
@@ -130,20 +130,20 @@ def _drawn(found: "Responses", kind: str) -> list[tuple[str, Sequence[tuple[np.n
 
 def _places(study: Study, options: Options) -> list[tuple[str, str]]:
     """Datasets and sets, checked."""
-    _choices.choose("model", (options.model,), study.models)
-    datasets = _choices.choose("dataset", options.datasets, study.datasets)
-    sets = _choices.choose("transformation set", options.transformation_sets, study.sets)
+    choices.choose("model", (options.model,), study.models)
+    datasets = choices.choose("dataset", options.datasets, study.datasets)
+    sets = choices.choose("transformation set", options.transformation_sets, study.sets)
     return [(dataset, label) for dataset in datasets for label in sets]
 
 
 def _response(study: Study, options: Options, dataset: str, label: str) -> ResponseSpec:
-    measure = _choices.measure(study, options.measure)
+    measure = choices.measure(study, options.measure)
     if measure not in measure_names.HEADLINE:
         kept = ", ".join(measure_names.HEADLINE)
         raise InputError(f"results keep no values of feature maps for {measure}; maps can be ranked by: {kept}")
     network = study.network(dataset=dataset, model=options.model, augmentation=label)
     measured = study.measurement(network, label)
-    _choices.check_held(measure, [measured])
+    choices.check_held(measure, [measured])
     size = study.set(label).size
     members = dict.fromkeys(round(k * (size - 1) / (options.shown - 1)) for k in range(options.shown))
     return ResponseSpec(

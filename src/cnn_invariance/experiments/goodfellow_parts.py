@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from cnn_invariance.experiments import _choices, _goodfellow
-from cnn_invariance.experiments._claims import Finding
-from cnn_invariance.experiments._goodfellow import Options as Options
-from cnn_invariance.experiments._profiles import ProfilePlan, of_plan
+from cnn_invariance.experiments.framework import choices, goodfellow
+from cnn_invariance.experiments.framework.claims import Finding
+from cnn_invariance.experiments.framework.goodfellow import Options as Options
+from cnn_invariance.experiments.framework.profiles import ProfilePlan, of_plan
 from cnn_invariance.study import Study
 
 if TYPE_CHECKING:
@@ -17,22 +17,22 @@ QUESTION = "Which part of Goodfellow's measure, the local or the global firing r
 SETTING = (
     "Above, local firing rates: the share of pairs of sample and transformation that fire; below, global ones: the "
     "share of untransformed samples (logarithmic scale, without place for a rate of 0). One line for each threshold. "
-    f"{_goodfellow.NETWORKS}"
+    f"{goodfellow.NETWORKS}"
 )
 PARTS = {"local": "Goodfellow_L", "global": "Goodfellow_G"}
 
-CLAIMS = (_goodfellow.unstable("Goodfellow_G", "unstable_global", "The global firing rate"),)
+CLAIMS = (goodfellow.unstable("Goodfellow_G", "unstable_global", "The global firing rate"),)
 
 
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
     """For each dataset, over the sets."""
-    return _goodfellow.findings(CLAIMS[0], "Goodfellow_G", study, profile_plan(study, options), results)
+    return goodfellow.findings(CLAIMS[0], "Goodfellow_G", study, profile_plan(study, options), results)
 
 
 def profile_plan(study: Study, options: Options) -> ProfilePlan:
     """The lines of its figures."""
-    datasets = _choices.choose("dataset", options.datasets, study.datasets)
-    sets = _choices.choose("transformation set", options.transformation_sets, study.sets)
+    datasets = choices.choose("dataset", options.datasets, study.datasets)
+    sets = choices.choose("transformation set", options.transformation_sets, study.sets)
     return ProfilePlan(
         experiment="goodfellow_parts",
         title=f"Firing rates of {options.model} by threshold",
@@ -41,7 +41,7 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
         measures=["Goodfellow_L"],
         lines={
             dataset: {
-                f"{label}, {part}": _goodfellow.lines(study, options, dataset, label, name)
+                f"{label}, {part}": goodfellow.lines(study, options, dataset, label, name)
                 for part, name in PARTS.items()
                 for label in sets
             }

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments import _captions, _choices
-from cnn_invariance.measures import names as measure_names
+from cnn_invariance.experiments.framework import captions, choices
+from cnn_invariance.measures import requests as measure_names
 from cnn_invariance.study import Cell, Closed, MeasureSpec, Outputs, Study
 
 if TYPE_CHECKING:
@@ -29,19 +29,19 @@ class Options(Closed):
     """``measure`` must be one that results keep for feature maps; one seed, the preset's first."""
 
     model: str = "SimpleConv"
-    datasets: _choices.Labels = None
-    transformation_sets: _choices.Labels = None
-    measure: str = _choices.HEADLINE
+    datasets: choices.Labels = None
+    transformation_sets: choices.Labels = None
+    measure: str = choices.HEADLINE
 
 
 def cells(study: Study, options: Options) -> list[Cell]:
     """The network trained plain and with each set, both measured under the set."""
-    measure = _choices.measure(study, options.measure)
+    measure = choices.measure(study, options.measure)
     if measure not in measure_names.HEADLINE:
         kept = ", ".join(measure_names.HEADLINE)
         raise InputError(f"results keep no values of feature maps for {measure}; a heatmap can show: {kept}")
     found = [cell for dataset, label in _places(study, options) for cell in _pair(study, options, dataset, label)]
-    _choices.check_held(measure, found)
+    choices.check_held(measure, found)
     return list(found)
 
 
@@ -54,28 +54,28 @@ def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -
     """Draw the heatmaps."""
     from cnn_invariance.plotting import heatmap_figure
 
-    measure = _choices.measure(study, options.measure)
+    measure = choices.measure(study, options.measure)
     for dataset, label in _places(study, options):
         pair = _pair(study, options, dataset, label)
         plain, augmented = (results.measure(cell).maps(measure) for cell in pair)
         panels = {"trained without augmentation": plain, f"trained with {label}": augmented}
-        text = _captions.caption(
+        text = captions.caption(
             study,
             "heatmap",
             pair,
-            title=f"{_choices.label(measure)} of the feature maps of {options.model}, {dataset}, {label}",
+            title=f"{choices.label(measure)} of the feature maps of {options.model}, {dataset}, {label}",
             question=QUESTION,
-            setting=SETTING.format(measure=_choices.label(measure), meaning=_captions.of_measure(measure)),
+            setting=SETTING.format(measure=choices.label(measure), meaning=captions.of_measure(measure)),
             counts=_counted([plain, augmented]),
         )
-        canvas.figure(f"heatmap_{dataset}_{label}", heatmap_figure(panels, label=_choices.label(measure)), text)
+        canvas.figure(f"heatmap_{dataset}_{label}", heatmap_figure(panels, label=choices.label(measure)), text)
 
 
 def _places(study: Study, options: Options) -> list[tuple[str, str]]:
     """Datasets and sets, checked."""
-    _choices.choose("model", (options.model,), study.models)
-    datasets = _choices.choose("dataset", options.datasets, study.datasets)
-    sets = _choices.simple_sets(study, options.transformation_sets)
+    choices.choose("model", (options.model,), study.models)
+    datasets = choices.choose("dataset", options.datasets, study.datasets)
+    sets = choices.simple_sets(study, options.transformation_sets)
     return [(dataset, label) for dataset in datasets for label in sets]
 
 

@@ -1,7 +1,7 @@
 """SimpleConv with larger kernels."""
 
-from cnn_invariance.experiments._variants import Options as Options
-from cnn_invariance.experiments._variants import Part
+from cnn_invariance.experiments.framework.variants import Options as Options
+from cnn_invariance.experiments.framework.variants import Part
 
 QUESTION = "Does the size of the kernels change the structure of invariance?"
 

@@ -1,7 +1,7 @@
 """SimpleConv with strided convolutions in the place of max pooling."""
 
-from cnn_invariance.experiments._variants import Options as Options
-from cnn_invariance.experiments._variants import Part
+from cnn_invariance.experiments.framework.variants import Options as Options
+from cnn_invariance.experiments.framework.variants import Part
 
 QUESTION = "Does max pooling change the structure of invariance?"
 

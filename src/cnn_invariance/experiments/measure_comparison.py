@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments import _captions, _choices
-from cnn_invariance.experiments._claims import Claim, Finding, over, unknown
-from cnn_invariance.experiments._profiles import Line, ProfilePlan, cells_of, outputs_of, values
-from cnn_invariance.experiments._spread import separation
-from cnn_invariance.experiments._statistics import mean
-from cnn_invariance.measures import names as measure_names
+from cnn_invariance.experiments.framework import captions, choices
+from cnn_invariance.experiments.framework.claims import Claim, Finding, over, unknown
+from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan, cells_of, outputs_of, values
+from cnn_invariance.experiments.framework.spread import separation
+from cnn_invariance.experiments.framework.statistics import mean
+from cnn_invariance.measures import requests as measure_names
 from cnn_invariance.study import Cell, Closed, Outputs, Study
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ class Options(Closed):
     """``measures``: None means those of `FAMILIES` that the preset has; ``seeds``: how many of the preset's seeds."""
 
     model: str = "SimpleConv"
-    datasets: _choices.Labels = None
-    transformation_sets: _choices.Labels = None
-    measures: _choices.Labels = None
+    datasets: choices.Labels = None
+    transformation_sets: choices.Labels = None
+    measures: choices.Labels = None
     seeds: int = Field(1, ge=1)
 
 
@@ -84,14 +84,14 @@ def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -
                 {
                     "dataset": dataset,
                     "transformations": label,
-                    "measure": _choices.label(measure),
+                    "measure": choices.label(measure),
                     "plain": plain.mean(),
                     "augmented": augmented.mean(),
                     "separation": mean(found[measure]),
                 }
                 for measure, (plain, augmented) in zip(found, panels.values(), strict=True)
             ]
-    caption = _captions.caption(
+    caption = captions.caption(
         study,
         "measure_comparison",
         cells_of(plans.values()),
@@ -105,7 +105,7 @@ def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -
 def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
     """For each dataset, over the sets and seeds."""
     plans = _plans(study, options).values()
-    for dataset in _choices.choose("dataset", options.datasets, study.datasets):
+    for dataset in choices.choose("dataset", options.datasets, study.datasets):
         cells = [cell for plan in plans for cell in plan.cells(dataset)]
         found = [_by_name(_separations(plan, dataset, results)) for plan in plans]
         rivals = [name for name in RIVALS if name in found[0]]
@@ -124,10 +124,10 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
 
 def _plans(study: Study, options: Options) -> dict[str, ProfilePlan]:
     """The plan of each set."""
-    _choices.choose("model", (options.model,), study.models)
-    datasets = _choices.choose("dataset", options.datasets, study.datasets)
+    choices.choose("model", (options.model,), study.models)
+    datasets = choices.choose("dataset", options.datasets, study.datasets)
     requests = options.measures
-    measures = _choices.measured_forms(study, FAMILIES) if requests is None else _choices.measures(study, requests)
+    measures = choices.measured_forms(study, FAMILIES) if requests is None else choices.measures(study, requests)
     if len(measures) < 2:
         raise InputError(f"two or more measures are compared; the preset has {', '.join(measures) or 'none'} of them")
     return {
@@ -144,7 +144,7 @@ def _plans(study: Study, options: Options) -> dict[str, ProfilePlan]:
             share_y=False,
             part=label,
         )
-        for label in _choices.choose("transformation set", options.transformation_sets, study.sets)
+        for label in choices.choose("transformation set", options.transformation_sets, study.sets)
     }
 
 
@@ -155,13 +155,11 @@ def _panels(study: Study, options: Options, dataset: str, label: str, measures: 
             study.measurement(
                 study.network(dataset=dataset, model=options.model, augmentation=augmentation, seed=seed), label
             )
-            for seed in _choices.seeds(study, options.seeds)
+            for seed in choices.seeds(study, options.seeds)
         ]
         for name, augmentation in (("trained without augmentation", None), (f"trained with {label}", label))
     }
-    return {
-        _choices.label(measure): [Line(name, each, measure) for name, each in cells.items()] for measure in measures
-    }
+    return {choices.label(measure): [Line(name, each, measure) for name, each in cells.items()] for measure in measures}
 
 
 def _separations(plan: ProfilePlan, dataset: str, results: "Results") -> dict[str, list[float]]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import Field
 
-from cnn_invariance.experiments import _captions, _choices, _paper
-from cnn_invariance.experiments._statistics import mean, wilson
+from cnn_invariance.experiments.framework import captions, choices
+from cnn_invariance.experiments.framework.statistics import mean, wilson
+from cnn_invariance.paper import departures
 from cnn_invariance.study import Cell, Outputs, Study, TrainSpec
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ SETTING = (
 )
 
 
-class Options(_choices.Choice):
+class Options(choices.Choice):
     """``seeds``: how many of the preset's seeds; ``batch_norm``: as in ``accuracy``, whose networks these are."""
 
     seeds: int = Field(1, ge=1)
@@ -89,7 +90,7 @@ def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -
 @cache
 def published() -> dict[tuple[str, str, str], Published]:
     """The log by dataset, model (``-BN``: with batch normalisation) and augmentation."""
-    text = (files("cnn_invariance") / "reference" / "published_accuracy.csv").read_text(encoding="utf-8")
+    text = (files("cnn_invariance") / "paper" / "published_accuracy.csv").read_text(encoding="utf-8")
     found: dict[tuple[str, str, str], list[tuple[int, float]]] = {}
     for row in csv.DictReader(text.splitlines()):
         place = (row["dataset"], row["model"], row["augmentation"])
@@ -102,13 +103,13 @@ def published() -> dict[tuple[str, str, str], Published]:
 def _rows(study: Study, options: Options) -> Iterator[Row]:
     chosen = options.of(study)
     for dataset in chosen.datasets:
-        family = _paper.DATASETS.get(study.preset.datasets[dataset].source, ("none of the paper's", ""))[0]
+        family = departures.DATASETS.get(study.preset.datasets[dataset].source, ("none of the paper's", ""))[0]
         for model in chosen.models:
-            arguments = _choices.normalised(study, dataset, model, options.batch_norm)
+            arguments = choices.normalised(study, dataset, model, options.batch_norm)
             for label in (None, *chosen.sets):
                 networks = [
                     study.network(dataset=dataset, model=model, augmentation=label, seed=seed, arguments=arguments)
-                    for seed in _choices.seeds(study, options.seeds)
+                    for seed in choices.seeds(study, options.seeds)
                 ]
                 found = published().get((family, _name(networks[0]), _augmentation(networks[0])))
                 if found:
@@ -131,7 +132,7 @@ def _record(row: Row, results: "Results") -> dict[str, object]:
     ours = mean(record["accuracies"]["test"]["augmented"] for record in records)
     low, high = wilson(ours, samples)
     theirs, recipe = row.published.accuracies, row.networks[0].recipe
-    _, sizes = _paper.EPOCHS_AND_SIZES[row.networks[0].model.name][row.family]
+    _, sizes = departures.EPOCHS_AND_SIZES[row.networks[0].model.name][row.family]
     return {
         "dataset": row.dataset,
         "network": row.model,
@@ -187,12 +188,12 @@ def _dots(table: "pd.DataFrame") -> list["Dot"]:
 def _caption(study: Study, rows: list[Row]) -> str:
     networks = [network for row in rows for network in row.networks]
     datasets = " and ".join(dict.fromkeys(row.dataset for row in rows))
-    return _captions.caption(
+    return captions.caption(
         study,
         "published_accuracy",
         networks,
         title=f"Published and replicated test accuracy, {datasets}",
         question=QUESTION,
         setting=SETTING,
-        departures=_paper.without_normalisation(network.model for network in networks),
+        departures=departures.without_normalisation(network.model for network in networks),
     )

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from cnn_invariance.experiments import _augmented, _choices
-from cnn_invariance.experiments._claims import POSITIVE, Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan
-from cnn_invariance.experiments._similarity import pairs
-from cnn_invariance.experiments._statistics import mean
+from cnn_invariance.experiments.framework import augmented, choices
+from cnn_invariance.experiments.framework.claims import POSITIVE, Claim, Finding, over
+from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan
+from cnn_invariance.experiments.framework.similarity import pairs
+from cnn_invariance.experiments.framework.statistics import mean
 from cnn_invariance.study import Cell, Outputs, Study
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ CLAIMS = (
 )
 
 
-class Options(_augmented.Options):
+class Options(augmented.Options):
     """``seeds``: how many of the preset's seeds are compared."""
 
     seeds: int = Field(8, ge=2)
@@ -62,7 +62,7 @@ def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -
         for dataset, panels in drawn.items():
             for label, (line,) in panels.items():
                 apart = pairs(list(line.values()))
-                names = {"dataset": dataset, "transformations": label, "measure": _choices.label(measure)}
+                names = {"dataset": dataset, "transformations": label, "measure": choices.label(measure)}
                 rows.append(names | {"pairs": len(apart), "mean": mean(apart), "largest": max(apart)})
     caption = plan.caption(study, found, more=DIFFERENCES)
     canvas.table("random_initialization_differences", pd.DataFrame(rows), caption)
@@ -72,7 +72,7 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
     """For each dataset, over the sets: pairs of seeds are not independent of each other."""
     plan = profile_plan(study, options)
     for dataset in plan.lines:
-        interval = over(_augmented.apart(plan, results, dataset), "sets", POSITIVE)
+        interval = over(augmented.apart(plan, results, dataset), "sets", POSITIVE)
         yield Finding(CLAIMS[0], dataset, interval, plan.cells(dataset))
 
 
@@ -80,7 +80,7 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
     """The lines of its figures; the overview shows some of them, too."""
 
     def panel(dataset: str, label: str) -> list[Line]:
-        networks = _augmented.networks(study, options, dataset, label)
+        networks = augmented.networks(study, options, dataset, label)
         return [Line(f"{options.seeds} seeds", [study.measurement(one, label) for one in networks])]
 
     return ProfilePlan(
@@ -88,7 +88,7 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
         title=f"profiles of {options.model} from {options.seeds} random initializations",
         question=QUESTION,
         setting=SETTING,
-        measures=_choices.measures(study, options.measures, _choices.WITH_DISTANCE),
-        lines=_augmented.lines(study, options, _augmented.simple_sets(study, options), panel),
+        measures=choices.measures(study, options.measures, choices.WITH_DISTANCE),
+        lines=augmented.lines(study, options, augmented.simple_sets(study, options), panel),
         line_column="networks",
     )

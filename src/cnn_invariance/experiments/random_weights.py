@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from cnn_invariance.experiments import _augmented, _choices
-from cnn_invariance.experiments._claims import POSITIVE, Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
-from cnn_invariance.experiments._similarity import difference
+from cnn_invariance.experiments.framework import augmented, choices
+from cnn_invariance.experiments.framework.claims import POSITIVE, Claim, Finding, over
+from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan, of_plan
+from cnn_invariance.experiments.framework.similarity import difference
 from cnn_invariance.study import Study
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ CLAIMS = (
 )
 
 
-class Options(_augmented.Options):
+class Options(augmented.Options):
     """``networks``: how many untrained ones, from seeds 0, 1, 2, ...; ``seeds``: how many trained ones."""
 
     networks: int = Field(10, ge=2)
@@ -51,10 +51,10 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
     """For each dataset, over the sets: the untrained networks are the same ones under each."""
     plan = profile_plan(study, options)
     for dataset, panels in plan.lines.items():
-        stable = over(_augmented.apart(plan, results, dataset), "sets", POSITIVE)
+        stable = over(augmented.apart(plan, results, dataset), "sets", POSITIVE)
         own = []
         for lines in panels.values():
-            untrained, trained = (_augmented.profiles(plan, results, line) for line in lines)
+            untrained, trained = (augmented.profiles(plan, results, line) for line in lines)
             own.append(difference(np.mean(untrained, axis=0), trained[0]))
         for claim, interval in zip(CLAIMS, (stable, over(own, "sets", POSITIVE)), strict=True):
             yield Finding(claim, dataset, interval, plan.cells(dataset))
@@ -67,19 +67,19 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
         untrained = [
             study.network(dataset=dataset, model=options.model, seed=seed, epochs=0) for seed in range(options.networks)
         ]
-        trained = _augmented.networks(study, options, dataset, label)
+        trained = augmented.networks(study, options, dataset, label)
         return [
             Line(f"{options.networks} untrained networks", [study.measurement(one, label) for one in untrained]),
             Line("trained network", [study.measurement(one, label) for one in trained]),
         ]
 
-    lines = _augmented.lines(study, options, _augmented.simple_sets(study, options), panel)
+    lines = augmented.lines(study, options, augmented.simple_sets(study, options), panel)
     return ProfilePlan(
         experiment="random_weights",
         title=f"profiles of {options.model} before training",
         question=QUESTION,
         setting=SETTING,
-        measures=_choices.measures(study, options.measures),
+        measures=choices.measures(study, options.measures),
         lines=lines,
         line_column="networks",
         usual=[cell for panels in lines.values() for _, trained in panels.values() for cell in trained.cells],

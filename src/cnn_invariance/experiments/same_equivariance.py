@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments import _choices
-from cnn_invariance.experiments._claims import Claim, Finding, over, unknown
-from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan, values
-from cnn_invariance.experiments._spread import log_range
-from cnn_invariance.measures import names as measure_names
+from cnn_invariance.experiments.framework import choices
+from cnn_invariance.experiments.framework.claims import Claim, Finding, over, unknown
+from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan, of_plan, values
+from cnn_invariance.experiments.framework.spread import log_range
+from cnn_invariance.measures import requests as measure_names
 from cnn_invariance.study import Closed, Study
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ class Options(Closed):
     """``measures``: None means those of `FORMS` that the preset has; ``seeds``: how many (several: a band)."""
 
     model: str = "SimpleConv"
-    datasets: _choices.Labels = None
-    transformation_sets: _choices.Labels = None
-    measures: _choices.Labels = None
+    datasets: choices.Labels = None
+    transformation_sets: choices.Labels = None
+    measures: choices.Labels = None
     seeds: int = Field(1, ge=1)
 
 
@@ -56,7 +56,7 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
     for dataset in plan.lines:
         cells = plan.cells(dataset)
         for claim, pair in zip(CLAIMS, PAIRS, strict=True):
-            measures = _choices.measured_forms(study, pair)
+            measures = choices.measured_forms(study, pair)
             if len(measures) < 2:
                 reason = f"{' and '.join(pair)} are not both measured"
                 yield Finding(claim, dataset, unknown("no pair of forms"), cells, reason=reason)
@@ -68,11 +68,11 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
 
 def profile_plan(study: Study, options: Options) -> ProfilePlan:
     """The lines of its figures."""
-    _choices.choose("model", (options.model,), study.models)
-    datasets = _choices.choose("dataset", options.datasets, study.datasets)
-    sets = _choices.choose("transformation set", options.transformation_sets, study.sets)
+    choices.choose("model", (options.model,), study.models)
+    datasets = choices.choose("dataset", options.datasets, study.datasets)
+    sets = choices.choose("transformation set", options.transformation_sets, study.sets)
     requests = options.measures
-    measures = _choices.measured_forms(study, FORMS) if requests is None else _choices.measures(study, requests)
+    measures = choices.measured_forms(study, FORMS) if requests is None else choices.measures(study, requests)
     if others := [one for one in measures if measure_names.check(one).name not in NAMES]:
         raise InputError(f"{others[0]} is no form of same-equivariance; expected forms of {', '.join(NAMES)}")
     if not measures:
@@ -85,7 +85,7 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
         measures=measures[:1],
         lines={
             dataset: {
-                _choices.label(measure): [_line(study, options, dataset, label, measure) for label in sets]
+                choices.label(measure): [_line(study, options, dataset, label, measure) for label in sets]
                 for measure in measures
             }
             for dataset in datasets
@@ -101,7 +101,7 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
 def _line(study: Study, options: Options, dataset: str, label: str, measure: str) -> Line:
     networks = (
         study.network(dataset=dataset, model=options.model, augmentation=label, seed=seed)
-        for seed in _choices.seeds(study, options.seeds)
+        for seed in choices.seeds(study, options.seeds)
     )
     return Line(label, [study.measurement(network, label) for network in networks], measure)
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments import _augmented, _choices
-from cnn_invariance.experiments._claims import CORRELATION, Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
-from cnn_invariance.experiments._similarity import correlation
-from cnn_invariance.measures import names as measure_names
+from cnn_invariance.experiments.framework import augmented, choices
+from cnn_invariance.experiments.framework.claims import CORRELATION, Claim, Finding, over
+from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan, of_plan
+from cnn_invariance.experiments.framework.similarity import correlation
+from cnn_invariance.measures import requests as measure_names
 from cnn_invariance.study import MeasureSpec, Study
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ CLAIMS = (
 )
 
 
-class Options(_augmented.Options):
+class Options(augmented.Options):
     """``measures``: those of the preset that are taken both ways."""
 
     seeds: int = Field(1, ge=1)
@@ -49,27 +49,27 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
         values = []
         for pooled, by_class in panels.values():
             if pooled.measure == plan.measures[0]:
-                lines = (_augmented.profiles(plan, results, line) for line in (pooled, by_class))
+                lines = (augmented.profiles(plan, results, line) for line in (pooled, by_class))
                 values += [correlation(p, q) for p, q in zip(*lines, strict=True)]
         yield Finding(CLAIMS[0], dataset, over(values, "sets and seeds", CORRELATION), plan.cells(dataset))
 
 
 def profile_plan(study: Study, options: Options) -> ProfilePlan:
     """The lines of its figures."""
-    measures = _choices.measures(study, options.measures)
+    measures = choices.measures(study, options.measures)
     by_class = {measure: _by_class(measure) for measure in measures}
     together = [*measures, *by_class.values()]
 
     def measured(dataset: str, label: str) -> list[MeasureSpec]:
-        networks = _augmented.networks(study, options, dataset, label)
+        networks = augmented.networks(study, options, dataset, label)
         return [study.measurement(one, label, measures=together) for one in networks]
 
     def panel(measure: str, dataset: str, label: str) -> list[Line]:
         cells = measured(dataset, label)
         return [Line("all samples pooled", cells, measure), Line("per class, averaged", cells, by_class[measure])]
 
-    sets = _augmented.simple_sets(study, options)
-    shown = {measure: _augmented.lines(study, options, sets, partial(panel, measure)) for measure in measures}
+    sets = augmented.simple_sets(study, options)
+    shown = {measure: augmented.lines(study, options, sets, partial(panel, measure)) for measure in measures}
     return ProfilePlan(
         experiment="stratified",
         title=f"Pooled and per-class profiles of {options.model}",
@@ -78,7 +78,7 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
         measures=measures[:1],
         lines={
             dataset: {
-                f"{_choices.label(measure)}, {label}": lines
+                f"{choices.label(measure)}, {label}": lines
                 for measure, datasets in shown.items()
                 for label, lines in datasets[dataset].items()
             }
@@ -86,7 +86,7 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
         },
         line_column="samples",
         panel_column="panel",
-        ylabel=", ".join(map(_choices.label, measures)),
+        ylabel=", ".join(map(choices.label, measures)),
         share_y=False,
     )
 

@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments import _captions, _choices
-from cnn_invariance.experiments._claims import Claim, Finding, over
-from cnn_invariance.experiments._similarity import at_depths, difference
+from cnn_invariance.experiments.framework import captions, choices
+from cnn_invariance.experiments.framework.claims import Claim, Finding, over
+from cnn_invariance.experiments.framework.similarity import at_depths, difference
 from cnn_invariance.study import Cell, MeasureSpec, Outputs, Study
 
 if TYPE_CHECKING:
@@ -71,10 +71,10 @@ CLAIMS = (
 )
 
 
-class Options(_choices.Choice):
+class Options(choices.Choice):
     """``measure``: whose profiles; ``seeds``: how many of the preset's seeds, at least two."""
 
-    measure: str = _choices.HEADLINE
+    measure: str = choices.HEADLINE
     seeds: int = Field(3, ge=2)
 
 
@@ -119,7 +119,7 @@ def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -
     from cnn_invariance.plotting import spread_figure
 
     panels = differences(study, options, results)
-    name = _choices.label(_choices.measure(study, options.measure))
+    name = choices.label(choices.measure(study, options.measure))
     caption = _caption(study, options)
     canvas.figure("structure", spread_figure(panels, xlabel=f"difference between two {name} profiles"), caption)
     canvas.table("structure", pd.DataFrame(_table(panels)), caption)
@@ -205,7 +205,7 @@ def _finding(
 
 
 def _cells(study: Study, options: Options) -> dict[Place, list[MeasureSpec]]:
-    chosen, count = options.of(study), len(_choices.seeds(study, options.seeds))
+    chosen, count = options.of(study), len(choices.seeds(study, options.seeds))
     if len(chosen.models) < 2:
         raise InputError(f"designs are compared: name at least two models; received {', '.join(chosen.models)}")
     found = {}
@@ -217,12 +217,12 @@ def _cells(study: Study, options: Options) -> dict[Place, list[MeasureSpec]]:
             )
             place = Place(dataset, design, label, augmented)
             found[place] = [study.measurement(network, label) for network in networks]
-            _choices.check_held(_choices.measure(study, options.measure), found[place])
+            choices.check_held(choices.measure(study, options.measure), found[place])
     return found
 
 
 def _profiles(study: Study, options: Options, results: "Results") -> Profiles:
-    measure = _choices.measure(study, options.measure)
+    measure = choices.measure(study, options.measure)
 
     def profile(cell: MeasureSpec) -> np.ndarray:
         return at_depths(results.profile(cell, measure)["value"])
@@ -271,13 +271,13 @@ def _table(found: dict[str, dict[str, list[float]]]) -> list[dict[str, object]]:
 
 
 def _caption(study: Study, options: Options) -> str:
-    measure = _choices.measure(study, options.measure)
-    name = _choices.label(measure)
-    return _captions.caption(
+    measure = choices.measure(study, options.measure)
+    name = choices.label(measure)
+    return captions.caption(
         study,
         "structure",
         cells(study, options),
         title=f"Differences between {name} profiles, {' and '.join(options.of(study).datasets)}",
         question=QUESTION,
-        setting=f"{SETTING.format(measure=name)} {_captions.of_measure(measure)}",
+        setting=f"{SETTING.format(measure=name)} {captions.of_measure(measure)}",
     )

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments import _choices
-from cnn_invariance.experiments._claims import POSITIVE, Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
-from cnn_invariance.experiments._statistics import layer_mean
+from cnn_invariance.experiments.framework import choices
+from cnn_invariance.experiments.framework.claims import POSITIVE, Claim, Finding, over
+from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan, of_plan
+from cnn_invariance.experiments.framework.statistics import layer_mean
 from cnn_invariance.study import Closed, Study
 from cnn_invariance.transformations import sets
 from cnn_invariance.transformations.affine import AffineSet
@@ -54,9 +54,9 @@ class Options(Closed):
 
     model: str = "SimpleConv"
     ti_model: str = "TIPooling"
-    datasets: _choices.Labels = None
-    transformation_sets: _choices.Labels = None
-    measures: _choices.Labels = None
+    datasets: choices.Labels = None
+    transformation_sets: choices.Labels = None
+    measures: choices.Labels = None
     seeds: int = Field(1, ge=1)
 
 
@@ -84,15 +84,15 @@ def _first(profile: "pd.DataFrame", kind: str) -> int:
 
 def profile_plan(study: Study, options: Options) -> ProfilePlan:
     """The lines of its figures."""
-    _choices.choose("model", (options.model, options.ti_model), study.models)
-    datasets = _choices.choose("dataset", options.datasets, study.datasets)
-    labels = _choices.simple_sets(study, options.transformation_sets)
+    choices.choose("model", (options.model, options.ti_model), study.models)
+    datasets = choices.choose("dataset", options.datasets, study.datasets)
+    labels = choices.simple_sets(study, options.transformation_sets)
     return ProfilePlan(
         experiment="ti_pooling",
         title=f"profiles of {options.ti_model} and of {options.model} trained with augmentation",
         question=QUESTION,
         setting=SETTING,
-        measures=_choices.measures(study, options.measures),
+        measures=choices.measures(study, options.measures),
         lines={dataset: {label: _lines(study, options, dataset, label) for label in labels} for dataset in datasets},
         axis="depth",
     )
@@ -100,7 +100,7 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
 
 def _lines(study: Study, options: Options, dataset: str, label: str) -> list[Line]:
     """TI-pooling over the set, trained plain; and the network trained with the set."""
-    seeds = _choices.seeds(study, options.seeds)
+    seeds = choices.seeds(study, options.seeds)
     over_set = {"transformations": _text(study, label)}
     by_design = [
         study.network(dataset=dataset, model=options.ti_model, arguments=over_set, seed=seed) for seed in seeds

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments import _augmented, _choices
-from cnn_invariance.experiments._claims import POSITIVE, Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan
-from cnn_invariance.experiments._statistics import layer_mean, mean, quotient
+from cnn_invariance.experiments.framework import augmented, choices
+from cnn_invariance.experiments.framework.claims import POSITIVE, Claim, Finding, over
+from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan
+from cnn_invariance.experiments.framework.statistics import layer_mean, mean, quotient
 from cnn_invariance.study import Cell, Outputs, Study
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ CLAIMS = (
 )
 
 
-class Options(_augmented.Options):
+class Options(augmented.Options):
     """``transformation_sets``: two at least; networks are trained with each, and measured under all of them."""
 
     seeds: int = Field(1, ge=1)
@@ -58,7 +58,7 @@ def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -
     plan = _plan(study, options)
     found = plan.draw(study, results, canvas)
     rows = [
-        {"dataset": dataset, "measure": _choices.label(measure), **row}
+        {"dataset": dataset, "measure": choices.label(measure), **row}
         for measure, drawn in found.items()
         for dataset, panels in drawn.items()
         for row in _matrix(panels)
@@ -73,13 +73,13 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
     for dataset, panels in plan.lines.items():
         shares = []
         for own, lines in enumerate(panels.values()):
-            by_seed = zip(*(_augmented.profiles(plan, results, line) for line in lines), strict=True)
+            by_seed = zip(*(augmented.profiles(plan, results, line) for line in lines), strict=True)
             shares += [_share([layer_mean(profile) for profile in profiles], own) for profiles in by_seed]
         yield Finding(CLAIMS[0], dataset, over(shares, "measured sets and seeds", POSITIVE), plan.cells(dataset))
 
 
 def _plan(study: Study, options: Options) -> ProfilePlan:
-    sets = _augmented.simple_sets(study, options)
+    sets = augmented.simple_sets(study, options)
     if len(sets) < 2:
         raise InputError(f"networks are measured under another set: two are needed; received {', '.join(sets)}")
 
@@ -87,7 +87,7 @@ def _plan(study: Study, options: Options) -> ProfilePlan:
         return [
             Line(
                 f"trained with {trained}",
-                [study.measurement(one, measured) for one in _augmented.networks(study, options, dataset, trained)],
+                [study.measurement(one, measured) for one in augmented.networks(study, options, dataset, trained)],
             )
             for trained in sets
         ]
@@ -97,10 +97,10 @@ def _plan(study: Study, options: Options) -> ProfilePlan:
         title=f"profiles of {options.model} trained with one set and measured under another",
         question=QUESTION,
         setting=SETTING,
-        measures=_choices.measures(study, options.measures),
+        measures=choices.measures(study, options.measures),
         lines={
             dataset: {f"under {measured}": lines for measured, lines in panels.items()}
-            for dataset, panels in _augmented.lines(study, options, sets, panel).items()
+            for dataset, panels in augmented.lines(study, options, sets, panel).items()
         },
         panel_column="measured",
     )

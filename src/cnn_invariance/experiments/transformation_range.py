@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from cnn_invariance.experiments import _augmented, _choices
-from cnn_invariance.experiments._claims import POSITIVE, Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
-from cnn_invariance.experiments._statistics import layer_mean, quotient
+from cnn_invariance.experiments.framework import augmented, choices
+from cnn_invariance.experiments.framework.claims import POSITIVE, Claim, Finding, over
+from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan, of_plan
+from cnn_invariance.experiments.framework.statistics import layer_mean, quotient
 from cnn_invariance.study import Study
 from cnn_invariance.study.intensity import scaled
 
@@ -36,7 +36,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 FULL = 1.0
 
 
-class Options(_augmented.Options):
+class Options(augmented.Options):
     """``trained_share``: the part of a set's range that networks are trained with; ``shares``: those measured."""
 
     trained_share: Share = 0.5
@@ -49,7 +49,7 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
     plan = profile_plan(study, options)
     trained, full = (options.shares.index(share) for share in (options.trained_share, FULL))
     for dataset in plan.lines:
-        pairs = _augmented.matched(plan, results, dataset, trained, full)
+        pairs = augmented.matched(plan, results, dataset, trained, full)
         interval = over(
             (quotient(layer_mean(beyond), layer_mean(inside)) for inside, beyond in pairs), "sets and seeds", POSITIVE
         )
@@ -58,14 +58,14 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
 
 def profile_plan(study: Study, options: Options) -> ProfilePlan:
     """The lines of its figures."""
-    _choices.rising("shares", options.shares, needed=dict.fromkeys((options.trained_share, FULL)))
+    choices.rising("shares", options.shares, needed=dict.fromkeys((options.trained_share, FULL)))
 
     def panel(dataset: str, label: str) -> list[Line]:
         own = study.set(label)
         augmentation = scaled(own, options.trained_share)
         networks = [
             study.network(dataset=dataset, model=options.model, augmentation=augmentation, seed=seed)
-            for seed in _choices.seeds(study, options.seeds)
+            for seed in choices.seeds(study, options.seeds)
         ]
         return [
             Line(
@@ -75,13 +75,13 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
             for share in options.shares
         ]
 
-    lines = _augmented.lines(study, options, _augmented.simple_sets(study, options), panel)
+    lines = augmented.lines(study, options, augmented.simple_sets(study, options), panel)
     return ProfilePlan(
         experiment="transformation_range",
         title=f"profiles of {options.model} by measured range",
         question=QUESTION,
         setting=SETTING.format(trained=f"{100 * options.trained_share:g} %"),
-        measures=_choices.measures(study, options.measures),
+        measures=choices.measures(study, options.measures),
         lines=lines,
         ordered=True,
         line_column="measured_at",

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments import _augmented, _choices
-from cnn_invariance.experiments._augmented import differences
-from cnn_invariance.experiments._claims import POSITIVE, Claim, Finding, over
-from cnn_invariance.experiments._profiles import Line, ProfilePlan, of_plan
+from cnn_invariance.experiments.framework import augmented, choices
+from cnn_invariance.experiments.framework.augmented import differences
+from cnn_invariance.experiments.framework.claims import POSITIVE, Claim, Finding, over
+from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan, of_plan
 from cnn_invariance.study import SetSpec, Study
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ Counts = tuple[Annotated[int, Field(ge=1)], ...]
 PAPER: dict[str, Counts] = {"rotation": (8, 16, 32), "scale": (1, 3, 5), "translation": (1, 2, 3)}
 
 
-class Options(_augmented.Options):
+class Options(augmented.Options):
     """``counts``: by the name of a set, its numbers n, from coarse to fine; as many for each set."""
 
     counts: dict[str, Counts] = PAPER
@@ -53,13 +53,13 @@ def findings(study: Study, options: Options, results: "Results") -> Iterator[Fin
 
 def profile_plan(study: Study, options: Options) -> ProfilePlan:
     """The lines of its figures."""
-    sets = _augmented.simple_sets(study, options)
+    sets = augmented.simple_sets(study, options)
     counts = {label: _counts(study, options, label) for label in sets}
     if len(steps := {len(each) for each in counts.values()}) > 1:
         raise InputError(f"'counts' must be as many for each set; received {', '.join(map(str, sorted(steps)))}")
 
     def panel(dataset: str, label: str) -> list[Line]:
-        networks = _augmented.networks(study, options, dataset, label)
+        networks = augmented.networks(study, options, dataset, label)
         return [
             Line(
                 _name(step, len(counts[label])),
@@ -68,14 +68,14 @@ def profile_plan(study: Study, options: Options) -> ProfilePlan:
             for step, n in enumerate(counts[label])
         ]
 
-    lines = _augmented.lines(study, options, sets, panel)
+    lines = augmented.lines(study, options, sets, panel)
     titles = {label: f"{label}, n = {', '.join(map(str, each))}" for label, each in counts.items()}
     return ProfilePlan(
         experiment="transformation_samples",
         title=f"profiles of {options.model} by number of transformations",
         question=QUESTION,
         setting=SETTING,
-        measures=_choices.measures(study, options.measures),
+        measures=choices.measures(study, options.measures),
         lines={name: {titles[label]: shown for label, shown in panels.items()} for name, panels in lines.items()},
         ordered=True,
         line_column="sampling",
@@ -100,7 +100,7 @@ def _counts(study: Study, options: Options, label: str) -> Counts:
     counts = options.counts[name]
     if len(counts) < 2:
         raise InputError(f"'counts' of {name!r} must be two numbers at least, to be compared")
-    _choices.rising("counts", counts)
+    choices.rising("counts", counts)
     return counts
 
 

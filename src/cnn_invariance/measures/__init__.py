@@ -4,10 +4,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnn_invariance.measures.engine import measure as measure
+    from cnn_invariance.measures.engine.run import measure as measure
     from cnn_invariance.measures.result import MeasureResult as MeasureResult
 
-_LAZY = {"measure": "engine", "MeasureResult": "result"}
+_LAZY = {"measure": "engine.run", "MeasureResult": "result"}
 __all__ = ["MeasureResult", "measure"]
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cnn_invariance import activations
 from cnn_invariance.errors import InputError
-from cnn_invariance.measures.inputs import placement
+from cnn_invariance.measures.engine.inputs import placement
 from cnn_invariance.transformations import AffineSet, TransformationSet, transform_all
 
 ROLES = ("most", "least")

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from cnn_invariance.activations import Layer
 from cnn_invariance.errors import InputError, unknown_name
-from cnn_invariance.files import atomic_write
-from cnn_invariance.measures.names import HEADLINE, check, label, undoes
-from cnn_invariance.results import seal
+from cnn_invariance.measures.requests import HEADLINE, check, label, undoes
+from cnn_invariance.storage import checksum
+from cnn_invariance.storage.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -220,14 +220,14 @@ class MeasureResult:
             "transformations": self.transformations,
             "dead": {measure: list(counts) for measure, counts in self.dead.items()},
             "info": dict(self.info),
-            seal.NAME: seal.BLANK,
+            checksum.NAME: checksum.BLANK,
         }
         table = pa.table(
             {measure: pa.array([_concatenated(layers)]) for measure, layers in self.values.items()}
         ).replace_schema_metadata({KEY: json.dumps(facts)})
         with atomic_write(Path(path)) as temporary:
             pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
-            temporary.write_bytes(seal.close(temporary.read_bytes()))
+            temporary.write_bytes(checksum.close(temporary.read_bytes()))
 
     @classmethod
     def load(cls, path: Path | str) -> "MeasureResult":
@@ -244,7 +244,7 @@ class MeasureResult:
             raise InputError(f"no file {path}; expected one written by MeasureResult.save") from error
         except (pa.ArrowException, OSError, KeyError, json.JSONDecodeError) as error:
             raise InputError(f"{path} was not written by MeasureResult.save ({error}); measure again") from error
-        if not seal.is_whole(content):
+        if not checksum.is_whole(content):
             raise InputError(f"{path} is damaged: its content does not have its checksum; measure again")
         values = {
             measure: _split(table[measure][0].values.to_numpy(), facts["shapes"][measure])

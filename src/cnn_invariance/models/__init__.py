@@ -19,8 +19,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnn_invariance import catalog, references
 from cnn_invariance.errors import InputError, unknown_name
+from cnn_invariance.plugins import catalog, references
 
 if TYPE_CHECKING:
     from torch import nn

@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from cnn_invariance.files import atomic_write
 from cnn_invariance.plotting import tables
 from cnn_invariance.plotting.style import style
 from cnn_invariance.plotting.svg import slim
+from cnn_invariance.storage.files import atomic_write
 
 DPI = 200
 

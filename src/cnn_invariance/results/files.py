@@ -1,7 +1,7 @@
 """Two kinds of result file: a training record (JSON) and a measure table (Parquet). `responses` is the third.
 
 All hold their spec, where and how they were made, and a checksum of every byte. None is ever
-half there: see `cnn_invariance.files`.
+half there: see `cnn_invariance.storage.files`.
 """
 
 import io
@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 from cnn_invariance import __version__
 from cnn_invariance.errors import InputError
-from cnn_invariance.files import atomic_write
-from cnn_invariance.results import seal
+from cnn_invariance.storage import checksum
+from cnn_invariance.storage.files import atomic_write
 from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec, canonical_json
 
 if TYPE_CHECKING:
@@ -118,11 +118,11 @@ def write_training(path: Path, spec: TrainSpec, record: Mapping[str, Any], prove
         "spec": json.loads(spec.canonical),
         "record": dict(record),
         "provenance": dict(provenance),
-        seal.NAME: seal.BLANK,
+        checksum.NAME: checksum.BLANK,
     }
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
     with atomic_write(path) as temporary:
-        temporary.write_bytes(seal.close(text.encode()))
+        temporary.write_bytes(checksum.close(text.encode()))
 
 
 def write_measure(
@@ -145,10 +145,10 @@ def write_measure(
         "spec": spec.canonical,
         "accuracy": json.dumps(None if accuracy is None else [float(share) for share in accuracy]),
         "provenance": json.dumps(dict(provenance), allow_nan=False),
-        seal.NAME: seal.BLANK,
+        checksum.NAME: checksum.BLANK,
     }
     with atomic_write(path) as temporary:
-        temporary.write_bytes(seal.close(_parquet(_table(frame), facts)))
+        temporary.write_bytes(checksum.close(_parquet(_table(frame), facts)))
 
 
 def read_training(path: Path, spec: TrainSpec) -> dict[str, Any]:
@@ -211,7 +211,7 @@ def _open_measure(path: Path, spec: MeasureSpec) -> tuple[pq.ParquetFile, dict[s
 def whole(path: Path) -> bytes:
     """The bytes of a file whose checksum is right (else DamagedResultError)."""
     content = path.read_bytes()
-    if not seal.is_whole(content):
+    if not checksum.is_whole(content):
         raise DamagedResultError(path, "damaged: its content does not have its checksum")
     return content
 

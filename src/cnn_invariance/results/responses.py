@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.files import atomic_write
-from cnn_invariance.results import seal
 from cnn_invariance.results.files import DamagedResultError, not_newer, same, whole
+from cnn_invariance.storage import checksum
+from cnn_invariance.storage.files import atomic_write
 from cnn_invariance.study.spec import ResponseSpec
 
 if TYPE_CHECKING:
@@ -64,7 +64,11 @@ class Responses:
 def write(path: Path, spec: ResponseSpec, frame: "pd.DataFrame", provenance: Mapping[str, Any]) -> None:
     """Write a response cell, whole or not at all; ``frame`` has the columns of `SCHEMA`."""
     table = pa.Table.from_pandas(frame[SCHEMA.names], schema=SCHEMA, preserve_index=False)
-    facts = {"spec": spec.canonical, "provenance": json.dumps(dict(provenance), allow_nan=False), seal.NAME: seal.BLANK}
+    facts = {
+        "spec": spec.canonical,
+        "provenance": json.dumps(dict(provenance), allow_nan=False),
+        checksum.NAME: checksum.BLANK,
+    }
     sink = io.BytesIO()
     with pq.ParquetWriter(
         sink, table.schema, compression="zstd", compression_level=9, write_statistics=False
@@ -72,7 +76,7 @@ def write(path: Path, spec: ResponseSpec, frame: "pd.DataFrame", provenance: Map
         writer.write_table(table)
         writer.add_key_value_metadata(facts)
     with atomic_write(path) as temporary:
-        temporary.write_bytes(seal.close(sink.getvalue()))
+        temporary.write_bytes(checksum.close(sink.getvalue()))
 
 
 def read(path: Path, spec: ResponseSpec) -> Responses:

@@ -8,7 +8,7 @@ The file states, as a module:
 - ``outputs(study, options)``: the names of the figures and tables it draws (`Outputs`);
 - ``draw(study, options, results, canvas)``: makes exactly these outputs from the results of its cells;
 - where the paper expects something of it, ``CLAIMS`` and ``findings(study, options, results)``: see
-  `cnn_invariance.experiments._claims`.
+  `cnn_invariance.experiments.framework.claims`.
 
 ``cells`` and ``outputs`` run each time the study is planned: they compute names, they read no file. What only
 ``draw`` needs (plotting, pandas) is best imported there.

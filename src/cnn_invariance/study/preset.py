@@ -20,8 +20,8 @@ from pydantic import (
 
 from cnn_invariance import datasets, models
 from cnn_invariance.errors import InputError, unknown_name
-from cnn_invariance.measures import names as measure_names
-from cnn_invariance.references import is_reference
+from cnn_invariance.measures import requests as measure_names
+from cnn_invariance.plugins.references import is_reference
 from cnn_invariance.study.recipes import AugmentationEpochs
 from cnn_invariance.study.spec import Closed, Precision, Scalar
 from cnn_invariance.transformations import sets

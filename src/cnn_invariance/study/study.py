@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cnn_invariance import models, references
+from cnn_invariance import models
 from cnn_invariance.errors import InputError, unknown_name
-from cnn_invariance.measures import names as measure_names
+from cnn_invariance.measures import requests as measure_names
+from cnn_invariance.plugins import references
 from cnn_invariance.study import document, experiment
 from cnn_invariance.study.document import Document, Problem
 from cnn_invariance.study.experiment import Experiment, Outputs

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from cnn_invariance.measures.inputs import check_members
+from cnn_invariance.measures.engine.inputs import check_members
 from cnn_invariance.transformations import AffineSet, TransformationSet, transform_each
 
 if TYPE_CHECKING:

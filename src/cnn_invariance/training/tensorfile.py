@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cnn_invariance.files import atomic_write
+from cnn_invariance.storage.files import atomic_write
 
 ENTRY = "cnn_invariance"
 

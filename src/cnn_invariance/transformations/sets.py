@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from cnn_invariance import catalog
 from cnn_invariance.errors import InputError, unknown_name
-from cnn_invariance.references import is_reference, resolve
+from cnn_invariance.plugins import catalog
+from cnn_invariance.plugins.references import is_reference, resolve
 from cnn_invariance.transformations.affine import (
     IDENTITY_LABEL,
     AffineSet,

@@ -21,10 +21,10 @@ from typing import Literal
 import numpy as np
 
 from cnn_invariance.results import Results
-from cnn_invariance.study.plan import Plan
 from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec, canonical_json, needs, network_of
 from cnn_invariance.verification import content, machines, spread
 from cnn_invariance.verification.spread import Score, Variance
+from cnn_invariance.workflow.plan import Plan
 
 RATE = 0.01
 """The probability that any cell of a table of honest results disagrees in a test against the spread."""

@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cnn_invariance.costs import Rates, readable
 from cnn_invariance.errors import InputError
 from cnn_invariance.results.provenance import commit, same_code
-from cnn_invariance.study.plan import Plan
 from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec, needs, network_of
+from cnn_invariance.workflow.costs import Rates, readable
+from cnn_invariance.workflow.plan import Plan
 
 PACKAGE = Path(__file__).parents[1]
 Strata = Mapping[tuple[str, str], list[Cell]]

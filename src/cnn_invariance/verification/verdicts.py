@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn_invariance.costs import readable
 from cnn_invariance.errors import InputError
-from cnn_invariance.files import atomic_write
+from cnn_invariance.storage.files import atomic_write
 from cnn_invariance.study.spec import Cell, MeasureSpec, TrainSpec
 from cnn_invariance.verification import compare, machines
 from cnn_invariance.verification.compare import RATE, Comparer, Comparison
 from cnn_invariance.verification.sample import Verification, kind
+from cnn_invariance.workflow.costs import readable
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,0 +1,143 @@
+"""Captions, put together from the specs of the cells that a figure or table shows."""
+
+from collections.abc import Iterable, Sequence
+
+from cnn_invariance import models
+from cnn_invariance.measures import requests as measure_names
+from cnn_invariance.paper import departures
+from cnn_invariance.plugins import references
+from cnn_invariance.study import Cell, MeasureSpec, ModelSpec, Study, TrainSpec
+
+SIZES = ("width", "dense")
+
+
+def caption(
+    study: Study,
+    experiment: str,
+    cells: Sequence[Cell],
+    *,
+    title: str,
+    question: str,
+    setting: str,
+    counts: str = "",
+    departures: Sequence[str] = (),
+    usual: Sequence[Cell] | None = None,
+) -> str:
+    """The caption: title, question, setting, sizes, what was left out, departures, what it replicates.
+
+    cells:      those of the figure or table, of any number of datasets
+    counts:     a sentence on infinite, undefined and dead units
+    departures: from the paper, beyond those in the sizes of the cells
+    usual:      the cells whose sizes are compared with the paper's usual ones (None: all), where the experiment varies
+                these sizes itself
+    """
+    datasets = list(dict.fromkeys(_network(cell).dataset.name for cell in cells))
+    sentences = [
+        f"{title}.",
+        question,
+        setting,
+        f"Sizes: {'; '.join(_sizes(name, _of(cells, name)) for name in datasets)}.",
+        counts,
+        *(_departures(study, name, _of(cells if usual is None else usual, name), departures) for name in datasets),
+        f"Replicates the paper's experiment '{experiment}' (preset {study.name}).",
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def of_measure(request: str) -> str:
+    """A measure in words: what it is, and what has one value of it.
+
+    >>> of_measure("NV[aggregate=mean]")
+    'NV: normalized variance, TV / SV; one value for each feature map (mean over the map, before the quotient), \
+or unit of a layer without maps; lower is more invariant.'
+    """
+    measure = measure_names.check(request)
+    options = dict(measure.options)
+    says = measure_names.describe(measure.full_name).replace(": ", ", ")
+    parts = [f"{measure_names.label(request)}: {says}"]
+    match options.get("aggregate"):
+        case None:
+            pass
+        case "none":
+            parts.append("one value for each unit")
+        case how:
+            when = f", {options['order']} the quotient" if "/" in says and "order" in options else ""
+            parts.append(f"one value for each feature map ({how} over the map{when}), or unit of a layer without maps")
+    if options.get("stratified"):
+        parts.append("mean over the classes, each measured by itself")
+    if "higher is more invariant" not in says:
+        parts.append("lower is more invariant")
+    return "; ".join(parts) + "."
+
+
+def _network(cell: Cell) -> TrainSpec:
+    return cell if isinstance(cell, TrainSpec) else cell.network
+
+
+def _of(cells: Iterable[Cell], dataset: str) -> list[Cell]:
+    return [cell for cell in cells if _network(cell).dataset.name == dataset]
+
+
+def _networks(cells: Iterable[Cell]) -> list[TrainSpec]:
+    return list(dict.fromkeys(map(_network, cells)))
+
+
+def _measurements(cells: Iterable[Cell]) -> list[MeasureSpec]:
+    return [cell for cell in cells if isinstance(cell, MeasureSpec)]
+
+
+def _sizes(dataset: str, cells: Sequence[Cell]) -> str:
+    networks, measured = _networks(cells), _measurements(cells)
+    parts = [f"{dataset}, {_models(networks)}"]
+    if measured:
+        samples = ", ".join(dict.fromkeys(departures.sample_text(one.samples) for one in measured))
+        sets = dict.fromkeys(one.transformations for one in measured)
+        others = dict.fromkeys(one.dataset.name for one in measured if one.dataset.name != dataset)
+        where = f" of {' and of '.join([dataset, *others])}" if others else ""
+        parts.append(f"measured on {samples}{where}")
+        parts.append(f"under {', '.join(f'{departures.short(one.name)} (M = {one.size})' for one in sets)}")
+    seeds = len({network.seed for network in networks})
+    parts.append("1 seed" if seeds == 1 else f"{seeds} seeds")
+    return ", ".join(parts)
+
+
+def _models(networks: Sequence[TrainSpec]) -> str:
+    by_model: dict[ModelSpec, list[TrainSpec]] = {}
+    for network in networks:
+        by_model.setdefault(network.model, []).append(network)
+    return ", ".join(
+        f"{departures.short(model.name)} ({'; '.join([*_arguments(model), _epochs(group)])})"
+        for model, group in by_model.items()
+    )
+
+
+def _arguments(model: ModelSpec) -> list[str]:
+    defaults = {} if references.is_reference(model.name) else models.defaults(model.name)
+    return [
+        f"{name} {value}".replace("_", " ")
+        for name, value in model.arguments.items()
+        if name in SIZES or value != defaults.get(name)
+    ]
+
+
+def _epochs(group: Iterable[TrainSpec]) -> str:
+    span = departures.spread(network.recipe.epochs for network in group)
+    return f"{span} epoch" if span == "1" else f"{span} epochs"
+
+
+def _departures(study: Study, dataset: str, cells: Sequence[Cell], more: Sequence[str]) -> str:
+    source = study.preset.datasets[dataset].source
+    networks = _networks(cells)
+    found = [*departures.departures(source, networks, _measurements(cells)), *_normalised(study, networks), *more]
+    return f"Departures from the paper on {dataset}: {'; '.join(found)}."
+
+
+def _normalised(study: Study, networks: Iterable[TrainSpec]) -> list[str]:
+    """Designs that a preset gives batch normalisation to, wherever they are used."""
+    used = {network.model.name for network in networks}
+    found = [
+        entry.model
+        for entry in study.preset.models.values()
+        if entry.model in used and entry.arguments.get("batch_norm") is True
+    ]
+    return [f"{', '.join(found)} with batch normalisation (the paper's profiles: without)"] if found else []

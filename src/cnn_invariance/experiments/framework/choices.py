@@ -1,0 +1,132 @@
+"""What the options of several experiments share: choices among what the preset has."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from cnn_invariance.errors import InputError, unknown_name
+from cnn_invariance.measures import requests as measure_names
+from cnn_invariance.study import Closed, MeasureSpec, Study
+from cnn_invariance.study.spec import Scalar
+from cnn_invariance.transformations.affine import AffineSet
+
+HEADLINE = measure_names.HEADLINE[0]
+HEADLINES = measure_names.HEADLINE
+WITH_DISTANCE = (*HEADLINES, "ND[aggregate=mean]")
+label = measure_names.label
+
+Labels = tuple[str, ...] | None
+
+
+class Chosen(NamedTuple):
+    """Labels of a preset, in order."""
+
+    datasets: Sequence[str]
+    models: Sequence[str]
+    sets: Sequence[str]
+
+
+class Choice(Closed):
+    """Datasets, models and transformation sets by their labels in the preset (None: all of them)."""
+
+    datasets: Labels = None
+    models: Labels = None
+    transformation_sets: Labels = None
+
+    def of(self, study: Study) -> Chosen:
+        """The datasets, models and sets chosen, in the order given.
+
+        Errors: InputError for a label that the preset does not have, a repeated one, or none.
+        """
+        return Chosen(
+            choose("dataset", self.datasets, study.datasets),
+            choose("model", self.models, study.models),
+            choose("transformation set", self.transformation_sets, study.sets),
+        )
+
+
+def choose(kind: str, wanted: Labels, available: Sequence[str]) -> Sequence[str]:
+    """The wanted labels, checked; all that are available if None."""
+    if wanted is None:
+        return available
+    for label in wanted:
+        if label not in available:
+            raise unknown_name(f"{kind} in this preset:", label, available)
+    if not wanted or len(set(wanted)) < len(wanted):
+        raise InputError(f"each {kind} once, and at least one; received {', '.join(wanted) or 'none'}")
+    return wanted
+
+
+def simple_sets(study: Study, labels: Labels) -> Sequence[str]:
+    """The sets given by their labels, checked; None: all but those named "combined"."""
+    simple = tuple(label for label in study.sets if study.set(label).name != "combined")
+    return choose("transformation set", simple if labels is None else labels, study.sets)
+
+
+def identity(study: Study, label: str) -> int:
+    """The index of the identity in a set (InputError if it has none, or none that can be known)."""
+    built = study.set(label).build()
+    if not isinstance(built, AffineSet):
+        raise InputError(
+            f"accuracy on plain samples needs the identity, and which member of {label!r} it is cannot "
+            "be known; use a set given as an AffineSet, or leave it out of 'transformation_sets'"
+        )
+    return built.identity
+
+
+def normalised(study: Study, dataset: str, model: str, wanted: bool) -> dict[str, Scalar]:
+    """The argument that gives a network batch normalisation, if that is wanted and it can have it."""
+    return {"batch_norm": True} if wanted and "batch_norm" in study.model(model, dataset).arguments else {}
+
+
+def rising(name: str, values: Sequence[float], needed: Iterable[float] = ()) -> None:
+    """Check that values rise, and that those are among them which a claim compares (InputError)."""
+    if any(b <= a for a, b in pairwise(values)):
+        raise InputError(f"{name!r} must rise; received {', '.join(f'{value:g}' for value in values)}")
+    if absent := [f"{value:g}" for value in needed if value not in values]:
+        raise InputError(f"{name!r} must hold {' and '.join(absent)}, which the experiment's claims compare")
+
+
+def seeds(study: Study, count: int) -> Sequence[int]:
+    """The first seeds of the preset (InputError if it has fewer)."""
+    if count > len(study.seeds):
+        raise InputError(f"{count} seeds asked for; the preset has {len(study.seeds)}: add to its 'seeds'")
+    return study.seeds[:count]
+
+
+def measures(study: Study, requests: Labels, usual: Sequence[str] = HEADLINES) -> list[str]:
+    """Measures as results name them; None: the usual ones that the preset measures.
+
+    Errors: InputError for one that the preset does not measure, or none.
+    """
+    if requests is None:
+        requests = tuple(name for name in usual if name in study.measures)
+    if not requests:
+        raise InputError(f"no measure to show: 'measures' is empty, or the preset has none of {', '.join(usual)}")
+    return [measure(study, request) for request in requests]
+
+
+def check_held(measure: str, cells: Iterable[MeasureSpec]) -> None:
+    """Refuse a measure (InputError) that one of these cells does not hold, as its set cannot be undone."""
+    if absent := next((cell.transformations.name for cell in cells if measure not in cell.measures), None):
+        raise InputError(
+            f"{measure} cannot be measured under {absent!r}, whose transformations cannot be undone on feature maps; "
+            "leave the set out of 'transformation_sets', or choose another measure"
+        )
+
+
+def measured_forms(study: Study, requests: Sequence[str]) -> list[str]:
+    """Of these measures those that the preset has, of units or else as the mean of feature maps."""
+    found = []
+    for request in requests:
+        forms = (request, f"{request}[aggregate=mean]")
+        found += [form for form in forms if form in study.measures][:1]
+    return found
+
+
+def measure(study: Study, request: str) -> str:
+    """A measure as results name it (InputError if the preset does not measure it)."""
+    name = str(measure_names.check(request))
+    if name not in study.measures:
+        raise unknown_name("measure in this preset:", name, study.measures)
+    return name

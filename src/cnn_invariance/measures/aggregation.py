@@ -1,0 +1,38 @@
+"""What families of measures share: options, and the forms a quotient can take on feature maps."""
+
+from torch import Tensor
+
+from cnn_invariance.measures.requests import Request
+from cnn_invariance.measures.statistics.base import quotient
+
+
+def aggregate(values: Tensor, how: str) -> Tensor:
+    """Feature maps (C, H, W) to one value each, by ``mean``, ``max`` or ``sum``; other layers stay as they are."""
+    if how == "none" or values.ndim != 3:
+        return values
+    maps = values.flatten(1)
+    return maps.amax(1) if how == "max" else getattr(maps, how)(1)
+
+
+def single(request: Request, values: Tensor) -> Tensor:
+    """One statistic, aggregated as the request says."""
+    return aggregate(values, request["aggregate"])
+
+
+def normalized(request: Request, numerator: Tensor, denominator: Tensor) -> Tensor:
+    """A quotient, aggregated before it is taken (the paper's default) or after."""
+    how = request["aggregate"]
+    if request["order"] == "before":
+        return quotient(aggregate(numerator, how), aggregate(denominator, how))
+    return aggregate(quotient(numerator, denominator), how)
+
+
+def count_dead(request: Request, *values: Tensor) -> int:
+    """How many quotients of a measure are 0 / 0: of units, or of feature maps if they are aggregated before."""
+    if len(values) < 2:
+        return 0
+    options = dict(request.options)
+    if options.get("order") == "before":
+        values = tuple(aggregate(value, str(options["aggregate"])) for value in values)
+    numerator, denominator = values
+    return int(((numerator == 0) & (denominator == 0)).sum())

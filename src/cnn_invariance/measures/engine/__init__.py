@@ -1,0 +1,1 @@
+"""The one pass over samples and transformations that computes all measures."""

@@ -1,0 +1,50 @@
+"""Goodfellow's measure: does an activation that is selective for samples keep firing under transformation?
+
+An activation fires where ``sign * a`` is above a threshold that few untransformed samples pass: mean + z(alpha) std of
+the untransformed samples (``threshold=normal``, z the standard normal quantile), or their empirical alpha-quantile, the
+order statistic floor(alpha n) (``threshold=percentile``)::
+
+    G = share of untransformed samples that fire      L = share of all (sample, transformation) pairs that fire
+    Goodfellow = L / G
+
+Higher is more invariant. I. Goodfellow, Q. Le, A. Saxe, H. Lee and A. Ng, "Measuring invariances in deep networks",
+NIPS 2009, in the form of Quiroga 2021.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from cnn_invariance.measures.aggregation import aggregate
+from cnn_invariance.measures.requests import Request
+from cnn_invariance.measures.statistics.base import Context, Statistic, quotient
+from cnn_invariance.measures.statistics.firing import Firing
+
+MEASURES = {
+    "Goodfellow": "local over global firing rate, L / G; higher is more invariant",
+    "Goodfellow_L": "local firing rate: share of (sample, transformation) pairs above the threshold",
+    "Goodfellow_G": "global firing rate: share of untransformed samples above the threshold",
+}
+OPTIONS = {
+    "alpha": [0.99, "between", 0, 1],
+    "sign": [1, -1],
+    "threshold": ["normal", "percentile"],
+    "aggregate": ["none", "mean", "max", "sum"],
+    "stratified": [False, True],
+}
+
+
+def statistics(request: Request, context: Context) -> Sequence[Statistic]:
+    """The firing rates a measure reads."""
+    level = (request["alpha"], request["sign"], request["threshold"])
+    local, untransformed = Firing("local", *level), Firing("global", *level)
+    return {
+        "Goodfellow": [local, untransformed],
+        "Goodfellow_L": [local],
+        "Goodfellow_G": [untransformed],
+    }[request.name]
+
+
+def combine(request: Request, context: Context, *values: Tensor) -> Tensor:
+    """A rate, or the quotient of both."""
+    return aggregate(quotient(*values) if len(values) == 2 else values[0], request["aggregate"])

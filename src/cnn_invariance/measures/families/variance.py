@@ -1,0 +1,51 @@
+"""The variance family: how far an activation spreads along transformations, against along samples.
+
+With the ST matrix ``A[i, j] = a(t_j(x_i))`` of an activation, N samples x M transformations, and the unbiased standard
+deviation (0 for a single value)::
+
+    TV = 1/N sum_i std_j A[i, j]      SV = 1/M sum_j std_i A[i, j]      NV = TV / SV
+
+Same-equivariance takes the same of ``A'[i, j] = t_j^{-1}(f(t_j(x_i)))``, on layers with feature maps. Quiroga 2021,
+sections on variance-based measures.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from cnn_invariance.measures.aggregation import normalized, single
+from cnn_invariance.measures.requests import Request
+from cnn_invariance.measures.statistics.base import Context, Statistic
+from cnn_invariance.measures.statistics.moments import Spread
+
+MEASURES = {
+    "TV": "transformation variance: mean over samples of the standard deviation over transformations",
+    "SV": "sample variance: mean over transformations of the standard deviation over samples",
+    "NV": "normalized variance: TV / SV",
+    "TVSE": "transformation variance after the transformation is undone on the feature maps",
+    "SVSE": "sample variance after the transformation is undone on the feature maps",
+    "NVSE": "normalized variance same-equivariance: TVSE / SVSE",
+}
+OPTIONS = {
+    "statistic": ["std", "var"],
+    "aggregate": ["none", "mean", "max", "sum"],
+    "order": ["before", "after"],
+    "stratified": [False, True],
+}
+LIMITED = {"order": ("NV", "NVSE")}
+UNDONE = ("TVSE", "SVSE", "NVSE")
+
+
+def statistics(request: Request, context: Context) -> Sequence[Statistic]:
+    """The spreads a measure reads; none where undoing is asked of a layer without feature maps."""
+    undone = request.name in UNDONE
+    if undone and not context.layer.spatial:
+        return []
+    rows = Spread("transformations", request["statistic"], undone)
+    columns = Spread("samples", request["statistic"], undone)
+    return {"T": [rows], "S": [columns], "N": [rows, columns]}[request.name[0]]
+
+
+def combine(request: Request, context: Context, *values: Tensor) -> Tensor:
+    """The measure, (C, H, W), (K,), or one value a map if aggregated."""
+    return normalized(request, *values) if len(values) == 2 else single(request, *values)

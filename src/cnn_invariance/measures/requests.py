@@ -1,0 +1,198 @@
+"""The names of the measures, and requests for one of them with options; no torch.
+
+A request is a measure's name, with options in brackets where the default is not meant::
+
+    NV    Goodfellow[alpha=0.9,sign=-1]    NV[aggregate=mean,order=after]
+
+A family of measures is a file with literal constants: ``MEASURES`` (name: what it is), ``OPTIONS`` (option: its allowed
+values, the default first), ``LIMITED`` (option: the measures that have it, where not all do) and ``UNDONE`` (the
+measures that undo the transformation on feature maps, if any). They are read without importing the file, so a preset
+is checked before torch is. The file is in this folder, or anywhere: ``my_measures.py:ShareT[aggregate=mean]``.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cnn_invariance.errors import InputError, unknown_name
+from cnn_invariance.plugins import catalog
+
+Option = str | bool | int | float
+
+HEADLINE = ("NV[aggregate=mean]", "NVSE[aggregate=mean]")
+"""The measures that results keep for each feature map, in the form that the paper takes by default."""
+
+REQUEST = re.compile(r"(?:(?P<file>[^\[\]]+\.py):)?(?P<name>[A-Za-z_]\w*)(?:\[(?P<options>[^\[\]]*)\])?")
+STRATIFIED = {"stratified": [False, True]}
+"""The option of every measure, as the engine sees to it; a user's own family need not name it."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A measure and its options, defaults filled in; ``str`` gives the shortest text that means it.
+
+    ``file`` is where a measure is that is not of this package.
+    """
+
+    name: str
+    options: tuple[tuple[str, Option], ...]
+    file: str | None = None
+
+    @property
+    def full_name(self) -> str:
+        """The name with the file it is from, if that is the user's own."""
+        return f"{self.file}:{self.name}" if self.file else self.name
+
+    def __getitem__(self, option: str) -> Any:
+        return dict(self.options)[option]
+
+    def __str__(self) -> str:
+        defaults = allowed_options(self.full_name)
+        changed = [f"{key}={_text(value)}" for key, value in self.options if value != defaults[key][0]]
+        return f"{self.full_name}[{','.join(changed)}]" if changed else self.full_name
+
+
+def families() -> dict[str, catalog.Module]:
+    """The file each measure is in, by the measure's name."""
+    return {
+        name: module for module in catalog.folder("measures/families") for name in module.constants.get("MEASURES", {})
+    }
+
+
+def family(full_name: str) -> catalog.Module:
+    """The file that a measure is in, seen from outside.
+
+    Errors: InputError for an unknown measure, and for a user's own file that is missing or is no family of measures.
+    """
+    file, colon, name = full_name.rpartition(":")
+    known = _own_families(Path(file)) if colon else families()
+    if name not in known:
+        raise unknown_name(f"measure in {file}" if colon else "measure", name, known)
+    return known[name]
+
+
+def names() -> list[str]:
+    """Every measure of this package, by family."""
+    return list(families())
+
+
+def describe(full_name: str) -> str:
+    """What a measure is, in one line."""
+    return family(full_name).constants["MEASURES"][full_name.rpartition(":")[2]]
+
+
+def undoes(request: Request) -> bool:
+    """Whether a measure undoes the transformation on feature maps, and so needs one that can be undone."""
+    return request.name in family(request.full_name).constants.get("UNDONE", ())
+
+
+def label(text: str) -> str:
+    """A request as figures name it: the mean of feature maps, the study's usual form, goes without saying.
+
+    >>> label("NV[aggregate=mean]"), label("NV"), label("Goodfellow[alpha=0.9]")
+    ('NV', 'NV of units', 'Goodfellow of units (alpha=0.9)')
+    """
+    request = check(text)
+    defaults = allowed_options(request.full_name)
+    aggregate = str(dict(request.options).get("aggregate", "mean"))
+    usual = {"mean": request.name, "none": f"{request.name} of units"}
+    name = usual.get(aggregate, f"{aggregate} of {request.name}")
+    rest = [
+        f"{key}={_text(value)}" for key, value in request.options if value != defaults[key][0] and key != "aggregate"
+    ]
+    return f"{name} ({', '.join(rest)})" if rest else name
+
+
+def allowed_options(full_name: str) -> Mapping[str, list[Any]]:
+    """The options of a measure: each with its allowed values, the default first.
+
+    A list of two numbers after the default, as in ``[0.99, "between", 0, 1]``, is an open range.
+    """
+    name, constants = full_name.rpartition(":")[2], family(full_name).constants
+    limited = constants.get("LIMITED", {})
+    options = {**constants.get("OPTIONS", {}), **STRATIFIED}
+    return {option: values for option, values in options.items() if name in limited.get(option, (name,))}
+
+
+def check(text: str) -> Request:
+    """Read a request.
+
+    Raises:
+        InputError: the name or an option is not known, is given twice, or a value is not allowed.
+
+    >>> check("NV"), str(check("NV[aggregate=mean, order=before]"))
+    (Request(name='NV', options=(('statistic', 'std'), ('aggregate', 'none'), ('order', 'before'), \
+('stratified', False)), file=None), 'NV[aggregate=mean]')
+    """
+    match = REQUEST.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None:
+        raise InputError(
+            f"cannot read the measure {text!r}; expected NAME or NAME[option=value,...], where NAME is a measure of "
+            "the package, or file.py:NAME one of yours"
+        )
+    name = f"{match['file']}:{match['name']}" if match["file"] else match["name"]
+    options = {key: values[0] for key, values in allowed_options(name).items()}
+    given: set[str] = set()
+    for part in filter(None, (part.strip() for part in (match["options"] or "").split(","))):
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if key not in options:
+            raise unknown_name(f"option of {name}", key, options)
+        if key in given:
+            raise InputError(f"option {key!r} of {name} is given twice; give it once")
+        given.add(key)
+        if not equals:
+            raise InputError(f"option {key!r} of {name} has no value; expected {key}=...")
+        options[key] = _value(name, key, value)
+    return Request(match["name"], tuple(options.items()), match["file"])
+
+
+def check_all(texts: Iterable[str]) -> tuple[Request, ...]:
+    """Read several requests, each kept once, in order."""
+    return tuple(dict.fromkeys(check(text) for text in texts))
+
+
+def _value(name: str, key: str, text: str) -> Option:
+    default, *rest = allowed_options(name)[key]
+    if rest and rest[0] == "between":
+        low, high = rest[1:]
+        try:
+            number = type(default)(text)
+        except ValueError:
+            number = None
+        if number is None or not low < number < high:
+            raise InputError(
+                f"option {key} of {name}: {text!r} is not allowed; expected a number between {low} and {high}, "
+                "ends excluded"
+            )
+        return number
+    allowed = {_text(value): value for value in (default, *rest)}
+    if text.lower() not in allowed:
+        raise unknown_name(f"value of option {key} of {name}", text, allowed)
+    return allowed[text.lower()]
+
+
+def _own_families(path: Path) -> dict[str, catalog.Module]:
+    """The measures of a user's own file, which is read and not run; InputError if it is no family."""
+    path = path.expanduser()
+    if not path.is_file():
+        raise InputError(f"no file {path} of measures (from the folder {Path.cwd()}); check the path")
+    try:
+        module = catalog.read(path)
+    except (SyntaxError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as Python: {error}; correct the file") from error
+    measures, options = module.constants.get("MEASURES"), module.constants.get("OPTIONS", {})
+    if not isinstance(measures, dict) or not measures:
+        raise InputError(f'{path} has no literal MEASURES = {{"NAME": "what it is"}} at its top: it names no measure')
+    if not isinstance(options, dict) or not all(isinstance(values, list) and values for values in options.values()):
+        raise InputError(f'{path}: expected a literal OPTIONS = {{"option": [default, ...]}}; received {options!r}')
+    if missing := [name for name in ("statistics", "combine") if name not in module.functions]:
+        raise InputError(f"{path} has no function {missing[0]!r}; a family of measures has statistics and combine")
+    if known := [name for name in measures if name in families()]:
+        raise InputError(f"{path}: {known[0]} is a measure of this package; choose another name for yours")
+    return dict.fromkeys(measures, module)
+
+
+def _text(value: Option) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

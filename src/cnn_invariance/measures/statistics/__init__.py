@@ -1,0 +1,1 @@
+"""The running statistics that measures are made of."""

@@ -1,0 +1,230 @@
+"""The running statistics that measures are made of, and the accumulators that keep them.
+
+A measure names the statistics it needs (``Spread`` and ``FRatio`` in ``moments``, ``Firing`` in ``firing``,
+``PairDistance``, ``MapDistance`` and ``Simple`` in ``pairs``): values of equality, so that two measures that need the
+same statistic share it. Statistics that come out of the same loop
+share an accumulator. An accumulator is given each tile once, right when the layer has computed it, and holds
+nothing that no measure asked for.
+"""
+
+import importlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from types import ModuleType
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from cnn_invariance.activations import Layer
+from cnn_invariance.measures.backends import c_loops, torch_operations
+
+Axis = Literal["transformations", "samples"]
+
+
+@dataclass(frozen=True)
+class Undo:
+    """The taps of every member's inverse at one size of feature map."""
+
+    index: Tensor  # int32 (M, P, 4)
+    fraction: Tensor  # float32 (M, P, 2), of the way between the taps in x and y
+    exact: Tensor  # uint8 (M)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the accumulators of one layer know before the pass."""
+
+    layer: Layer
+    N: int  # samples in the whole pass
+    M: int
+    device: torch.device
+    block: int  # samples in a block of a column, for sample distances
+
+    def zeros(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Zeros on the pass's device."""
+        return torch.zeros(shape, dtype=dtype, device=self.device)
+
+
+def kernels(device: torch.device) -> ModuleType:
+    """The loops for tensors on a device: compiled C, fused kernels on a GPU, else torch operations."""
+    if c_loops.available(device):
+        return c_loops
+    return _fused() if device.type == "cuda" else torch_operations
+
+
+@cache
+def _fused() -> ModuleType:
+    """The kernels for a GPU, where the compiler that they need is there: PyTorch without Triton has ``plain``."""
+    try:
+        return importlib.import_module("cnn_invariance.measures.backends.triton_kernels")
+    except ImportError:
+        return torch_operations
+
+
+@dataclass
+class Tile:
+    """The activations of one layer for b samples under all transformations, as the hook hands them on.
+
+    Attributes:
+        columns: float32 (M', b, U), contiguous; feature maps with channels last. M' is M, or M + 1 when the
+            transformation set has no identity and the untransformed samples are the last column.
+        M: the number of transformations.
+        reference: the column of the untransformed samples.
+        context: the layer, the device.
+        undo: how to undo the transformations on this layer; None where that is not possible or not asked.
+        pivot: (C), taken from the undone activations: spreads and distances do not see it, their digits do.
+        buffer: room for the undone activations, at least M * b * U values.
+    """
+
+    columns: Tensor
+    M: int
+    reference: int
+    context: Context
+    undo: Undo | None = None
+    pivot: Tensor | None = None
+    buffer: Tensor | None = None
+
+    @property
+    def kernels(self) -> ModuleType:
+        """The loops for this tile's device."""
+        return kernels(self.columns.device)
+
+    @property
+    def samples(self) -> int:
+        """The number of samples, b."""
+        return self.columns.shape[1]
+
+    @cached_property
+    def undone_columns(self) -> Tensor:
+        """(M', b, U): ``t_j^{-1}`` of the activations, less the pivot; computed once for all that need it."""
+        assert self.undo is not None
+        assert self.pivot is not None
+        assert self.buffer is not None
+        maps = self.as_maps(self.columns)
+        out = self.buffer[: maps.numel()].view(maps.shape)
+        undo = self.undo
+        undone = self.kernels.undo(maps, undo.index, undo.fraction, undo.exact, self.pivot, out)
+        return undone.view(self.columns.shape)
+
+    def all_columns(self, undone: bool) -> Tensor:
+        """(M', b, U), undone or as they came; the untransformed samples are column ``reference``."""
+        return self.undone_columns if undone else self.columns
+
+    def values(self, undone: bool) -> Tensor:
+        """(M, b, U), the columns of the transformation set, undone or as they came."""
+        return self.all_columns(undone)[: self.M]
+
+    def as_maps(self, columns: Tensor) -> Tensor:
+        """(M', b, U) seen as (M', b, P, C), P positions."""
+        return columns.view(len(columns), self.samples, -1, self.context.layer.maps)
+
+
+class Statistic:
+    """What a measure needs of a layer: a value for each unit or for each feature map, float64."""
+
+    accumulator: ClassVar["type[Accumulator]"]
+    undone: bool = False  # on the activations after the transformation is undone
+    spatial: bool = False  # for feature maps only
+    per_map: ClassVar[bool] = False  # one value a feature map, not one a unit
+
+
+class Accumulator(ABC):
+    """Running state for some statistics of one layer."""
+
+    def __init__(self, context: Context, statistics: frozenset[Statistic]) -> None:
+        self.context = context
+        self.samples = 0
+
+    @classmethod
+    def group(cls, statistic: Statistic) -> object:
+        """Statistics of one group share an accumulator."""
+        return statistic.undone
+
+    def prepare(self, columns: Tensor) -> None:
+        """See a tile of untransformed samples (1, b, U) before the pass; only where ``looks_before``."""
+
+    @property
+    def looks_before(self) -> bool:
+        """Whether ``prepare`` must see the untransformed samples before the pass."""
+        return False
+
+    def update(self, tile: Tile) -> None:
+        """Add a tile."""
+        self.add(tile)
+        self.samples += tile.samples
+
+    @abstractmethod
+    def add(self, tile: Tile) -> None:
+        """Add a tile to the state; ``self.samples`` is the count before it."""
+
+    @abstractmethod
+    def value(self, statistic: Statistic) -> Tensor:
+        """The finished statistic: float64, (U) in the order of the tile, or (maps)."""
+
+
+def quotient(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """``numerator / denominator`` where 0 / 0 is 1 and positive / 0 is infinity.
+
+    >>> quotient(torch.tensor([0.0, 1.0, 1.0]), torch.tensor([0.0, 0.0, 2.0])).tolist()
+    [1.0, inf, 0.5]
+    """
+    nothing = (numerator == 0) & (denominator == 0)
+    return torch.where(nothing, torch.ones_like(numerator), numerator / denominator)
+
+
+def pairs_in_blocks(n: int, block: int) -> int:
+    """The number of pairs inside consecutive blocks of n items, the last block may be short.
+
+    >>> pairs_in_blocks(10, 4)
+    13
+    """
+    full, rest = divmod(n, block)
+    return full * (block * (block - 1) // 2) + rest * (rest - 1) // 2
+
+
+@dataclass
+class Accumulators:
+    """All accumulators of one layer for a set of statistics."""
+
+    context: Context
+    statistics: frozenset[Statistic]
+    members: dict[tuple[type[Accumulator], object], Accumulator] = field(init=False)
+
+    def __post_init__(self) -> None:
+        groups: dict[tuple[type[Accumulator], object], set[Statistic]] = {}
+        for statistic in self.statistics:
+            groups.setdefault(self._key(statistic), set()).add(statistic)
+        self.members = {key: key[0](self.context, frozenset(group)) for key, group in groups.items()}
+
+    @staticmethod
+    def _key(statistic: Statistic) -> tuple[type[Accumulator], object]:
+        return statistic.accumulator, statistic.accumulator.group(statistic)
+
+    @property
+    def looks_before(self) -> bool:
+        """Whether some accumulator must see the untransformed samples first."""
+        return any(member.looks_before for member in self.members.values())
+
+    def prepare(self, columns: Tensor) -> None:
+        """Show untransformed samples, (1, b, U), to those who look before."""
+        for member in self.members.values():
+            if member.looks_before:
+                member.prepare(columns)
+
+    def update(self, tile: Tile) -> None:
+        """Add a tile to every accumulator."""
+        for member in self.members.values():
+            member.update(tile)
+
+    def value(self, statistic: Statistic) -> Tensor:
+        """A finished statistic on the CPU: float64, shaped like the layer (C, H, W), (K,), or (maps,)."""
+        value = self.members[self._key(statistic)].value(statistic).cpu()
+        layer = self.context.layer
+        if statistic.per_map:
+            return value
+        if not layer.spatial:
+            return value.view(layer.shape)
+        C, H, W = layer.shape
+        return value.view(H, W, C).permute(2, 0, 1).contiguous()

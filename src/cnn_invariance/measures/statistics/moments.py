@@ -1,0 +1,97 @@
+"""Spread along transformations or samples, and the analysis of variance that follows from it."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from cnn_invariance.measures.statistics.base import Accumulator, Axis, Context, Statistic, Tile, kernels, quotient
+
+
+class Moments(Accumulator):
+    """Sums over samples of the spread along transformations; moments along samples of every transformation.
+
+    Memory: 12 bytes per transformation and unit if someone looks along samples, 8 or 16 bytes a unit for rows.
+    """
+
+    def __init__(self, context: Context, statistics: frozenset[Statistic]) -> None:
+        super().__init__(context, statistics)
+        units = context.layer.units
+        rows = {s.statistic for s in statistics if isinstance(s, Spread) and s.axis == "transformations"}
+        self.undone = next(iter(statistics)).undone
+        self.sums = {
+            kind: context.zeros(units, dtype=torch.float64) if kind in rows else None for kind in ("std", "var")
+        }
+        along_samples = any(
+            isinstance(s, FRatio) or (isinstance(s, Spread) and s.axis == "samples") for s in statistics
+        )
+        self.columns: tuple[Tensor, Tensor] | None = None
+        if along_samples:
+            room = (context.M, units)  # the first tile writes all of it
+            self.columns = (
+                torch.empty(room, dtype=torch.float64, device=context.device),
+                torch.empty(room, device=context.device),
+            )
+
+    def add(self, tile: Tile) -> None:
+        """One pass over the tile for both directions."""
+        values = tile.values(self.undone)
+        tile.kernels.grid_moments(values, self.samples, self.columns, self.sums["std"], self.sums["var"])
+
+    def value(self, statistic: Statistic) -> Tensor:
+        """The mean spread, or F."""
+        if isinstance(statistic, FRatio):
+            return self._f_ratio()
+        assert isinstance(statistic, Spread)
+        if statistic.axis == "transformations":
+            total = self.sums[statistic.statistic]
+            assert total is not None
+            return total / self.samples
+        return self._sum_along_samples(root=statistic.statistic == "std") / self.context.M
+
+    def _sum_along_samples(self, root: bool) -> Tensor:
+        """The sum over columns of the unbiased variance, or of its root."""
+        assert self.columns is not None
+        degrees = max(self.samples - 1, 1)
+        total = kernels(self.context.device).sum_of_columns(self.columns[1], root)
+        return total / (degrees**0.5 if root else degrees)
+
+    def _f_ratio(self) -> Tensor:
+        """``F = [N sum_j (m_j - m)^2 / (M - 1)] / [sum_j var_j / M]``, columns as groups."""
+        assert self.columns is not None
+        M, N = self.context.M, self.samples
+        between = kernels(self.context.device).between_columns(self.columns[0]) * (N / max(M - 1, 1))
+        return quotient(between, self._sum_along_samples(root=False) / M)
+
+    def single_column(self) -> tuple[Tensor, Tensor]:
+        """Mean and unbiased variance of the only column, float64 (U) each."""
+        assert self.columns is not None
+        assert self.context.M == 1
+        return self.columns[0][0], self._sum_along_samples(root=False)
+
+
+@dataclass(frozen=True)
+class Spread(Statistic):
+    """Mean over one axis of the unbiased standard deviation (or variance) along the other.
+
+    ``axis``: along ``transformations`` (TV: the mean is over samples) or along ``samples`` (SV: over
+    transformations). A single sample or transformation gives 0.
+    """
+
+    axis: Axis
+    statistic: str = "std"
+    undone: bool = False
+    accumulator: ClassVar[type[Accumulator]] = Moments
+
+    @property
+    def spatial(self) -> bool:  # type: ignore[override]
+        """Undoing needs feature maps."""
+        return self.undone
+
+
+@dataclass(frozen=True)
+class FRatio(Statistic):
+    """One-way ANOVA's F with the columns as groups; degrees of freedom M - 1 and M (N - 1)."""
+
+    accumulator: ClassVar[type[Accumulator]] = Moments

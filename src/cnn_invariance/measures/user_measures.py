@@ -1,0 +1,72 @@
+"""A user's own families of measures: their files, run once, and tried before a pass."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from cnn_invariance.activations import Layer
+from cnn_invariance.errors import InputError
+from cnn_invariance.measures.requests import Request, undoes
+from cnn_invariance.measures.statistics.base import Context, Statistic
+from cnn_invariance.plugins import references
+
+PROBES = (Layer(1, "maps", "Conv2d", (2, 3, 4)), Layer(2, "dense", "Linear", (5,)))
+
+
+def load(file: str) -> ModuleType:
+    """The module of a file; while its text stays, the same one: its statistics are told apart by their classes.
+
+    Errors: InputError for a file that is missing or fails to import.
+    """
+    path = Path(file).expanduser()
+    return _run(path, path.read_bytes() if path.is_file() else b"")
+
+
+@lru_cache(maxsize=64)
+def _run(path: Path, text: bytes) -> ModuleType:
+    return references.from_file(path)
+
+
+def check(request: Request, layers: Sequence[Layer] = PROBES) -> None:
+    """Try a measure on layers of these shapes, with made-up statistics.
+
+    Errors: InputError for a file that fails to import, for ``statistics`` or ``combine`` that fail or give something
+    else than they must, and for a measure that undoes the transformation without saying so in ``UNDONE``.
+    """
+    assert request.file is not None
+    family = load(request.file)
+    for layer in layers:
+        context = Context(layer, 2, 2, torch.device("cpu"), 1)
+        try:
+            needed = family.statistics(request, context)
+            if not (isinstance(needed, Sequence) and all(isinstance(one, Statistic) for one in needed)):
+                raise InputError(f"statistics returned {needed!r}; expected a list of statistics, as moments.Spread")
+            value = family.combine(request, context, *(_ones(one, layer) for one in needed)) if needed else None
+        except Exception as error:  # it may be anyone's code
+            said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+            raise InputError(f"{request} fails on a layer of shape {layer.shape}: {said}; correct the file") from error
+        if any(one.undone for one in needed) and not undoes(request):
+            raise InputError(
+                f"{request} undoes the transformation; say so at the top of {request.file}: UNDONE = "
+                f'("{request.name}",), so that it is left out where a transformation cannot be undone'
+            )
+        if value is not None:
+            _check_value(request, layer, value)
+
+
+def _ones(statistic: Statistic, layer: Layer) -> Tensor:
+    return torch.ones((layer.maps,) if statistic.per_map else layer.shape, dtype=torch.float64)
+
+
+def _check_value(request: Request, layer: Layer, value: object) -> None:
+    allowed = {layer.shape, (layer.maps,)}
+    shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+    if shape not in allowed:
+        raise InputError(
+            f"{request} turns a layer of shape {layer.shape} into {shape}; expected a tensor of shape "
+            f"{' or '.join(map(str, sorted(allowed, key=len, reverse=True)))}: a value for each unit or feature map"
+        )

@@ -1,0 +1,1 @@
+"""What is known of the paper: its settings, its published numbers, and how ours differ."""

@@ -1,1 +1,0 @@
-"""Published numbers: data, with their source."""

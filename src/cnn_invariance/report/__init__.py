@@ -1,0 +1,1 @@
+"""What the study found: claims, the overview figure, and the page."""

@@ -1,0 +1,126 @@
+"""The claims of a study: what the paper expects, tested on the results of a preset. No torch."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.workflow.plan import Plan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cnn_invariance.experiments.framework.claims import Claim, Finding
+
+COLUMNS = (
+    "experiment", "claim", "about", "verdict", "estimate", "low", "high", "rule", "p", "reason", "statement",
+    "statistic", "interval_from", "cells",
+)  # fmt: skip
+"""Of ``claims.csv``: ``low`` and ``high`` bound the 95 % interval of the estimate; ``cells`` are those it is from."""
+
+
+def table(plan: Plan) -> "pd.DataFrame":
+    """A row for each claim and what it is about, with the columns `COLUMNS`.
+
+    An experiment whose cells are not all computed has one row a claim, undecided, which names what is missing.
+    """
+    import pandas as pd
+
+    return pd.DataFrame([row for name in plan.study.experiments for row in _rows(plan, name)], columns=list(COLUMNS))
+
+
+def write(plan: Plan) -> None:
+    """Write the claims of a preset: ``claims.csv``, and for readers ``claims.md``: verdicts, then numbers, no cells."""
+    from cnn_invariance.plotting import tables
+
+    frame = table(plan)
+    verdicts = tables.markdown(brief(frame), caption(frame, plan.study.name))
+    texts = (tables.csv(frame), verdicts + "\n" + tables.markdown(printed(frame), "The numbers behind the verdicts."))
+    for path, text in zip(plan.claims, texts, strict=True):
+        with atomic_write(path) as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def brief(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """A row for each claim, a column for each dataset that it is about, with the verdict."""
+    import pandas as pd
+
+    columns = list(dict.fromkeys(frame["about"].dropna())) or ["verdict"]
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for row in frame.to_dict("records"):
+        about = [row["about"]] if isinstance(row["about"], str) else columns  # what is not computed is about all
+        rows.setdefault((row["experiment"], row["statement"]), {}).update(dict.fromkeys(about, row["verdict"]))
+    shown = [{"experiment": name, "the paper expects": text, **verdicts} for (name, text), verdicts in rows.items()]
+    return pd.DataFrame(shown, columns=["experiment", "the paper expects", *columns])
+
+
+def printed(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The table for a page: the interval beside the estimate, nothing repeated."""
+    import pandas as pd
+
+    def number(row: Mapping[Any, Any]) -> str:
+        if pd.isna(row["estimate"]):
+            return "-"
+        bounds = "" if pd.isna(row["low"]) else f" [{row['low']:.3g}, {row['high']:.3g}]"
+        p = "" if pd.isna(row["p"]) else f", p = {row['p']:.2g}"
+        return f"{row['estimate']:.3g}{bounds}{p}"
+
+    rows = frame.to_dict("records")
+    return pd.DataFrame(
+        {
+            "experiment": [row["experiment"] for row in rows],
+            "the paper expects": [row["statement"] for row in rows],
+            "on": [row["about"] for row in rows],
+            "statistic": [row["statistic"] for row in rows],
+            "estimate [95 %]": [number(row) for row in rows],
+            "rule": [row["rule"] for row in rows],
+            "verdict": [f"{row['verdict']} ({row['reason']})" if row["reason"] else row["verdict"] for row in rows],
+        }
+    )
+
+
+def caption(frame: "pd.DataFrame", preset: str) -> str:
+    """What the table shows, and how many claims came out how."""
+    counts = frame["verdict"].value_counts()
+    found = ", ".join(f"{counts.get(name, 0)} {name}" for name in ("supported", "not supported", "undecided"))
+    return (
+        f"The paper's expectations, tested on the results of preset {preset}: {found}. A claim is supported where the "
+        "whole 95 % interval of its statistic lies on the claimed side of a threshold that was chosen before looking, "
+        "not supported where it lies on the other side, and undecided otherwise."
+    )
+
+
+def _rows(plan: Plan, experiment: str) -> Iterator[dict[str, Any]]:
+    chosen = plan.study.experiments[experiment]
+    claims: tuple[Claim, ...] = getattr(chosen.module, "CLAIMS", ())
+    if claims and (missing := plan.lacking(experiment)):
+        count = len(plan.study.cells[experiment])
+        reason = f"not yet computed: {len(missing)} of {count} cells, the first {missing[0].key}"
+        yield from (_row(experiment, claim) | {"verdict": "undecided", "reason": reason} for claim in claims)
+    elif claims:
+        findings = chosen.module.findings(plan.study, chosen.options, plan.results)  # type: ignore[attr-defined]
+        yield from (_found(experiment, finding) for finding in findings)
+
+
+def _row(experiment: str, claim: "Claim") -> dict[str, Any]:
+    return {
+        "experiment": experiment,
+        "claim": claim.name,
+        "statement": claim.statement,
+        "statistic": claim.statistic,
+        "rule": claim.rule,
+    }
+
+
+def _found(experiment: str, finding: "Finding") -> dict[str, Any]:
+    interval = finding.interval
+    return _row(experiment, finding.claim) | {
+        "about": finding.about,
+        "verdict": finding.verdict,
+        "reason": finding.why,
+        "estimate": interval.estimate,
+        "low": interval.low,
+        "high": interval.high,
+        "interval_from": interval.source,
+        "p": finding.p,
+        "cells": " ".join(cell.key for cell in finding.cells),
+    }

@@ -1,0 +1,189 @@
+"""The whole study on one page: profiles, what makes them differ, and what became of the paper's claims. No torch."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from cnn_invariance.experiments import structure
+from cnn_invariance.report import claims
+from cnn_invariance.workflow.plan import Plan
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import SubFigure
+
+    from cnn_invariance.plotting import Series
+
+NAME = "overview"
+SHOWN = {
+    "compare_models": "Designs",
+    "random_initialization": "Random initializations",
+    "during_training": "During training",
+    "augmentation_intensity": "Intensity of augmentation",
+}
+"""The experiments whose profiles are shown, each in a row, of the first transformation set on each dataset."""
+
+
+class Row(NamedTuple):
+    """The profiles of one experiment: a panel for each dataset, all of one measure."""
+
+    title: str
+    measure: str
+    axis: Any
+    panels: Mapping[str, Sequence["Series"]]
+
+    def every(self) -> list["Series"]:
+        """The lines of all panels."""
+        return list(chain.from_iterable(self.panels.values()))
+
+
+def draw(plan: Plan) -> None:
+    """Draw ``figures/<preset>/overview/overview.{svg,png,md}`` from the results of a preset."""
+    from cnn_invariance.plotting import Canvas
+    from cnn_invariance.plotting.style import DOUBLE, new_figure, style
+
+    rows, differences, verdicts = list(_rows(plan)), _differences(plan), _verdicts(claims.table(plan))
+    heights = [
+        *map(_row_height, rows),
+        *([0.3] if rows else []),
+        *([1.6] if differences else []),
+        *([_height(verdicts)] if verdicts else []),
+    ]
+    with style():
+        figure = new_figure(DOUBLE, sum(heights) or 0.5)
+        if not heights:
+            figure.text(0.5, 0.5, "nothing to show yet", ha="center", va="center")
+            heights = [1.0]
+        parts = iter(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
+        for row in rows:
+            _draw_row(next(parts), row)
+        if rows:
+            _draw_marks(next(parts), [one for row in rows for one in row.every()])
+        if differences:
+            _draw_differences(next(parts), differences)
+        if verdicts:
+            _draw_claims(next(parts), verdicts)
+    canvas = Canvas(plan.folders.figure_folder(plan.study.name, NAME), plan.folders.table_folder(plan.study.name))
+    canvas.figure(NAME, figure, _caption(plan, rows, bool(differences)))
+
+
+def _rows(plan: Plan) -> Iterator[Row]:
+    from cnn_invariance.experiments.framework.choices import label
+
+    for name, title in SHOWN.items():
+        chosen = plan.study.experiments.get(name)
+        if chosen is None or plan.lacking(name):
+            continue
+        lines = chosen.module.profile_plan(plan.study, chosen.options)  # type: ignore[attr-defined]
+        measure = lines.measures[0]
+        panels = {
+            f"{title}: {dataset}, {first}": series
+            for dataset, by_panel in lines.series(plan.results, measure).items()
+            for first, series in list(by_panel.items())[:1]
+        }
+        yield Row(title, label(measure), lines.axis, panels)
+
+
+def _differences(plan: Plan) -> dict[str, dict[str, list[float]]]:
+    """What makes profiles differ, by dataset: as in the experiment ``structure``, if the preset has it."""
+    chosen = plan.study.experiments.get("structure")
+    if chosen is None or plan.lacking("structure"):
+        return {}
+    return structure.differences(plan.study, cast(structure.Options, chosen.options), plan.results)
+
+
+def _verdicts(table: "pd.DataFrame") -> dict[str, dict[str, str]]:
+    """The verdict of each claim by what it is about."""
+    found: dict[str, dict[str, str]] = {}
+    for row in table.to_dict("records"):
+        about = row["about"] if isinstance(row["about"], str) else "all"
+        name = f"{row['experiment']}: {row['claim']}".replace("_", " ")
+        found.setdefault(name, {})["all" if " and " in about else about] = row["verdict"]
+    return found
+
+
+def _draw_row(part: "SubFigure", row: Row) -> None:
+    from cnn_invariance.plotting.profiles import AXIS_LABELS, draw_profiles, handles_of
+    from cnn_invariance.plotting.style import add_legend
+
+    grid = part.subplots(1, len(row.panels), sharey=True, squeeze=False)[0]
+    for axes, (title, series) in zip(grid, row.panels.items(), strict=True):
+        draw_profiles(axes, series, axis=row.axis, title=title)
+        axes.set_xlabel(AXIS_LABELS[row.axis])
+    grid[0].set_ylim(bottom=0)
+    grid[0].set_ylabel(row.measure)
+    handles = handles_of(row.every())
+    if len(handles) > 1:
+        add_legend(part, handles, "outside upper center")
+
+
+def _draw_marks(part: "SubFigure", series: Sequence["Series"]) -> None:
+    """One legend of layer kinds and marks below all rows of profiles."""
+    from cnn_invariance.plotting.profiles import marks_of
+    from cnn_invariance.plotting.style import add_legend
+
+    add_legend(part, marks_of(series), "outside lower center", handlelength=1.0, columnspacing=1.0)
+
+
+def _draw_differences(part: "SubFigure", found: Mapping[str, Mapping[str, list[float]]]) -> None:
+    from cnn_invariance.plotting.spreads import draw_spread
+
+    grid = part.subplots(1, len(found), sharex=True, sharey=True, squeeze=False)[0]
+    kinds = list(dict.fromkeys(kind for groups in found.values() for kind in groups))
+    for axes, (dataset, groups) in zip(grid, found.items(), strict=True):
+        draw_spread(axes, groups, kinds)
+        axes.set_title(f"Two networks that differ in one thing: {dataset}")
+        axes.set_xlabel("difference between their profiles")
+    grid[0].set_xlim(left=0)
+
+
+def _draw_claims(part: "SubFigure", verdicts: Mapping[str, Mapping[str, str]]) -> None:
+    from cnn_invariance.plotting.style import add_legend
+    from cnn_invariance.plotting.verdicts import draw_verdicts, verdict_handles
+
+    columns = sorted({name for row in verdicts.values() for name in row}, key=lambda name: (name == "all", name))
+    names = list(verdicts)
+    half = -(-len(names) // 2)
+    grid = part.subplots(1, 2, squeeze=False)[0]
+    for axes, shown in zip(grid, (names[:half], names[half:]), strict=True):
+        draw_verdicts(axes, {name: verdicts[name] for name in shown}, columns)
+    add_legend(part, verdict_handles(), "outside upper center")
+
+
+def _row_height(row: Row) -> float:
+    """Inches: more for a legend, and for a strip of each further design below the axis."""
+    designs = {tuple(one.profiles[0]["kind"]) for one in row.every()} if row.axis == "depth" else {()}
+    several = len({one.label for one in row.every()}) > 1
+    return 1.55 + 0.2 * several + 0.11 * (len(designs) - 1)
+
+
+def _height(verdicts: Mapping[str, object]) -> float:
+    return 0.55 + 0.125 * (-(-len(verdicts) // 2))
+
+
+def _caption(plan: Plan, rows: Sequence[Row], with_differences: bool) -> str:
+    study = plan.study
+    sources = ", ".join(
+        name if entry.source == name else f"{name} ({entry.source})" for name, entry in study.preset.datasets.items()
+    )
+    parts = [
+        f"The study on one page: preset {study.name}, {sources}.",
+        f"{study.preset.description.strip()}",
+        f"Profiles of {', '.join(dict.fromkeys(row.measure for row in rows))}; lower is more invariant."
+        if rows
+        else "",
+        "Differences: mean |P - Q| / mean (P + Q) / 2 of two profiles." if with_differences else "",
+        _absent(plan),
+        "Claims: the paper's expectations, tested; the rule and the numbers are in claims.csv.",
+        "Sizes and departures from the paper are in the caption of each experiment's own figures.",
+        "cifar10_jpeg is CIFAR-10 after JPEG compression, not the original pixels."
+        if "cifar10_jpeg" in [entry.source for entry in study.preset.datasets.values()]
+        else "",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _absent(plan: Plan) -> str:
+    """Which experiments are not there yet."""
+    absent = [name for name in plan.study.experiments if plan.lacking(name)]
+    return f"Not yet computed: {', '.join(absent)}." if absent else ""

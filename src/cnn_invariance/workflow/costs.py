@@ -1,0 +1,179 @@
+"""What cells cost: measured by those that are there, estimated for those that are missing. No torch."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, median
+from typing import TYPE_CHECKING, Any
+
+from cnn_invariance.results import Results
+from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec
+from cnn_invariance.workflow.plan import Plan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+GIB = 2**30
+
+Group = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """The seconds that measured cells took for a unit of work, and the memory that they took.
+
+    A missing cell is estimated from the measured cells most like it: of its stage, network and dataset; else of its
+    stage and network; else of its stage. Within a group, a cell's seconds are the median seconds per unit of work times
+    its work: images seen in training, samples x transformations in measuring. Its memory is the most of any cell.
+    """
+
+    seconds: dict[Group, float]
+    cells: int
+    memory: dict[Group, int] = field(default_factory=dict)
+    """Bytes of a process; what a GPU holds is not among them."""
+
+    @classmethod
+    def measured(cls, results: Results, cells: Iterable[Cell], gpu: bool | None = None) -> "Rates":
+        """The rates of the cells that have a result; each is read.
+
+        gpu: whether to count cells computed on a GPU only, or those computed without; None: all
+        """
+        found: dict[Group, list[float]] = defaultdict(list)
+        memory: dict[Group, int] = defaultdict(int)
+        count = 0
+        for cell in filter(results.has, cells):
+            made = results.provenance(cell)
+            if gpu not in (None, str(made.get("device")).startswith("cuda")):
+                continue
+            count += 1
+            for group in _groups(cell):
+                found[group].append(made["wall_s"] / work(cell))
+                memory[group] = max(memory[group], made["peak_memory_bytes"])
+        return cls({group: median(rates) for group, rates in found.items()}, count, dict(memory))
+
+    def __or__(self, other: "Rates") -> "Rates":
+        """Both; for groups that both know, the other's."""
+        return Rates(self.seconds | other.seconds, self.cells + other.cells, self.memory | other.memory)
+
+    def estimate(self, cell: Cell) -> float | None:
+        """The seconds a cell will take on one such machine, alone; None if nothing like it was measured."""
+        for group in _groups(cell):
+            if group in self.seconds:
+                return self.seconds[group] * work(cell)
+        return None
+
+    def peak_memory(self, cell: Cell) -> int | None:
+        """The most bytes that a process took for a cell like this; None if nothing like it was measured."""
+        return next((self.memory[group] for group in _groups(cell) if group in self.memory), None)
+
+    def total(self, cells: Sequence[Cell]) -> float | None:
+        """The seconds of several cells one after the other; None if one cannot be estimated."""
+        estimates = [self.estimate(cell) for cell in cells]
+        return None if None in estimates else sum(estimate for estimate in estimates if estimate is not None)
+
+
+def work(cell: Cell) -> float:
+    """The work of a cell: what its time grows with, and at least 1.
+
+    Of a split of which all samples are taken the size is not known here: it counts as one unit, and such cells are
+    compared with their like only.
+    """
+    match cell:
+        case TrainSpec():
+            return max(1.0, cell.recipe.epochs * (cell.recipe.epoch_samples or 1))
+        case MeasureSpec():
+            return (cell.samples.count or 1) * cell.transformations.size
+        case ResponseSpec():
+            return 1.0
+
+
+def table(results: Results, cells: Sequence[Cell]) -> "pd.DataFrame":
+    """What the cells that are there cost, a row for each stage, network, dataset and device.
+
+    Columns: ``stage``, ``dataset``, ``network``, ``device``, ``cells``, ``mean_s``, ``total_s`` (wall time),
+    ``peak_memory_gib`` (the most of any process), ``gpu_peak_memory_gib``.
+    """
+    import pandas as pd
+
+    groups: dict[Group, list[dict[str, Any]]] = defaultdict(list)
+    for cell in filter(results.has, cells):
+        made = results.provenance(cell)
+        device = made.get("gpu") or made.get("cpu") or made.get("device", "")
+        network = cell if isinstance(cell, TrainSpec) else cell.network
+        groups[cell.stage, network.dataset.name, network.model.name, str(device)].append(made)
+    return pd.DataFrame(
+        [
+            {
+                **dict(zip(("stage", "dataset", "network", "device"), group, strict=True)),
+                "cells": len(made),
+                "mean_s": fmean(one["wall_s"] for one in made),
+                "total_s": sum(one["wall_s"] for one in made),
+                "peak_memory_gib": _peak(made, "peak_memory_bytes"),
+                "gpu_peak_memory_gib": _peak(made, "gpu_peak_memory_bytes"),
+            }
+            for group, made in groups.items()
+        ],
+        columns=[
+            *("stage", "dataset", "network", "device", "cells", "mean_s", "total_s"),
+            *("peak_memory_gib", "gpu_peak_memory_gib"),
+        ],
+    )
+
+
+def write(plan: Plan) -> None:
+    """Write the costs of a preset's cells as a table: ``costs.csv``, ``.md`` and ``.tex``."""
+    from cnn_invariance.plotting import Canvas
+
+    frame = table(plan.results, plan.cells)
+    folder = plan.folders.table_folder(plan.study.name)
+    total = readable(float(frame["total_s"].sum()))
+    caption = (
+        f"What the {int(frame['cells'].sum())} cells of preset {plan.study.name} cost: wall time of one process, one "
+        f"thread on a CPU, reading data and starting Python included; the most memory of any process. In all {total} "
+        "if one cell runs after the other."
+    )
+    Canvas(folder, folder).table("costs", frame, caption, decimals=2)
+
+
+def readable(seconds: float) -> str:
+    """A time for people.
+
+    >>> readable(8.4), readable(130), readable(5400), readable(200000)
+    ('8 s', '2 min 10 s', '1 h 30 min', '55 h 33 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _groups(cell: Cell) -> Iterator[Group]:
+    """The groups a cell belongs to, the closest first."""
+    network = cell if isinstance(cell, TrainSpec) else cell.network
+    kind = (cell.stage, _extent(cell))
+    arguments = str(sorted(network.model.arguments.items()))
+    yield (*kind, network.model.name, network.dataset.name, arguments)
+    yield (*kind, network.model.name, network.dataset.name)
+    yield (*kind, network.model.name)
+    yield kind
+
+
+def _extent(cell: Cell) -> str:
+    """Of which samples. An untrained network takes none, and its time says nothing about a trained one's."""
+    match cell:
+        case TrainSpec() if not cell.recipe.epochs:
+            return "none"
+        case TrainSpec():
+            count = cell.recipe.epoch_samples
+        case MeasureSpec():
+            count = cell.samples.count
+        case ResponseSpec():
+            count = cell.sample.count
+    return "all" if count is None else "some"
+
+
+def _peak(made: Iterable[dict[str, Any]], name: str) -> float | None:
+    known = [one[name] for one in made if one.get(name)]
+    return max(known) / GIB if known else None

@@ -1,0 +1,102 @@
+"""What is not of this package: a user's own networks, measures and transformations, tried before the long part starts.
+
+Planning reads names and arguments without running anything. What a file does when it is run is only known by running
+it: here, once, for the cells that have no result yet. A study without code of its user's needs no torch for this.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cnn_invariance.errors import InputError
+from cnn_invariance.measures import requests
+from cnn_invariance.plugins import references
+from cnn_invariance.study.spec import DatasetSpec, ModelSpec, SetSpec
+from cnn_invariance.workflow.plan import Plan
+
+if TYPE_CHECKING:
+    from cnn_invariance.datasets import Dataset
+
+
+def check(plan: Plan) -> None:
+    """Try what the cells without a result need; one InputError names all that fails, each once.
+
+    A measure is tried on made-up layers. A network is built for its dataset where that is prepared, and else imported;
+    a user's own functions on images are tried on a few of that dataset.
+    """
+    if not plan.computes:
+        return
+    messages = []
+    for trial in (*_measures(plan), *_networks(plan), *_sets(plan)):
+        try:
+            trial()
+        except InputError as error:
+            messages.append(str(error))
+    if messages:
+        raise InputError("\n".join(dict.fromkeys(messages)))
+
+
+Trials = Iterator[Callable[[], None]]
+
+
+def _measures(plan: Plan) -> Trials:
+    texts = dict.fromkeys(name for cell in plan.to_measure for name in cell.measures if ":" in name)
+    for request in map(requests.check, texts):
+        yield partial(_try_measure, request)
+
+
+def _networks(plan: Plan) -> Trials:
+    found = dict.fromkeys((one.model, one.dataset, one.recipe.epochs > 0) for one in plan.to_train)
+    for model, dataset, trained in found:
+        if references.is_reference(model.name) or model.weights:
+            yield partial(_try_network, plan, model, dataset, trained)
+
+
+def _sets(plan: Plan) -> Trials:
+    used = [(one.augmentation, one.dataset) for one in plan.to_train if one.augmentation is not None]
+    used += [(one.transformations, one.dataset) for one in plan.to_measure]
+    for spec, dataset in dict.fromkeys(used):
+        if references.is_reference(spec.name):
+            yield partial(_try_set, plan, spec, dataset)
+
+
+def _try_measure(request: requests.Request) -> None:
+    from cnn_invariance.measures import user_measures
+
+    user_measures.check(request)
+
+
+def _try_network(plan: Plan, spec: ModelSpec, dataset: DatasetSpec, trained: bool) -> None:
+    from cnn_invariance import models
+
+    data = _prepared(plan, dataset)
+    if data is None:
+        models.check_callable(spec.name, spec.arguments)
+        return
+    network = models.build(spec.name, data.input_shape, len(data.classes), **spec.arguments)
+    if trained:
+        models.check_trainable(spec.name, network)
+    if (weights := plan.study.weights(spec)) is not None:
+        models.load_weights(network, weights)
+
+
+def _try_set(plan: Plan, spec: SetSpec, dataset: DatasetSpec) -> None:
+    import torch
+
+    from cnn_invariance.measures.engine.inputs import check_members
+    from cnn_invariance.transformations import AffineSet
+
+    members, data = spec.build(), _prepared(plan, dataset)
+    if not isinstance(members, AffineSet) and data is not None:
+        check_members(members, data.normalise(torch.from_numpy(data.images[:4])))
+
+
+def _prepared(plan: Plan, spec: DatasetSpec) -> "Dataset | None":
+    """A dataset that is prepared already, with the content that the preset pins."""
+    from cnn_invariance import datasets
+
+    path = plan.folders.dataset(spec.name)
+    if not path.is_file():
+        return None
+    data = datasets.load(path)
+    return data if data.fingerprint == spec.fingerprint else None
