@@ -8,181 +8,183 @@
 #     snakemake --cores all report                                 all of it as one HTML page
 #     snakemake verify --cores all                                 compute some cached cells again, and compare
 #
-# A finished cell has its result file, named by the hash of everything that determines it. It has
-# no rule below: neither a newer file, nor a fresh clone, nor -F can start it again.
+# The result of a finished cell is a file that is named by the hash of everything that determines it. A finished cell has
+# no rule below, so neither a newer file, nor a fresh clone, nor -F can compute it again. Each cell that is to be computed
+# has a job, specs/<preset>/<key>.json, which is all that its command reads of the study.
 
 import sys
 
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
 
-from cnn_invariance.workflow import trials
 from cnn_invariance.errors import InputError
-from cnn_invariance.machine import gpus, put_own_commands_first
-from cnn_invariance.workflow.resources import Needs
-from cnn_invariance.workflow.plan import Plan, one_of
-from cnn_invariance.verification import Verification
+from cnn_invariance.machine import put_own_commands_first
+from cnn_invariance.verification.run import VerificationRun
+from cnn_invariance.verification.sampling import SAMPLING_OPTIONS, Sampling
+from cnn_invariance.workflow.run import Run
+
+min_version("9.0")
 
 try:
-    settings = workflow.config_settings
-    plan = Plan.of_run(settings.configfiles, settings.config)
-    if workflow.is_main_process:
-        plan.check()
-        trials.check(plan)
-    to_prepare = plan.to_prepare
+    run = Run.of(workflow, SAMPLING_OPTIONS)
+    again = VerificationRun(run, Sampling.of_run(run.options.others))
 except InputError as error:
     raise WorkflowError(error)
 
-verification = Verification(plan)
-LOGS = f"logs/{plan.study.name}"
-GPU_SHARE = (
-    plan.gpu_share if gpus() else 0
-)  # what a job asks for, in per cent; the profile says how much there is
-
-# What a job asks a scheduler for, if there is one: then the profile has default resources, and `gpu` is 0 or 1.
-defaults = workflow.resource_settings.default_resources or {}
-needs = Needs(
-    plan, gpu=defaults.get("gpu") not in (None, 0), look=workflow.is_main_process
-)
-ASKS = " (asks for {resources.runtime} min, {resources.mem_mb} MB, {resources.gpu} GPU)"
-if "gpu" not in defaults or not workflow.is_main_process:
-    ASKS = ""
+DATA, MODELS, RESULTS = run.folders.data, run.folders.models, run.results
+JOBS = run.jobs.folder
+LOGS = f"logs/{run.name}"
+CELL = run.resources(workflow)
+ASKS = run.asks(workflow)
 
 put_own_commands_first()
 
 
+localrules:
+    all,
+    dataset,
+    claims,
+    overview,
+    costs,
+    report,
+    verify,
+
+
+onstart:
+    run.start()
+    again.start()
+
+
 onsuccess:
-    print(*plan.left_out, sep="\n", file=sys.stderr)
+    print(*run.closing_lines, sep="\n", file=sys.stderr)
 
 
 rule all:
     input:
-        plan.all_files(),
+        run.every(),
     message:
-        "Results, figures and tables of {plan.study.name}"
+        "Results, figures and tables of {run.name}"
 
 
 rule dataset:
     output:
-        data=plan.folders.data / "{dataset}.npz",
+        data=DATA / "{dataset}.npz",
     log:
         f"{LOGS}/dataset/{{dataset}}.log",
     benchmark:
         f"{LOGS}/dataset/{{dataset}}.tsv"
     wildcard_constraints:
-        dataset=one_of(dataset.name for dataset in (*to_prepare, *plan.unprepared)),
-    localrule: True
+        dataset=run.datasets,
     conda:
         "envs/environment.yaml"
     params:
-        options=plan.options("data"),
+        options=run.study_options("data"),
     message:
         "Prepare {wildcards.dataset}"
     shell:
         "cnn-invariance dataset {wildcards.dataset} {params.options} > {log} 2>&1"
 
 
-# One rule for all networks of which the study keeps the same epochs.
-for training in plan.trainings:
+# A training leaves a record, the trained weights, and the weights after each earlier epoch that the study measures. There
+# is one rule for all networks of which the same epochs are kept. A record that is there already stays: then a training
+# only leaves the weights, for cells that are still to be measured.
+for training in run.trainings:
 
     rule:
         name:
             training.rule
         input:
-            data=plan.data_to_train,
+            data=run.data,
         output:
-            **training.outputs,
+            **({"record": RESULTS / "training/{cell}.json"} if training.record else {}),
+            **{
+                f"epoch_{epoch}": MODELS / f"{{cell}}-e{epoch}.safetensors"
+                for epoch in training.epochs
+            },
+            weights=MODELS / "{cell}.safetensors",
         log:
-            f"{LOGS}/train/{{network}}.log",
+            f"{LOGS}/train/{{cell}}.log",
         benchmark:
-            f"{LOGS}/train/{{network}}.tsv"
+            f"{LOGS}/train/{{cell}}.tsv"
         wildcard_constraints:
-            network=one_of(network.key for network in training.networks),
+            cell=training.keys,
         conda:
             "envs/environment.yaml"
         threads: 1
         resources:
-            gpu_share=GPU_SHARE,
-            mem_mb=needs.mem_mb,
-            runtime=needs.runtime,
+            **CELL,
         params:
-            options=plan.options("data", "models", "results"),
+            job=f"{JOBS}/{{cell}}.json",
+            options=run.command_options("data", "models", "results"),
         message:
-            f"Train {{wildcards.network}}{ASKS}"
+            f"Train {{wildcards.cell}}{ASKS}"
         shell:
-            "cnn-invariance train {wildcards.network} --threads {threads}"
-            " {params.options} > {log} 2>&1"
+            "cnn-invariance train {params.job:q} --threads {threads} {params.options} > {log} 2>&1"
 
 
+# A measured network: its layer profiles under one transformation set.
 rule measure:
     input:
-        data=plan.data_to_measure,
-        weights=plan.weights_to_measure,
+        data=run.data,
+        weights=run.weights,
     output:
-        table=plan.results.root / "measures/{cell}.parquet",
+        table=RESULTS / "measures/{cell}.parquet",
     log:
         f"{LOGS}/measure/{{cell}}.log",
     benchmark:
         f"{LOGS}/measure/{{cell}}.tsv"
     wildcard_constraints:
-        cell=one_of(cell.key for cell in plan.to_measure),
+        cell=run.keys("measure"),
     conda:
         "envs/environment.yaml"
     threads: 1
     resources:
-        gpu_share=GPU_SHARE,
-        mem_mb=needs.mem_mb,
-        runtime=needs.runtime,
+        **CELL,
     params:
-        options=plan.options("data", "models", "results"),
+        stage="measure",
+        job=f"{JOBS}/{{cell}}.json",
+        options=run.command_options("data", "models", "results"),
     message:
         f"Measure {{wildcards.cell}}{ASKS}"
     shell:
-        "cnn-invariance measure {wildcards.cell} --threads {threads}"
-        " {params.options} > {log} 2>&1"
+        "cnn-invariance {params.stage} {params.job:q} --threads {threads} {params.options} > {log} 2>&1"
 
 
-rule respond:
+# Responses of feature maps to one sample, ranked by a measure cell.
+use rule measure as respond with:
     input:
-        data=plan.data_to_respond,
-        weights=plan.weights_to_respond,
-        ranking=plan.ranking_of,
+        data=run.data,
+        weights=run.weights,
+        ranking=run.ranking,
     output:
-        table=plan.results.root / "responses/{cell}.parquet",
+        table=RESULTS / "responses/{cell}.parquet",
     log:
         f"{LOGS}/respond/{{cell}}.log",
     benchmark:
         f"{LOGS}/respond/{{cell}}.tsv"
     wildcard_constraints:
-        cell=one_of(cell.key for cell in plan.to_respond),
-    conda:
-        "envs/environment.yaml"
-    threads: 1
-    resources:
-        gpu_share=GPU_SHARE,
-        mem_mb=needs.mem_mb,
-        runtime=needs.runtime,
+        cell=run.keys("respond"),
     params:
-        options=plan.options("data", "models", "results"),
+        stage="respond",
+        job=f"{JOBS}/{{cell}}.json",
+        options=run.command_options("data", "models", "results"),
     message:
         f"Respond {{wildcards.cell}}{ASKS}"
-    shell:
-        "cnn-invariance respond {wildcards.cell} --threads {threads}"
-        " {params.options} > {log} 2>&1"
 
 
-# One rule for each experiment: what it draws has names of its own.
-for experiment in plan.drawn:
+# One rule for each experiment: the files that it draws have names of their own.
+for experiment in run.drawn:
 
     rule:
         name:
             f"draw_{experiment}"
         input:
-            results=plan.results_of(experiment),
-            preset=plan.study.path,
-            code=plan.code_of(experiment),
+            results=run.products.results_of(experiment),
+            preset=run.options.preset,
+            code=run.products.code_of(experiment),
         output:
-            figures=plan.figures(experiment),
-            tables=plan.tables(experiment),
+            figures=report(run.products.figures(experiment), category=experiment),
+            tables=report(run.products.tables(experiment), category=experiment),
         log:
             f"{LOGS}/draw/{experiment}.log",
         benchmark:
@@ -192,146 +194,132 @@ for experiment in plan.drawn:
             "envs/environment.yaml"
         params:
             experiment=experiment,
-            options=plan.options("results", "figures"),
+            options=run.study_options("results", "figures"),
         message:
             f"Draw {experiment}"
         shell:
             "cnn-invariance draw {params.experiment} {params.options} > {log} 2>&1"
 
 
+# The claims, tested on the results of all experiments; and the whole study as one figure.
 rule claims:
     input:
-        results=plan.results_of_claims,
-        preset=plan.study.path,
-        code=plan.code_of_claims,
+        results=run.products.results_of_all(),
+        preset=run.options.preset,
+        code=run.products.code_of_claims(),
     output:
-        plan.claims,
+        run.products.claims,
     log:
         f"{LOGS}/claims.log",
     benchmark:
         f"{LOGS}/claims.tsv"
-    localrule: True
     conda:
         "envs/environment.yaml"
     params:
-        options=plan.options("results"),
+        command="claims",
+        options=run.study_options("results"),
     message:
         "Test the claims"
     shell:
-        "cnn-invariance claims {params.options} > {log} 2>&1"
+        "cnn-invariance {params.command} {params.options} > {log} 2>&1"
 
 
-rule overview:
-    input:
-        results=plan.results_of_claims,
-        preset=plan.study.path,
-        code=plan.code_of_claims,
+use rule claims as overview with:
     output:
-        plan.overview,
+        run.products.overview,
     log:
         f"{LOGS}/overview.log",
     benchmark:
         f"{LOGS}/overview.tsv"
-    localrule: True
-    conda:
-        "envs/environment.yaml"
     params:
-        options=plan.options("results", "figures"),
+        command="overview",
+        options=run.study_options("results", "figures"),
     message:
         "Draw the overview"
-    shell:
-        "cnn-invariance overview {params.options} > {log} 2>&1"
 
 
-rule costs:
+use rule claims as costs with:
     input:
-        results=[plan.results.path(cell) for cell in plan.wanted],
-        preset=plan.study.path,
+        results=run.products.results(),
+        preset=run.options.preset,
     output:
-        plan.costs,
+        run.products.costs,
     log:
         f"{LOGS}/costs.log",
     benchmark:
         f"{LOGS}/costs.tsv"
-    localrule: True
-    conda:
-        "envs/environment.yaml"
     params:
-        options=plan.options("results"),
+        command="costs",
+        options=run.study_options("results"),
     message:
         "Tabulate the costs"
-    shell:
-        "cnn-invariance costs {params.options} > {log} 2>&1"
 
 
+# The page shows what is drawn, and also what a verification left, which no run makes unless it is asked to.
 rule report:
     input:
-        shown=plan.shown,
-        results=[plan.results.path(cell) for cell in plan.wanted],
-        preset=plan.study.path,
-        code=plan.code_of_page,
+        shown=run.products.on_page,
+        results=run.products.results(),
+        preset=run.options.preset,
+        code=run.products.code_of_page(),
     output:
-        page=plan.page,
+        page=run.products.page,
     log:
         f"{LOGS}/report.log",
     benchmark:
         f"{LOGS}/report.tsv"
-    localrule: True
     conda:
         "envs/environment.yaml"
     params:
-        options=plan.options("results", "figures"),
-        verified=plan.verified,
+        options=run.study_options("results", "figures"),
+        verified=run.products.verified,
     message:
         "Write {output.page}"
     shell:
         "cnn-invariance report {params.options} --output {output.page} > {log} 2>&1"
 
 
-# What verifying computes, it computes beside the cache, in `plan.folders.verification`: the cached cells that are drawn,
-# and those they need. One rule for each stage. They are drawn when `verify` is asked for, and not otherwise.
-for stage in verification.stages:
+# A verification computes a sample of the cached cells again, and what they need, into folders of its own. The sample is
+# drawn when `verify` is asked for, and not otherwise.
+for stage, result in again.outputs.items():
 
     rule:
         name:
-            f"verify_{stage.command}"
+            f"verify_{stage}"
         input:
-            verification.needs(stage.command),
+            again.inputs,
         output:
-            stage.output,
+            result,
         log:
-            f"{LOGS}/verify/{stage.command}/{{cell}}.log",
+            f"{LOGS}/verify/{stage}/{{cell}}.log",
         benchmark:
-            f"{LOGS}/verify/{stage.command}/{{cell}}.tsv"
+            f"{LOGS}/verify/{stage}/{{cell}}.tsv"
         conda:
             "envs/environment.yaml"
         threads: 1
         resources:
-            gpu_share=GPU_SHARE,
-            mem_mb=needs.mem_mb,
-            runtime=needs.runtime,
+            **CELL,
         params:
-            command=stage.command,
-            options=verification.beside.options("data", "models", "results"),
+            stage=stage,
+            job=f"{again.folder}/{{cell}}.json",
+            options=again.stage_options,
         message:
-            f"{stage.command.capitalize()} again {{wildcards.cell}}"
+            f"{stage.capitalize()} again {{wildcards.cell}}"
         shell:
-            "cnn-invariance {params.command} {wildcards.cell} --threads {threads}"
-            " {params.options} > {log} 2>&1"
+            "cnn-invariance {params.stage} {params.job:q} --threads {threads} {params.options} > {log} 2>&1"
 
 
-# It has no output: it compares each time it is asked to, and its table is there also when cells disagree, which ends
-# with status 1.
+# It has no output: it compares each time it is asked to. Its table is also written when cells disagree, which ends with
+# status 1.
 rule verify:
     input:
-        cells=verification.files,
+        cells=again.results,
     log:
         f"{LOGS}/verify.log",
-    localrule: True
     conda:
         "envs/environment.yaml"
     params:
-        options=verification.options,
+        options=again.command_options,
     message:
         "Compare with the cache"
     shell:

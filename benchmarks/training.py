@@ -25,7 +25,7 @@ from torch import Tensor
 
 from cnn_invariance import devices
 from cnn_invariance.datasets import Dataset
-from cnn_invariance.study.spec import DatasetSpec, ModelSpec, Recipe, Scalar, SetSpec, TrainSpec
+from cnn_invariance.study import DatasetSpec, ModelSpec, Recipe, Scalar, SetSpec, TrainSpec
 from cnn_invariance.training.captured import Captured
 from cnn_invariance.training.learner import Learner
 

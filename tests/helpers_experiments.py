@@ -11,7 +11,7 @@ from cnn_invariance.experiments.framework.claims import Finding
 from cnn_invariance.measures.requests import check
 from cnn_invariance.plotting import Canvas
 from cnn_invariance.results import Results, write_measure, write_training
-from cnn_invariance.results.files import COUNTS, QUANTILES, SCHEMA
+from cnn_invariance.results.measures import COUNTS, QUANTILES, SCHEMA
 from cnn_invariance.study import MeasureSpec, ModelSpec, Study, TrainSpec
 
 SIMPLE_CONV = [

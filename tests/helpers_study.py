@@ -1,5 +1,6 @@
 """Specs to start from: each field can be changed."""
 
+from types import SimpleNamespace
 from typing import Any
 
 from cnn_invariance.study import (
@@ -11,6 +12,8 @@ from cnn_invariance.study import (
     SetSpec,
     TrainSpec,
 )
+from cnn_invariance.verification.sampling import SAMPLING_OPTIONS
+from cnn_invariance.workflow.run import Run
 
 TINY = """\
 name: tiny
@@ -25,6 +28,14 @@ measures: ["NV[aggregate=mean]"]
 experiments: {compare_models: {}}
 """
 """A preset of one network under one set, to be planned."""
+
+
+def started(*presets: Any, main: bool = True, **options: Any) -> Run:
+    """The run that Snakemake starts with these ``--configfile`` and ``--config``, or a job that it submitted."""
+    settings = SimpleNamespace(configfiles=presets, config=options)
+    resources = SimpleNamespace(default_resources=None)
+    workflow = SimpleNamespace(config_settings=settings, is_main_process=main, resource_settings=resources)
+    return Run.of(workflow, SAMPLING_OPTIONS)
 
 
 def network(**changes: Any) -> TrainSpec:

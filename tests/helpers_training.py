@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from cnn_invariance.datasets import Dataset
-from cnn_invariance.study.spec import DatasetSpec, ModelSpec, Recipe, SetSpec, TrainSpec
+from cnn_invariance.study import DatasetSpec, ModelSpec, Recipe, SetSpec, TrainSpec
 from cnn_invariance.training import train
 
 SIZE = 16

@@ -5,10 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from cnn_invariance.results import Results, write_measure, write_training
-from cnn_invariance.results import responses as response_files
-from cnn_invariance.study import MeasureSpec, ResponseSpec, TrainSpec
-from cnn_invariance.study.spec import Cell
+from cnn_invariance.results import Results, write_measure, write_responses, write_training
+from cnn_invariance.study import Cell, MeasureSpec, ResponseSpec, TrainSpec
 
 
 def same(held: Any) -> Any:
@@ -43,4 +41,4 @@ def rewrite(
         held = results.responses(source)
         rows = held.frame.copy()
         changed = frame(rows)
-        response_files.write(results.path(cell), cell, rows if changed is None else changed, provenance)
+        write_responses(results.path(cell), cell, rows if changed is None else changed, provenance)

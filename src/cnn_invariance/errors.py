@@ -7,6 +7,10 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
+class FailedError(RuntimeError):
+    """A stage ran and failed; the message says why and what may be changed."""
+
+
 class InputError(ValueError):
     """What was asked for cannot be done; the message says what can."""
 

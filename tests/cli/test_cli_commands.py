@@ -89,7 +89,7 @@ def test_a_report_of_what_is_not_there_yet_is_an_error_and_leaves_no_page(here):
     done = run("report", "--preset", "tiny.yaml")
     assert done.exit_code == 2
     assert done.output.startswith("error: results/tiny/claims.csv: not there yet; `snakemake report` draws")
-    assert not here.page.exists()
+    assert not here.folders.page(here.study.name).exists()
 
 
 def test_a_report_goes_where_it_is_told(here, tmp_path):
@@ -98,7 +98,7 @@ def test_a_report_goes_where_it_is_told(here, tmp_path):
     done = run("report", "--preset", "tiny.yaml", "--output", tmp_path / "new" / "page.html")
     assert done.exit_code == 0, done.output
     assert "compare models" in (tmp_path / "new" / "page.html").read_text(encoding="utf-8")
-    assert not here.page.exists()
+    assert not here.folders.page(here.study.name).exists()
 
 
 def test_the_record_says_how_it_was_made(here):

@@ -66,7 +66,7 @@ def plan(tmp_path_factory):
 def test_every_network_is_measured_on_both_datasets(plan):
     pairs = {(cell.network.dataset.name, cell.dataset.name) for cell in plan.measurements}
     assert pairs == {(a, b) for a in ("mnist5k", "leaves") for b in ("mnist5k", "leaves")}
-    assert not plan.to_measure
+    assert not plan.todo("measure")
     profiles = {cell: plan.results.profile(cell, "NV[aggregate=mean]")["value"] for cell in plan.measurements}
     assert {len(profile) for profile in profiles.values()} == {17}
     for network in plan.networks:

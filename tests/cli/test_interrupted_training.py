@@ -5,7 +5,7 @@ import yaml
 
 from cnn_invariance.study import Study
 from cnn_invariance.training import learner
-from cnn_invariance.workflow import stages
+from cnn_invariance.workflow import preparation, stages
 from cnn_invariance.workflow.plan import Plan
 
 PRESET = {
@@ -31,11 +31,10 @@ def test_it_goes_on_from_its_last_epoch_with_its_early_checkpoints(tmp_path, mon
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(PRESET), encoding="utf-8")
     plan = Plan(Study.load("tiny.yaml"))
-    (training,) = plan.trainings
-    network = training.networks[0]
-    outputs = [tmp_path / path.format(network=network.key) for path in training.outputs.values()]
+    network = plan.networks[0]
     assert plan.epochs(network) == (0, 1, 3, 5, 10)
-    stages.prepare(plan, "mnist5k")
+    outputs = [plan.results.path(network), *(plan.folders.checkpoint(network, epoch) for epoch in (0, 1, 3, 5, 10))]
+    preparation.prepare(plan.study, plan.folders, "mnist5k")
     run_epoch = learner.Learner.run_epoch
 
     def killed(self, epoch, on_step):
@@ -45,11 +44,11 @@ def test_it_goes_on_from_its_last_epoch_with_its_early_checkpoints(tmp_path, mon
 
     monkeypatch.setattr(learner.Learner, "run_epoch", killed)
     with pytest.raises(KeyboardInterrupt):
-        stages.train(plan, network, threads=1)
+        stages.compute(plan.job(network), plan.folders, threads=1)
     for path in outputs:
         path.unlink(missing_ok=True)
     monkeypatch.setattr(learner.Learner, "run_epoch", run_epoch)
-    stages.train(plan, network, threads=1)
+    stages.compute(plan.job(network), plan.folders, threads=1)
     assert plan.results.provenance(network)["resumed_after"] == [3]
     assert [path.name for path in outputs if not path.is_file()] == []
     assert {path.suffix for path in plan.folders.models.iterdir()} == {".safetensors"}

@@ -18,6 +18,7 @@ from cnn_invariance.experiments.framework.claims import (
 from cnn_invariance.report import claims
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
+from cnn_invariance.workflow.products import Products
 
 ABOVE = Claim("high", "It is high.", "height", "above", 0.5)
 BELOW = Claim("low", "It is low.", "height", "below", 0.5)
@@ -102,7 +103,7 @@ def test_claims_are_written_for_programs_and_readers(preset, load, computed, tmp
     plan = Plan(study, Folders(results=tmp_path))
     (tmp_path / "results").rename(tmp_path / study.name)
     claims.write(plan)
-    table, page = (path.read_text(encoding="utf-8") for path in plan.claims)
+    table, page = (path.read_text(encoding="utf-8") for path in Products(plan).claims)
     assert table.splitlines()[0] == ",".join(claims.COLUMNS)
     assert "augmentation_intensity,monotone,mnist5k,supported,-1,-1,-1,supported if below -0.7" in table
     assert all(cell.key in table for cell in study.cells["augmentation_intensity"])

@@ -15,7 +15,7 @@ from cnn_invariance.measures.responses import Ranked, ranked, respond
 from cnn_invariance.results import DamagedResultError, Responses, responses
 from cnn_invariance.study import Study
 from cnn_invariance.transformations import rotation, transform_all
-from cnn_invariance.workflow import stages
+from cnn_invariance.workflow import drawing, preparation, stages
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
 
@@ -40,14 +40,14 @@ def plan(tmp_path_factory) -> Plan:
     (root / "tiny.yaml").write_text(yaml.safe_dump(PRESET), encoding="utf-8")
     study = Study.load(root / "tiny.yaml")
     made = Plan(study, Folders(root / "data", root / "models", root / "results", root / "figures"))
-    stages.prepare(made, "mnist5k")
-    for network in made.to_train:
-        stages.train(made, network)
-    for cell in made.to_measure:
-        stages.measure(made, cell)
-    for cell in made.to_respond:
-        stages.respond(made, cell)
-    stages.draw(made, "feature_maps")
+    preparation.prepare(made.study, made.folders, "mnist5k")
+    for network in made.todo("train"):
+        stages.compute(made.job(network), made.folders)
+    for cell in made.todo("measure"):
+        stages.compute(made.job(cell), made.folders)
+    for cell in made.todo("respond"):
+        stages.compute(made.job(cell), made.folders)
+    drawing.draw(made, "feature_maps")
     return Plan(study, made.folders)
 
 
@@ -55,12 +55,12 @@ def test_a_study_plans_the_cells_a_response_needs(plan):
     assert len(plan.networks) == len(plan.measurements) == len(plan.responses) == 1
     assert plan.responses[0].measured == plan.measurements[0]
     assert plan.responses[0].members == (0, 2, 4)
-    assert (plan.to_train, plan.to_measure, plan.to_respond) == ((), (), ())
+    assert (plan.todo("train"), plan.todo("measure"), plan.todo("respond")) == ((), (), ())
     plan.results.path(plan.responses[0]).rename(plan.folders.results / "away")
     fresh = Plan(plan.study, plan.folders)
-    assert fresh.to_respond == plan.responses
-    assert not fresh.to_train
-    assert not fresh.to_measure
+    assert fresh.todo("respond") == plan.responses
+    assert not fresh.todo("train")
+    assert not fresh.todo("measure")
     fresh.checkpoint_of(plan.responses[0]).rename(plan.folders.models / "away")
     assert Plan(plan.study, plan.folders).to_train == plan.networks
     (plan.folders.models / "away").rename(fresh.checkpoint_of(plan.responses[0]))

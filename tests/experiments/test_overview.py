@@ -5,6 +5,7 @@ from PIL import Image
 from cnn_invariance.report import overview
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
+from cnn_invariance.workflow.products import Products
 
 DATASETS = {
     "mnist5k": {"fingerprint": "0" * 64, "accuracy_floor": 0.5},
@@ -17,7 +18,7 @@ def drawn(study, computed, tmp_path):
     computed(study)
     (tmp_path / "results").rename(plan.results.root)
     overview.draw(plan)
-    assert all(path.is_file() for path in plan.overview)
+    assert all(path.is_file() for path in Products(plan).overview)
     return plan
 
 
@@ -30,10 +31,10 @@ def test_all_parts_are_on_one_page(preset, load, computed, tmp_path):
         "random_initialization": {"seeds": 3},
     }
     plan = drawn(load(preset), computed, tmp_path)
-    with Image.open(plan.overview[1]) as image:
+    with Image.open(Products(plan).overview[1]) as image:
         assert image.width == 1400
         assert image.height > 1400
-    caption = plan.overview[2].read_text(encoding="utf-8")
+    caption = Products(plan).overview[2].read_text(encoding="utf-8")
     assert "cifar10_jpeg is CIFAR-10 after JPEG compression, not the original pixels" in caption
     assert "preset synthetic, cifar10_jpeg, mnist5k" in caption
 
@@ -41,7 +42,7 @@ def test_all_parts_are_on_one_page(preset, load, computed, tmp_path):
 def test_a_preset_of_one_experiment_has_a_page_too(preset, load, computed, tmp_path):
     preset["experiments"] = {"heatmap": {}, "augmentation_intensity": {}}
     plan = drawn(load(preset), computed, tmp_path)
-    assert "Differences" not in plan.overview[2].read_text(encoding="utf-8")
+    assert "Differences" not in Products(plan).overview[2].read_text(encoding="utf-8")
 
 
 def test_verdicts_of_all_datasets_together_have_a_column_of_their_own():

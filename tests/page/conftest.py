@@ -11,6 +11,7 @@ from cnn_invariance.report import page
 from cnn_invariance.study import Study
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
+from cnn_invariance.workflow.products import Products
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "<script>document.title='stolen'</script><img src=x onerror=alert(1)>&\"'"
@@ -46,7 +47,7 @@ class Written:
     @property
     def claims(self) -> list[dict[str, str]]:
         """The rows of claims.csv."""
-        with self.plan.claims[0].open(encoding="utf-8", newline="") as file:
+        with Products(self.plan).claims[0].open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
 
 
@@ -93,7 +94,7 @@ def _verify(plan: Plan) -> None:
 
 def _claim(plan: Plan) -> None:
     """Claims of each verdict, on both datasets and on none; one with hostile texts."""
-    path = plan.claims[0]
+    path = Products(plan).claims[0]
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     known = rows[0]

@@ -15,6 +15,7 @@ from cnn_invariance.report.page import captions, evidence, made, markdown, parts
 from cnn_invariance.study import experiment
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
+from cnn_invariance.workflow.products import Products
 
 ROOT = Path(__file__).parents[2]
 VOID = {"br", "circle", "hr", "img", "input", "line", "link", "meta", "path", "rect"}
@@ -102,13 +103,13 @@ def test_every_figure_and_table_is_there_with_its_caption(written, elements):
     wanted = {name for one in computed for name in plan.study.outputs[one].figures} | {"overview"}
     ids = {one["id"].removeprefix("figure-") for one in elements.all("figure")}
     assert ids - {"verification"} == wanted
-    pictures = [path for path in plan.shown if path.suffix == ".png" and path.is_file()]
+    pictures = [path for path in Products(plan).on_page if path.suffix == ".png" and path.is_file()]
     sources = [image["src"].removeprefix("data:image/png;base64,") for image in elements.all("img")]
     for path in pictures:
         assert base64.b64encode(path.read_bytes()).decode() in sources
     assert all(image["alt"] for image in elements.all("img"))
     for experiment_id in computed:
-        for path in plan.figures(experiment_id):
+        for path in Products(plan).figures(experiment_id):
             if path.suffix == ".md":
                 caption = captions.Caption.read(
                     path.read_text(encoding="utf-8"), plan.study.experiments[experiment_id].module.QUESTION
@@ -254,7 +255,7 @@ def test_captions_share_what_all_say_and_lose_nothing():
 
 
 def test_a_caption_of_the_study_is_taken_apart(quick):
-    figures = quick.plan.figures("compare_models")
+    figures = Products(quick.plan).figures("compare_models")
     (text,) = (path.read_text(encoding="utf-8") for path in figures if path.name == "compare_models_mnist5k.md")
     caption = captions.Caption.read(text, quick.plan.study.experiments["compare_models"].module.QUESTION)
     assert caption.title == "NV: profiles of different networks, mnist5k"

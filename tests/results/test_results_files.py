@@ -16,7 +16,7 @@ import pytest
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.results import Results, provenance, write_measure, write_training
-from cnn_invariance.results.files import QUANTILES, SCHEMA, DamagedResultError
+from cnn_invariance.results.measures import QUANTILES, SCHEMA, DamagedResultError
 from cnn_invariance.study import (
     DatasetSpec,
     MeasureSpec,
@@ -354,4 +354,4 @@ def test_the_commit_is_that_of_the_whole_package(monkeypatch):
     monkeypatch.setattr(provenance, "commit", asked.append)
     provenance.provenance(provenance.Clock())
     assert asked == [Path(provenance.__file__).parents[1]]
-    assert (asked[0] / "cli.py").is_file()
+    assert (asked[0] / "cli").is_dir()

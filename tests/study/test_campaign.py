@@ -113,5 +113,5 @@ def test_on_a_gpu_no_more_cells_run_at_once_than_the_preset_says(plan, tmp_path,
     monkeypatch.setattr(campaign, "_until", lambda command, end: commands.append(command))
     campaign.run(lambda: plan, 60, 16, say=lambda line: None)
     targets = [command[command.index("--") + 1 :] for command in commands]
-    assert plan.gpu_share == 100  # one cell at a time, if the preset says nothing
+    assert plan.study.preset.cells_per_gpu == 1  # if the preset says nothing
     assert {len(some) for some in targets[:-1]} == {4}  # rounds of four for each that runs at once

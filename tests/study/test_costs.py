@@ -37,9 +37,9 @@ def test_a_missing_cell_is_estimated_from_the_measured_ones_most_like_it(tmp_pat
 
 
 def test_the_work_of_a_cell():
-    assert costs.work(network(recipe=recipe(10))) == 10_000
-    assert costs.work(network(recipe=recipe(0))) == 1
-    assert costs.work(cell()) == 200 * 13
+    assert network(recipe=recipe(10)).work == 10_000
+    assert network(recipe=recipe(0)).work == 1
+    assert cell().work == 200 * 13
 
 
 def test_the_table_sums_cells_of_a_kind(tmp_path):

@@ -12,7 +12,7 @@ from cnn_invariance.workflow import resources
 from cnn_invariance.workflow.costs import Rates
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
-from cnn_invariance.workflow.resources import Needs, megabytes, minutes
+from cnn_invariance.workflow.resources import Resources, megabytes, minutes
 from helpers_study import TINY
 
 PRESET = TINY.replace("compare_models: {}", "compare_models: {seeds: 2}")
@@ -41,7 +41,7 @@ def computed(results: Results, network: TrainSpec, seconds: float, peak: float, 
 
 def asked(plan: Plan, attempt: int = 1, **options: bool) -> tuple[int, int]:
     """The minutes and megabytes that the plan's last network asks for."""
-    one = Needs(plan, **options)
+    one = Resources(plan, **options)
     wildcards = [plan.networks[-1].key]
     return one.runtime(wildcards, attempt), one.mem_mb(wildcards, attempt)
 
@@ -121,4 +121,5 @@ def test_a_preset_that_is_not_in_order_tells_nothing(plan):
 
 def test_a_job_on_its_node_reads_no_results(plan, monkeypatch):
     monkeypatch.setattr(resources.Rates, "measured", lambda *_: pytest.fail("results were read"))
-    assert asked(plan, look=False) == UNKNOWN
+    one = Resources(None)
+    assert (one.runtime([plan.networks[-1].key], 1), one.mem_mb([plan.networks[-1].key], 1)) == UNKNOWN

@@ -1,19 +1,24 @@
 """What is left to compute, from the files that are there; nothing here trains or measures."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.results import write_measure, write_training
-from cnn_invariance.results.files import SCHEMA
+from cnn_invariance.results.measures import SCHEMA
 from cnn_invariance.study import Study
-from cnn_invariance.workflow.folders import Folders
-from cnn_invariance.workflow.plan import Plan, one_of
+from cnn_invariance.workflow.plan import Plan
+from cnn_invariance.workflow.products import Products
+from cnn_invariance.workflow.run import one_of
+from helpers_study import started
 
 PIN = "ab" * 32
+TESTS = str(Path(__file__).parents[1])
 PRESET = f"""\
 name: tiny
 description: A study.
@@ -62,24 +67,25 @@ def prepare(plan, fingerprint):
     np.savez(path, fingerprint=np.array(fingerprint))
 
 
+def rules():
+    """The rules of trainings: their names, whether they leave a record, and the early epochs they keep."""
+    return [(one.rule, one.record, one.epochs) for one in started("tiny.yaml").trainings]
+
+
 def counts(plan):
-    return len(plan.to_prepare), len(plan.to_train), len(plan.to_measure)
+    return len(plan.to_prepare), len(plan.todo("train")), len(plan.todo("measure"))
 
 
 def test_from_nothing_everything_is_missing(plan):
     assert len(plan().networks) == len(plan().measurements) == 2
     assert counts(plan()) == (1, 2, 2)
-    assert [training.rule for training in plan().trainings] == ["train"]
-    assert plan().trainings[0].outputs == {
-        "record": "results/tiny/training/{network}.json",
-        "weights": "models/{network}.safetensors",
-    }
+    assert rules() == [("train", True, ())]
 
 
 def test_when_all_is_there_nothing_is_missing(plan):
     finish(plan())
     assert counts(plan()) == (0, 0, 0)
-    assert plan().trainings == ()
+    assert rules() == []
 
 
 def test_results_alone_are_enough(plan):
@@ -102,10 +108,8 @@ def test_a_missing_cell_without_its_checkpoint_trains_its_network_alone_and_keep
     plan().results.path(cell).unlink()
     for network in plan().networks:
         plan().folders.checkpoint(network).unlink()
-    assert plan().to_train == (cell.network,)
-    (training,) = plan().trainings
-    assert training.rule == "train_again"
-    assert training.outputs == {"weights": "models/{network}.safetensors"}
+    assert plan().todo("train") == (cell.network,)
+    assert rules() == [("train_again", False, ())]
     assert other.network != cell.network
 
 
@@ -113,7 +117,7 @@ def test_a_missing_record_trains_its_network_alone(plan):
     finish(plan())
     network = plan().networks[1]
     plan().results.path(network).unlink()
-    assert plan().to_train == (network,)
+    assert plan().todo("train") == (network,)
     assert counts(plan()) == (0, 1, 0)
 
 
@@ -151,22 +155,20 @@ def test_early_epochs_are_kept_by_the_one_training(plan, monkeypatch):
         "measurement",
         lambda self, network, *rest: real(self, network, *rest, epoch=early.get(network.model.name)),
     )
-    first, second = plan().trainings
-    assert (first.rule, second.rule) == ("train_e2", "train")
-    assert first.outputs["epoch_2"] == "models/{network}-e2.safetensors"
+    assert rules() == [("train_e2", True, (2,)), ("train", True, ())]
     finish(plan())
     cell = plan().measurements[0]
     plan().results.path(cell).unlink()
     assert counts(plan()) == (0, 0, 1)
     plan().folders.checkpoint(cell.network).unlink()
     assert counts(plan()) == (0, 0, 1), "the last checkpoint is not what the cell measures"
-    plan().checkpoint_of(cell).unlink()
-    assert plan().to_train == (cell.network,)
-    assert [training.rule for training in plan().trainings] == ["train_again_e2"]
+    plan().folders.checkpoint(cell.network, cell.epoch).unlink()
+    assert plan().todo("train") == (cell.network,)
+    assert rules() == [("train_again_e2", False, (2,))]
 
 
 def test_all_files_are_the_targets(plan):
-    files = {str(path) for path in plan().all_files()}
+    files = {str(path) for path in Products(plan()).every()}
     assert f"results/tiny/training/{plan().networks[0].key}.json" in files
     assert f"results/tiny/measures/{plan().measurements[0].key}.parquet" in files
     assert "figures/tiny/compare_models/compare_models_mnist.svg" in files
@@ -175,24 +177,25 @@ def test_all_files_are_the_targets(plan):
 
 def test_cells_are_found_by_key(plan):
     network, cell = plan().networks[0], plan().measurements[0]
-    assert plan().network(network.key) == network
-    assert plan().measurement(cell.key) == cell
+    assert plan().cell(network.key, "train") == network
+    assert plan().cell(cell.key, "measure") == cell
     message = f"unknown network '{network.key[:-1]}'; did you mean '{network.key}'"
     with pytest.raises(InputError, match=message):
-        plan().network(network.key[:-1])
+        plan().cell(network.key[:-1], "train")
     with pytest.raises(InputError, match="unknown measure cell 'x'; list all with"):
-        plan().measurement("x")
+        plan().cell("x", "measure")
 
 
 def test_a_run_takes_one_preset_and_options_that_say_where_files_are(plan):
-    run = Plan.of_run(["tiny.yaml"], {"results_dir": "elsewhere", "data_dir": "d"})
-    assert run.results.root.parts == ("elsewhere", "tiny")
-    assert run.options("data", "models", "results") == ("--preset tiny.yaml --data-dir d --results-dir elsewhere")
-    assert Plan(run.study, Folders()).options("data", "figures") == "--preset tiny.yaml"
+    run = started("tiny.yaml", results_dir="elsewhere", data_dir="d")
+    assert run.results.parts == ("elsewhere", "tiny")
+    assert run.study_options("data", "models", "results") == "--preset tiny.yaml --data-dir d --results-dir elsewhere"
+    assert run.command_options("data", "models") == "--data-dir d"
+    assert started("tiny.yaml").study_options("data", "figures") == "--preset tiny.yaml"
     with pytest.raises(InputError, match=r"one preset at a time; received a\.yaml, b\.yaml"):
-        Plan.of_run(["a.yaml", "b.yaml"], {})
+        started("a.yaml", "b.yaml")
     with pytest.raises(InputError) as caught:
-        Plan.of_run(["tiny.yaml"], {"result_dir": "x"})
+        started("tiny.yaml", result_dir="x")
     assert str(caught.value) == (
         "unknown --config option 'result_dir'; did you mean 'results_dir'? allowed: compute, data_dir, "
         "figures_dir, models_dir, report_dir, results_dir, verification_dir, verify_cells, verify_minutes, "
@@ -201,12 +204,12 @@ def test_a_run_takes_one_preset_and_options_that_say_where_files_are(plan):
 
 
 def test_folders_are_quoted_for_the_shell(plan):
-    run = Plan.of_run(["tiny.yaml"], {"data_dir": "my data; rm x"})
-    assert run.options("data") == "--preset tiny.yaml --data-dir 'my data; rm x'"
+    run = started("tiny.yaml", data_dir="my data; rm x")
+    assert run.study_options("data") == "--preset tiny.yaml --data-dir 'my data; rm x'"
 
 
 def test_a_preset_below_the_current_folder_is_named_from_there(plan, tmp_path):
-    assert Plan.of_run([tmp_path / "tiny.yaml"], {}).options() == "--preset tiny.yaml"
+    assert started(tmp_path / "tiny.yaml").study_options() == "--preset tiny.yaml"
 
 
 def test_one_of_matches_whole_keys_only():
@@ -219,12 +222,18 @@ def test_one_of_matches_whole_keys_only():
 
 def test_planning_imports_no_torch(plan):
     code = (
-        "import sys; from pathlib import Path; from cnn_invariance.workflow.plan import Plan\n"
-        "plan = Plan.of_run(['tiny.yaml'], {}); plan.check(); plan.all_files(); plan.trainings\n"
+        "import sys; from helpers_study import started\n"
+        "run = started('tiny.yaml'); run.every(); run.trainings; run.start()\n"
         "import cnn_invariance.cli\n"
         "heavy = {'torch', 'torchvision', 'matplotlib', 'scipy', 'mlxtend'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     plan()
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": TESTS},
+    )
     assert done.returncode == 0, done.stderr

@@ -13,8 +13,8 @@ from cnn_invariance.study import (
     SampleSpec,
     SetSpec,
     TrainSpec,
+    canonical_json,
 )
-from cnn_invariance.study.spec import canonical_json
 from helpers_study import cell, network
 
 
@@ -108,7 +108,7 @@ def test_specs_are_closed_and_frozen():
         network(sead=1)
     with pytest.raises(ValidationError, match="frozen"):
         network().seed = 3
-    with pytest.raises(ValidationError, match="epoch 16 of a network trained for 15 epochs"):
+    with pytest.raises(ValidationError, match="expected an epoch from 0 to 15, the last of the network; received 16"):
         cell(epoch=16)
     with pytest.raises(ValidationError):
         network(recipe={"learning_rate": math.inf, "epochs": 1, "accuracy_floor": 0})

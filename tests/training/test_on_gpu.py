@@ -10,7 +10,7 @@ import torch
 import cnn_invariance as ci
 from cnn_invariance import datasets
 from cnn_invariance.datasets import Dataset
-from cnn_invariance.study.spec import DatasetSpec, ModelSpec, Recipe, TrainSpec
+from cnn_invariance.study import DatasetSpec, ModelSpec, Recipe, TrainSpec
 from cnn_invariance.training import load_network, train
 from cnn_invariance.training.captured import WARM_UP, Captured
 from helpers_training import DROPOUT_AND_NORM, spec, without_times

@@ -1,7 +1,6 @@
 """A study of five seeds a design, trained and measured for real on bars and blocks, and computed again."""
 
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,10 +11,10 @@ from cnn_invariance.datasets import save
 from cnn_invariance.results import provenance
 from cnn_invariance.study import MeasureSpec, Study, TrainSpec
 from cnn_invariance.verification import Verification, sample
+from cnn_invariance.verification.sampling import Sampling
 from cnn_invariance.workflow import stages
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
-from cnn_invariance.workflow.sampling import Sampling
 from helpers_training import problem
 from helpers_verification import rewrite
 
@@ -42,12 +41,8 @@ COMMIT = "c" * 40
 
 def compute(plan: Plan) -> None:
     """Every cell of a plan."""
-    for network in plan.networks:
-        stages.train(plan, network, threads=1)
-    for cell in plan.measurements:
-        stages.measure(plan, cell, threads=1)
-    for response in plan.responses:
-        stages.respond(plan, response, threads=1)
+    for cell in plan.cells:
+        stages.compute(plan.job(cell), plan.folders, threads=1)
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +66,7 @@ def verification(root: Path) -> Verification:
     """The verification of all cells of the study in a folder."""
     names = ("data", "models", "results", "figures", "verification")
     folders = Folders(**{name: root / name for name in names})
-    return Verification(Plan(Study.load(root / "bars.yaml"), folders, sampling=Sampling(1000, minutes=1e6)))
+    return Verification(Plan(Study.load(root / "bars.yaml"), folders), Sampling(1000, minutes=1e6))
 
 
 @pytest.fixture
@@ -106,21 +101,3 @@ def elsewhere() -> Callable[[Verification], None]:
             rewrite(done.plan.results, cell, made={"cpu": "Another", "cpu_id": "Other 1-1-1"})
 
     return move
-
-
-@pytest.fixture
-def git(tmp_path) -> Callable[[str], str]:
-    """Commit all that is in a folder; returns the commit."""
-
-    def run(*arguments: str) -> str:
-        identity = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
-        command = ["git", "-C", str(tmp_path), *identity, *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-    def commit(message: str) -> str:
-        run("init")
-        run("add", ".")
-        run("commit", "-m", message)
-        return run("rev-parse", "HEAD")
-
-    return commit

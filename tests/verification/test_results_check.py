@@ -143,7 +143,7 @@ def test_results_of_a_newer_version_are_one_line(done, network, cell):
     said = faults(done)
     assert len(said.splitlines()) == 1
     assert said.endswith(
-        f": made by version 0.10.0 of the package, newer than this, {__version__}: update the package "
+        f": made by version 0.10.0 of the package, newer than this, {__version__}; update the package "
         "(so are 2 other results)"
     )
     with pytest.raises(InputError, match="made by version"):

@@ -2,17 +2,19 @@
 
 from dataclasses import replace
 from itertools import chain
+from types import SimpleNamespace
 
 import pytest
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.study.spec import needs, network_of
 from cnn_invariance.study.study import Study
 from cnn_invariance.verification import Verification
+from cnn_invariance.verification.run import VerificationRun
 from cnn_invariance.verification.sample import draw
+from cnn_invariance.verification.sampling import Sampling
 from cnn_invariance.workflow.costs import Rates
 from cnn_invariance.workflow.plan import Plan
-from cnn_invariance.workflow.sampling import Sampling
+from helpers_study import started
 from helpers_verification import rewrite
 
 LAPTOP = Plan(Study.load("config/laptop.yaml"))
@@ -20,12 +22,12 @@ RATES = Rates({("train", "some"): 1e-3, ("train", "none"): 1.0, ("measure", "som
 
 
 def drawn(cells=12, seed=0, minutes=1e6, plan=LAPTOP):
-    return draw(replace(plan, sampling=Sampling(cells, seed, minutes)), RATES)
+    return draw(plan, RATES, Sampling(cells, seed, minutes))
 
 
 def seconds(cells):
     """Of the cells and what they need, each once."""
-    return RATES.total(list(dict.fromkeys(chain.from_iterable((*needs(cell), cell) for cell in cells))))
+    return RATES.total(list(dict.fromkeys(chain.from_iterable((*cell.needs, cell) for cell in cells))))
 
 
 def test_the_draw_is_random_by_its_seed():
@@ -39,7 +41,7 @@ def test_every_kind_and_every_experiment_has_its_share():
     many = drawn(60)
     covered = set(chain.from_iterable(LAPTOP.users[cell] for cell in many))
     assert covered == set(LAPTOP.study.experiments)
-    assert {network_of(cell).dataset.name for cell in many} == set(LAPTOP.study.datasets)
+    assert {cell.network.dataset.name for cell in many} == set(LAPTOP.study.datasets)
 
 
 def test_the_time_is_kept_and_used():
@@ -62,16 +64,16 @@ def test_only_what_is_cached_is_drawn(tmp_path):
 
 
 def test_too_little_time_is_refused_before_any_job(done):
-    hasty = Verification(replace(done.plan, sampling=Sampling(12, 0, 1e-9)))
+    hasty = Verification(done.plan, Sampling(12, 0, 1e-9))
     with pytest.raises(InputError, match=r"the cheapest takes about \d+ s: give more with --config verify_minutes="):
-        hasty.files()
+        _ = hasty.cells
 
 
 def test_what_other_code_left_beside_the_cache_is_refused_before_any_job(done, cell):
-    assert len(done.files()) == len(done.plan.cells)
+    done.check_code()
     rewrite(done.beside.results, cell, made={"commit": "a" * 40})
     with pytest.raises(InputError, match=f"was computed by commit {'a' * 40}, and this is {'c' * 40}: delete the fol"):
-        done.files()
+        done.check_code()
 
 
 def test_results_are_written_beside_the_cache_only(done):
@@ -102,6 +104,25 @@ def test_options_that_cannot_be_are_refused(options):
 
 
 def test_options_of_a_run_are_those_of_the_command():
-    plan = Plan.of_run(["config/quick.yaml"], {"verify_cells": 3, "verify_minutes": 2.5})
-    assert plan.sampling == Sampling(3, 0, 2.5)
-    assert Verification(plan).options == "--preset config/quick.yaml --cells 3 --seed 0 --minutes 2.5"
+    run = started("config/quick.yaml", verify_cells=3, verify_minutes=2.5)
+    again = VerificationRun(run, Sampling.of_run(run.options.others))
+    assert again.sampling == Sampling(3, 0, 2.5)
+    assert again.command_options == "--preset config/quick.yaml --cells 3 --seed 0 --minutes 2.5"
+
+
+def test_a_submitted_job_of_a_verification_reads_its_file_alone(done, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders = {f"{name}_dir": name for name in ("data", "results", "verification")}
+    run = started("bars.yaml", **folders)
+    again = VerificationRun(run, Sampling(2, 0, 1e6))
+    again.start()
+    assert not (tmp_path / "verification" / "specs").exists(), "no verification was asked for"
+    results = again.results()
+    again.start()
+    (tmp_path / "bars.yaml").write_text("broken: [")
+    job = VerificationRun(started("bars.yaml", main=False, **folders), Sampling(2, 0, 1e6))
+    for path in results:
+        wildcards = SimpleNamespace(cell=path.stem)
+        assert (job.folder / f"{path.stem}.json").is_file()
+        assert job.inputs(wildcards) == again.inputs(wildcards)
+    assert job.results() == []

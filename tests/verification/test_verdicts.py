@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.results import provenance
 from cnn_invariance.verification import machines, verdicts
 from cnn_invariance.verification.compare import RATE, Comparison, level
 from cnn_invariance.verification.spread import Score, Variance
@@ -50,20 +49,6 @@ def test_a_gpu_need_not_give_the_same_bits():
     gpu = MADE | {"device": "cuda", "gpu": "G"}
     assert machines.why_different(gpu, gpu) == "computed on a GPU"
     assert machines.why_different(MADE | {"commit": "c" * 40 + "-dirty"}, MADE | {"commit": "c" * 40 + "-dirty"})
-
-
-def test_commits_that_change_nothing_that_is_computed_are_the_same_code(tmp_path, git):
-    folder = tmp_path / "training"
-    folder.mkdir()
-    (folder / "loop.py").write_text("1")
-    first = git("a")
-    (tmp_path / "cli.py").write_text("1")
-    second = git("b")
-    (folder / "loop.py").write_text("2")
-    third = git("c")
-    assert provenance.same_code(first, second, tmp_path)
-    assert not provenance.same_code(second, third, tmp_path)
-    assert not provenance.same_code(first, "f" * 40, tmp_path), "a commit that is not here"
 
 
 @pytest.mark.parametrize(

@@ -130,10 +130,10 @@ def test_nothing_is_computed_again_on_data_with_exchanged_labels(done, network):
     path.unlink()
     datasets.save(swapped(data), path)
     with pytest.raises(InputError, match="does not hold what its fingerprint says"):
-        stages.train(done.beside, network, threads=1)
+        stages.compute(done.beside.job(network), done.beside.folders, threads=1)
     datasets.save(datasets.Dataset.create("bars", data.images, swapped(data).labels, data.splits, data.classes), path)
     with pytest.raises(InputError, match="the preset pins the fingerprint"):
-        stages.train(done.beside, network, threads=1)
+        stages.compute(done.beside.job(network), done.beside.folders, threads=1)
 
 
 def test_on_another_machine_what_lies_within_the_spread_of_seeds_is_said_to(done, network, cell, elsewhere):

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from cnn_invariance.workflow.products import Products
+
 DRAWINGS = ["Draw compare_models", "Draw heatmap", "Draw the overview"]
 
 
@@ -21,7 +23,7 @@ def test_the_first_run_computes_everything(finished):
     plan = finished.plan()
     assert len(plan.networks) == 3
     assert len(plan.measurements) == 3
-    missing = [path for path in plan.all_files() if not path.is_file()]
+    missing = [path for path in Products(plan).every() if not path.is_file()]
     assert missing == []
     plan.check()
 
@@ -33,7 +35,7 @@ def test_the_first_run_is_planned_whole(empty):
 
 
 def test_a_second_run_does_nothing(tree):
-    before = {path: path.stat().st_mtime_ns for path in tree.plan().all_files()}
+    before = {path: path.stat().st_mtime_ns for path in Products(tree.plan()).every()}
     assert "Nothing to be done" in tree.run()
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
@@ -144,9 +146,7 @@ def test_the_log_has_the_exact_command(tree):
     plan.results.path(plan.measurements[0]).unlink()
     said = tree.snakemake("-n", "-p", "--config", "figures_dir=my figures").stdout
     key = plan.measurements[0].key
-    assert (
-        f"cnn-invariance measure {key} --threads 1 --preset config/tiny.yaml > logs/tiny/measure/{key}.log 2>&1"
-    ) in said
+    assert (f"cnn-invariance measure specs/tiny/{key}.json --threads 1  > logs/tiny/measure/{key}.log 2>&1") in said
     drawn = "cnn-invariance draw heatmap --preset config/tiny.yaml --figures-dir 'my figures'"
     assert drawn in said
 
@@ -169,8 +169,8 @@ def test_what_is_cached_is_drawn_without_computing_the_rest(clone):
     assert "1 of 6 cells are not computed yet; not drawn without them: heatmap" in said
     assert not (clone.root / "models").exists()
     assert not list((clone.root / "figures" / "tiny").glob("heatmap*"))
-    assert "Not yet computed: heatmap." in plan.overview[2].read_text(encoding="utf-8")
-    assert "Not yet computed:</strong> 1 of its" in plan.page.read_text(encoding="utf-8")
+    assert "Not yet computed: heatmap." in Products(plan).overview[2].read_text(encoding="utf-8")
+    assert "Not yet computed:</strong> 1 of its" in Products(plan).page.read_text(encoding="utf-8")
     assert "Nothing to be done" in clone.run("--config", "compute=cached")
     assert measure(plain)[0] in clone.planned()
     clone.edit("name: tiny", "name: tiny\ncompute: cached")  # a newer preset: what is drawn from it is drawn again

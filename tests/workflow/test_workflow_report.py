@@ -2,6 +2,8 @@
 
 import re
 
+from cnn_invariance.workflow.products import Products
+
 
 def jobs(tree, *arguments):
     """How many jobs of each rule a dry run plans."""
@@ -12,13 +14,13 @@ def jobs(tree, *arguments):
 
 def test_a_run_leaves_the_page(finished):
     plan = finished.plan()
-    page = plan.page.read_text(encoding="utf-8")
+    page = Products(plan).page.read_text(encoding="utf-8")
     assert all(f'id="experiment-{name}"' in page for name in plan.study.experiments)
     assert all(cell.key in page for cell in plan.cells)
 
 
 def test_the_page_alone_is_written_again_if_it_is_gone(tree):
-    tree.plan().page.unlink()
+    Products(tree.plan()).page.unlink()
     assert jobs(tree, "report") == {"report": 1, "total": 1}
 
 
@@ -28,5 +30,5 @@ def test_a_verification_is_shown_by_the_next_page_and_starts_nothing_else(tree):
     (results / "verification.csv").write_text("cell,verdict\na,agrees\n")
     assert jobs(tree) == {"all": 1, "report": 1, "total": 2}
     tree.run("report")
-    assert "agrees" in tree.plan().page.read_text(encoding="utf-8")
+    assert "agrees" in Products(tree.plan()).page.read_text(encoding="utf-8")
     assert jobs(tree) == {}

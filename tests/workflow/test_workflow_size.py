@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cnn_invariance.results import write_measure, write_training
-from cnn_invariance.results.files import SCHEMA
+from cnn_invariance.results.measures import SCHEMA
 
 SEEDS = 250
 

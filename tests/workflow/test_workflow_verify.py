@@ -29,7 +29,7 @@ def test_cells_are_computed_again_beside_the_cache_and_one_that_disagrees_ends_w
     assert tree.planned() == [], "the study itself has nothing to do"
 
     key = found["cell"][found["kind"] == "network"].iloc[0]
-    path = tree.plan().results.path(tree.plan().network(key))
+    path = tree.plan().results.path(tree.plan().cell(key, "train"))
     document = json.loads(path.read_text(encoding="utf-8"))
     document["record"]["samples"]["test"] += 1
     document[checksum.NAME] = checksum.BLANK

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnn_invariance.storage.files import atomic_write
 from cnn_invariance.workflow.plan import Plan
+from cnn_invariance.workflow.products import Products
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,7 @@ def write(plan: Plan) -> None:
     frame = table(plan)
     verdicts = tables.markdown(brief(frame), caption(frame, plan.study.name))
     texts = (tables.csv(frame), verdicts + "\n" + tables.markdown(printed(frame), "The numbers behind the verdicts."))
-    for path, text in zip(plan.claims, texts, strict=True):
+    for path, text in zip(Products(plan).claims, texts, strict=True):
         with atomic_write(path) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="\n")
 

@@ -1,12 +1,23 @@
-"""Reading and writing the results of cells, each with its spec and where it came from."""
+"""Reading and writing the results of cells, each with its spec and where it came from.
 
-from cnn_invariance.results.files import (
-    DamagedResultError,
-    MeasureTable,
-    write_measure,
-    write_training,
-)
-from cnn_invariance.results.responses import Responses
-from cnn_invariance.results.store import Results
+A result is a file that holds its spec, where and how it was made, and a checksum of every byte. It is never half
+written: see `cnn_invariance.storage.files`.
+"""
 
-__all__ = ["DamagedResultError", "MeasureTable", "Responses", "Results", "write_measure", "write_training"]
+from cnn_invariance.results.integrity import DamagedResultError
+from cnn_invariance.results.measures import MeasureTable, write_measure
+from cnn_invariance.results.responses import Responses, write_responses
+from cnn_invariance.results.store import Result, Results
+from cnn_invariance.results.trainings import TrainingRecord, write_training
+
+__all__ = [
+    "DamagedResultError",
+    "MeasureTable",
+    "Responses",
+    "Result",
+    "Results",
+    "TrainingRecord",
+    "write_measure",
+    "write_responses",
+    "write_training",
+]

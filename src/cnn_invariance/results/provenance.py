@@ -8,18 +8,12 @@ import re
 import subprocess
 import time
 from datetime import UTC, datetime
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from cnn_invariance import __version__
 from cnn_invariance.machine import cpu, cpu_id, peak_memory
-
-COMPUTING = (
-    "activations.py", "datasets", "devices.py", "measures", "models", "stages.py", "training", "transformations",
-)  # fmt: skip
-"""The parts of the package that determine the numbers of a result, beside its spec."""
 
 
 class Clock:
@@ -68,19 +62,6 @@ def commit(folder: Path) -> str | None:
         return _archived(folder / "COMMIT")
     changed = _git(folder, "status", "--porcelain", "--", ".")
     return f"{head}-dirty" if changed else head
-
-
-@cache
-def same_code(one: str | None, other: str | None, package: Path = Path(__file__).parents[1]) -> bool:
-    """Whether two recorded commits are known to compute the same: equal, or without a change in `COMPUTING`.
-
-    A commit that is not known, or ``-dirty``, is none that can be compared.
-    """
-    if one is None or other is None or one.endswith("-dirty") or other.endswith("-dirty"):
-        return False
-    if one == other:
-        return True
-    return _git(package, "diff", "--quiet", one, other, "--", *COMPUTING) is not None
 
 
 def _archived(path: Path) -> str | None:

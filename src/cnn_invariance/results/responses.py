@@ -1,8 +1,8 @@
-"""The result file of a response cell: feature maps of one sample under transformations (Parquet)."""
+"""The result of a response cell: feature maps of one sample under transformations (Parquet)."""
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.results.files import DamagedResultError, not_newer, same, whole
+from cnn_invariance.results import integrity
+from cnn_invariance.results.integrity import DamagedResultError
 from cnn_invariance.storage import checksum
 from cnn_invariance.storage.files import atomic_write
-from cnn_invariance.study.spec import ResponseSpec
+from cnn_invariance.study import ResponseSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +50,45 @@ class Responses:
     frame: "pd.DataFrame"
     provenance: dict[str, Any]
 
+    @classmethod
+    def read(cls, path: Path, spec: ResponseSpec) -> "Responses":
+        """Read the file of a response cell.
+
+        Errors: DamagedResultError for a changed byte, another spec, or a file of another kind.
+        """
+        content = integrity.checked_bytes(path)
+        try:
+            source = pq.ParquetFile(pa.BufferReader(content))
+            metadata = source.metadata.metadata or {}
+            held, provenance = metadata[b"spec"].decode(), dict(json.loads(metadata[b"provenance"]))
+        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+            raise DamagedResultError(path, "not a response table") from error
+        integrity.check_version(path, provenance)
+        if not source.schema_arrow.equals(SCHEMA):
+            raise DamagedResultError(path, "not a response table of this version")
+        integrity.check_spec(path, held, spec)
+        return cls(spec, source.read().to_pandas(), provenance)
+
+    @classmethod
+    def check(cls, path: Path, spec: ResponseSpec) -> None:
+        """Raise the errors of `read`."""
+        cls.read(path, spec)
+
+    @property
+    def weights_sha256(self) -> Any:
+        """The SHA-256 of the weights that responded, as recorded."""
+        return self.provenance.get("weights_sha256")
+
+    def faults(self) -> Iterator[str]:
+        """A message for each value that is missing, inconsistent with the spec, or not plausible."""
+        members, roles = set(self.frame["member"]), set(self.frame["role"])
+        if members != set(self.spec.members):
+            yield f"expected the members {list(self.spec.members)}; received {sorted(members)}"
+        if not roles <= {"input", "most", "least"}:
+            yield f"role: expected input, most or least; received {sorted(roles)}"
+        if (self.frame["response"].map(len) != self.frame["height"].astype(int) * self.frame["width"]).any():
+            yield "a response has not height x width values"
+
     def maps(self, layer_index: int, role: str) -> np.ndarray:
         """(members, H, W), or of the input (members, channels, H, W): the responses of one map, by member."""
         rows = self.frame[(self.frame["layer_index"] == layer_index) & (self.frame["role"] == role)]
@@ -61,7 +101,7 @@ class Responses:
         return values.reshape(-1, height, width)
 
 
-def write(path: Path, spec: ResponseSpec, frame: "pd.DataFrame", provenance: Mapping[str, Any]) -> None:
+def write_responses(path: Path, spec: ResponseSpec, frame: "pd.DataFrame", provenance: Mapping[str, Any]) -> None:
     """Write a response cell, whole or not at all; ``frame`` has the columns of `SCHEMA`."""
     table = pa.Table.from_pandas(frame[SCHEMA.names], schema=SCHEMA, preserve_index=False)
     facts = {
@@ -77,22 +117,3 @@ def write(path: Path, spec: ResponseSpec, frame: "pd.DataFrame", provenance: Map
         writer.add_key_value_metadata(facts)
     with atomic_write(path) as temporary:
         temporary.write_bytes(checksum.close(sink.getvalue()))
-
-
-def read(path: Path, spec: ResponseSpec) -> Responses:
-    """The file of a response cell.
-
-    Errors: DamagedResultError for a changed byte, another spec, or a file of another kind.
-    """
-    content = whole(path)
-    try:
-        source = pq.ParquetFile(pa.BufferReader(content))
-        metadata = source.metadata.metadata or {}
-        held, provenance = metadata[b"spec"].decode(), dict(json.loads(metadata[b"provenance"]))
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        raise DamagedResultError(path, "not a response table") from error
-    not_newer(path, provenance)
-    if not source.schema_arrow.equals(SCHEMA):
-        raise DamagedResultError(path, "not a response table of this version")
-    same(path, held, spec)
-    return Responses(spec, source.read().to_pandas(), provenance)

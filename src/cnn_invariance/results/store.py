@@ -1,53 +1,87 @@
 """The results of one preset, found by the specs of their cells."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.results import files, responses
-from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec
+from cnn_invariance.results.integrity import DamagedResultError, NewerResultError
+from cnn_invariance.results.measures import MeasureTable
+from cnn_invariance.results.responses import Responses
+from cnn_invariance.results.trainings import TrainingRecord
+from cnn_invariance.study import Cell, MeasureSpec, ResponseSpec, TrainSpec
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class Result(Protocol):
+    """What the results of all kinds of cells have in common.
+
+    provenance:     where, when and with what the result was made, and what it cost
+    weights_sha256: of the network it was made from, as recorded: None or another value where the record is damaged
+    """
+
+    @property
+    def spec(self) -> Any:
+        """The spec of the cell."""
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where, when and with what it was made."""
+
+    @property
+    def weights_sha256(self) -> Any:
+        """The SHA-256 of the network's weights."""
+
+    def faults(self) -> Iterator[str]:
+        """A message for each value that is missing, inconsistent with the spec, or not plausible."""
+
+    @classmethod
+    def read(cls, path: Path, spec: Any) -> "Result":
+        """Read a file (DamagedResultError if it is not the whole result of this cell)."""
+
+    @classmethod
+    def check(cls, path: Path, spec: Any) -> None:
+        """Raise the errors of `read`."""
+
+
+RESULTS: dict[str, type[Result]] = {"train": TrainingRecord, "measure": MeasureTable, "respond": Responses}
+"""The class of the results of each kind of cell, by its stage."""
 
 
 @dataclass(frozen=True)
 class Results:
     """The folder of a preset's results: ``training/<key>.json``, ``measures/`` and ``responses/<key>.parquet``.
 
-    What is read is checked first: a file with a changed byte, or of another spec than was asked
-    for, is a DamagedResultError that names it; one that is not there is an InputError.
+    Whatever is read is checked first. A file with a changed byte, or of another spec than was asked for, raises
+    DamagedResultError, which names it; a file that is not there raises InputError.
     """
 
     root: Path
 
-    def path(self, spec: Cell) -> Path:
+    def path(self, cell: Cell) -> Path:
         """The file of a cell, whether it is there or not."""
-        if isinstance(spec, TrainSpec):
-            return self.root / "training" / f"{spec.key}.json"
-        if isinstance(spec, ResponseSpec):
-            return self.root / "responses" / f"{spec.key}.parquet"
-        return self.root / "measures" / f"{spec.key}.parquet"
+        return self.root / cell.folder / f"{cell.key}{cell.suffix}"
 
-    def has(self, spec: Cell) -> bool:
-        """Whether there is a file for the cell; `check` tells if it can be trusted."""
-        return self.path(spec).is_file()
+    def has(self, cell: Cell) -> bool:
+        """Whether there is a file for the cell; `check` tells whether it can be trusted."""
+        return self.path(cell).is_file()
 
-    def check(self, specs: Iterable[Cell]) -> None:
+    def check(self, cells: Iterable[Cell]) -> None:
         """Check the files of all these cells that are there; one error names every damaged one.
 
-        Those of a newer version of this package are one line, however many there are.
+        Files of a newer version of this package are reported in one line, however many there are.
         """
         damaged, newer = [], []
-        for spec in filter(self.has, specs):
+        for cell in filter(self.has, cells):
             try:
-                files.check(self.path(spec), spec)
-            except files.NewerResultError as error:
+                self.check_file(self.path(cell), cell)
+            except NewerResultError as error:
                 newer.append(error)
-            except files.DamagedResultError as error:
+            except DamagedResultError as error:
                 damaged.append(str(error))
         if newer:
             others = f" (so are {len(newer) - 1} other results)" if len(newer) > 1 else ""
@@ -55,41 +89,46 @@ class Results:
         if damaged:
             raise InputError("\n".join(damaged))
 
-    def training(self, spec: TrainSpec) -> dict[str, Any]:
-        """The record of a training: history, accuracies and so on (see `training.train`)."""
-        return files.read_training(self._present(spec), spec)["record"]
+    @staticmethod
+    def check_file(path: Path, cell: Cell) -> None:
+        """Check a file that may lie anywhere (DamagedResultError if it is not the whole result of this cell)."""
+        RESULTS[cell.stage].check(path, cell)
 
-    def measure(self, spec: MeasureSpec) -> files.MeasureTable:
-        """A measure cell: its frame, its accuracies, where it was made."""
-        path = self._present(spec)
-        state = path.stat()
-        return _read_measure(path, spec, (state.st_ino, state.st_mtime_ns, state.st_size))
+    def read(self, cell: Cell) -> Any:
+        """The result of a cell: a `TrainingRecord`, a `MeasureTable` or `Responses`.
 
-    def profile(self, spec: MeasureSpec, measure: str) -> "pd.DataFrame":
-        """The layer profile of one measure: a row for each layer, in forward order."""
-        return self.measure(spec).profile(measure)
-
-    def responses(self, spec: ResponseSpec) -> responses.Responses:
-        """A response cell: feature maps of one sample under transformations."""
-        return responses.read(self._present(spec), spec)
-
-    def provenance(self, spec: Cell) -> dict[str, Any]:
-        """Where, when and with what the result of a cell was made, and what it cost."""
-        path = self._present(spec)
-        if isinstance(spec, TrainSpec):
-            return files.read_training(path, spec)["provenance"]
-        if isinstance(spec, ResponseSpec):
-            return responses.read(path, spec).provenance
-        return self.measure(spec).provenance
-
-    def _present(self, spec: Cell) -> Path:
-        path = self.path(spec)
+        Errors: InputError if there is none; DamagedResultError if it is not the whole result of this cell.
+        """
+        path = self.path(cell)
         if not path.is_file():
             raise InputError(f"{path}: not computed yet; run snakemake, or the cell's command")
-        return path
+        state = path.stat()
+        return _read(path, cell, (state.st_ino, state.st_mtime_ns, state.st_size))
+
+    def training(self, cell: TrainSpec) -> dict[str, Any]:
+        """The record of a training: history, accuracies and so on (see `training.train`)."""
+        return dict(self.read(cell).record)
+
+    def measure(self, cell: MeasureSpec) -> MeasureTable:
+        """A measure cell: its table, its accuracies, where it was made."""
+        found: MeasureTable = self.read(cell)
+        return found
+
+    def responses(self, cell: ResponseSpec) -> Responses:
+        """A response cell: feature maps of one sample under transformations."""
+        found: Responses = self.read(cell)
+        return found
+
+    def profile(self, cell: MeasureSpec, measure: str) -> "pd.DataFrame":
+        """The layer profile of one measure: a row for each layer, in forward order."""
+        return self.measure(cell).profile(measure)
+
+    def provenance(self, cell: Cell) -> dict[str, Any]:
+        """Where, when and with what the result of a cell was made, and what it cost."""
+        return dict(self.read(cell).provenance)
 
 
 @lru_cache(maxsize=128)
-def _read_measure(path: Path, spec: MeasureSpec, state: tuple[int, ...]) -> files.MeasureTable:
-    """The file of a measure cell as it is in this ``state``: an experiment reads it again for each measure it draws."""
-    return files.read_measure(path, spec)
+def _read(path: Path, cell: Cell, state: tuple[int, ...]) -> Result:
+    """The file of a cell as it is in this ``state``: an experiment reads it again for each measure that it draws."""
+    return RESULTS[cell.stage].read(path, cell)

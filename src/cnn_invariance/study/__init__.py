@@ -1,25 +1,24 @@
-"""The study: presets, the specs of their cells, and what is left to compute. No torch."""
+"""The study: presets, and the specs of the cells that they stand for. It reads no results and imports no torch."""
 
-from cnn_invariance.study.experiment import Outputs
-from cnn_invariance.study.spec import (
+from cnn_invariance.study.canonical import Closed, Spec, canonical_json
+from cnn_invariance.study.cells import (
+    KINDS,
     MEASURE_REVISION,
+    RESPONSE_REVISION,
     TRAIN_REVISION,
     Cell,
-    Closed,
-    DatasetSpec,
     MeasureSpec,
-    ModelSpec,
-    Recipe,
     ResponseSpec,
-    SampleSpec,
-    SetSpec,
-    Spec,
     TrainSpec,
 )
+from cnn_invariance.study.experiment import Outputs
+from cnn_invariance.study.spec import DatasetSpec, ModelSpec, Precision, Recipe, SampleSpec, Scalar, SetSpec
 from cnn_invariance.study.study import Study
 
 __all__ = [
+    "KINDS",
     "MEASURE_REVISION",
+    "RESPONSE_REVISION",
     "TRAIN_REVISION",
     "Cell",
     "Closed",
@@ -27,11 +26,14 @@ __all__ = [
     "MeasureSpec",
     "ModelSpec",
     "Outputs",
+    "Precision",
     "Recipe",
     "ResponseSpec",
     "SampleSpec",
+    "Scalar",
     "SetSpec",
     "Spec",
     "Study",
     "TrainSpec",
+    "canonical_json",
 ]

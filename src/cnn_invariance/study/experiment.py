@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from cnn_invariance.errors import InputError, unknown_name
-from cnn_invariance.study.spec import Cell, Closed
+from cnn_invariance.study.canonical import Closed
+from cnn_invariance.study.cells import Cell
 
 if TYPE_CHECKING:
     from cnn_invariance.plotting import Canvas

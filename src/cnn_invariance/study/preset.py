@@ -22,8 +22,9 @@ from cnn_invariance import datasets, models
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.measures import requests as measure_names
 from cnn_invariance.plugins.references import is_reference
+from cnn_invariance.study.canonical import Closed
 from cnn_invariance.study.recipes import AugmentationEpochs
-from cnn_invariance.study.spec import Closed, Precision, Scalar
+from cnn_invariance.study.spec import Precision, Scalar
 from cnn_invariance.transformations import sets
 
 

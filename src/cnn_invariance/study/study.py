@@ -14,22 +14,13 @@ from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.measures import requests as measure_names
 from cnn_invariance.plugins import references
 from cnn_invariance.study import document, experiment
+from cnn_invariance.study.canonical import Closed
+from cnn_invariance.study.cells import Cell, MeasureSpec, TrainSpec
 from cnn_invariance.study.document import Document, Problem
 from cnn_invariance.study.experiment import Experiment, Outputs
 from cnn_invariance.study.preset import Changes, Preset
 from cnn_invariance.study.recipes import effective_epochs
-from cnn_invariance.study.spec import (
-    Cell,
-    Closed,
-    DatasetSpec,
-    MeasureSpec,
-    ModelSpec,
-    Recipe,
-    SampleSpec,
-    Scalar,
-    SetSpec,
-    TrainSpec,
-)
+from cnn_invariance.study.spec import DatasetSpec, ModelSpec, Recipe, SampleSpec, Scalar, SetSpec
 from cnn_invariance.transformations.affine import AffineSet
 
 

@@ -10,7 +10,7 @@ from cnn_invariance.errors import InputError
 from cnn_invariance.training import tensorfile
 
 if TYPE_CHECKING:
-    from cnn_invariance.study.spec import TrainSpec
+    from cnn_invariance.study import TrainSpec
 
 
 def write(

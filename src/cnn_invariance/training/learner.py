@@ -17,7 +17,7 @@ from cnn_invariance.training.evaluation import accuracy
 
 if TYPE_CHECKING:
     from cnn_invariance.datasets import Dataset
-    from cnn_invariance.study.spec import TrainSpec
+    from cnn_invariance.study import TrainSpec
 
 EVALUATED = {"train": 5_000, "validation": 5_000, "test": 10_000}  # samples of each split, at most, at the end
 VALIDATED = 500  # samples of the validation split, at most, after each epoch

@@ -17,7 +17,7 @@ from cnn_invariance.training.progress import Silent, reporter
 
 if TYPE_CHECKING:
     from cnn_invariance.datasets import Dataset
-    from cnn_invariance.study.spec import TrainSpec
+    from cnn_invariance.study import TrainSpec
 
 
 def train(

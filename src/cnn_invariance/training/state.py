@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from cnn_invariance.training import tensorfile
 
 if TYPE_CHECKING:
-    from cnn_invariance.study.spec import TrainSpec
+    from cnn_invariance.study import TrainSpec
 
 
 @dataclass(frozen=True)

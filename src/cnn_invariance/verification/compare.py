@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 
 from cnn_invariance.results import Results
-from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec, canonical_json, needs, network_of
+from cnn_invariance.study import Cell, TrainSpec, canonical_json
 from cnn_invariance.verification import content, machines, spread
 from cnn_invariance.verification.spread import Score, Variance
 from cnn_invariance.workflow.plan import Plan
@@ -99,8 +99,8 @@ class Comparer:
 
         Weights that are not those of the network's record were trained anew for the cell, where it was computed.
         """
-        origins = [cell, *needs(cell)]
-        if cell != (network := network_of(cell)) and not self._recorded(network, measured_epoch(cell), weights):
+        origins = [cell, *cell.needs]
+        if cell != (network := cell.network) and not self._recorded(network, cell.epoch, weights):
             origins.remove(network)
         reasons = (
             machines.why_different(self.cached.provenance(one), self.again.provenance(one))
@@ -159,17 +159,6 @@ def level(comparisons: Iterable[Comparison]) -> float:
     return RATE / max(1, sum(len(one.scores) for one in comparisons if one.tested))
 
 
-def measured_epoch(cell: Cell) -> int:
-    """The epoch of the weights that a cell was made from."""
-    match cell:
-        case TrainSpec():
-            return cell.recipe.epochs
-        case MeasureSpec():
-            return cell.epoch
-        case ResponseSpec():
-            return cell.measured.epoch
-
-
 def comparable(cached: Results, again: Results, cells: Iterable[Cell]) -> list[Cell]:
     """The cells with a result in both."""
     return [cell for cell in cells if cached.has(cell) and again.has(cell)]
@@ -185,8 +174,7 @@ def _design(cell: Cell) -> str:
 
 def _pool(cell: Cell) -> tuple[str, str]:
     """Designs of one pool are of one kind of cell and of one dataset."""
-    dataset = cell.dataset if isinstance(cell, MeasureSpec) else network_of(cell).dataset
-    return cell.stage, dataset.canonical
+    return cell.stage, cell.dataset.canonical
 
 
 def _unequal(cached: Mapping[str, object], again: Mapping[str, object]) -> list[str]:

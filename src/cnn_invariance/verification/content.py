@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cnn_invariance.results import MeasureTable, Responses, Results
-from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec
+from cnn_invariance.study import Cell, MeasureSpec, ResponseSpec, TrainSpec
 from cnn_invariance.verification.spread import Vector
 
 ROUNDING = 1e-3

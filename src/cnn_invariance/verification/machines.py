@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cnn_invariance.results.provenance import same_code
+from cnn_invariance.results.code import same_code
 
 KIND = {"device": "device", "gpu": "GPU", "platform": "platform", "cpu": "CPU", "torch": "torch", "numpy": "NumPy"}
 """What tells kinds of machines apart, of what a result records, and what it is called."""

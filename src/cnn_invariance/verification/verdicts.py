@@ -9,10 +9,10 @@ import numpy as np
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.storage.files import atomic_write
-from cnn_invariance.study.spec import Cell, MeasureSpec, TrainSpec
+from cnn_invariance.study import Cell, MeasureSpec, TrainSpec
 from cnn_invariance.verification import compare, machines
 from cnn_invariance.verification.compare import RATE, Comparer, Comparison
-from cnn_invariance.verification.sample import Verification, kind
+from cnn_invariance.verification.sample import Verification
 from cnn_invariance.workflow.costs import readable
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _row(verification: Verification, one: Comparison, level: float) -> dict[str,
     again = verification.beside.results.provenance(cell)
     return {
         "cell": cell.key,
-        "kind": kind(cell),
+        "kind": cell.noun,
         "chosen": "drawn" if cell in verification.chosen else "on the way",
         "experiments": " ".join(plan.users[cell]),
         "verdict": verdict,
@@ -122,8 +122,8 @@ def _caption(verification: Verification, done: Verified) -> str:
     cached = sum(map(plan.results.has, plan.cells))
     parts = [
         f"Cached results of preset {plan.study.name} computed again from nothing: {done.summary}.",
-        f"{drawn} of {cached} cells, drawn at random (seed {plan.sampling.seed}) evenly from kinds of cells and "
-        f"experiments, and {len(table) - drawn} on which they depend; {readable(float(table['seconds'].sum()))} on "
+        f"{drawn} of {cached} cells, drawn at random (seed {verification.sampling.seed}) evenly from kinds of cells "
+        f"and experiments, and {len(table) - drawn} on which they depend; {readable(float(table['seconds'].sum()))} on "
         f"{machine}.",
         "Identical: every number to the last bit, which is expected of the same kind of machine, the same versions "
         "and code, and one thread.",

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.results import DamagedResultError, Results, files
+from cnn_invariance.results import DamagedResultError, Results
 from cnn_invariance.storage.files import atomic_write
-from cnn_invariance.study.spec import Cell
+from cnn_invariance.study import Cell
 from cnn_invariance.workflow.plan import Plan
 
 MIB = 2**20
@@ -96,9 +96,9 @@ def _bring(new: dict[Path, tuple[Cell, bytes]], write: bool) -> list[str]:
             temporary.write_bytes(content)
             temporaries[temporary] = path
             try:
-                files.check(temporary, cell)
+                Results.check_file(temporary, cell)
             except DamagedResultError as error:
-                problems.append(f"{path.name}: {str(error).partition(': ')[2].partition(';')[0]}")
+                problems.append(f"{path.name}: {error.reason}")
         if write and not problems:
             for temporary, path in temporaries.items():
                 temporary.replace(path)

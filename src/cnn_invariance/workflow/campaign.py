@@ -16,7 +16,7 @@ from pathlib import Path
 from cnn_invariance.errors import InputError
 from cnn_invariance.machine import gpus
 from cnn_invariance.storage.files import atomic_write
-from cnn_invariance.study.spec import Cell, needs, network_of
+from cnn_invariance.study import Cell
 from cnn_invariance.workflow.costs import Rates
 from cnn_invariance.workflow.plan import Plan
 
@@ -61,7 +61,7 @@ def affordable(steps: Sequence[Step], seconds: float, at_once: int) -> list[Cell
     taken: list[Cell] = []
     refused: set[Cell] = set()
     for step in steps:
-        if refused.intersection(needs(step.cell)) or step.seconds > seconds or step.seconds > left:
+        if refused.intersection(step.cell.needs) or step.seconds > seconds or step.seconds > left:
             refused.add(step.cell)
             continue
         left -= step.seconds
@@ -163,10 +163,10 @@ def _needed(plan: Plan, experiment: str) -> list[Cell]:
     """The cells without a result that an experiment waits for, those they need before them, by seed."""
     found: dict[Cell, None] = {}
     for cell in plan.lacking(experiment):
-        for one in (*needs(cell), cell):
+        for one in (*cell.needs, cell):
             if not plan.results.has(one):
                 found.setdefault(one)
-    return sorted(found, key=lambda cell: network_of(cell).seed)
+    return sorted(found, key=lambda cell: cell.network.seed)
 
 
 def _seconds(rates: Rates, cell: Cell) -> float:

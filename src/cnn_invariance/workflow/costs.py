@@ -7,7 +7,7 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from cnn_invariance.results import Results
-from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec
+from cnn_invariance.study import Cell
 from cnn_invariance.workflow.plan import Plan
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Rates:
                 continue
             count += 1
             for group in _groups(cell):
-                found[group].append(made["wall_s"] / work(cell))
+                found[group].append(made["wall_s"] / cell.work)
                 memory[group] = max(memory[group], made["peak_memory_bytes"])
         return cls({group: median(rates) for group, rates in found.items()}, count, dict(memory))
 
@@ -59,7 +59,7 @@ class Rates:
         """The seconds a cell will take on one such machine, alone; None if nothing like it was measured."""
         for group in _groups(cell):
             if group in self.seconds:
-                return self.seconds[group] * work(cell)
+                return self.seconds[group] * cell.work
         return None
 
     def peak_memory(self, cell: Cell) -> int | None:
@@ -70,21 +70,6 @@ class Rates:
         """The seconds of several cells one after the other; None if one cannot be estimated."""
         estimates = [self.estimate(cell) for cell in cells]
         return None if None in estimates else sum(estimate for estimate in estimates if estimate is not None)
-
-
-def work(cell: Cell) -> float:
-    """The work of a cell: what its time grows with, and at least 1.
-
-    Of a split of which all samples are taken the size is not known here: it counts as one unit, and such cells are
-    compared with their like only.
-    """
-    match cell:
-        case TrainSpec():
-            return max(1.0, cell.recipe.epochs * (cell.recipe.epoch_samples or 1))
-        case MeasureSpec():
-            return (cell.samples.count or 1) * cell.transformations.size
-        case ResponseSpec():
-            return 1.0
 
 
 def table(results: Results, cells: Sequence[Cell]) -> "pd.DataFrame":
@@ -99,7 +84,7 @@ def table(results: Results, cells: Sequence[Cell]) -> "pd.DataFrame":
     for cell in filter(results.has, cells):
         made = results.provenance(cell)
         device = made.get("gpu") or made.get("cpu") or made.get("device", "")
-        network = cell if isinstance(cell, TrainSpec) else cell.network
+        network = cell.network
         groups[cell.stage, network.dataset.name, network.model.name, str(device)].append(made)
     return pd.DataFrame(
         [
@@ -151,27 +136,13 @@ def readable(seconds: float) -> str:
 
 def _groups(cell: Cell) -> Iterator[Group]:
     """The groups a cell belongs to, the closest first."""
-    network = cell if isinstance(cell, TrainSpec) else cell.network
-    kind = (cell.stage, _extent(cell))
+    network = cell.network
+    kind = (cell.stage, cell.extent)
     arguments = str(sorted(network.model.arguments.items()))
     yield (*kind, network.model.name, network.dataset.name, arguments)
     yield (*kind, network.model.name, network.dataset.name)
     yield (*kind, network.model.name)
     yield kind
-
-
-def _extent(cell: Cell) -> str:
-    """Of which samples. An untrained network takes none, and its time says nothing about a trained one's."""
-    match cell:
-        case TrainSpec() if not cell.recipe.epochs:
-            return "none"
-        case TrainSpec():
-            count = cell.recipe.epoch_samples
-        case MeasureSpec():
-            count = cell.samples.count
-        case ResponseSpec():
-            count = cell.sample.count
-    return "all" if count is None else "some"
 
 
 def _peak(made: Iterable[dict[str, Any]], name: str) -> float | None:

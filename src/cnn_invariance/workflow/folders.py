@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cnn_invariance.results import Results
+from cnn_invariance.study import TrainSpec
 from cnn_invariance.study.experiment import Outputs
-from cnn_invariance.study.spec import TrainSpec
 
+DEFAULT_PRESET = Path("config/laptop.yaml")
 FIGURE_ENDINGS = (".svg", ".png", ".md")
 TABLE_ENDINGS = (".csv", ".md", ".tex")
 
@@ -25,6 +26,7 @@ class Folders:
     figures: Path = Path("figures")
     report: Path = Path("report")
     verification: Path = Path("verification")
+    specs: Path = Path("specs")
 
     def options(self, *names: str) -> list[str]:
         """The options of ``cnn-invariance`` for these folders, where they are not the usual ones."""
@@ -37,7 +39,12 @@ class Folders:
 
     def beside(self) -> "Folders":
         """The same datasets, and results and checkpoints of their own: nothing of the cache is read or written."""
-        return replace(self, models=self.verification / "models", results=self.verification / "results")
+        return replace(
+            self,
+            models=self.verification / "models",
+            results=self.verification / "results",
+            specs=self.verification / "specs",
+        )
 
     def dataset(self, name: str) -> Path:
         """A prepared dataset."""
@@ -85,3 +92,12 @@ class Folders:
         """The tables of an experiment, in each format."""
         folder = self.table_folder(preset)
         return [folder / f"{name}{end}" for name in outputs.tables for end in TABLE_ENDINGS]
+
+    def jobs(self, preset: Path) -> Path:
+        """The files of the jobs of a run, by the name of the preset's file."""
+        return self.specs / preset.stem
+
+
+def from_here(path: Path) -> Path:
+    """The path relative to the current folder, where it is below it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

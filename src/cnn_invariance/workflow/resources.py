@@ -1,33 +1,37 @@
-"""What the job of a cell asks a scheduler for, from what cells like it took. No torch.
+"""Runtime and memory to request for the job of a cell, estimated from similar finished cells.
 
-The first attempt asks for
+The first attempt requests
 
     runtime = max(10 min, 1 min + 3 x estimated time)        at most a day
     memory  = max(2 GB, 0.6 GB + 1.5 x peak memory)          at most 64 GB
 
-and each further one for twice as much. The estimated time and the peak memory are those of the cells most like it
-(`costs.Rates`) that were computed with a GPU, if the job asks for one, else without: those of the preset, and those of
-the presets in ``config/`` whose results are in ``results/``. Where there is none: an hour, and 8 GB, which hold the
-libraries of CUDA.
+and each further attempt twice as much as the one before. The estimated time and the peak memory are those of the most
+similar cells (`costs.Rates`) that were computed with a GPU, if the job requests one, else without: cells of the preset,
+and of the presets in ``config/`` whose results are in ``results/``. Where there are none, the job requests an hour and
+8 GB, which hold the libraries of CUDA.
 
-Left out one by one, none of the 608 cells of the laptop preset took longer or more than its first attempt would have
-asked for. The fixed parts are the processes of Snakemake around the cell's own, and the start of all of them.
+With each of the 608 cells of the laptop preset estimated from the others, none took longer, or more memory, than its
+first attempt would have requested. The fixed parts are for the processes of Snakemake around the cell's own, and for
+the start of all of them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from math import ceil
 from operator import or_
 from pathlib import Path
+from typing import TypeVar
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.study.spec import Cell
+from cnn_invariance.results import Results
+from cnn_invariance.study import Cell
 from cnn_invariance.study.study import Study
 from cnn_invariance.workflow.costs import Rates
-from cnn_invariance.workflow.folders import Folders
-from cnn_invariance.workflow.plan import DEFAULT_PRESET, Plan
+from cnn_invariance.workflow.folders import DEFAULT_PRESET, Folders
+from cnn_invariance.workflow.plan import Plan
 
+T = TypeVar("T")
 GB = 10**9
 START_S, START_BYTES = 60, 0.6 * GB
 TIME_MARGIN, MEMORY_MARGIN = 3, 1.5
@@ -37,47 +41,47 @@ UNKNOWN_S, UNKNOWN_BYTES = 3600, 8 * GB
 
 
 @dataclass(frozen=True)
-class Needs:
-    """What the jobs of a plan ask for; its two methods are what Snakemake calls for a resource of a rule.
+class Resources:
+    """What the jobs of a plan request; its two methods are what Snakemake calls for a resource of a rule.
 
+    plan: None in a job that runs already, where nothing is looked up
     gpu:  whether the jobs run on a GPU
-    look: whether to look for costs at all; results are read when the first job asks
     """
 
-    plan: Plan
+    plan: Plan | None
     gpu: bool = False
-    look: bool = True
 
     def runtime(self, wildcards: Sequence[str], attempt: int) -> int:
         """Minutes for the cell whose key is the only wildcard; ``attempt`` counts from 1."""
-        return minutes(self.rates.estimate(self._cell(wildcards)), attempt)
+        return minutes(self._estimated(wildcards, Rates.estimate), attempt)
 
     def mem_mb(self, wildcards: Sequence[str], attempt: int) -> int:
         """Megabytes (10^6 bytes) for the cell whose key is the only wildcard; ``attempt`` counts from 1."""
-        return megabytes(self.rates.peak_memory(self._cell(wildcards)), attempt)
+        return megabytes(self._estimated(wildcards, Rates.peak_memory), attempt)
 
     @cached_property
     def rates(self) -> Rates:
-        """What cells took: where two sources know the same group of cells, the preset's own count."""
-        if not self.look:
+        """What cells took; it is read when the first job asks. The preset's own cells count before those of others."""
+        if self.plan is None:
             return Rates({}, 0)
-        return reduce(or_, [*self._elsewhere(), Rates.measured(self.plan.results, self.plan.cells, self.gpu)])
+        own = Rates.measured(self.plan.results, self.plan.cells, self.gpu)
+        return reduce(or_, [*self._elsewhere(self.plan.results), own])
 
-    def _elsewhere(self) -> Iterator[Rates]:
-        """The rates of the presets beside the default one that have results in the usual folder."""
-        usual = Folders()
+    def _elsewhere(self, own: Results) -> Iterator[Rates]:
+        """The rates of the presets beside the default one that have results in the default folder."""
+        folders = Folders()
         for path in sorted(DEFAULT_PRESET.parent.glob("*.yaml")):
-            results = usual.cells(path.stem)
-            if results.root.is_dir() and results != self.plan.results:
-                yield _rates(path, usual, self.gpu)
+            results = folders.cells(path.stem)
+            if results.root.is_dir() and results != own:
+                yield _rates(path, folders, self.gpu)
 
-    def _cell(self, wildcards: Sequence[str]) -> Cell:
+    def _estimated(self, wildcards: Sequence[str], estimate: Callable[[Rates, Cell], T]) -> T | None:
         (key,) = wildcards
-        return self._by_key[key]
+        return estimate(self.rates, self._by_key[key]) if key in self._by_key else None
 
     @cached_property
     def _by_key(self) -> dict[str, Cell]:
-        return {cell.key: cell for cell in self.plan.cells}
+        return {cell.key: cell for cell in self.plan.cells} if self.plan else {}
 
 
 def minutes(seconds: float | None, attempt: int) -> int:

@@ -1,94 +1,79 @@
-"""The stages of the study, each for one cell: what the commands of the same names do."""
+"""The stages that compute cells: train a network, measure it, show its feature maps. One call computes one job."""
 
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from cnn_invariance.errors import InputError
-from cnn_invariance.results import responses, write_measure, write_training
+from cnn_invariance.errors import FailedError
+from cnn_invariance.results import Results, write_measure, write_responses, write_training
 from cnn_invariance.results.provenance import Clock, provenance
-from cnn_invariance.study.spec import DatasetSpec, MeasureSpec, ResponseSpec, TrainSpec
+from cnn_invariance.study import Cell, DatasetSpec, MeasureSpec, ResponseSpec, TrainSpec
 from cnn_invariance.workflow.folders import Folders
-from cnn_invariance.workflow.plan import Plan, other_content
-
-
-class FailedError(RuntimeError):
-    """A stage ran and failed; the message says why and what may be changed."""
-
+from cnn_invariance.workflow.jobs import Job
+from cnn_invariance.workflow.preparation import other_content
 
 HOW_IT_WAS_MADE = ("device", "threads", "resumed_after", "wall_s")
+"""What the record of a training says of how it ran, which its result keeps as provenance."""
 
 
-def prepare(plan: Plan, label: str) -> None:
-    """Prepare a dataset of the preset; what is not the pinned content is an InputError."""
-    from cnn_invariance import datasets
+def compute(job: Job, folders: Folders, *, threads: int | None = None) -> None:
+    """Compute the cell of a job, and keep its result.
 
-    spec = plan.study.dataset(label)
-    path = plan.folders.dataset(label)
-    data = datasets.prepare(plan.study.preset.datasets[label].source, path)
-    if data.fingerprint != spec.fingerprint:
-        path.unlink()
-        advice = "look for a changed or damaged source"
-        raise other_content(spec, data.fingerprint, "the source gives", advice)
+    threads: of a CPU; None leaves torch's choice
+
+    Errors: InputError for data, weights or a result that are missing or not those of the spec; FailedError for a
+    training that failed.
+    """
+    STAGES[job.cell.stage](job, folders, threads)
 
 
-def prepare_unpinned(source: str, folders: Folders) -> None:
-    """Prepare a source that no preset pins yet, and print the fingerprint to pin."""
-    from cnn_invariance import datasets
-
-    name = datasets.name_of(source)
-    data = datasets.prepare(source, folders.dataset(name))
-    print(f"{folders.dataset(name)}: {data}\nfingerprint: {data.fingerprint}")
-
-
-def train(plan: Plan, network: TrainSpec, *, threads: int | None = None) -> None:
+def train(job: Job, folders: Folders, threads: int | None) -> None:
     """Train a network: checkpoints at the epochs that the study measures, then its record.
 
     A record that is there already stays: what was measured before came from those weights.
     """
     from cnn_invariance import training
 
-    clock = Clock()
-    checkpoints = {epoch: plan.folders.checkpoint_under_way(network, epoch) for epoch in plan.epochs(network)}
-    data, state = _data(plan, network.dataset), plan.folders.state(network)
+    clock, network, results = Clock(), job.cell.network, folders.cells(job.preset)
+    checkpoints = {epoch: folders.checkpoint_under_way(network, epoch) for epoch in job.epochs}
     try:
-        pretrained = plan.study.weights(network.model)
         record = training.train(
-            network, data, checkpoints=checkpoints, state=state, weights=pretrained, threads=threads
+            network,
+            _data(folders, network.dataset),
+            checkpoints=checkpoints,
+            state=folders.state(network),
+            weights=None if job.pretrained is None else Path(job.pretrained),
+            threads=threads,
         )
     except training.TrainingError as error:
         raise FailedError(str(error)) from error
     for epoch, written in checkpoints.items():
-        written.replace(plan.folders.checkpoint(network, epoch))
-    path = plan.results.path(network)
-    if plan.results.has(network):
-        kept = plan.results.training(network)["weights_sha256"] == record["weights_sha256"]
-        weights = "the same weights" if kept else "other weights (another machine or version)"
-        print(f"{weights} as in {path}, which stays as it is", file=sys.stderr)
+        written.replace(folders.checkpoint(network, epoch))
+    if results.has(network):
+        _compare(results, network, record["weights_sha256"])
         return
     made = {name: record.pop(name) for name in HOW_IT_WAS_MADE}
     made["gpu_peak_memory_bytes"] = record.pop("peak_memory_bytes")
-    write_training(path, network, record, provenance(clock, **_gpu(made["device"]), **made))
+    write_training(results.path(network), network, record, provenance(clock, **_gpu(made["device"]), **made))
 
 
-def measure(plan: Plan, cell: MeasureSpec, *, threads: int | None = None) -> None:
-    """Measure a checkpoint, as anybody would, and keep the summary."""
+def measure(job: Job, folders: Folders, threads: int | None) -> None:
+    """Measure a checkpoint with the function that users call, and keep the summary."""
     import torch
 
     import cnn_invariance as ci
-    from cnn_invariance.measures.engine.inputs import placement
-    from cnn_invariance.training import input_shape, load_network
-    from cnn_invariance.training.tensorfile import digest
+    from cnn_invariance.training import input_shape
 
+    cell: MeasureSpec = job.cell  # type: ignore[assignment]  # the stage of the job says so
     clock = Clock()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    model = load_network(plan.checkpoint_of(cell), cell.network, epoch=cell.epoch, device=None)
-    data = _data(plan, cell.dataset)
+    _set_threads(threads)
+    model, made = _loaded(cell, folders)
+    data = _data(folders, cell.dataset)
     foreign = cell.dataset != cell.network.dataset
     if foreign:
-        data = data.adapted(input_shape(plan.checkpoint_of(cell)))
+        data = data.adapted(input_shape(folders.checkpoint(cell.network, cell.epoch)))
     chosen = data.subset(cell.samples.split, cell.samples.count, cell.samples.seed)
-    device, _ = placement(model, None)
     result = ci.measure(
         model,
         data.normalise(torch.from_numpy(data.images[chosen])),
@@ -96,70 +81,85 @@ def measure(plan: Plan, cell: MeasureSpec, *, threads: int | None = None) -> Non
         cell.measures,
         labels=torch.from_numpy(data.labels[chosen]),
     )
-    made = {
-        "device": device.type,
-        "threads": torch.get_num_threads(),
-        "gpu_peak_memory_bytes": (torch.cuda.max_memory_allocated() if device.type == "cuda" else None),
-        "weights_sha256": digest(model.state_dict()),
-        **_gpu(device.type),
-    }
-    accuracy = None if result.accuracy is None or foreign else result.accuracy.tolist()  # its labels are others
-    path, frame = plan.results.path(cell), result.summary()
-    write_measure(path, cell, frame, accuracy, provenance(clock, **made))
+    if made["device"] == "cuda":
+        made["gpu_peak_memory_bytes"] = torch.cuda.max_memory_allocated()
+    # The labels of another dataset are not the classes of the network: its accuracy on them means nothing.
+    accuracy = None if result.accuracy is None or foreign else result.accuracy.tolist()
+    path = folders.cells(job.preset).path(cell)
+    write_measure(path, cell, result.summary(), accuracy, provenance(clock, **made))
 
 
-def respond(plan: Plan, cell: ResponseSpec, *, threads: int | None = None) -> None:
+def respond(job: Job, folders: Folders, threads: int | None) -> None:
     """Show one sample under transformations to a network, and keep what the ranked feature maps respond."""
     import torch
 
-    from cnn_invariance.measures.engine.inputs import placement
-    from cnn_invariance.measures.responses import ranked, respond
-    from cnn_invariance.training import load_network
-    from cnn_invariance.training.tensorfile import digest
+    from cnn_invariance.measures.responses import ranked
+    from cnn_invariance.measures.responses import respond as responses_of
 
-    clock = Clock()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    data = _data(plan, cell.network.dataset)
+    cell: ResponseSpec = job.cell  # type: ignore[assignment]  # the stage of the job says so
+    clock, results = Clock(), folders.cells(job.preset)
+    _set_threads(threads)
+    data = _data(folders, cell.dataset)
     chosen = data.subset(cell.sample.split, 1, cell.sample.seed)
-    model = load_network(plan.checkpoint_of(cell), cell.network, epoch=cell.measured.epoch, device=None)
-    frame = respond(
+    model, made = _loaded(cell, folders)
+    frame = responses_of(
         model,
         data.normalise(torch.from_numpy(data.images[chosen])),
         cell.measured.transformations.build(),
         cell.members,
-        ranked(plan.results.measure(cell.measured).maps(cell.by)),
+        ranked(results.measure(cell.measured).maps(cell.by)),
     )
+    write_responses(results.path(cell), cell, frame, provenance(clock, **made))
+
+
+STAGES: dict[str, Callable[[Job, Folders, int | None], None]] = {"train": train, "measure": measure, "respond": respond}
+"""What computes the cells of each stage."""
+
+
+def _loaded(cell: Cell, folders: Folders) -> tuple[Any, dict[str, Any]]:
+    """The network of a cell at its epoch, and what the result records of where it runs and of its weights."""
+    import torch
+
+    from cnn_invariance.measures.engine.inputs import placement
+    from cnn_invariance.training import load_network
+    from cnn_invariance.training.tensorfile import digest
+
+    path = folders.checkpoint(cell.network, cell.epoch)
+    model = load_network(path, cell.network, epoch=cell.epoch, device=None)
     device, _ = placement(model, None)
-    made = {"device": device.type, "threads": torch.get_num_threads(), **_gpu(device.type)}
-    weights = digest(model.state_dict())
-    responses.write(plan.results.path(cell), cell, frame, provenance(clock, weights_sha256=weights, **made))
+    made = {
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+        "gpu_peak_memory_bytes": None,
+        "weights_sha256": digest(model.state_dict()),
+        **_gpu(device.type),
+    }
+    return model, made
 
 
-def draw(plan: Plan, experiment: str) -> None:
-    """Draw the figures and tables of an experiment from its results."""
-    from cnn_invariance.plotting import Canvas
-
-    chosen = plan.study.experiment(experiment)
-    canvas = Canvas(
-        plan.folders.figure_folder(plan.study.name, experiment),
-        plan.folders.table_folder(plan.study.name),
-    )
-    chosen.module.draw(plan.study, chosen.options, plan.results, canvas)
-    announced = (*plan.figures(experiment), *plan.tables(experiment))
-    if absent := [str(path) for path in announced if not path.is_file()]:
-        raise InputError(f"{experiment} announces outputs that it does not draw: {absent}")
-
-
-def _data(plan: Plan, spec: DatasetSpec) -> Any:
-    """A prepared dataset that is the pinned one."""
+def _data(folders: Folders, spec: DatasetSpec) -> Any:
+    """A prepared dataset (InputError if its content is not the pinned one)."""
     from cnn_invariance import datasets
 
-    path = plan.folders.dataset(spec.name)
+    path = folders.dataset(spec.name)
     data = datasets.load(path)
     if data.fingerprint != spec.fingerprint:
         raise other_content(spec, data.fingerprint, f"{path} holds", f"delete {path} and run again")
     return data
+
+
+def _compare(results: Results, network: TrainSpec, digest: str) -> None:
+    """Say whether a network that was trained again has the weights that its record is of."""
+    kept = results.training(network)["weights_sha256"] == digest
+    weights = "the same weights" if kept else "other weights (another machine or version)"
+    print(f"{weights} as in {results.path(network)}, which stays as it is", file=sys.stderr)
+
+
+def _set_threads(threads: int | None) -> None:
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
 
 
 def _gpu(device: str) -> dict[str, str]:

@@ -1,10 +1,10 @@
-"""What the commands say about a study beside its files, as lines of text."""
+"""The state of a study, as the lines of text that the commands print."""
 
 from collections.abc import Iterator
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.results import audit
-from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec
+from cnn_invariance.study import KINDS, Cell, ResponseSpec
 from cnn_invariance.workflow import costs
 from cnn_invariance.workflow.plan import Plan
 
@@ -25,9 +25,7 @@ def of_plan(plan: Plan, cells: bool = False) -> list[str]:
     todo = [f"{action} {key}: {why}" for action, key, why in _jobs(plan)]
     lines += todo or ["nothing to compute: every result is there"]
     if cells:
-        lines += ["", *(f"network {network.key}" for network in plan.networks)]
-        lines += [f"measure cell {cell.key}" for cell in plan.measurements]
-        lines += [f"response cell {cell.key}" for cell in plan.responses]
+        lines += ["", *(f"{cell.noun} {cell.key}" for cell in plan.cells)]
     return lines
 
 
@@ -44,7 +42,7 @@ def of_check(plan: Plan) -> list[str]:
         raise InputError("\n".join(found_in.faults))
     wanted = {results.path(cell) for cell in plan.cells}
     there = {path for path in wanted if path.is_file()}
-    found = {*results.root.glob("training/*.json"), *results.root.glob("*/*.parquet")}
+    found = {path for kind in KINDS for path in results.root.glob(f"{kind.folder}/*{kind.suffix}")}
     lines = [f"{results.root}: {len(there)} of {len(wanted)} results are there, all of them whole"]
     lines += [f"note: {note}" for note in found_in.notes]
     return lines + [f"{path}: no cell of this preset" for path in sorted(found - wanted)]
@@ -52,22 +50,18 @@ def of_check(plan: Plan) -> list[str]:
 
 def _table(plan: Plan) -> Iterator[str]:
     """A line for each kind of cell."""
-    records = sum(not plan.results.has(network) for network in plan.networks)
-    kinds = (
-        ("networks", len(plan.networks), records),
-        ("measure cells", len(plan.measurements), len(plan.to_measure)),
-        *([("response cells", len(plan.responses), len(plan.to_respond))] if plan.responses else []),
-    )
     yield f"{'':20}{'cached':>8}{'missing':>9}"
-    for kind, total, missing in kinds:
-        yield f"{kind:20}{total - missing:8}{missing:9}"
+    for kind in KINDS:
+        cells = [cell for cell in plan.cells if isinstance(cell, kind)]
+        missing = sum(not plan.results.has(cell) for cell in cells)
+        if cells or kind is not ResponseSpec:  # few studies have responses
+            yield f"{kind.noun}s".ljust(20) + f"{len(cells) - missing:8}{missing:9}"
     yield from _estimate(plan)
 
 
 def _estimate(plan: Plan) -> Iterator[str]:
     """How long the missing cells will take, from what those that are there took."""
-    missing: tuple[Cell, ...] = (*plan.to_train, *plan.to_measure, *plan.to_respond)
-    if not missing:
+    if not (missing := plan.to_compute):
         return
     rates = costs.Rates.measured(plan.results, plan.cells)
     seconds = rates.total(missing)
@@ -83,18 +77,15 @@ def _jobs(plan: Plan) -> Iterator[tuple[str, str, str]]:
     """What a run would compute: action, key, reason."""
     for dataset in plan.to_prepare:
         yield "prepare", dataset.name, f"no {plan.folders.dataset(dataset.name)}"
-    for network in plan.to_train:
-        yield "train", network.key, _why_train(plan, network)
-    for cell in plan.to_measure:
-        yield "measure", cell.key, "no result"
-    for response in plan.to_respond:
-        yield "respond", response.key, "no result"
+    for cell in plan.to_compute:
+        yield cell.stage, cell.key, _reason(plan, cell)
 
 
-def _why_train(plan: Plan, network: TrainSpec) -> str:
-    if not plan.results.has(network):
-        return "no record"
-    cells: tuple[MeasureSpec | ResponseSpec, ...] = (*plan.to_measure, *plan.to_respond)
-    needed = (plan.checkpoint_of(cell) for cell in cells if cell.network == network)
-    absent = [path for path in needed if not path.is_file()]
-    return f"no checkpoint {absent[0].name}, which a missing measure or response cell needs"
+def _reason(plan: Plan, cell: Cell) -> str:
+    """Why a cell is to be computed."""
+    if not plan.results.has(cell):
+        return "no result" if cell.needs else "no record"
+    needing = (one for one in plan.to_compute if one.needs and one.network == cell)
+    needed = (plan.folders.checkpoint(one.network, one.epoch) for one in needing)
+    absent = next(path for path in needed if not path.is_file())
+    return f"no checkpoint {absent.name}, which a missing measure or response cell needs"

@@ -1,7 +1,7 @@
-"""What is not of this package: a user's own networks, measures and transformations, tried before the long part starts.
+"""Trying what users add (networks, measures and transformations of their own) before the long part of a run starts.
 
-Planning reads names and arguments without running anything. What a file does when it is run is only known by running
-it: here, once, for the cells that have no result yet. A study without code of its user's needs no torch for this.
+Planning reads names and arguments and runs nothing. Whether a user's file works is only known when it is run: here,
+once, for the cells that have no result yet. A study that uses no code of its user's needs no torch for this.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cnn_invariance.errors import InputError
 from cnn_invariance.measures import requests
 from cnn_invariance.plugins import references
-from cnn_invariance.study.spec import DatasetSpec, ModelSpec, SetSpec
+from cnn_invariance.study import DatasetSpec, ModelSpec, SetSpec
 from cnn_invariance.workflow.plan import Plan
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check(plan: Plan) -> None:
-    """Try what the cells without a result need; one InputError names all that fails, each once.
+    """Try what the cells without a result need; one InputError names everything that fails, each thing once.
 
     A measure is tried on made-up layers. A network is built for its dataset where that is prepared, and else imported;
     a user's own functions on images are tried on a few of that dataset.
@@ -40,21 +40,21 @@ Trials = Iterator[Callable[[], None]]
 
 
 def _measures(plan: Plan) -> Trials:
-    texts = dict.fromkeys(name for cell in plan.to_measure for name in cell.measures if ":" in name)
+    texts = dict.fromkeys(name for cell in plan.todo("measure") for name in cell.measures if ":" in name)
     for request in map(requests.check, texts):
         yield partial(_try_measure, request)
 
 
 def _networks(plan: Plan) -> Trials:
-    found = dict.fromkeys((one.model, one.dataset, one.recipe.epochs > 0) for one in plan.to_train)
+    found = dict.fromkeys((one.model, one.dataset, one.recipe.epochs > 0) for one in plan.todo("train"))
     for model, dataset, trained in found:
         if references.is_reference(model.name) or model.weights:
             yield partial(_try_network, plan, model, dataset, trained)
 
 
 def _sets(plan: Plan) -> Trials:
-    used = [(one.augmentation, one.dataset) for one in plan.to_train if one.augmentation is not None]
-    used += [(one.transformations, one.dataset) for one in plan.to_measure]
+    used = [(one.augmentation, one.dataset) for one in plan.todo("train") if one.augmentation is not None]
+    used += [(one.transformations, one.dataset) for one in plan.todo("measure")]
     for spec, dataset in dict.fromkeys(used):
         if references.is_reference(spec.name):
             yield partial(_try_set, plan, spec, dataset)

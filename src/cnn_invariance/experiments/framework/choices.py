@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.measures import requests as measure_names
-from cnn_invariance.study import Closed, MeasureSpec, Study
-from cnn_invariance.study.spec import Scalar
+from cnn_invariance.study import Closed, MeasureSpec, Scalar, Study
 from cnn_invariance.transformations.affine import AffineSet
 
 HEADLINE = measure_names.HEADLINE[0]

@@ -11,8 +11,7 @@ from cnn_invariance.experiments.framework.claims import Claim, Finding, over, un
 from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan, values
 from cnn_invariance.experiments.framework.similarity import at_depths, difference, pairs
 from cnn_invariance.experiments.framework.statistics import mean
-from cnn_invariance.study import Cell, Closed, Outputs, Study
-from cnn_invariance.study.spec import Scalar
+from cnn_invariance.study import Cell, Closed, Outputs, Scalar, Study
 
 if TYPE_CHECKING:
     from cnn_invariance.plotting import Canvas

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec
+from cnn_invariance.study import Cell, MeasureSpec, ResponseSpec, TrainSpec
 from cnn_invariance.workflow.costs import readable
 from cnn_invariance.workflow.plan import Plan
 

@@ -14,6 +14,7 @@ from cnn_invariance.report.page import captions, evidence, made, markdown, parts
 from cnn_invariance.storage.files import atomic_write
 from cnn_invariance.workflow import costs
 from cnn_invariance.workflow.plan import Plan
+from cnn_invariance.workflow.products import Products
 
 DEPARTURES = "What differs from the paper"
 """The section of README.md that is shown."""
@@ -31,7 +32,7 @@ def write(plan: Plan, path: Path) -> None:
 
 def html(plan: Plan) -> str:
     """The page of a preset; see `write`."""
-    frame = evidence.read(parts.there(plan.claims[0]))
+    frame = evidence.read(parts.there(Products(plan).claims[0]))
     statements = evidence.statements(frame, plan.study.datasets)
     sections = parts.sections(plan, statements)
     tables, pictures = parts.verification(plan)
@@ -48,7 +49,7 @@ def html(plan: Plan) -> str:
             overview=parts.picture(plan.folders.figure_folder(plan.study.name, "overview"), "overview"),
             sections=sections,
             statements=statements,
-            claims_csv=parts.uri("text/csv", plan.claims[0].read_bytes()),
+            claims_csv=parts.uri("text/csv", Products(plan).claims[0].read_bytes()),
             verdicts=evidence.count(finding for one in statements for finding in one.findings),
             rule=claims.caption(frame, plan.study.name).partition(". ")[2],
             measures={name: requests.describe(name) for name in _measures(plan)},

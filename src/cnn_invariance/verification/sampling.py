@@ -7,7 +7,7 @@ from typing import Any
 
 from cnn_invariance.errors import InputError
 
-RUN_OPTIONS = ("verify_cells", "verify_seed", "verify_minutes")
+SAMPLING_OPTIONS = ("verify_cells", "verify_seed", "verify_minutes")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Sampling:
     @classmethod
     def of_run(cls, options: Mapping[str, Any]) -> "Sampling":
         """The sampling of a Snakemake run, from its ``--config`` (InputError for values that cannot be)."""
-        return cls(**{name.removeprefix("verify_"): options[name] for name in RUN_OPTIONS if name in options})
+        return cls(**{name.removeprefix("verify_"): options[name] for name in SAMPLING_OPTIONS if name in options})
 
     @property
     def options(self) -> list[str]:

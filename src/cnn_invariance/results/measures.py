@@ -1,13 +1,8 @@
-"""Two kinds of result file: a training record (JSON) and a measure table (Parquet). `responses` is the third.
-
-All hold their spec, where and how they were made, and a checksum of every byte. None is ever
-half there: see `cnn_invariance.storage.files`.
-"""
+"""The result of a measure cell: a table of layer profiles and feature maps (Parquet)."""
 
 import io
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,11 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cnn_invariance import __version__
-from cnn_invariance.errors import InputError
+from cnn_invariance.errors import InputError, unknown_name
+from cnn_invariance.results import integrity
+from cnn_invariance.results.integrity import DamagedResultError
+from cnn_invariance.results.plausible import faults_of_shares
 from cnn_invariance.storage import checksum
 from cnn_invariance.storage.files import atomic_write
-from cnn_invariance.study.spec import Cell, MeasureSpec, ResponseSpec, TrainSpec, canonical_json
+from cnn_invariance.study import MeasureSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,26 +48,6 @@ missing for maps. Quantiles and values of maps have 17 significant bits, a relat
 """
 
 
-class DamagedResultError(InputError):
-    """A result file that is not what it was when it was written, or is another cell's."""
-
-    def __init__(self, path: Path, what: str) -> None:
-        super().__init__(f"{path}: {what}; restore it (git checkout -- {path}), or delete it, and it is computed again")
-
-
-class NewerResultError(DamagedResultError):
-    """A result file that a newer version of this package made."""
-
-    def __init__(self, path: Path, made_by: str) -> None:
-        self.path, self.made_by = path, made_by
-        InputError.__init__(self, f"{path}: {newer(made_by)}")
-
-
-def newer(made_by: str) -> str:
-    """What is wrong with a result of a newer version."""
-    return f"made by version {made_by} of the package, newer than this, {__version__}: update the package"
-
-
 @dataclass(frozen=True, eq=False)
 class MeasureTable:
     """A measure cell as it was read.
@@ -83,6 +60,25 @@ class MeasureTable:
     table: pa.Table
     accuracy: list[float] | None
     provenance: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: Path, spec: MeasureSpec) -> "MeasureTable":
+        """Read the file of a measure cell.
+
+        Errors: DamagedResultError for a changed byte, another spec, or a file of another kind.
+        """
+        source, facts = _opened(path, spec)
+        return cls(spec, source.read(), facts["accuracy"], facts["provenance"])
+
+    @classmethod
+    def check(cls, path: Path, spec: MeasureSpec) -> None:
+        """Raise the errors of `read`, without decoding the columns."""
+        _opened(path, spec)
+
+    @property
+    def weights_sha256(self) -> Any:
+        """The SHA-256 of the weights that were measured, as recorded."""
+        return self.provenance.get("weights_sha256")
 
     @cached_property
     def frame(self) -> "pd.DataFrame":
@@ -103,26 +99,32 @@ class MeasureTable:
         return self._rows(measure, whole_layer=False)
 
     def _rows(self, measure: str, *, whole_layer: bool) -> "pd.DataFrame":
-        from cnn_invariance.errors import unknown_name
-
         found = self.frame[self.frame["measure"] == measure]
         if found.empty:
             raise unknown_name("measure in this result", measure, set(self.frame["measure"]))
         rows = found[found["map"].isna() == whole_layer]
         return rows.sort_values(["layer_index", "map"], kind="stable").reset_index(drop=True)
 
+    def faults(self) -> Iterator[str]:
+        """A message for each value that is missing, inconsistent with the spec, or not plausible."""
+        if self.accuracy is not None:
+            yield from faults_of_shares("accuracy", self.accuracy)
+            if len(self.accuracy) != self.spec.transformations.size:
+                yield f"accuracy: expected {self.spec.transformations.size} values; received {len(self.accuracy)}"
+        rows = self.table.filter(self.table["map"].is_null())
+        yield from self._faults_of_layers(rows)
+        yield from _faults_of_numbers(rows)
 
-def write_training(path: Path, spec: TrainSpec, record: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
-    """Write the record of a training, whole or not at all. Numbers in it must be finite."""
-    document = {
-        "spec": json.loads(spec.canonical),
-        "record": dict(record),
-        "provenance": dict(provenance),
-        checksum.NAME: checksum.BLANK,
-    }
-    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(checksum.close(text.encode()))
+    def _faults_of_layers(self, rows: pa.Table) -> Iterator[str]:
+        index, layer, measure = (np.array(rows[name].to_pylist()) for name in ("layer_index", "layer", "measure"))
+        if set(measure) != set(self.spec.measures):
+            received = ", ".join(sorted(set(measure)))
+            yield f"expected the measures {', '.join(self.spec.measures)}; received {received}"
+        layers = set(zip(index, layer, strict=True))
+        if sorted(number for number, _ in layers) != list(range(1, len(layers) + 1)):
+            yield f"layers: expected a name for each number from 1; received {sorted(layers)}"
+        if len(set(zip(index, measure, strict=True))) < len(index):
+            yield "a layer has a measure twice"
 
 
 def write_measure(
@@ -151,91 +153,34 @@ def write_measure(
         temporary.write_bytes(checksum.close(_parquet(_table(frame), facts)))
 
 
-def read_training(path: Path, spec: TrainSpec) -> dict[str, Any]:
-    """The file of a training: ``spec``, ``record``, ``provenance``.
-
-    Errors: DamagedResultError for a changed byte, another spec, or a file of another kind.
-    """
-    content = whole(path)
-    try:
-        document = json.loads(content)
-        held = canonical_json(document["spec"])
-        if not isinstance(document["record"], dict) or not isinstance(document["provenance"], dict):
-            raise TypeError("record")
-    except (ValueError, KeyError, TypeError) as error:
-        raise DamagedResultError(path, "not a training record") from error
-    not_newer(path, document["provenance"])
-    same(path, held, spec)
-    return document
-
-
-def read_measure(path: Path, spec: MeasureSpec) -> MeasureTable:
-    """The file of a measure cell.
-
-    Errors: DamagedResultError for a changed byte, another spec, or a file of another kind.
-    """
-    source, facts = _open_measure(path, spec)
-    table = source.read()
-    return MeasureTable(spec, table, json.loads(facts["accuracy"]), dict(json.loads(facts["provenance"])))
-
-
-def check(path: Path, spec: Cell) -> None:
-    """Check a file that exists as reading it would, without decoding its columns."""
-    match spec:
-        case TrainSpec():
-            read_training(path, spec)
-        case MeasureSpec():
-            _open_measure(path, spec)
-        case ResponseSpec():
-            from cnn_invariance.results import responses
-
-            responses.read(path, spec)
-
-
-def _open_measure(path: Path, spec: MeasureSpec) -> tuple[pq.ParquetFile, dict[str, str]]:
-    content = whole(path)
+def _opened(path: Path, spec: MeasureSpec) -> tuple[pq.ParquetFile, dict[str, Any]]:
+    """The table of a file, its columns not yet decoded, with its accuracy and its provenance."""
+    content = integrity.checked_bytes(path)
     try:
         source = pq.ParquetFile(pa.BufferReader(content))
         metadata = source.metadata.metadata or {}
-        facts = {name: metadata[name.encode()].decode() for name in ("spec", "accuracy", "provenance")}
-        provenance = dict(json.loads(facts["provenance"]))
+        held = metadata[b"spec"].decode()
+        facts = {name: json.loads(metadata[name.encode()]) for name in ("accuracy", "provenance")}
+        facts["provenance"] = dict(facts["provenance"])
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise DamagedResultError(path, "not a measure table") from error
-    not_newer(path, provenance)
+    integrity.check_version(path, facts["provenance"])
     if not source.schema_arrow.equals(SCHEMA):
         raise DamagedResultError(path, "not a measure table of this version")
-    same(path, facts["spec"], spec)
+    integrity.check_spec(path, held, spec)
     return source, facts
 
 
-def whole(path: Path) -> bytes:
-    """The bytes of a file whose checksum is right (else DamagedResultError)."""
-    content = path.read_bytes()
-    if not checksum.is_whole(content):
-        raise DamagedResultError(path, "damaged: its content does not have its checksum")
-    return content
-
-
-def same(path: Path, held: str, spec: Cell) -> None:
-    """Refuse a file of another spec (DamagedResultError)."""
-    if held != spec.canonical:
-        raise DamagedResultError(path, f"holds another spec than {spec.key}")
-
-
-def not_newer(path: Path, provenance: Mapping[str, Any]) -> None:
-    """Refuse a file of a newer version of this package, whatever else is new about it (NewerResultError)."""
-    made_by = str(provenance.get("package", __version__))
-    if _release(made_by) > _release(__version__):
-        raise NewerResultError(path, made_by)
-
-
-def _release(version: str) -> tuple[int, ...]:
-    """The numbers of a version that can be compared.
-
-    >>> _release("0.10.0.dev1") > _release("0.9")
-    True
-    """
-    return tuple(int(number) for number in re.match(r"[\d.]*", version)[0].split(".") if number)  # type: ignore[index]
+def _faults_of_numbers(rows: pa.Table) -> Iterator[str]:
+    units, *counts = (np.array(rows[name].to_pylist(), dtype=float) for name in COUNTS)
+    if not ((units >= 1).all() and all((count >= 0).all() for count in counts)):
+        yield "counts: expected at least one unit a layer, and no count below 0"
+    infinite, _, nan = counts
+    if (infinite + nan > units).any():
+        yield "counts: expected no more infinite units than there are"
+    quantiles = np.array([rows[name].to_numpy() for name in QUANTILES], dtype=float)
+    if (quantiles[1:] < quantiles[:-1]).any():
+        yield "quantiles: expected each to be at least the one before"
 
 
 def _table(frame: "pd.DataFrame") -> pa.Table:

@@ -1,0 +1,66 @@
+"""The commands that compute one cell: ``train``, ``measure``, ``respond``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnn_invariance.cli.application import (
+    Data,
+    Models,
+    PresetFile,
+    Results,
+    Threads,
+    app,
+    default,
+    plan_of,
+)
+from cnn_invariance.errors import InputError
+from cnn_invariance.study.cells import KINDS
+from cnn_invariance.workflow import stages
+from cnn_invariance.workflow.folders import DEFAULT_PRESET, Folders
+from cnn_invariance.workflow.jobs import Job
+
+HELP = {
+    "train": "Train a network: its checkpoints and its record.",
+    "measure": "Measure a trained network under a transformation set.",
+    "respond": "Show one sample under transformations to a network, and keep what feature maps respond.",
+}
+
+
+def _job(stage: str, cell: str, preset: Path, folders: Folders) -> Job:
+    """The job of a file, or of a key of the preset (InputError for a job of another stage)."""
+    if not cell.endswith(".json"):
+        plan = plan_of(preset, data=folders.data, models=folders.models, results=folders.results)
+        return plan.job(plan.cell(cell, stage))
+    job = Job.read(Path(cell))
+    if job.cell.stage != stage:
+        raise InputError(f"{cell} is the job of a {job.cell.noun}: cnn-invariance {job.cell.stage} {cell}")
+    return job
+
+
+def _add(stage: str, noun: str) -> None:
+    """Add the command of a stage."""
+
+    def command(
+        cell: Annotated[
+            str,
+            typer.Argument(
+                help=f"The file of a job, specs/PRESET/KEY.json, which a run writes; or the key of a {noun} of the "
+                "preset, as listed by plan --cells."
+            ),
+        ],
+        preset: PresetFile = DEFAULT_PRESET,
+        data_dir: Data = default.data,
+        models_dir: Models = default.models,
+        results_dir: Results = default.results,
+        threads: Threads = None,
+    ) -> None:
+        folders = Folders(data=data_dir, models=models_dir, results=results_dir)
+        stages.compute(_job(stage, cell, preset, folders), folders, threads=threads)
+
+    app.command(stage, help=HELP[stage])(command)
+
+
+for kind in KINDS:
+    _add(str(kind.model_fields["stage"].default), kind.noun)

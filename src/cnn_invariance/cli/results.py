@@ -1,0 +1,53 @@
+"""The commands that look after result files: ``results check``, ``pack`` and ``import``."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnn_invariance.cli.application import PresetFile, Results, app, default, echo_lines, plan_of
+from cnn_invariance.workflow.folders import DEFAULT_PRESET
+
+results_app = typer.Typer(help="Look after result files.", no_args_is_help=True)
+app.add_typer(results_app, name="results")
+
+
+@results_app.command()
+def check(preset: PresetFile = DEFAULT_PRESET, results_dir: Results = default.results) -> None:
+    """Check every result of a preset: each byte, and that it is of the spec its name says."""
+    from cnn_invariance.workflow import status
+
+    echo_lines(status.of_check(plan_of(preset, results=results_dir)))
+
+
+@results_app.command(name="pack")
+def pack_results(
+    into: Annotated[Path, typer.Argument(help="Folder for the archives.")],
+    preset: PresetFile = DEFAULT_PRESET,
+    results_dir: Results = default.results,
+) -> None:
+    """Pack the results of a preset into archives of at most 16 MiB."""
+    from cnn_invariance.workflow import archives
+
+    plan = plan_of(preset, results=results_dir)
+    echo_packed(archives.pack(plan.results, plan.cells, into))
+
+
+@results_app.command(name="import")
+def import_results(
+    paths: Annotated[list[Path], typer.Argument(help="Archives, as 'results pack' and 'campaign' write them.")],
+    preset: PresetFile = DEFAULT_PRESET,
+    results_dir: Results = default.results,
+) -> None:
+    """Import the results in archives: all of them, or, on any conflict or damage, none."""
+    from cnn_invariance.workflow import archives
+
+    done = archives.load(plan_of(preset, results=results_dir), paths)
+    typer.echo(f"{done.new} results imported, {done.known} were there already")
+
+
+def echo_packed(paths: Iterable[Path]) -> None:
+    """Say which archives were written, and how large they are."""
+    for path in paths:
+        typer.echo(f"packed {path} ({path.stat().st_size / 2**20:.1f} MiB)")

@@ -1,0 +1,163 @@
+"""The commands on a whole study: prepare, plan, draw, test claims, verify, compute for some minutes."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnn_invariance.cli.application import (
+    Data,
+    Figures,
+    Models,
+    PresetFile,
+    Results,
+    app,
+    default,
+    echo_lines,
+    plan_of,
+)
+from cnn_invariance.cli.results import echo_packed
+from cnn_invariance.errors import FailedError
+from cnn_invariance.verification.sampling import Sampling
+from cnn_invariance.workflow.folders import DEFAULT_PRESET, Folders
+
+
+@app.command()
+def dataset(
+    name: Annotated[str, typer.Argument(help="A dataset of the preset; without one, a source.")],
+    preset: Annotated[Path | None, typer.Option("--preset", help="YAML file of the study.")] = None,
+    data_dir: Data = default.data,
+) -> None:
+    """Prepare a dataset, and check it against the fingerprint that the preset pins."""
+    from cnn_invariance.study.study import Study
+    from cnn_invariance.workflow import preparation
+
+    folders = Folders(data=data_dir)
+    if preset is None:
+        typer.echo(preparation.prepare_unpinned(name, folders))
+    else:
+        preparation.prepare(Study.load(preset), folders, name)
+
+
+@app.command()
+def plan(
+    preset: PresetFile = DEFAULT_PRESET,
+    data_dir: Data = default.data,
+    models_dir: Models = default.models,
+    results_dir: Results = default.results,
+    cells: Annotated[bool, typer.Option("--cells", help="List every cell, cached ones too.")] = False,
+) -> None:
+    """Say how many cells are cached and missing, and what would be computed. Needs no data."""
+    from cnn_invariance.workflow import status, trials
+
+    chosen = plan_of(preset, data=data_dir, models=models_dir, results=results_dir)
+    trials.check(chosen)
+    echo_lines(status.of_plan(chosen, cells))
+
+
+@app.command()
+def draw(
+    experiment: Annotated[str, typer.Argument(help="The id of an experiment of the preset.")],
+    preset: PresetFile = DEFAULT_PRESET,
+    results_dir: Results = default.results,
+    figures_dir: Figures = default.figures,
+) -> None:
+    """Draw the figures and tables of an experiment from its results."""
+    from cnn_invariance.workflow import drawing
+
+    drawing.draw(plan_of(preset, results=results_dir, figures=figures_dir), experiment)
+
+
+@app.command(name="claims")
+def tabulate_claims(preset: PresetFile = DEFAULT_PRESET, results_dir: Results = default.results) -> None:
+    """Test the paper's claims on the results of a preset; what is not computed yet is undecided."""
+    from cnn_invariance.report import claims
+
+    claims.write(plan_of(preset, results=results_dir))
+
+
+@app.command(name="overview")
+def draw_overview(
+    preset: PresetFile = DEFAULT_PRESET,
+    results_dir: Results = default.results,
+    figures_dir: Figures = default.figures,
+) -> None:
+    """Draw the whole study on one page from its results."""
+    from cnn_invariance.report import overview
+
+    overview.draw(plan_of(preset, results=results_dir, figures=figures_dir))
+
+
+@app.command(name="costs")
+def tabulate_costs(preset: PresetFile = DEFAULT_PRESET, results_dir: Results = default.results) -> None:
+    """Tabulate what the computed cells of a preset cost: time, device, memory."""
+    from cnn_invariance.workflow import costs
+
+    costs.write(plan_of(preset, results=results_dir))
+
+
+@app.command(name="report")
+def write_report(
+    preset: PresetFile = DEFAULT_PRESET,
+    results_dir: Results = default.results,
+    figures_dir: Figures = default.figures,
+    output: Annotated[Path | None, typer.Option(help="The file; without: report/<preset>.html.")] = None,
+) -> None:
+    """Write the study as one HTML page from its results, figures, tables and claims, which must be there already."""
+    from cnn_invariance.report import page
+
+    chosen = plan_of(preset, results=results_dir, figures=figures_dir)
+    page.write(chosen, output or chosen.folders.page(chosen.study.name))
+
+
+@app.command()
+def campaign(
+    preset: Annotated[Path, typer.Argument(help="YAML file of the study.")],
+    budget: Annotated[float, typer.Option(help="Minutes.")],
+    cores: Annotated[int | None, typer.Option(min=1, help="Cells at once, one core each; without: all cores.")] = None,
+    into: Annotated[Path, typer.Option(help="Folder for archives of what was computed.")] = Path("archives"),
+    data_dir: Data = default.data,
+    models_dir: Models = default.models,
+    results_dir: Results = default.results,
+) -> None:
+    """Compute missing cells for some minutes, the most useful first; then pack what was computed.
+
+    What a campaign computed that was killed is packed by the next one.
+    """
+    from cnn_invariance.workflow import archives, campaign
+
+    first = plan_of(preset, data=data_dir, models=models_dir, results=results_dir)
+    settings = [f"data_dir={data_dir}", f"models_dir={models_dir}", f"results_dir={results_dir}", "compute=missing"]
+    arguments = ["--configfile", str(preset), "--config", *settings]
+    started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    journal = into / f"{first.study.name}.unpacked"
+    new = campaign.run(first.anew, budget, cores or os.cpu_count() or 1, arguments, typer.echo, journal)
+    typer.echo(f"{len(new)} new results")
+    if new:
+        echo_packed(archives.pack(first.results, new, into / started))
+    journal.unlink()
+
+
+@app.command()
+def verify(
+    preset: PresetFile = DEFAULT_PRESET,
+    results_dir: Results = default.results,
+    figures_dir: Figures = default.figures,
+    verification_dir: Annotated[Path, typer.Option(help="Folder of what was computed again.")] = default.verification,
+    cells: Annotated[int, typer.Option(help="Cells to draw at most.")] = Sampling.cells,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = Sampling.seed,
+    minutes: Annotated[float, typer.Option(help="What computing them may take, as estimated.")] = Sampling.minutes,
+) -> None:
+    """Compare cells that were computed again with the cache; ``snakemake verify`` computes them, then calls this.
+
+    Writes a table and a figure of the preset; ends with status 1 when a cell disagrees.
+    """
+    from cnn_invariance.verification import Verification, verdicts
+
+    chosen = plan_of(preset, results=results_dir, figures=figures_dir, verification=verification_dir)
+    done = verdicts.write(Verification(chosen, Sampling(cells, seed, minutes)))
+    typer.echo(f"{done.summary}: {chosen.results.root / verdicts.NAME}.md")
+    if done.disagreeing:
+        raise FailedError("\n".join(["cells disagree", *done.disagreeing]))

@@ -1,0 +1,84 @@
+"""The result of a training: its record, as JSON."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnn_invariance.results import integrity
+from cnn_invariance.results.integrity import DamagedResultError
+from cnn_invariance.results.plausible import faults_of_shares, is_number
+from cnn_invariance.storage import checksum
+from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.study import TrainSpec, canonical_json
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRecord:
+    """The record of a training as it was read: history, accuracies and so on (see `training.train`)."""
+
+    spec: TrainSpec
+    record: dict[str, Any]
+    provenance: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: Path, spec: TrainSpec) -> "TrainingRecord":
+        """Read the file of a training.
+
+        Errors: DamagedResultError for a changed byte, another spec, or a file of another kind.
+        """
+        content = integrity.checked_bytes(path)
+        try:
+            document = json.loads(content)
+            held = canonical_json(document["spec"])
+            found = cls(spec, document["record"], document["provenance"])
+            if not isinstance(found.record, dict) or not isinstance(found.provenance, dict):
+                raise TypeError("expected mappings")
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedResultError(path, "not a training record") from error
+        integrity.check_version(path, found.provenance)
+        integrity.check_spec(path, held, spec)
+        return found
+
+    @classmethod
+    def check(cls, path: Path, spec: TrainSpec) -> None:
+        """Raise the errors of `read`."""
+        cls.read(path, spec)
+
+    @property
+    def weights_sha256(self) -> Any:
+        """The SHA-256 of the trained weights, as recorded."""
+        return self.record.get("weights_sha256")
+
+    def faults(self) -> Iterator[str]:
+        """A message for each value that is missing, inconsistent with the spec, or not plausible."""
+        record, epochs = self.record, self.spec.recipe.epochs
+        accuracies = record.get("accuracies")
+        splits = accuracies if isinstance(accuracies, dict) else {}
+        if splits.keys() != {"train", "validation", "test"}:
+            yield f"accuracies: expected those of train, validation and test; received {accuracies!r}"
+        for split, kinds in splits.items():
+            yield from faults_of_shares(f"accuracy, {split}", [value for value in kinds.values() if value is not None])
+        history = record.get("history", [])
+        if record.get("epochs") != epochs or len(history) != epochs:
+            yield f"expected {epochs} epochs; received {record.get('epochs')!r}, with {len(history)} in history"
+        if not all(is_number(epoch.get("loss"), -np.inf) for epoch in history):
+            yield "history: a loss is missing or not finite"
+        if not is_number(record.get("parameters"), 1):
+            yield f"parameters: expected a count; received {record.get('parameters')!r}"
+
+
+def write_training(path: Path, spec: TrainSpec, record: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
+    """Write the record of a training, whole or not at all. Numbers in it must be finite (ValueError)."""
+    document = {
+        "spec": json.loads(spec.canonical),
+        "record": dict(record),
+        "provenance": dict(provenance),
+        checksum.NAME: checksum.BLANK,
+    }
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(checksum.close(text.encode()))

@@ -1,0 +1,107 @@
+"""The files that a run draws from results, and the source files that they are drawn by."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnn_invariance.study import Outputs
+from cnn_invariance.workflow.folders import from_here
+from cnn_invariance.workflow.plan import Plan
+
+PACKAGE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Products:
+    """The figures, tables, claims and the page of a plan, each with what it is made from.
+
+    Snakemake draws a product again when a result, the preset, or a source file that draws it is newer.
+    """
+
+    plan: Plan
+
+    def figures(self, experiment: str) -> list[Path]:
+        """The files of the figures of an experiment."""
+        outputs = self.plan.study.outputs[experiment]
+        return self.plan.folders.figure_files(self.plan.study.name, experiment, outputs)
+
+    def tables(self, experiment: str) -> list[Path]:
+        """The files of the tables of an experiment."""
+        return self.plan.folders.table_files(self.plan.study.name, self.plan.study.outputs[experiment])
+
+    @property
+    def claims(self) -> list[Path]:
+        """The claims: for programs, and for readers."""
+        return [self.plan.results.root / name for name in ("claims.csv", "claims.md")]
+
+    @property
+    def overview(self) -> list[Path]:
+        """The figure of the whole study, in each format."""
+        return self.plan.folders.figure_files(self.plan.study.name, "overview", Outputs(["overview"]))
+
+    @property
+    def costs(self) -> list[Path]:
+        """The table of what cells cost, in each format."""
+        return self.plan.folders.table_files(self.plan.study.name, Outputs(tables=["costs"]))
+
+    @property
+    def page(self) -> Path:
+        """The page of the whole study."""
+        return self.plan.folders.page(self.plan.study.name)
+
+    @property
+    def on_page(self) -> list[Path]:
+        """What the page shows."""
+        drawn = [path for name in self.plan.drawn for path in (*self.figures(name), *self.tables(name))]
+        return [*drawn, *self.claims, *self.costs, *self.overview]
+
+    def every(self) -> list[Path]:
+        """Everything that a finished run leaves: results, figures, tables, claims, and the page that shows them."""
+        return [*self.results(), *self.on_page, self.page]
+
+    def results(self) -> list[Path]:
+        """The results of all cells that a run has at its end."""
+        return list(map(self.plan.results.path, self.plan.wanted))
+
+    def results_of(self, experiment: str) -> list[Path]:
+        """The results that an experiment draws from."""
+        return [self.plan.results.path(cell) for cell in self.plan.study.cells[experiment]]
+
+    def results_of_all(self) -> list[Path]:
+        """The results that claims are tested on, and the overview is drawn from."""
+        return list(dict.fromkeys(path for name in self.plan.drawn for path in self.results_of(name)))
+
+    def code_of(self, experiment: str) -> list[Path]:
+        """The source files that an experiment is drawn by."""
+        shared = _sources("experiments/framework/*.py", "paper/*.*", "plotting/*.py")
+        return [from_here(PACKAGE / "experiments" / f"{experiment}.py"), *shared]
+
+    def code_of_claims(self) -> list[Path]:
+        """The source files that claims are tested and the overview is drawn by."""
+        own = _sources("report/claims.py", "report/overview.py")
+        return sorted({*own, *(path for name in self.plan.study.experiments for path in self.code_of(name))})
+
+    def code_of_page(self) -> list[Path]:
+        """The files that the page is written by; README.md, of which it shows a section, among them."""
+        readme = PACKAGE.parents[1] / "README.md"
+        return [*_sources("report/page/*.*"), *map(from_here, [readme] if readme.is_file() else [])]
+
+    @property
+    def verified(self) -> str:
+        """The SHA-256 of what a verification left.
+
+        The page shows it too. It is not an input of the page, because no run makes it unless asked to.
+        """
+        figures = self.plan.folders.figure_folder(self.plan.study.name, "verification")
+        left = (*self.plan.results.root.glob("verification.*"), *figures.glob("*"))
+        digest = hashlib.sha256()
+        for path in sorted(filter(Path.is_file, left)):
+            digest.update(path.name.encode() + path.read_bytes())
+        return digest.hexdigest()
+
+
+def _sources(*patterns: str) -> list[Path]:
+    """The files of the package that match."""
+    found: Iterable[Path] = (path for pattern in patterns for path in PACKAGE.glob(pattern) if path.is_file())
+    return sorted(map(from_here, found))
