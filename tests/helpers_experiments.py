@@ -138,13 +138,13 @@ class Profiles(Results):
 
 def findings(study: Study, experiment: str, results: Results) -> list[Finding]:
     chosen = study.experiments[experiment]
-    return list(chosen.module.findings(study, chosen.options, results))
+    return list(chosen.findings(study, results))
 
 
 def draw(study: Study, experiment: str, results: Results, folder: Path) -> Path:
     """Draw an experiment; returns the folder of all its files."""
     chosen = study.experiments[experiment]
-    chosen.module.draw(study, chosen.options, results, Canvas(folder, folder))
+    chosen.draw(study, results, Canvas(folder, folder))
     return folder
 
 

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cnn_invariance.cli import app
-from cnn_invariance.study import Study
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.workflow.plan import Plan
 
 PIN = "431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa"
@@ -39,7 +39,7 @@ def tree(tmp_path_factory):
         root = tmp_path_factory.mktemp("by_hand")
         patch.chdir(root)
         (root / "tiny.yaml").write_text(PRESET)
-        plan = Plan(Study.load("tiny.yaml"))
+        plan = Plan(Programme.load("tiny.yaml"))
         said = {"before": run("plan", "--preset", "tiny.yaml")}
         for stage, key in (
             ("dataset", "mnist5k"),
@@ -55,7 +55,7 @@ def tree(tmp_path_factory):
 @pytest.fixture
 def here(tree, monkeypatch):
     monkeypatch.chdir(tree[0])
-    return Plan(Study.load("tiny.yaml"))
+    return Plan(Programme.load("tiny.yaml"))
 
 
 def test_every_stage_succeeds(tree):
@@ -158,7 +158,7 @@ def test_a_network_below_its_floor_ends_with_status_1(here, tmp_path):
     text = PRESET.replace("accuracy_floor: 0", "accuracy_floor: 1").replace("epochs: 0", "epochs: 1")
     preset = tmp_path / "floor.yaml"
     preset.write_text(text)
-    plan = Plan(Study.load(preset))
+    plan = Plan(Programme.load(preset))
     done = run("train", plan.networks[0].key, "--preset", preset, "--results-dir", tmp_path)
     assert done.exit_code == 1
     assert "is below the floor of 1 after 1 epochs" in done.stderr.splitlines()[-1]
@@ -169,7 +169,7 @@ def test_a_network_below_its_floor_ends_with_status_1(here, tmp_path):
 def test_data_of_another_fingerprint_is_refused_by_every_stage(here, tmp_path):
     preset, other = tmp_path / "other.yaml", PIN[::-1]
     preset.write_text(PRESET.replace(PIN, other))
-    plan = Plan(Study.load(preset))
+    plan = Plan(Programme.load(preset))
     for command in (
         ("plan",),
         ("train", plan.networks[0].key),

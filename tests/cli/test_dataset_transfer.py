@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from cnn_invariance import datasets
 from cnn_invariance.cli import app
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.report import claims
-from cnn_invariance.study import Study
 from cnn_invariance.workflow.plan import Plan
 
 PIN = "431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa"
@@ -52,7 +52,7 @@ def plan(tmp_path_factory):
         assert leaves.input_shape == (3, 12, 20)
         text = PRESET.format(digits=PIN, leaves=leaves.fingerprint, folder=root / "leaves")
         (root / "tiny.yaml").write_text(text)
-        plan = Plan(Study.load("tiny.yaml"))
+        plan = Plan(Programme.load("tiny.yaml"))
         for label in plan.study.datasets:
             run("dataset", label)
         for network in plan.networks:
@@ -60,7 +60,7 @@ def plan(tmp_path_factory):
         for cell in plan.measurements:
             run("measure", cell.key)
         run("draw", "dataset_transfer")
-        yield Plan(Study.load("tiny.yaml"))
+        yield Plan(Programme.load("tiny.yaml"))
 
 
 def test_every_network_is_measured_on_both_datasets(plan):
@@ -106,7 +106,7 @@ def test_the_samples_are_those_of_the_other_dataset_in_the_networks_shape(plan):
 
 
 def test_one_set_and_one_seed_leave_the_claim_undecided(plan):
-    table = claims.table(plan)
+    table = claims.table(claims.records(plan))
     assert list(table["about"]) == ["mnist5k", "leaves"]
     assert set(table["verdict"]) == {"undecided"}
     assert all(math.isfinite(estimate) for estimate in table["estimate"])

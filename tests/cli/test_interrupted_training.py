@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from cnn_invariance.study import Study
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.training import learner
 from cnn_invariance.workflow import preparation, stages
 from cnn_invariance.workflow.plan import Plan
@@ -30,7 +30,7 @@ PRESET = {
 def test_it_goes_on_from_its_last_epoch_with_its_early_checkpoints(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(PRESET), encoding="utf-8")
-    plan = Plan(Study.load("tiny.yaml"))
+    plan = Plan(Programme.load("tiny.yaml"))
     network = plan.networks[0]
     assert plan.epochs(network) == (0, 1, 3, 5, 10)
     outputs = [plan.results.path(network), *(plan.folders.checkpoint(network, epoch) for epoch in (0, 1, 3, 5, 10))]

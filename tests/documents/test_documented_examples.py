@@ -114,14 +114,18 @@ def test_the_additions_in_contributing_make_a_study(extended):
     (extended / "preset.yaml").write_text(yaml.safe_dump(preset), encoding="utf-8")
 
     planned = command(extended, "plan", "--cells", "--preset", "preset.yaml")
-    (network,) = re.findall(r"^network (\S+)$", planned, re.MULTILINE)
-    (cell,) = re.findall(r"^measure cell (\S+)$", planned, re.MULTILINE)
-    for stage in (["train", network], ["measure", cell], ["draw", "layer_means"]):
+    networks = re.findall(r"^network (\S+)$", planned, re.MULTILINE)
+    cells = re.findall(r"^measure cell (\S+)$", planned, re.MULTILINE)
+    assert (len(networks), len(cells)) == (2, 2)
+    stages = [*(["train", one] for one in networks), *(["measure", one] for one in cells), ["draw", "narrow_and_wide"]]
+    for stage in stages:
         command(extended, *stage, "--preset", "preset.yaml")
-    table = (extended / "results/added/tables/layer_means.csv").read_text(encoding="utf-8")
-    header, row = table.splitlines()
-    assert header == "dataset,network,transformations,mean"
-    assert row.startswith("digits8,TwoConv,shear,0.")
+    table = (extended / "results/added/tables/narrow_and_wide.csv").read_text(encoding="utf-8")
+    header, *rows = table.splitlines()
+    assert header.startswith("dataset,transformations,measure,width,layers,seeds,mean")
+    assert [row.split(",")[:4] for row in rows] == [
+        ["digits8", "shear", "NV of units", f"width {width}"] for width in (4, 8)
+    ]
 
 
 def command(at, *arguments):
@@ -131,7 +135,8 @@ def command(at, *arguments):
 
 def test_files_that_contributing_shows_are_well_formed(tmp_path):
     for path, text in {**files("CONTRIBUTING.md"), **own_files()}.items():
-        (tmp_path / Path(path).name).write_text(text, encoding="utf-8")
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text, encoding="utf-8")
     settings = ["--config", ROOT / "pyproject.toml", "--config", "lint.isort.known-first-party = ['cnn_invariance']"]
     run("-m", "ruff", "check", *settings, ".", at=tmp_path)
     run("-m", "ruff", "format", "--check", *settings, ".", at=tmp_path)

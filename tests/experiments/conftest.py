@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.results import Results
 from cnn_invariance.study import Study
 from helpers_experiments import PRESET, Values, layer_values, write_results
@@ -23,7 +24,7 @@ def load(tmp_path: Path) -> Callable[[dict[str, Any]], Study]:
     def write_and_load(content: dict[str, Any]) -> Study:
         path = tmp_path / "preset.yaml"
         path.write_text(yaml.safe_dump(content), encoding="utf-8")
-        return Study.load(path)
+        return Programme.load(path)
 
     return write_and_load
 

@@ -1,5 +1,6 @@
 """Claims: verdicts follow from interval and threshold, and each can come out either way."""
 
+import json
 import math
 
 import numpy as np
@@ -25,7 +26,7 @@ BELOW = Claim("low", "It is low.", "height", "below", 0.5)
 
 
 def found(claim: Claim, low: float, high: float, reason: str = "") -> Finding:
-    return Finding(claim, "mnist", Interval((low + high) / 2, low, high, "3 networks"), (), reason=reason)
+    return Finding(claim, ("mnist",), Interval((low + high) / 2, low, high, "3 networks"), (), reason=reason)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_a_reason_makes_any_finding_undecided_and_is_told():
     assert found(ABOVE, 0.6, 0.9, reason="one seed").why == "one seed"
     assert found(ABOVE, 0.6, 0.9).why == ""
     assert found(ABOVE, 0.4, 0.9).why == "the threshold lies inside the interval"
-    assert Finding(ABOVE, "mnist", unknown("2 networks"), ()).why == "no interval from 2 networks"
+    assert Finding(ABOVE, ("mnist",), unknown("2 networks"), ()).why == "no interval from 2 networks"
 
 
 def test_an_interval_ends_where_the_statistic_does():
@@ -87,7 +88,7 @@ def test_the_bootstrap_draws_every_group_by_itself_and_is_repeatable():
 def test_claims_of_missing_cells_are_undecided_and_say_which(preset, load, tmp_path):
     preset["experiments"] = {"augmentation_intensity": {}, "heatmap": {}}
     plan = Plan(load(preset), Folders(results=tmp_path / "nothing"))
-    table = claims.table(plan)
+    table = claims.table(claims.records(plan))
     assert list(table.columns) == list(claims.COLUMNS)
     assert list(table["claim"]) == ["monotone", "lower"]  # the heatmap has no expectation to test
     assert set(table["verdict"]) == {"undecided"}
@@ -103,7 +104,14 @@ def test_claims_are_written_for_programs_and_readers(preset, load, computed, tmp
     plan = Plan(study, Folders(results=tmp_path))
     (tmp_path / "results").rename(tmp_path / study.name)
     claims.write(plan)
-    table, page = (path.read_text(encoding="utf-8") for path in Products(plan).claims)
+    table, page, records = (path.read_text(encoding="utf-8") for path in Products(plan).claims)
+    first = json.loads(records)[0]
+    assert (first["claim"], first["side"], first["threshold"], first["datasets"]) == (
+        "monotone",
+        "below",
+        -0.7,
+        ["mnist5k"],
+    )
     assert table.splitlines()[0] == ",".join(claims.COLUMNS)
     assert "augmentation_intensity,monotone,mnist5k,supported,-1,-1,-1,supported if below -0.7" in table
     assert all(cell.key in table for cell in study.cells["augmentation_intensity"])

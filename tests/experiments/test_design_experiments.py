@@ -53,7 +53,7 @@ def test_what_is_drawn_is_what_was_announced(name, planned, computed, tmp_path):
     folder = drawn(study, computed(study), tmp_path / "drawn")
     assert {path.name for path in folder.iterdir()} == expected
     caption = (folder / f"{name}_mnist5k.md").read_text(encoding="utf-8")
-    assert study.experiments[name].module.QUESTION in caption
+    assert study.experiments[name].question in caption
     with Image.open(folder / f"{name}_mnist5k.png") as image:
         assert image.width == 1400
 
@@ -230,8 +230,8 @@ def test_planning_loads_neither_torch_nor_plotting(preset, load, tmp_path):
     preset["experiments"] |= {"goodfellow_alpha": alphas, "goodfellow_parts": alphas}
     load(preset)
     code = (
-        "import sys; from cnn_invariance.study import Study\n"
-        f"study = Study.load({str(tmp_path / 'preset.yaml')!r})\n"
+        "import sys; from cnn_invariance.experiments.framework.programme import Programme\n"
+        f"study = Programme.load({str(tmp_path / 'preset.yaml')!r})\n"
         "assert all(study.cells.values()) and all(one.figures for one in study.outputs.values())\n"
         "heavy = {'torch', 'matplotlib', 'pandas', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

@@ -9,11 +9,10 @@ from PIL import Image
 from torch import nn
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments import feature_maps
 from cnn_invariance.experiments.feature_maps import relative_variation
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.measures.responses import Ranked, ranked, respond
-from cnn_invariance.results import DamagedResultError, Responses, responses
-from cnn_invariance.study import Study
+from cnn_invariance.results import DamagedResultError, Responses
 from cnn_invariance.transformations import rotation, transform_all
 from cnn_invariance.workflow import drawing, preparation, stages
 from cnn_invariance.workflow.folders import Folders
@@ -38,14 +37,10 @@ def plan(tmp_path_factory) -> Plan:
     """All cells computed, and the experiment drawn."""
     root = tmp_path_factory.mktemp("feature_maps")
     (root / "tiny.yaml").write_text(yaml.safe_dump(PRESET), encoding="utf-8")
-    study = Study.load(root / "tiny.yaml")
+    study = Programme.load(root / "tiny.yaml")
     made = Plan(study, Folders(root / "data", root / "models", root / "results", root / "figures"))
     preparation.prepare(made.study, made.folders, "mnist5k")
-    for network in made.todo("train"):
-        stages.compute(made.job(network), made.folders)
-    for cell in made.todo("measure"):
-        stages.compute(made.job(cell), made.folders)
-    for cell in made.todo("respond"):
+    for cell in made.to_compute:
         stages.compute(made.job(cell), made.folders)
     drawing.draw(made, "feature_maps")
     return Plan(study, made.folders)
@@ -61,9 +56,10 @@ def test_a_study_plans_the_cells_a_response_needs(plan):
     assert fresh.todo("respond") == plan.responses
     assert not fresh.todo("train")
     assert not fresh.todo("measure")
-    fresh.checkpoint_of(plan.responses[0]).rename(plan.folders.models / "away")
-    assert Plan(plan.study, plan.folders).to_train == plan.networks
-    (plan.folders.models / "away").rename(fresh.checkpoint_of(plan.responses[0]))
+    checkpoint = plan.folders.checkpoint(plan.networks[0])
+    checkpoint.rename(plan.folders.models / "away")
+    assert Plan(plan.study, plan.folders).todo("train") == plan.networks
+    (plan.folders.models / "away").rename(checkpoint)
     (plan.folders.results / "away").rename(plan.results.path(plan.responses[0]))
 
 
@@ -88,7 +84,7 @@ def test_the_figure_is_drawn(plan):
     folder = plan.folders.figure_folder("tiny", "feature_maps")
     with Image.open(folder / f"{figure}.png") as image:
         assert image.width == 1400
-    assert feature_maps.QUESTION in (folder / f"{figure}.md").read_text(encoding="utf-8")
+    assert plan.study.experiments["feature_maps"].question in (folder / f"{figure}.md").read_text(encoding="utf-8")
 
 
 def test_a_changed_byte_is_found(plan, tmp_path):
@@ -97,7 +93,7 @@ def test_a_changed_byte_is_found(plan, tmp_path):
     damaged = tmp_path / "damaged.parquet"
     damaged.write_bytes(content)
     with pytest.raises(DamagedResultError, match=r"damaged\.parquet: damaged"):
-        responses.read(damaged, plan.responses[0])
+        Responses.read(damaged, plan.responses[0])
 
 
 def test_responses_are_what_the_network_computes():
@@ -129,7 +125,7 @@ def test_the_claim_can_come_out_each_way(plan, monkeypatch, least, verdict):
 
     monkeypatch.setattr(Responses, "maps", maps)
     chosen = plan.study.experiments["feature_maps"]
-    (found,) = feature_maps.findings(plan.study, chosen.options, plan.results)
+    (found,) = chosen.findings(plan.study, plan.results)
     assert found.verdict == verdict
 
 

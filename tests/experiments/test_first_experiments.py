@@ -12,6 +12,7 @@ import yaml
 from PIL import Image
 
 from cnn_invariance.errors import InputError
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.plotting import Canvas
 from cnn_invariance.results import Results
 from cnn_invariance.study import MeasureSpec, SetSpec, Study, TrainSpec
@@ -26,7 +27,7 @@ def study(tmp_path_factory) -> Study:
     experiments = {name: {} for name in NAMES} | {"compare_models": {"seeds": 3}, "accuracy": {"batch_norm": False}}
     path = tmp_path_factory.mktemp("preset") / "preset.yaml"
     path.write_text(yaml.safe_dump({**PRESET, "experiments": experiments}), encoding="utf-8")
-    return Study.load(path)
+    return Programme.load(path)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def drawn(study, results, tmp_path_factory) -> Callable[[str], Path]:
     def draw(name: str) -> Path:
         folder = tmp_path_factory.mktemp(name)
         chosen = study.experiments[name]
-        chosen.module.draw(study, chosen.options, results, Canvas(folder, folder))
+        chosen.draw(study, results, Canvas(folder, folder))
         return folder
 
     return draw
@@ -57,7 +58,7 @@ def test_what_is_drawn_is_what_was_announced(name, study, drawn):
     assert {path.name for path in folder.iterdir()} == expected
     for figure in announced.figures:
         caption = (folder / f"{figure}.md").read_text(encoding="utf-8")
-        assert study.experiments[name].module.QUESTION in caption
+        assert study.experiments[name].question in caption
         assert f"'{name}'" in caption
         with Image.open(folder / f"{figure}.png") as image:
             assert image.width == 1400
@@ -65,7 +66,7 @@ def test_what_is_drawn_is_what_was_announced(name, study, drawn):
 
 def test_drawing_again_gives_the_same_bytes(study, results, drawn, tmp_path):
     chosen = study.experiments["compare_models"]
-    chosen.module.draw(study, chosen.options, results, Canvas(tmp_path, tmp_path))
+    chosen.draw(study, results, Canvas(tmp_path, tmp_path))
     first = {path.name: path.read_bytes() for path in drawn("compare_models").iterdir()}
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
 
@@ -73,13 +74,12 @@ def test_drawing_again_gives_the_same_bytes(study, results, drawn, tmp_path):
 def test_planning_loads_neither_torch_nor_plotting():
     names = ", ".join(f"'{name}': {{}}" for name in NAMES)
     code = (
-        "import sys; from cnn_invariance.study import Study\n"
-        f"study = Study.load({str(Path(__file__).parents[2] / 'config' / 'quick.yaml')!r})\n"
-        "from cnn_invariance.study import experiment\n"
+        "import sys; from cnn_invariance.experiments.framework.programme import Programme\n"
+        f"study = Programme.load({str(Path(__file__).parents[2] / 'config' / 'quick.yaml')!r})\n"
+        "from cnn_invariance.experiments.framework import registry\n"
         f"for name in {{{names}}}:\n"
-        "    module = experiment.load(name)\n"
-        "    options = module.Options()\n"
-        "    assert list(module.cells(study, options)) and module.outputs(study, options).figures\n"
+        "    one = registry.load(name)()\n"
+        "    assert list(one.cells(study)) and one.outputs(study).figures\n"
         "heavy = {'torch', 'matplotlib', 'pandas', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
@@ -114,7 +114,7 @@ def test_accuracy_of_the_whole_split_counts_its_samples(preset, load, computed, 
     preset["experiments"] = {"accuracy": {"models": ["SimpleConv"], "transformation_sets": ["scale"]}}
     study = load(preset)
     chosen = study.experiments["accuracy"]
-    chosen.module.draw(study, chosen.options, computed(study), Canvas(tmp_path / "a", tmp_path / "a"))
+    chosen.draw(study, computed(study), Canvas(tmp_path / "a", tmp_path / "a"))
     assert set(pd.read_csv(tmp_path / "a" / "accuracy.csv")["samples"]) == {1000}
 
 
@@ -124,7 +124,7 @@ def test_accuracy_finds_the_identity_wherever_it_is(preset, load, computed, tmp_
     preset["experiments"] = {"accuracy": {"models": ["SimpleConv"]}}
     study = load(preset)
     chosen = study.experiments["accuracy"]
-    chosen.module.draw(study, chosen.options, computed(study), Canvas(tmp_path / "a", tmp_path / "a"))
+    chosen.draw(study, computed(study), Canvas(tmp_path / "a", tmp_path / "a"))
     table = pd.read_csv(tmp_path / "a" / "accuracy.csv")
     assert table["plain"].tolist() == [0.9, 0.9]
     assert table["transformed"].tolist() == pytest.approx([0.7, 0.85])
@@ -169,14 +169,15 @@ def test_intensity_tables_tell_the_trend(drawn):
 
 
 def test_a_trend_that_does_not_fall_is_not_said_to(study):
-    from cnn_invariance.experiments.augmentation_intensity import _trend
+    from cnn_invariance.experiments.augmentation_intensity import _trends
     from cnn_invariance.plotting import Series, looks
 
     def line(*values: float) -> Series:
         table = pd.DataFrame({"layer_index": [1, 2], "value": values})
         return Series("a", [table], looks(1)[0])
 
-    trend = _trend([line(0.5, 0.5), line(0.6, 0.3), line(0.4, 0.7)])
+    (trend,) = _trends("NV", {"rotation": [line(0.5, 0.5), line(0.6, 0.3), line(0.4, 0.7)]})
+    assert (trend["transformations"], trend["measure"]) == ("rotation", "NV")
     assert (trend["last_without"], trend["last_full"], trend["last_rho"]) == (0.5, 0.7, 0.5)
     assert trend["rho"] == 0.5  # the means .5, .45, .55 have the ranks 2, 1, 3
     assert not trend["falls_throughout"]
@@ -237,7 +238,7 @@ def test_heatmap_compares_plain_with_augmented(study, drawn):
 
 def test_heatmap_of_a_measure_without_maps_is_refused_before_any_job(preset, load):
     preset["experiments"] = {"heatmap": {"measure": "TV"}}
-    with pytest.raises(InputError, match="no values of feature maps for TV; a heatmap can show: NV"):
+    with pytest.raises(InputError, match="no values of feature maps for TV; expected one of: NV"):
         load(preset)
 
 
@@ -272,7 +273,7 @@ def test_bad_options_are_refused_before_any_job(experiment, options, message, pr
 def test_a_missing_result_is_named(study, tmp_path):
     chosen = study.experiments["compare_models"]
     with pytest.raises(InputError, match=study.cells["compare_models"][0].key):
-        chosen.module.draw(study, chosen.options, Results(tmp_path), Canvas(tmp_path, tmp_path))
+        chosen.draw(study, Results(tmp_path), Canvas(tmp_path, tmp_path))
 
 
 def test_statistics_of_degenerate_values():

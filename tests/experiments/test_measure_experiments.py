@@ -57,7 +57,7 @@ def test_what_is_drawn_is_what_was_announced(name, planned, computed, tmp_path):
     assert {path.name for path in folder.iterdir()} == expected
     for figure in announced.figures:
         caption = (folder / f"{figure}.md").read_text(encoding="utf-8")
-        assert study.experiments[name].module.QUESTION in caption
+        assert study.experiments[name].question in caption
         with Image.open(folder / f"{figure}.png") as image:
             assert image.width == 1400
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from cnn_invariance.errors import InputError
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.study import MeasureSpec, Study
 from cnn_invariance.study.intensity import scaled
 from helpers_experiments import (
@@ -46,7 +47,7 @@ def study(tmp_path_factory) -> Study:
     content["experiments"] = {name: {"datasets": ["mnist5k"]} for name in ONE_DATASET} | {"dataset_transfer": {}}
     path = tmp_path_factory.mktemp("preset") / "preset.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
-    return Study.load(path)
+    return Programme.load(path)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def test_what_is_drawn_is_what_was_announced(name, study, drawn):
     assert {path.name for path in folder.iterdir()} == announced(study, name)
     for figure in study.outputs[name].figures:
         caption = (folder / f"{figure}.md").read_text(encoding="utf-8")
-        assert study.experiments[name].module.QUESTION in caption
+        assert study.experiments[name].question in caption
         assert f"'{name}'" in caption
 
 
@@ -312,15 +313,15 @@ def test_every_claim_can_come_out_either_way(case, verdict, study):
     found = [one for one in findings(study, case.experiment, results) if one.claim.name == case.claim]
     expected = {"supported": "supported", "refuted": "not supported", "open": "undecided"}[verdict]
     assert {one.verdict for one in found} == {expected}
-    chosen = study.experiments[case.experiment].options
+    chosen = study.experiments[case.experiment]
     assert [one.about for one in found] == list(chosen.datasets or study.datasets)
     assert all(len(set(one.cells)) == len(one.cells) > 0 for one in found)
 
 
 def test_every_claim_is_tried():
-    from cnn_invariance.study import experiment
+    from cnn_invariance.experiments.framework import registry
 
-    stated = {(name, claim.name) for name in NAMES for claim in experiment.load(name).CLAIMS}
+    stated = {(name, claim.name) for name in NAMES for claim in registry.load(name)().claims}
     assert stated == {(case.experiment, case.claim) for case in CASES}
 
 
@@ -429,8 +430,8 @@ def test_profiles_of_zeros_have_no_quotient_and_leave_claims_undecided(study):
 
 def test_planning_loads_neither_torch_nor_plotting(study):
     code = (
-        "import sys; from cnn_invariance.study import Study\n"
-        f"study = Study.load({str(study.path)!r})\n"
+        "import sys; from cnn_invariance.experiments.framework.programme import Programme\n"
+        f"study = Programme.load({str(study.path)!r})\n"
         "assert all(study.cells.values()) and study.outputs\n"
         "heavy = {'torch', 'matplotlib', 'pandas', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

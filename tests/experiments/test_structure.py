@@ -31,11 +31,11 @@ def test_a_p_that_is_not_small_leaves_a_claim_undecided():
 
     claim = structure.CLAIMS[0]
     interval = Interval(2.0, 1.5, 2.5, "3 sets")
-    assert Finding(claim, "mnist", interval, (), p=0.001).verdict == "supported"
-    assert Finding(claim, "mnist", interval, (), p=0.2).verdict == "undecided"
-    assert "p = 0.2" in Finding(claim, "mnist", interval, (), p=0.2).why
+    assert Finding(claim, ("mnist",), interval, (), p=0.001).verdict == "supported"
+    assert Finding(claim, ("mnist",), interval, (), p=0.2).verdict == "undecided"
+    assert "p = 0.2" in Finding(claim, ("mnist",), interval, (), p=0.2).why
     below = Interval(0.0, -0.1, 0.1, "3 sets")
-    assert Finding(claim, "mnist", below, (), p=0.2).verdict == "not supported"
+    assert Finding(claim, ("mnist",), below, (), p=0.2).verdict == "not supported"
 
 
 DATASETS = {
@@ -53,12 +53,13 @@ def study(preset, load):
 
 def verdicts(study, results, monkeypatch, effect):
     """The verdicts where the profile of a place is ``effect(place)``, with a little noise."""
-    places = structure._cells(study, study.experiments["structure"].options)
+    experiment = study.experiments["structure"]
+    places = experiment._cells(study)
     random = np.random.default_rng(1)
     made = {place: [effect(place) + random.normal(0, 0.02, 101) for _ in cells] for place, cells in places.items()}
-    monkeypatch.setattr(structure, "_profiles", lambda *_: Profiles(made))
+    monkeypatch.setattr(structure.Structure, "_profiles", lambda *_: Profiles(made))
     monkeypatch.setattr(structure, "PERMUTATIONS", 199)
-    found = structure.findings(study, study.experiments["structure"].options, results)
+    found = experiment.findings(study, results)
     return {(finding.claim.name, finding.about): finding.verdict for finding in found}
 
 
@@ -83,7 +84,7 @@ def test_a_structure_of_the_training_is_not(study, computed, monkeypatch):
 def test_what_is_drawn_and_tabled(study, computed, tmp_path):
     folder = tmp_path / "drawn"
     chosen = study.experiments["structure"]
-    structure.draw(study, chosen.options, computed(study), Canvas(folder, folder))
+    chosen.draw(study, computed(study), Canvas(folder, folder))
     table = pd.read_csv(folder / "structure.csv")
     assert list(table["networks differ in"]) == list(structure.KINDS.values()) * 2
     pairs = table.set_index(["dataset", "networks differ in"])["pairs"].loc["mnist5k"]
@@ -111,7 +112,7 @@ def test_published_accuracies_stand_beside_ours(preset, load, computed, tmp_path
     preset["experiments"] = {"published_accuracy": {}}
     study = load(preset)
     chosen = study.experiments["published_accuracy"]
-    published_accuracy.draw(study, chosen.options, computed(study), Canvas(tmp_path, tmp_path))
+    chosen.draw(study, computed(study), Canvas(tmp_path, tmp_path))
     table = pd.read_csv(tmp_path / "published_accuracy.csv").set_index(["network", "augmentation"])
     assert len(table) == 2 * 4
     row = table.loc["AllConvolutional", "rotation"]

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from cnn_invariance.cli import app
 from cnn_invariance.datasets import Dataset, save
 from cnn_invariance.errors import InputError
-from cnn_invariance.study import Study
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.workflow.plan import Plan
 from helpers_extend import BRIGHTNESS, NETWORK, SHARE
 
@@ -63,7 +63,7 @@ def edit(name, old, new):
 
 
 def plan():
-    return Plan(Study.load("mine.yaml"))
+    return Plan(Programme.load("mine.yaml"))
 
 
 def cli(*arguments):
@@ -294,4 +294,4 @@ def test_an_augmentation_that_changes_the_shape_starts_no_training(here):
 
 def test_fingerprints_are_no_numbers(here):
     edit("mine.yaml", toy().fingerprint, "09e669c7ba6420650392e8bb52982fa81aad67fc0fc051e3fd3d7a93554d877a")
-    assert Study.load("mine.yaml").dataset("toy").fingerprint.startswith("09e669c7")
+    assert Programme.load("mine.yaml").dataset("toy").fingerprint.startswith("09e669c7")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.report import page
-from cnn_invariance.study import Study
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
@@ -55,7 +55,7 @@ class Written:
 def quick(tmp_path_factory) -> Written:
     """The page of the preset quick, from its committed results and figures."""
     path = tmp_path_factory.mktemp("quick") / "quick.html"
-    plan = Plan(Study.load(ROOT / "config/quick.yaml"), Folders(results=ROOT / "results", figures=ROOT / "figures"))
+    plan = Plan(Programme.load(ROOT / "config/quick.yaml"), Folders(results=ROOT / "results", figures=ROOT / "figures"))
     page.write(plan, path)
     return Written(plan, path)
 
@@ -71,7 +71,7 @@ def everything(tmp_path_factory) -> Written:
     preset = preset.replace("# Larger", OTHER.format(zeros="0" * 64) + "# Larger", 1)
     preset = preset.replace("description: 5,000", f"description: | # {HOSTILE}\n  {HOSTILE} 5,000", 1)
     (root / "everything.yaml").write_text(preset, encoding="utf-8")
-    plan = Plan(Study.load(root / "everything.yaml"), Folders(results=root / "results", figures=root / "figures"))
+    plan = Plan(Programme.load(root / "everything.yaml"), Folders(results=root / "results", figures=root / "figures"))
     _verify(plan)
     _claim(plan)
     caption = plan.folders.figure_folder("quick", "heatmap") / "heatmap_mnist5k_scale.md"

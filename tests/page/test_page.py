@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from cnn_invariance.errors import InputError
+from cnn_invariance.experiments.framework import registry
 from cnn_invariance.report import page
 from cnn_invariance.report.page import captions, evidence, made, markdown, parts
-from cnn_invariance.study import experiment
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
@@ -94,7 +94,7 @@ def test_no_experiment_is_missing(written, elements):
     rows = [one["data-experiment"] for one in elements.all("tr") if "data-experiment" in one]
     assert rows == list(written.plan.study.experiments)
     for chosen in written.plan.study.experiments.values():
-        assert chosen.module.QUESTION in elements.text
+        assert chosen.question in elements.text
 
 
 def test_every_figure_and_table_is_there_with_its_caption(written, elements):
@@ -112,7 +112,7 @@ def test_every_figure_and_table_is_there_with_its_caption(written, elements):
         for path in Products(plan).figures(experiment_id):
             if path.suffix == ".md":
                 caption = captions.Caption.read(
-                    path.read_text(encoding="utf-8"), plan.study.experiments[experiment_id].module.QUESTION
+                    path.read_text(encoding="utf-8"), plan.study.experiments[experiment_id].question
                 )
                 said = [caption.title, *caption.sentences, *caption.sizes]
                 said += [phrase for _, phrases in caption.departures for phrase in phrases]
@@ -237,7 +237,7 @@ def test_a_section_of_the_readme_that_is_gone_is_an_error():
 
 
 def test_groups_are_those_of_the_readme():
-    assert sorted(name for names in parts.GROUPS.values() for name in names) == sorted(experiment.names())
+    assert sorted(name for names in parts.GROUPS.values() for name in names) == sorted(registry.names())
     rows = re.findall(r"^\| (\w+) \| (`\w+`.*) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
     readme = {group: re.findall(r"`(\w+)`", names) for group, names in rows if group in parts.GROUPS}
     assert {group: set(names) for group, names in readme.items()} == {
@@ -257,7 +257,7 @@ def test_captions_share_what_all_say_and_lose_nothing():
 def test_a_caption_of_the_study_is_taken_apart(quick):
     figures = Products(quick.plan).figures("compare_models")
     (text,) = (path.read_text(encoding="utf-8") for path in figures if path.name == "compare_models_mnist5k.md")
-    caption = captions.Caption.read(text, quick.plan.study.experiments["compare_models"].module.QUESTION)
+    caption = captions.Caption.read(text, quick.plan.study.experiments["compare_models"].question)
     assert caption.title == "NV: profiles of different networks, mnist5k"
     assert caption.sizes[0].startswith("mnist5k, SimpleConv (width 8; ")
     ((dataset, departures),) = caption.departures

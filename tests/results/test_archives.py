@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from cnn_invariance.errors import InputError
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.results import Results, write_training
 from cnn_invariance.study import Study
 from cnn_invariance.workflow import archives
@@ -19,7 +20,7 @@ from helpers_experiments import PRESET, write_results
 def study(tmp_path) -> Study:
     path = tmp_path / "preset.yaml"
     path.write_text(yaml.safe_dump(PRESET | {"experiments": {"heatmap": {}}}), encoding="utf-8")
-    return Study.load(path)
+    return Programme.load(path)
 
 
 @pytest.fixture

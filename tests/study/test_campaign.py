@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.study import MeasureSpec, Study, TrainSpec
+from cnn_invariance.experiments.framework.programme import Programme
+from cnn_invariance.study import MeasureSpec, TrainSpec
 from cnn_invariance.workflow import campaign
 from cnn_invariance.workflow.campaign import Step, affordable, order
 from cnn_invariance.workflow.costs import Rates
@@ -27,7 +28,7 @@ EXPERIMENTS = {
 def plan(tmp_path) -> Plan:
     path = tmp_path / "preset.yaml"
     path.write_text(yaml.safe_dump(PRESET | {"experiments": EXPERIMENTS}), encoding="utf-8")
-    return Plan(Study.load(path), Folders(results=tmp_path / "results"))
+    return Plan(Programme.load(path), Folders(results=tmp_path / "results"))
 
 
 def test_what_completes_experiments_soonest_comes_first(plan):

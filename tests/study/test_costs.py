@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.results import Results, write_training
 from cnn_invariance.study import Recipe, TrainSpec
-from cnn_invariance.study.study import Study
 from cnn_invariance.workflow import costs, status
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
@@ -53,7 +53,7 @@ def test_the_table_sums_cells_of_a_kind(tmp_path):
 
 def test_the_plan_says_how_long_it_will_take(tmp_path):
     (tmp_path / "tiny.yaml").write_text(TINY, encoding="utf-8")
-    plan = Plan(Study.load(tmp_path / "tiny.yaml"), Folders(results=tmp_path / "results"))
+    plan = Plan(Programme.load(tmp_path / "tiny.yaml"), Folders(results=tmp_path / "results"))
     assert "no estimate of the time: nothing like some of the missing cells was computed yet" in status.of_plan(plan)
     (asked,) = plan.networks
     written(plan.results, asked, 100.0)

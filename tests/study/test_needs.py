@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.results import Results, write_training
 from cnn_invariance.study import Recipe, TrainSpec
-from cnn_invariance.study.study import Study
 from cnn_invariance.workflow import resources
 from cnn_invariance.workflow.costs import Rates
 from cnn_invariance.workflow.folders import Folders
@@ -23,7 +23,7 @@ UNKNOWN = (60, 8000)
 def plan(tmp_path, monkeypatch) -> Plan:
     """A study beside the folders of a checkout, in which nothing was computed."""
     monkeypatch.chdir(tmp_path)
-    return Plan(Study.load(written("tiny")), Folders())
+    return Plan(Programme.load(written("tiny")), Folders())
 
 
 def written(name: str) -> Path:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cnn_invariance.errors import InputError
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.results import write_measure, write_training
 from cnn_invariance.results.measures import SCHEMA
 from cnn_invariance.study import Study
@@ -41,7 +42,7 @@ def plan(tmp_path, monkeypatch):
     """A function that plans the study as a new run would."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.yaml").write_text(PRESET)
-    return lambda: Plan(Study.load("tiny.yaml"))
+    return lambda: Plan(Programme.load("tiny.yaml"))
 
 
 def finish(plan):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.study import Study
+from cnn_invariance.experiments.framework.programme import Programme
 
 ROOT = Path(__file__).parents[2]
 PIN = "431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa"
@@ -39,7 +39,7 @@ MODELS = "allowed: AllConvolutional, ResNet18, SimpleConv, TIPoolingSimpleConv, 
 def load(tmp_path, text):
     path = tmp_path / "preset.yaml"
     path.write_text(text, encoding="utf-8")
-    return Study.load(path)
+    return Programme.load(path)
 
 
 def problems(tmp_path, text):
@@ -50,7 +50,7 @@ def problems(tmp_path, text):
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("config/*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_preset_is_valid(path):
-    study = Study.load(path)
+    study = Programme.load(path)
     assert study.name == path.stem
     assert all(study.cells.values())
     assert study.outputs.keys() == study.experiments.keys()
@@ -296,7 +296,7 @@ def test_the_preset_the_other_tests_break_is_good(tmp_path):
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path, old, new, message):
-    from cnn_invariance.study.experiment import names
+    from cnn_invariance.experiments.framework.registry import names
 
     assert GOOD.count(old) == 1, "the test must change one place"
     expected = "  " + message.replace("EXPERIMENTS", ", ".join(names()))
@@ -347,14 +347,14 @@ def test_what_is_no_mapping_in_yaml(tmp_path, text, message):
 
 def test_a_missing_file():
     with pytest.raises(InputError, match=r"^config/none\.yaml: no such file; .* config/$"):
-        Study.load("config/none.yaml")
+        Programme.load("config/none.yaml")
 
 
 def test_a_file_that_is_no_text(tmp_path):
     path = tmp_path / "preset.yaml"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="cannot be read"):
-        Study.load(path)
+        Programme.load(path)
 
 
 @pytest.mark.parametrize("rate", ["1e-3", "0.001", "1.0e-3", "'1e-3'", "1E-3"])

@@ -3,7 +3,8 @@ import math
 import pytest
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.study import DatasetSpec, SampleSpec, SetSpec, Study
+from cnn_invariance.experiments.framework.programme import Programme
+from cnn_invariance.study import DatasetSpec, SampleSpec, SetSpec
 from cnn_invariance.study.recipes import effective_epochs
 
 PIN = "ab" * 32
@@ -36,7 +37,7 @@ experiments: {{compare_models: {{measures: ["NV[aggregate=mean]"], models: [wide
 def study(tmp_path):
     path = tmp_path / "tiny.yaml"
     path.write_text(PRESET)
-    return Study.load(path)
+    return Programme.load(path)
 
 
 def test_a_network_has_everything_that_determines_it(study):
@@ -122,10 +123,10 @@ def test_the_code_of_a_users_own_set_is_part_of_the_spec(tmp_path, monkeypatch):
     text = PRESET.replace("  third: {set: rotation, parameters: {angle_deg: 120}}", "  mine: {set: 'sets.py:mine'}")
     (tmp_path / "tiny.yaml").write_text(text)
     (tmp_path / "sets.py").write_text(source.format(4))
-    before = Study.load(tmp_path / "tiny.yaml").set("mine")
+    before = Programme.load(tmp_path / "tiny.yaml").set("mine")
     assert before.size == 4
     (tmp_path / "sets.py").write_text(source.format(5))
-    after = Study.load(tmp_path / "tiny.yaml").set("mine")
+    after = Programme.load(tmp_path / "tiny.yaml").set("mine")
     assert before != after
     assert before.code != after.code
 
@@ -166,7 +167,7 @@ def test_a_network_can_be_measured_on_another_dataset(study):
 def test_a_set_can_have_its_own_number_of_samples(tmp_path):
     path = tmp_path / "tiny.yaml"
     path.write_text(PRESET.replace("rotation: {}", "rotation: {count: 12}"))
-    study = Study.load(path)
+    study = Programme.load(path)
     network = study.network(dataset="mnist", model="wide")
     assert study.measurement(network, "rotation").samples == SampleSpec(split="validation", count=12, seed=3)
     assert study.measurement(network, "pair").samples == SampleSpec(split="validation", count=50, seed=3)
@@ -176,7 +177,7 @@ def test_a_set_can_have_its_own_number_of_samples(tmp_path):
 def test_samples_of_an_epoch_are_those_of_the_preset(tmp_path):
     path = tmp_path / "tiny.yaml"
     path.write_text(PRESET.replace("batch_size: 32", "batch_size: 32, epoch_samples: 640"))
-    assert Study.load(path).network(dataset="mnist", model="wide").recipe.epoch_samples == 640
+    assert Programme.load(path).network(dataset="mnist", model="wide").recipe.epoch_samples == 640
 
 
 def test_a_cell_can_hold_measures_of_its_own(study):

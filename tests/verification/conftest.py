@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from cnn_invariance.datasets import save
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.results import provenance
-from cnn_invariance.study import MeasureSpec, Study, TrainSpec
+from cnn_invariance.study import MeasureSpec, TrainSpec
 from cnn_invariance.verification import Verification, sample
 from cnn_invariance.verification.sampling import Sampling
 from cnn_invariance.workflow import stages
@@ -66,7 +67,7 @@ def verification(root: Path) -> Verification:
     """The verification of all cells of the study in a folder."""
     names = ("data", "models", "results", "figures", "verification")
     folders = Folders(**{name: root / name for name in names})
-    return Verification(Plan(Study.load(root / "bars.yaml"), folders), Sampling(1000, minutes=1e6))
+    return Verification(Plan(Programme.load(root / "bars.yaml"), folders), Sampling(1000, minutes=1e6))
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 from cnn_invariance import __version__
 from cnn_invariance.errors import InputError
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.storage import checksum
-from cnn_invariance.study.study import Study
 from cnn_invariance.workflow import status
 from cnn_invariance.workflow.plan import Plan
 from helpers_verification import rewrite
@@ -32,7 +32,7 @@ def test_right_results_are_right(done):
 @pytest.mark.parametrize("preset", sorted(Path("config").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_committed_results_are_right(preset):
     start = time.process_time()
-    lines = status.of_check(Plan(Study.load(preset)))
+    lines = status.of_check(Plan(Programme.load(preset)))
     assert lines[0].endswith("results are there, all of them whole")
     assert time.process_time() - start < 20
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.study.study import Study
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.verification import Verification
 from cnn_invariance.verification.run import VerificationRun
 from cnn_invariance.verification.sample import draw
@@ -17,7 +17,7 @@ from cnn_invariance.workflow.plan import Plan
 from helpers_study import started
 from helpers_verification import rewrite
 
-LAPTOP = Plan(Study.load("config/laptop.yaml"))
+LAPTOP = Plan(Programme.load("config/laptop.yaml"))
 RATES = Rates({("train", "some"): 1e-3, ("train", "none"): 1.0, ("measure", "some"): 1e-3, ("respond", "some"): 1.0}, 4)
 
 

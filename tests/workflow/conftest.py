@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn_invariance.study import Study
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
 
@@ -95,7 +95,7 @@ class Tree:
     def plan(self):
         """The plan of the preset as it is now."""
         folders = (self.root / name for name in ("data", "models", "results", "figures", "report"))
-        return Plan(Study.load(self.preset), Folders(*folders))
+        return Plan(Programme.load(self.preset), Folders(*folders))
 
 
 def _checkout(root):

@@ -64,10 +64,10 @@ def version() -> None:
 
 def plan_of(preset: Path, **folders: Path) -> "Plan":
     """The plan of a preset, with these folders (``data``, ``models``, ...) in place of the default ones."""
-    from cnn_invariance.study.study import Study
+    from cnn_invariance.experiments.framework.programme import Programme
     from cnn_invariance.workflow.plan import Plan
 
-    return Plan(Study.load(preset), Folders(**folders))
+    return Plan(Programme.load(preset), Folders(**folders))
 
 
 def echo_lines(lines: Iterable[str]) -> None:

@@ -2,24 +2,21 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import product
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import captions, choices
-from cnn_invariance.experiments.framework.claims import Claim, Finding, over
+from cnn_invariance.experiments.framework import Claim, Finding, GridExperiment, Outputs, captions, choices, over
 from cnn_invariance.experiments.framework.statistics import mean, with_interval
 from cnn_invariance.paper import departures
-from cnn_invariance.study import Cell, MeasureSpec, Outputs, Study
+from cnn_invariance.study import Cell, MeasureSpec, Study
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cnn_invariance.plotting import Canvas, Dot
     from cnn_invariance.results import Results
-
-QUESTION = "Does augmentation cost accuracy on plain samples, or pay on transformed ones?"
 
 SETTING = (
     "Each network is trained plain, and with each transformation set as augmentation. Plain: "
@@ -30,40 +27,30 @@ SETTING = (
 
 CLAIMS = (
     Claim(
-        name="augmented_keep",
-        statement="Networks trained with the transformations keep their accuracy under them.",
-        statistic="accuracy on transformed samples of the augmented network, as a share of its accuracy on plain ones",
-        side="above",
-        threshold=0.9,
+        "augmented_keep",
+        "Networks trained with the transformations keep their accuracy under them.",
+        "accuracy on transformed samples of the augmented network, as a share of its accuracy on plain ones",
+        "above",
+        0.9,
     ),
     Claim(
-        name="plain_lose",
-        statement="Networks trained without the transformations lose accuracy under them.",
-        statistic="accuracy on transformed samples of the plain network, as a share of its accuracy on plain ones",
-        side="below",
-        threshold=0.9,
+        "plain_lose",
+        "Networks trained without the transformations lose accuracy under them.",
+        "accuracy on transformed samples of the plain network, as a share of its accuracy on plain ones",
+        "below",
+        0.9,
     ),
     Claim(
-        name="little_cost",
-        statement="Augmentation costs little accuracy on plain samples.",
-        statistic="accuracy on plain samples of the augmented network, less that of the plain network",
-        side="above",
-        threshold=-0.05,
+        "little_cost",
+        "Augmentation costs little accuracy on plain samples.",
+        "accuracy on plain samples of the augmented network, less that of the plain network",
+        "above",
+        -0.05,
     ),
 )
 
 
-class Options(choices.Choice):
-    """``seeds``: how many of the preset's seeds to average over.
-
-    ``batch_norm``: networks that can have batch normalisation have it, as in the paper's tables of accuracy.
-    """
-
-    seeds: int = Field(1, ge=1)
-    batch_norm: bool = True
-
-
-class Row(NamedTuple):
+class Tested(NamedTuple):
     """One network, by its training and its test; a measure cell for each seed."""
 
     dataset: str
@@ -73,85 +60,110 @@ class Row(NamedTuple):
     cells: list[MeasureSpec]
 
 
-def cells(study: Study, options: Options) -> list[Cell]:
-    """Every network, plain and augmented, measured under the set it is compared on."""
-    for label in options.of(study).sets:
-        choices.identity(study, label)
-    measured = [cell for row in _rows(study, options) for cell in row.cells]
-    return [*(cell.network for cell in measured), *measured]
+class Accuracy(GridExperiment):
+    """``seeds``: how many of the preset's seeds to average over.
 
+    ``batch_norm``: networks that can have batch normalisation have it, as in the paper's tables of accuracy.
+    """
 
-def outputs(study: Study, options: Options) -> Outputs:
-    """A dot plot for each dataset, and one table."""
-    return Outputs([f"accuracy_{name}" for name in options.of(study).datasets], ["accuracy"])
+    question = "Does augmentation cost accuracy on plain samples, or pay on transformed ones?"
+    group = "validation"
 
+    seeds: int = Field(1, ge=1)
+    batch_norm: bool = True
 
-def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
-    """Draw the dot plots and write the table."""
-    import pandas as pd
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What augmentation does to accuracy."""
+        return CLAIMS
 
-    from cnn_invariance.plotting import dot_figure
+    def cells(self, study: Study) -> list[Cell]:
+        """Every network, plain and augmented, measured under the set it is compared on."""
+        for label in self.grid(study).sets:
+            choices.identity(study, label)
+        measured = [cell for tested in self._tested(study) for cell in tested.cells]
+        return [*(cell.network for cell in measured), *measured]
 
-    rows = list(_rows(study, options))
-    frame = pd.DataFrame(_record(study, row, results) for row in rows)
-    canvas.table("accuracy", frame, _caption(study, rows, "Test accuracy"), printed=_printed(frame))
-    for name in options.of(study).datasets:
-        here = frame[frame["dataset"] == name]
-        labels = here["tested_under"].drop_duplicates()
-        panels = {label: _dots(here[here["tested_under"] == label]) for label in labels}
-        figure = dot_figure(panels, xlabel="test accuracy", before="plain test", after="transformed test")
-        caption = _caption(study, [row for row in rows if row.dataset == name], f"Test accuracy on {name}")
-        canvas.figure(f"accuracy_{name}", figure, caption)
+    def outputs(self, study: Study) -> Outputs:
+        """A dot plot for each dataset, and one table."""
+        return Outputs([f"{self.name}_{dataset}" for dataset in self.grid(study).datasets], [self.name])
 
+    def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
+        """Draw the dot plots and write the table."""
+        import pandas as pd
 
-def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
-    """For each dataset, over its networks and sets."""
-    for dataset in options.of(study).datasets:
-        rows = [row for row in _rows(study, options) if row.dataset == dataset]
-        cells = [cell for row in rows for cell in row.cells]
-        plain, augmented = (
-            [_means(study, row, results) for row in rows if (row.augmentation is None) == without]
-            for without in (True, False)
+        from cnn_invariance.plotting import dot_figure
+
+        tested = list(self._tested(study))
+        frame = pd.DataFrame(_record(study, one, results) for one in tested)
+        canvas.table(self.name, frame, self._caption(study, tested, "Test accuracy"), printed=_printed(frame))
+        for name in self.grid(study).datasets:
+            here = frame[frame["dataset"] == name]
+            labels = here["tested_under"].drop_duplicates()
+            panels = {label: _dots(here[here["tested_under"] == label]) for label in labels}
+            figure = dot_figure(panels, xlabel="test accuracy", before="plain test", after="transformed test")
+            caption = self._caption(study, [one for one in tested if one.dataset == name], f"Test accuracy on {name}")
+            canvas.figure(f"{self.name}_{name}", figure, caption)
+
+    def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
+        """For each dataset, over its networks and sets."""
+        for dataset in self.grid(study).datasets:
+            tested = [one for one in self._tested(study) if one.dataset == dataset]
+            cells = [cell for one in tested for cell in one.cells]
+            plain, augmented = (
+                [_means(study, one, results) for one in tested if (one.augmentation is None) == without]
+                for without in (True, False)
+            )
+            kept = over((moved / still for still, moved in augmented), "networks and sets")
+            lost = over((moved / still for still, moved in plain), "networks and sets")
+            cost = over((a - b for (a, _), (b, _) in zip(augmented, plain, strict=True)), "networks and sets")
+            for claim, interval in zip(CLAIMS, (kept, lost, cost), strict=True):
+                yield Finding(claim, (dataset,), interval, cells)
+
+    def _tested(self, study: Study) -> Iterator[Tested]:
+        for dataset, model, label in product(*self.grid(study)):
+            for augmentation in (None, label):
+                arguments = choices.normalised(study, dataset, model, self.batch_norm)
+                given: dict[str, Any] = {"model": model, "augmentation": augmentation, "arguments": arguments}
+                networks = (
+                    study.network(dataset=dataset, seed=seed, **given) for seed in choices.seeds(study, self.seeds)
+                )
+                measured = [study.measurement(network, label) for network in networks]
+                yield Tested(dataset, model, augmentation, label, measured)
+
+    def _caption(self, study: Study, tested: Iterable[Tested], title: str) -> str:
+        cells = [cell for one in tested for cell in one.cells]
+        return captions.caption(
+            study,
+            self.name,
+            cells,
+            title=title,
+            question=self.question,
+            setting=SETTING,
+            departures=departures.without_normalisation(cell.network.model for cell in cells),
         )
-        kept = over((moved / still for still, moved in augmented), "networks and sets")
-        lost = over((moved / still for still, moved in plain), "networks and sets")
-        cost = over((a - b for (a, _), (b, _) in zip(augmented, plain, strict=True)), "networks and sets")
-        for claim, interval in zip(CLAIMS, (kept, lost, cost), strict=True):
-            yield Finding(claim, dataset, interval, cells)
 
 
-def _means(study: Study, row: Row, results: "Results") -> tuple[float, float]:
+def _means(study: Study, one: Tested, results: "Results") -> tuple[float, float]:
     """The accuracy on plain and on transformed samples, mean over seeds."""
-    identity = choices.identity(study, row.tested_under)
-    shares = [_accuracy(cell, results) for cell in row.cells]
+    identity = choices.identity(study, one.tested_under)
+    shares = [_accuracy(cell, results) for cell in one.cells]
     return mean(each[identity] for each in shares), mean(map(mean, shares))
 
 
-def _rows(study: Study, options: Options) -> Iterator[Row]:
-    for dataset, model, label in product(*options.of(study)):
-        for augmentation in (None, label):
-            arguments = choices.normalised(study, dataset, model, options.batch_norm)
-            networks = (
-                study.network(dataset=dataset, model=model, augmentation=augmentation, seed=seed, arguments=arguments)
-                for seed in choices.seeds(study, options.seeds)
-            )
-            measured = [study.measurement(network, label) for network in networks]
-            yield Row(dataset, model, augmentation, label, measured)
-
-
-def _record(study: Study, row: Row, results: "Results") -> dict[str, object]:
-    identity = choices.identity(study, row.tested_under)
-    shares = [_accuracy(cell, results) for cell in row.cells]
-    trainings = [results.training(cell.network) for cell in row.cells]
-    asked = row.cells[0].samples
+def _record(study: Study, one: Tested, results: "Results") -> dict[str, object]:
+    identity = choices.identity(study, one.tested_under)
+    shares = [_accuracy(cell, results) for cell in one.cells]
+    trainings = [results.training(cell.network) for cell in one.cells]
+    asked = one.cells[0].samples
     samples = asked.count or trainings[0]["samples"][asked.split]
     return {
-        "dataset": row.dataset,
-        "network": row.model,
-        "trained_with": row.augmentation or "none",
-        "tested_under": row.tested_under,
-        "epochs": row.cells[0].network.recipe.epochs,
-        "seeds": len(row.cells),
+        "dataset": one.dataset,
+        "network": one.model,
+        "trained_with": one.augmentation or "none",
+        "tested_under": one.tested_under,
+        "epochs": one.cells[0].network.recipe.epochs,
+        "seeds": len(one.cells),
         "samples": samples,
         **with_interval("plain", mean(each[identity] for each in shares), samples),
         **with_interval("transformed", mean(map(mean, shares)), samples),
@@ -191,16 +203,3 @@ def _dots(table: "pd.DataFrame") -> list["Dot"]:
         )
         for row in table.to_dict("records")
     ]
-
-
-def _caption(study: Study, rows: Iterable[Row], title: str) -> str:
-    cells = [cell for row in rows for cell in row.cells]
-    return captions.caption(
-        study,
-        "accuracy",
-        cells,
-        title=title,
-        question=QUESTION,
-        setting=SETTING,
-        departures=departures.without_normalisation(cell.network.model for cell in cells),
-    )

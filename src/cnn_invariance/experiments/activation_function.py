@@ -1,20 +1,11 @@
 """SimpleConv with other activation functions."""
 
-from cnn_invariance.experiments.framework.variants import Options as Options
-from cnn_invariance.experiments.framework.variants import Part
+from cnn_invariance.experiments.framework.variants import VariantExperiment
 
-QUESTION = "Does the activation function change the structure of invariance?"
 
-PART = Part(
-    experiment="activation_function",
-    name="the activation function",
-    question=QUESTION,
-    argument="activation",
-    values={"ELU": "elu", "ReLU": "relu", "PReLU": "prelu", "tanh": "tanh"},
-)
-CLAIMS = (PART.claim,)
+class ActivationFunction(VariantExperiment):
+    """ELU against ReLU, PReLU and tanh."""
 
-cells = PART.cells
-outputs = PART.outputs
-draw = PART.draw
-findings = PART.findings
+    question = "Does the activation function change the structure of invariance?"
+    part, argument = "the activation function", "activation"
+    variants = {"ELU": "elu", "ReLU": "relu", "PReLU": "prelu", "tanh": "tanh"}

@@ -1,20 +1,11 @@
 """SimpleConv without and with batch normalisation."""
 
-from cnn_invariance.experiments.framework.variants import Options as Options
-from cnn_invariance.experiments.framework.variants import Part
+from cnn_invariance.experiments.framework.variants import VariantExperiment
 
-QUESTION = "Does batch normalisation change the structure of invariance?"
 
-PART = Part(
-    experiment="batch_normalization",
-    name="batch normalisation",
-    question=QUESTION,
-    argument="batch_norm",
-    values={"without": False, "with": True},
-)
-CLAIMS = (PART.claim,)
+class BatchNormalization(VariantExperiment):
+    """Without batch normalisation against with it."""
 
-cells = PART.cells
-outputs = PART.outputs
-draw = PART.draw
-findings = PART.findings
+    question = "Does batch normalisation change the structure of invariance?"
+    part, argument = "batch normalisation", "batch_norm"
+    variants = {"without": False, "with": True}

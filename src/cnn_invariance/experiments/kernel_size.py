@@ -1,20 +1,11 @@
 """SimpleConv with larger kernels."""
 
-from cnn_invariance.experiments.framework.variants import Options as Options
-from cnn_invariance.experiments.framework.variants import Part
+from cnn_invariance.experiments.framework.variants import VariantExperiment
 
-QUESTION = "Does the size of the kernels change the structure of invariance?"
 
-PART = Part(
-    experiment="kernel_size",
-    name="the size of the kernels",
-    question=QUESTION,
-    argument="kernel",
-    values={"3 × 3": 3, "5 × 5": 5, "7 × 7": 7},
-)
-CLAIMS = (PART.claim,)
+class KernelSize(VariantExperiment):
+    """Kernels of 3 x 3 against 5 x 5 and 7 x 7."""
 
-cells = PART.cells
-outputs = PART.outputs
-draw = PART.draw
-findings = PART.findings
+    question = "Does the size of the kernels change the structure of invariance?"
+    part, argument = "the size of the kernels", "kernel"
+    variants = {"3 × 3": 3, "5 × 5": 5, "7 × 7": 7}

@@ -1,20 +1,11 @@
 """SimpleConv with strided convolutions in the place of max pooling."""
 
-from cnn_invariance.experiments.framework.variants import Options as Options
-from cnn_invariance.experiments.framework.variants import Part
+from cnn_invariance.experiments.framework.variants import VariantExperiment
 
-QUESTION = "Does max pooling change the structure of invariance?"
 
-PART = Part(
-    experiment="max_pooling",
-    name="the pooling",
-    question=QUESTION,
-    argument="pooling",
-    values={"max pooling": "max", "strided convolution": "stride"},
-)
-CLAIMS = (PART.claim,)
+class MaxPooling(VariantExperiment):
+    """Max pooling against strided convolutions."""
 
-cells = PART.cells
-outputs = PART.outputs
-draw = PART.draw
-findings = PART.findings
+    question = "Does max pooling change the structure of invariance?"
+    part, argument = "the pooling", "pooling"
+    variants = {"max pooling": "max", "strided convolution": "stride"}

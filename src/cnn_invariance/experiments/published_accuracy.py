@@ -5,22 +5,20 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from statistics import median
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field
 
-from cnn_invariance.experiments.framework import captions, choices
+from cnn_invariance.experiments.framework import GridExperiment, Outputs, captions, choices
 from cnn_invariance.experiments.framework.statistics import mean, wilson
 from cnn_invariance.paper import departures
-from cnn_invariance.study import Cell, Outputs, Study, TrainSpec
+from cnn_invariance.study import Cell, Study, TrainSpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cnn_invariance.plotting import Canvas, Dot
     from cnn_invariance.results import Results
-
-QUESTION = "Do the networks of the replication reach the accuracies of the published ones?"
 
 SETTING = (
     "Accuracy on the test split under the augmentation of the training, one random transformation for each sample. "
@@ -31,13 +29,6 @@ SETTING = (
 )
 
 
-class Options(choices.Choice):
-    """``seeds``: how many of the preset's seeds; ``batch_norm``: as in ``accuracy``, whose networks these are."""
-
-    seeds: int = Field(1, ge=1)
-    batch_norm: bool = True
-
-
 class Published(NamedTuple):
     """What the author's log says of one setting."""
 
@@ -45,7 +36,7 @@ class Published(NamedTuple):
     accuracies: tuple[float, ...]
 
 
-class Row(NamedTuple):
+class Replicated(NamedTuple):
     """One setting: how it was published, and the networks that replicate it, one for each seed."""
 
     dataset: str
@@ -56,35 +47,71 @@ class Row(NamedTuple):
     networks: list[TrainSpec]
 
 
-def cells(study: Study, options: Options) -> list[Cell]:
-    """The networks whose setting was published."""
-    return [network for row in _rows(study, options) for network in row.networks]
+class PublishedAccuracy(GridExperiment):
+    """``seeds``: how many of the preset's seeds; ``batch_norm``: as in ``accuracy``, whose networks these are."""
 
+    question = "Do the networks of the replication reach the accuracies of the published ones?"
+    group = "validation"
+    summarised = True
 
-def outputs(study: Study, options: Options) -> Outputs:
-    """A figure for each dataset that has a published setting, and a table of all."""
-    datasets = dict.fromkeys(row.dataset for row in _rows(study, options))
-    return Outputs([f"published_accuracy_{name}" for name in datasets], ["published_accuracy"])
+    seeds: int = Field(1, ge=1)
+    batch_norm: bool = True
 
+    def cells(self, study: Study) -> list[Cell]:
+        """The networks whose setting was published."""
+        return [network for one in self._replicated(study) for network in one.networks]
 
-def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
-    """Draw the dot plots and write the table."""
-    import pandas as pd
+    def outputs(self, study: Study) -> Outputs:
+        """A figure for each dataset that has a published setting, and a table of all."""
+        datasets = dict.fromkeys(one.dataset for one in self._replicated(study))
+        return Outputs([f"{self.name}_{dataset}" for dataset in datasets], [self.name])
 
-    from cnn_invariance.plotting import dot_figure
+    def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
+        """Draw the dot plots and write the table."""
+        import pandas as pd
 
-    rows = list(_rows(study, options))
-    frame = pd.DataFrame(_record(row, results) for row in rows)
-    canvas.table("published_accuracy", frame, _caption(study, rows), printed=_printed(frame))
-    for name in dict.fromkeys(row.dataset for row in rows):
-        here = frame[frame["dataset"] == name]
-        panels = {
-            f"trained with {label}" if label != "none" else "trained plain": _dots(here[here["augmentation"] == label])
-            for label in here["augmentation"].drop_duplicates()
-        }
-        figure = dot_figure(panels, xlabel="test accuracy", before="published", after="replicated", columns=3)
-        caption = _caption(study, [row for row in rows if row.dataset == name])
-        canvas.figure(f"published_accuracy_{name}", figure, caption)
+        from cnn_invariance.plotting import dot_figure
+
+        replicated = list(self._replicated(study))
+        frame = pd.DataFrame(_record(one, results) for one in replicated)
+        canvas.table(self.name, frame, self._caption(study, replicated), printed=_printed(frame))
+        for name in dict.fromkeys(one.dataset for one in replicated):
+            here = frame[frame["dataset"] == name]
+            panels = {
+                "trained plain" if label == "none" else f"trained with {label}": _dots(group)
+                for label, group in here.groupby("augmentation", sort=False)
+            }
+            figure = dot_figure(panels, xlabel="test accuracy", before="published", after="replicated", columns=3)
+            caption = self._caption(study, [one for one in replicated if one.dataset == name])
+            canvas.figure(f"{self.name}_{name}", figure, caption)
+
+    def _replicated(self, study: Study) -> Iterator[Replicated]:
+        datasets, models, sets = self.grid(study)
+        for dataset in datasets:
+            family = departures.DATASETS.get(study.preset.datasets[dataset].source, ("none of the paper's", ""))[0]
+            for model in models:
+                arguments = choices.normalised(study, dataset, model, self.batch_norm)
+                for label in (None, *sets):
+                    given: dict[str, Any] = {"model": model, "augmentation": label, "arguments": arguments}
+                    networks = [
+                        study.network(dataset=dataset, seed=seed, **given) for seed in choices.seeds(study, self.seeds)
+                    ]
+                    found = published().get((family, _name(networks[0]), _augmentation(networks[0])))
+                    if found:
+                        yield Replicated(dataset, family, model, label or "none", found, networks)
+
+    def _caption(self, study: Study, replicated: list[Replicated]) -> str:
+        networks = [network for one in replicated for network in one.networks]
+        datasets = " and ".join(dict.fromkeys(one.dataset for one in replicated))
+        return captions.caption(
+            study,
+            self.name,
+            networks,
+            title=f"Published and replicated test accuracy, {datasets}",
+            question=self.question,
+            setting=SETTING,
+            departures=departures.without_normalisation(network.model for network in networks),
+        )
 
 
 @cache
@@ -100,22 +127,6 @@ def published() -> dict[tuple[str, str, str], Published]:
     }
 
 
-def _rows(study: Study, options: Options) -> Iterator[Row]:
-    chosen = options.of(study)
-    for dataset in chosen.datasets:
-        family = departures.DATASETS.get(study.preset.datasets[dataset].source, ("none of the paper's", ""))[0]
-        for model in chosen.models:
-            arguments = choices.normalised(study, dataset, model, options.batch_norm)
-            for label in (None, *chosen.sets):
-                networks = [
-                    study.network(dataset=dataset, model=model, augmentation=label, seed=seed, arguments=arguments)
-                    for seed in choices.seeds(study, options.seeds)
-                ]
-                found = published().get((family, _name(networks[0]), _augmentation(networks[0])))
-                if found:
-                    yield Row(dataset, family, model, label or "none", found, networks)
-
-
 def _name(network: TrainSpec) -> str:
     """A network as the log names it: only VGG16D says whether it has batch normalisation."""
     name = network.model.name
@@ -126,17 +137,17 @@ def _augmentation(network: TrainSpec) -> str:
     return "none" if network.augmentation is None else network.augmentation.name
 
 
-def _record(row: Row, results: "Results") -> dict[str, object]:
-    records = [results.training(network) for network in row.networks]
+def _record(one: Replicated, results: "Results") -> dict[str, object]:
+    records = [results.training(network) for network in one.networks]
     samples = records[0]["samples"]["test"]
     ours = mean(record["accuracies"]["test"]["augmented"] for record in records)
     low, high = wilson(ours, samples)
-    theirs, recipe = row.published.accuracies, row.networks[0].recipe
-    _, sizes = departures.EPOCHS_AND_SIZES[row.networks[0].model.name][row.family]
+    theirs, recipe = one.published.accuracies, one.networks[0].recipe
+    _, sizes = departures.EPOCHS_AND_SIZES[one.networks[0].model.name][one.family]
     return {
-        "dataset": row.dataset,
-        "network": row.model,
-        "augmentation": row.augmentation,
+        "dataset": one.dataset,
+        "network": one.model,
+        "augmentation": one.augmentation,
         "published": median(theirs),
         "published_low": min(theirs),
         "published_high": max(theirs),
@@ -146,11 +157,11 @@ def _record(row: Row, results: "Results") -> dict[str, object]:
         "replicated_high": high,
         "seeds": len(records),
         "difference": ours - median(theirs),
-        "published_epochs": row.published.epochs,
+        "published_epochs": one.published.epochs,
         "epochs": recipe.epochs,
         "images_an_epoch": recipe.epoch_samples or "all",
         "published_width": sizes["width"],
-        "width": row.networks[0].model.arguments["width"],
+        "width": one.networks[0].model.arguments["width"],
         "samples": samples,
     }
 
@@ -183,17 +194,3 @@ def _dots(table: "pd.DataFrame") -> list["Dot"]:
         )
         for row in table.to_dict("records")
     ]
-
-
-def _caption(study: Study, rows: list[Row]) -> str:
-    networks = [network for row in rows for network in row.networks]
-    datasets = " and ".join(dict.fromkeys(row.dataset for row in rows))
-    return captions.caption(
-        study,
-        "published_accuracy",
-        networks,
-        title=f"Published and replicated test accuracy, {datasets}",
-        question=QUESTION,
-        setting=SETTING,
-        departures=departures.without_normalisation(network.model for network in networks),
-    )

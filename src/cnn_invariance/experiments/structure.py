@@ -10,16 +10,14 @@ import numpy as np
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import captions, choices
-from cnn_invariance.experiments.framework.claims import Claim, Finding, over
+from cnn_invariance.experiments.framework import Claim, Finding, GridExperiment, Outputs, captions, choices, over
+from cnn_invariance.experiments.framework.grid import Grid
 from cnn_invariance.experiments.framework.similarity import at_depths, difference
-from cnn_invariance.study import Cell, MeasureSpec, Outputs, Study
+from cnn_invariance.study import Cell, MeasureSpec, Study
 
 if TYPE_CHECKING:
     from cnn_invariance.plotting import Canvas
     from cnn_invariance.results import Results
-
-QUESTION = "Does the structure of invariance belong to the design of a network, and not to its training?"
 
 SETTING = (
     "Each point is the difference between the {measure} profiles of two networks that are alike in all but one thing, "
@@ -41,41 +39,34 @@ PERMUTATIONS = 10_000
 
 CLAIMS = (
     Claim(
-        name="design",
-        statement="The structure of invariance depends on the design: designs differ more than seeds of one design.",
-        statistic="log2 of the mean difference between designs over that between seeds; p: designs permuted",
-        side="above",
-        threshold=math.log2(1.5),
+        "design",
+        "The structure of invariance depends on the design: designs differ more than seeds of one design.",
+        "log2 of the mean difference between designs over that between seeds; p: designs permuted",
+        "above",
+        math.log2(1.5),
     ),
     Claim(
-        name="not_training",
-        statement="It does not depend on the training: designs differ more than plain and augmented training.",
-        statistic="log2 of the mean difference between designs over that between plain and augmented training",
-        side="above",
-        threshold=0.0,
+        "not_training",
+        "It does not depend on the training: designs differ more than plain and augmented training.",
+        "log2 of the mean difference between designs over that between plain and augmented training",
+        "above",
+        0.0,
     ),
     Claim(
-        name="transformation",
-        statement="It changes with the transformation: sets differ more than seeds.",
-        statistic="log2 of the mean difference between transformation sets over that between seeds; p: sets permuted",
-        side="above",
-        threshold=math.log2(1.5),
+        "transformation",
+        "It changes with the transformation: sets differ more than seeds.",
+        "log2 of the mean difference between transformation sets over that between seeds; p: sets permuted",
+        "above",
+        math.log2(1.5),
     ),
     Claim(
-        name="dataset",
-        statement="It changes with the dataset: datasets differ more than seeds.",
-        statistic="log2 of the mean difference between datasets over that between seeds; p: datasets permuted",
-        side="above",
-        threshold=math.log2(1.5),
+        "dataset",
+        "It changes with the dataset: datasets differ more than seeds.",
+        "log2 of the mean difference between datasets over that between seeds; p: datasets permuted",
+        "above",
+        math.log2(1.5),
     ),
 )
-
-
-class Options(choices.Choice):
-    """``measure``: whose profiles; ``seeds``: how many of the preset's seeds, at least two."""
-
-    measure: str = choices.HEADLINE
-    seeds: int = Field(3, ge=2)
 
 
 class Place(NamedTuple):
@@ -102,65 +93,108 @@ class Profiles:
         return [difference(p, q) for a, b in pairs for p, q in zip(self.at[a], self.at[b], strict=False)]
 
 
-def cells(study: Study, options: Options) -> list[Cell]:
-    """Each network of each seed, trained with and measured under each set; and of the first seed, trained plain."""
-    return [cell for cells in _cells(study, options).values() for cell in cells]
+class Structure(GridExperiment):
+    """``measure``: whose profiles; ``seeds``: how many of the preset's seeds, at least two."""
 
+    question = "Does the structure of invariance belong to the design of a network, and not to its training?"
+    group = "characterisation"
 
-def outputs(study: Study, options: Options) -> Outputs:
-    """A figure of all differences, and their table."""
-    return Outputs(["structure"], ["structure"])
+    measure: str = choices.HEADLINE
+    seeds: int = Field(3, ge=2)
 
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """On what the structure depends."""
+        return CLAIMS
 
-def draw(study: Study, options: Options, results: "Results", canvas: "Canvas") -> None:
-    """Draw the differences and write their table."""
-    import pandas as pd
+    def cells(self, study: Study) -> list[Cell]:
+        """Each network of each seed, trained with and measured under each set; and of the first seed, trained plain."""
+        return [cell for cells in self._cells(study).values() for cell in cells]
 
-    from cnn_invariance.plotting import spread_figure
+    def outputs(self, study: Study) -> Outputs:
+        """A figure of all differences, and their table."""
+        return Outputs([self.name], [self.name])
 
-    panels = differences(study, options, results)
-    name = choices.label(choices.measure(study, options.measure))
-    caption = _caption(study, options)
-    canvas.figure("structure", spread_figure(panels, xlabel=f"difference between two {name} profiles"), caption)
-    canvas.table("structure", pd.DataFrame(_table(panels)), caption)
+    def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
+        """Draw the differences and write their table."""
+        import pandas as pd
 
+        from cnn_invariance.plotting import spread_figure
 
-def differences(study: Study, options: Options, results: "Results") -> dict[str, dict[str, list[float]]]:
-    """By dataset and by what two networks differ in, in words: the differences between their profiles."""
-    profiles = _profiles(study, options, results)
-    return {
-        dataset: {KINDS[kind]: values for kind, values in _differences(study, options, profiles, dataset).items()}
-        for dataset in options.of(study).datasets
-    }
+        panels, measure = self.overview_spreads(study, results), choices.measure(study, self.measure)
+        name = choices.label(measure)
+        caption = captions.caption(
+            study,
+            self.name,
+            self.cells(study),
+            title=f"Differences between {name} profiles, {' and '.join(self.grid(study).datasets)}",
+            question=self.question,
+            setting=f"{SETTING.format(measure=name)} {captions.of_measure(measure)}",
+        )
+        canvas.figure(self.name, spread_figure(panels, xlabel=f"difference between two {name} profiles"), caption)
+        canvas.table(self.name, pd.DataFrame(_table(panels)), caption)
 
+    def overview_spreads(self, study: Study, results: "Results") -> dict[str, dict[str, list[float]]]:
+        """By dataset and by what two networks differ in, in words: the differences between their profiles."""
+        profiles, grid = self._profiles(study, results), self.grid(study)
+        return {
+            dataset: {KINDS[kind]: values for kind, values in _differences(grid, profiles, dataset).items()}
+            for dataset in grid.datasets
+        }
 
-def findings(study: Study, options: Options, results: "Results") -> Iterator[Finding]:
-    """For each dataset over its sets; the last claim over designs and sets, for all datasets together."""
-    profiles = _profiles(study, options, results)
-    chosen, cells = options.of(study), _cells(study, options)
-    for dataset in chosen.datasets:
-        used = [cell for place, found in cells.items() if place.dataset == dataset for cell in found]
-        at = [_grid(options, study, dataset, label) for label in chosen.sets]
-        designs = [profiles.between(combinations(places, 2)) for places in at]
-        seeds = [profiles.seeds(places) for places in at]
-        trainings = [profiles.between((place._replace(augmented=False), place) for place in places) for places in at]
-        p = permuted(profiles, at)
-        yield _finding(CLAIMS[0], dataset, designs, seeds, "sets", used, p)
-        yield _finding(CLAIMS[1], dataset, designs, trainings, "sets", used)
-        by_design = [[Place(dataset, design, label) for label in chosen.sets] for design in chosen.models]
-        sets = [profiles.between(combinations(places, 2)) for places in by_design]
-        seeds = [profiles.seeds(places) for places in by_design]
-        yield _finding(CLAIMS[2], dataset, sets, seeds, "designs", used, permuted(profiles, by_design))
-    if len(chosen.datasets) > 1:
-        by_both = [
-            [Place(dataset, design, label) for dataset in chosen.datasets]
-            for design, label in product(chosen.models, chosen.sets)
-        ]
-        datasets = [profiles.between(combinations(places, 2)) for places in by_both]
-        seeds = [profiles.seeds(places) for places in by_both]
-        every = [cell for found in cells.values() for cell in found]
-        about = " and ".join(chosen.datasets)
-        yield _finding(CLAIMS[3], about, datasets, seeds, "designs and sets", every, permuted(profiles, by_both))
+    def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
+        """For each dataset over its sets; the last claim over designs and sets, for all datasets together."""
+        profiles, cells = self._profiles(study, results), self._cells(study)
+        chosen = self.grid(study)
+        for dataset in chosen.datasets:
+            used = [cell for place, found in cells.items() if place.dataset == dataset for cell in found]
+            at = [[Place(dataset, design, label) for design in chosen.models] for label in chosen.sets]
+            designs = [profiles.between(combinations(places, 2)) for places in at]
+            seeds = [profiles.seeds(places) for places in at]
+            trainings = [
+                profiles.between((place._replace(augmented=False), place) for place in places) for places in at
+            ]
+            yield _finding(CLAIMS[0], (dataset,), designs, seeds, "sets", used, permuted(profiles, at))
+            yield _finding(CLAIMS[1], (dataset,), designs, trainings, "sets", used)
+            by_design = [[Place(dataset, design, label) for label in chosen.sets] for design in chosen.models]
+            sets = [profiles.between(combinations(places, 2)) for places in by_design]
+            seeds = [profiles.seeds(places) for places in by_design]
+            yield _finding(CLAIMS[2], (dataset,), sets, seeds, "designs", used, permuted(profiles, by_design))
+        if len(chosen.datasets) > 1:
+            by_both = [
+                [Place(dataset, design, label) for dataset in chosen.datasets]
+                for design, label in product(chosen.models, chosen.sets)
+            ]
+            datasets = [profiles.between(combinations(places, 2)) for places in by_both]
+            seeds = [profiles.seeds(places) for places in by_both]
+            every = [cell for found in cells.values() for cell in found]
+            p = permuted(profiles, by_both)
+            yield _finding(CLAIMS[3], tuple(chosen.datasets), datasets, seeds, "designs and sets", every, p)
+
+    def _cells(self, study: Study) -> dict[Place, list[MeasureSpec]]:
+        chosen, seeds = self.grid(study), choices.seeds(study, self.seeds)
+        if len(chosen.models) < 2:
+            raise InputError(f"designs are compared: name at least two models; received {', '.join(chosen.models)}")
+        measure, found = choices.measure(study, self.measure), {}
+        for dataset, design, label in product(*chosen):
+            for augmentation in (label, None):
+                networks = (
+                    study.network(dataset=dataset, model=design, augmentation=augmentation, seed=seed)
+                    for seed in (seeds if augmentation else seeds[:1])
+                )
+                place = Place(dataset, design, label, augmentation is not None)
+                found[place] = [study.measurement(network, label) for network in networks]
+                choices.check_held(measure, found[place])
+        return found
+
+    def _profiles(self, study: Study, results: "Results") -> "Profiles":
+        measure = choices.measure(study, self.measure)
+        return Profiles(
+            {
+                place: [at_depths(results.profile(cell, measure)["value"]) for cell in cells]
+                for place, cells in self._cells(study).items()
+            }
+        )
 
 
 def permuted(profiles: Profiles, strata: Sequence[Sequence[Place]], draws: int = PERMUTATIONS) -> float:
@@ -189,7 +223,7 @@ def permuted(profiles: Profiles, strata: Sequence[Sequence[Place]], draws: int =
 
 def _finding(
     claim: Claim,
-    about: str,
+    datasets: tuple[str, ...],
     above: Sequence[Sequence[float]],
     below: Sequence[Sequence[float]],
     of: str,
@@ -201,42 +235,11 @@ def _finding(
         math.log2(np.mean(a) / np.mean(b)) if np.mean(b) > 0 and np.mean(a) > 0 else math.nan
         for a, b in zip(above, below, strict=True)
     )
-    return Finding(claim, about, over(ratios, of), cells, p=p)
+    return Finding(claim, datasets, over(ratios, of), cells, p=p)
 
 
-def _cells(study: Study, options: Options) -> dict[Place, list[MeasureSpec]]:
-    chosen, count = options.of(study), len(choices.seeds(study, options.seeds))
-    if len(chosen.models) < 2:
-        raise InputError(f"designs are compared: name at least two models; received {', '.join(chosen.models)}")
-    found = {}
-    for dataset, design, label in product(*chosen):
-        for augmented in (True, False):
-            networks = (
-                study.network(dataset=dataset, model=design, augmentation=label if augmented else None, seed=seed)
-                for seed in study.seeds[: count if augmented else 1]
-            )
-            place = Place(dataset, design, label, augmented)
-            found[place] = [study.measurement(network, label) for network in networks]
-            choices.check_held(choices.measure(study, options.measure), found[place])
-    return found
-
-
-def _profiles(study: Study, options: Options, results: "Results") -> Profiles:
-    measure = choices.measure(study, options.measure)
-
-    def profile(cell: MeasureSpec) -> np.ndarray:
-        return at_depths(results.profile(cell, measure)["value"])
-
-    return Profiles({place: [profile(cell) for cell in cells] for place, cells in _cells(study, options).items()})
-
-
-def _grid(options: Options, study: Study, dataset: str, label: str) -> list[Place]:
-    return [Place(dataset, design, label) for design in options.of(study).models]
-
-
-def _differences(study: Study, options: Options, profiles: Profiles, dataset: str) -> dict[str, list[float]]:
+def _differences(chosen: Grid, profiles: Profiles, dataset: str) -> dict[str, list[float]]:
     """The differences of pairs that differ in one thing, by what they differ in; other datasets against this one."""
-    chosen = options.of(study)
     here = [Place(dataset, design, label) for design, label in product(chosen.models, chosen.sets)]
 
     def alike(same: Callable[[Place, Place], bool]) -> Iterator[tuple[Place, Place]]:
@@ -268,16 +271,3 @@ def _table(found: dict[str, dict[str, list[float]]]) -> list[dict[str, object]]:
         for dataset, kinds in found.items()
         for kind, values in kinds.items()
     ]
-
-
-def _caption(study: Study, options: Options) -> str:
-    measure = choices.measure(study, options.measure)
-    name = choices.label(measure)
-    return captions.caption(
-        study,
-        "structure",
-        cells(study, options),
-        title=f"Differences between {name} profiles, {' and '.join(options.of(study).datasets)}",
-        question=QUESTION,
-        setting=f"{SETTING.format(measure=name)} {captions.of_measure(measure)}",
-    )

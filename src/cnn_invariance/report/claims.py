@@ -1,6 +1,8 @@
 """The claims of a study: what the paper expects, tested on the results of a preset. No torch."""
 
-from collections.abc import Iterator, Mapping
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnn_invariance.storage.files import atomic_write
@@ -19,26 +21,36 @@ COLUMNS = (
 """Of ``claims.csv``: ``low`` and ``high`` bound the 95 % interval of the estimate; ``cells`` are those it is from."""
 
 
-def table(plan: Plan) -> "pd.DataFrame":
-    """A row for each claim and what it is about, with the columns `COLUMNS`.
+def records(plan: Plan) -> list[dict[str, Any]]:
+    """A record for each claim and what it is about: the columns `COLUMNS`, ``side``, ``threshold`` and ``datasets``.
 
-    An experiment whose cells are not all computed has one row a claim, undecided, which names what is missing.
+    An experiment whose cells are not all computed has one record a claim, undecided, which names what is missing.
     """
+    return [row for name in plan.study.experiments for row in _rows(plan, name)]
+
+
+def table(found: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
+    """The records as a table with the columns `COLUMNS`."""
     import pandas as pd
 
-    return pd.DataFrame([row for name in plan.study.experiments for row in _rows(plan, name)], columns=list(COLUMNS))
+    return pd.DataFrame(found, columns=list(COLUMNS))
 
 
 def write(plan: Plan) -> None:
-    """Write the claims of a preset: ``claims.csv``, and for readers ``claims.md``: verdicts, then numbers, no cells."""
+    """Write the claims of a preset: ``claims.csv``; ``claims.json``, for the page; ``claims.md``, for readers."""
     from cnn_invariance.plotting import tables
 
-    frame = table(plan)
+    found = records(plan)
+    frame = table(found)
     verdicts = tables.markdown(brief(frame), caption(frame, plan.study.name))
-    texts = (tables.csv(frame), verdicts + "\n" + tables.markdown(printed(frame), "The numbers behind the verdicts."))
-    for path, text in zip(Products(plan).claims, texts, strict=True):
+    texts = {
+        "csv": tables.csv(frame),
+        "md": verdicts + "\n" + tables.markdown(printed(frame), "The numbers behind the verdicts."),
+        "json": json.dumps([_plain(row) for row in found], indent=1, allow_nan=False) + "\n",
+    }
+    for path in Products(plan).claims:
         with atomic_write(path) as temporary:
-            temporary.write_text(text, encoding="utf-8", newline="\n")
+            temporary.write_text(texts[path.suffix[1:]], encoding="utf-8", newline="\n")
 
 
 def brief(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -92,14 +104,12 @@ def caption(frame: "pd.DataFrame", preset: str) -> str:
 
 def _rows(plan: Plan, experiment: str) -> Iterator[dict[str, Any]]:
     chosen = plan.study.experiments[experiment]
-    claims: tuple[Claim, ...] = getattr(chosen.module, "CLAIMS", ())
-    if claims and (missing := plan.lacking(experiment)):
+    if chosen.claims and (missing := plan.lacking(experiment)):
         count = len(plan.study.cells[experiment])
         reason = f"not yet computed: {len(missing)} of {count} cells, the first {missing[0].key}"
-        yield from (_row(experiment, claim) | {"verdict": "undecided", "reason": reason} for claim in claims)
-    elif claims:
-        findings = chosen.module.findings(plan.study, chosen.options, plan.results)  # type: ignore[attr-defined]
-        yield from (_found(experiment, finding) for finding in findings)
+        yield from (_row(experiment, claim) | {"verdict": "undecided", "reason": reason} for claim in chosen.claims)
+    elif chosen.claims:
+        yield from (_found(experiment, finding) for finding in chosen.findings(plan.study, plan.results))
 
 
 def _row(experiment: str, claim: "Claim") -> dict[str, Any]:
@@ -109,6 +119,9 @@ def _row(experiment: str, claim: "Claim") -> dict[str, Any]:
         "statement": claim.statement,
         "statistic": claim.statistic,
         "rule": claim.rule,
+        "side": claim.side,
+        "threshold": claim.threshold,
+        "datasets": (),
     }
 
 
@@ -116,6 +129,7 @@ def _found(experiment: str, finding: "Finding") -> dict[str, Any]:
     interval = finding.interval
     return _row(experiment, finding.claim) | {
         "about": finding.about,
+        "datasets": finding.datasets,
         "verdict": finding.verdict,
         "reason": finding.why,
         "estimate": interval.estimate,
@@ -124,4 +138,12 @@ def _found(experiment: str, finding: "Finding") -> dict[str, Any]:
         "interval_from": interval.source,
         "p": finding.p,
         "cells": " ".join(cell.key for cell in finding.cells),
+    }
+
+
+def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record for JSON, which has neither infinity nor not-a-number: such a value is given as text."""
+    return {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in record.items()
     }

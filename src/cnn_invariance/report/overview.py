@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cnn_invariance.experiments import structure
+from cnn_invariance.experiments.framework.experiment import Experiment
+from cnn_invariance.experiments.framework.profile_experiment import ProfilesOfModels
 from cnn_invariance.report import claims
 from cnn_invariance.workflow.plan import Plan
 
@@ -15,13 +16,6 @@ if TYPE_CHECKING:
     from cnn_invariance.plotting import Series
 
 NAME = "overview"
-SHOWN = {
-    "compare_models": "Designs",
-    "random_initialization": "Random initializations",
-    "during_training": "During training",
-    "augmentation_intensity": "Intensity of augmentation",
-}
-"""The experiments whose profiles are shown, each in a row, of the first transformation set on each dataset."""
 
 
 class Row(NamedTuple):
@@ -42,7 +36,7 @@ def draw(plan: Plan) -> None:
     from cnn_invariance.plotting import Canvas
     from cnn_invariance.plotting.style import DOUBLE, new_figure, style
 
-    rows, differences, verdicts = list(_rows(plan)), _differences(plan), _verdicts(claims.table(plan))
+    rows, differences, verdicts = list(_rows(plan)), _differences(plan), _verdicts(claims.table(claims.records(plan)))
     heights = [
         *map(_row_height, rows),
         *([0.3] if rows else []),
@@ -70,11 +64,12 @@ def draw(plan: Plan) -> None:
 def _rows(plan: Plan) -> Iterator[Row]:
     from cnn_invariance.experiments.framework.choices import label
 
-    for name, title in SHOWN.items():
-        chosen = plan.study.experiments.get(name)
-        if chosen is None or plan.lacking(name):
+    shown = {name: one.overview_row for name, one in plan.study.experiments.items() if one.overview_row}
+    for name, (_, title) in sorted(shown.items(), key=lambda item: item[1]):
+        chosen = plan.study.experiments[name]
+        if plan.lacking(name) or not isinstance(chosen, ProfilesOfModels):
             continue
-        lines = chosen.module.profile_plan(plan.study, chosen.options)  # type: ignore[attr-defined]
+        lines = chosen.plans(plan.study)[0]
         measure = lines.measures[0]
         panels = {
             f"{title}: {dataset}, {first}": series
@@ -85,11 +80,12 @@ def _rows(plan: Plan) -> Iterator[Row]:
 
 
 def _differences(plan: Plan) -> dict[str, dict[str, list[float]]]:
-    """What makes profiles differ, by dataset: as in the experiment ``structure``, if the preset has it."""
-    chosen = plan.study.experiments.get("structure")
-    if chosen is None or plan.lacking("structure"):
-        return {}
-    return structure.differences(plan.study, cast(structure.Options, chosen.options), plan.results)
+    """What makes profiles differ, by dataset, from the experiments that have such values."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for name, experiment in plan.study.experiments.items():
+        if type(experiment).overview_spreads is not Experiment.overview_spreads and not plan.lacking(name):
+            found |= experiment.overview_spreads(plan.study, plan.results)
+    return found
 
 
 def _verdicts(table: "pd.DataFrame") -> dict[str, dict[str, str]]:

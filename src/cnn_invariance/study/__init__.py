@@ -11,7 +11,6 @@ from cnn_invariance.study.cells import (
     ResponseSpec,
     TrainSpec,
 )
-from cnn_invariance.study.experiment import Outputs
 from cnn_invariance.study.spec import DatasetSpec, ModelSpec, Precision, Recipe, SampleSpec, Scalar, SetSpec
 from cnn_invariance.study.study import Study
 
@@ -25,7 +24,6 @@ __all__ = [
     "DatasetSpec",
     "MeasureSpec",
     "ModelSpec",
-    "Outputs",
     "Precision",
     "Recipe",
     "ResponseSpec",

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,9 @@ from cnn_invariance import models
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.measures import requests as measure_names
 from cnn_invariance.plugins import references
-from cnn_invariance.study import document, experiment
-from cnn_invariance.study.canonical import Closed
-from cnn_invariance.study.cells import Cell, MeasureSpec, TrainSpec
+from cnn_invariance.study import document
+from cnn_invariance.study.cells import MeasureSpec, TrainSpec
 from cnn_invariance.study.document import Document, Problem
-from cnn_invariance.study.experiment import Experiment, Outputs
 from cnn_invariance.study.preset import Changes, Preset
 from cnn_invariance.study.recipes import effective_epochs
 from cnn_invariance.study.spec import DatasetSpec, ModelSpec, Recipe, SampleSpec, Scalar, SetSpec
@@ -25,37 +23,23 @@ from cnn_invariance.transformations.affine import AffineSet
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """An experiment with the options a preset gives it."""
-
-    module: Experiment
-    options: Closed
-
-
-@dataclass(frozen=True)
 class Study:
-    """A preset and its experiments, with the specs their labels stand for.
+    """A preset, with the specs that its labels stand for.
 
     Labels are those of the preset: ``study.network(dataset="mnist5k", model="SimpleConv")``.
     """
 
     path: Path
     preset: Preset
-    experiments: Mapping[str, Chosen]
 
     @classmethod
     def load(cls, path: Path | str) -> "Study":
-        """Read and check a preset; one InputError names every problem, each with its line."""
+        """Read and check a preset, but for its experiments; one InputError names every problem, each with its line."""
         source = document.read(Path(path))
-        preset, problems = _preset(source)
-        chosen, more = _experiments(source)
-        problems += [*more, *_changes(source.content)]
+        preset, problems = read_preset(source)
         if preset is None or problems:
             raise source.error(problems)
-        study = cls(source.path, preset, chosen)
-        if problems := list(study._unplannable()):
-            raise source.error(problems)
-        return study
+        return cls(source.path, preset)
 
     @property
     def name(self) -> str:
@@ -87,13 +71,9 @@ class Study:
         """The measures every cell holds, in the order of the preset."""
         return self.preset.measures
 
-    def experiment(self, name: str) -> Chosen:
-        """An experiment of the preset (InputError with the nearest match)."""
-        return _entry("experiment", name, self.experiments)
-
     def dataset(self, label: str) -> DatasetSpec:
         """A dataset with its pinned fingerprint."""
-        entry = _entry("dataset", label, self.preset.datasets)
+        entry = entry_of("dataset", label, self.preset.datasets)
         return DatasetSpec(name=label, fingerprint=entry.fingerprint)
 
     def model(self, label: str, dataset: str, arguments: Mapping[str, Scalar] | None = None) -> ModelSpec:
@@ -101,7 +81,7 @@ class Study:
 
         Errors: InputError for an argument that the design does not have, or a value it does not take.
         """
-        entry = _entry("model", label, self.preset.models)
+        entry = entry_of("model", label, self.preset.models)
         changed = self._changes(label, dataset).arguments
         models.check_arguments(entry.model, arguments or {})
         return _complete_model(entry.model, {**entry.arguments, **changed, **(arguments or {})}, entry.weights)
@@ -115,7 +95,7 @@ class Study:
         """A transformation set, all parameters filled in."""
         if isinstance(label, SetSpec):
             return complete_set(label.name, label.parameters)
-        entry = _entry("transformation set", label, self.preset.transformation_sets)
+        entry = entry_of("transformation set", label, self.preset.transformation_sets)
         return complete_set(entry.set, entry.parameters)
 
     def network(
@@ -135,7 +115,7 @@ class Study:
         """
         label = augmentation
         augmented_by = None if label is None else self.set(label)
-        entry = _entry("model", model, self.preset.models)
+        entry = entry_of("model", model, self.preset.models)
         changes = self._changes(model, dataset)
         training = self.preset.training
         if epochs is None:
@@ -200,36 +180,8 @@ class Study:
             chosen["count"] = entry.count
         return SampleSpec(**chosen)
 
-    @cached_property
-    def cells(self) -> dict[str, tuple[Cell, ...]]:
-        """The cells each experiment needs, each once, by the experiment's id."""
-        return {
-            name: tuple(dict.fromkeys(chosen.module.cells(self, chosen.options)))
-            for name, chosen in self.experiments.items()
-        }
-
-    @cached_property
-    def outputs(self) -> dict[str, Outputs]:
-        """What each experiment draws, by the experiment's id."""
-        return {name: chosen.module.outputs(self, chosen.options) for name, chosen in self.experiments.items()}
-
     def _changes(self, model: str, dataset: str) -> Changes:
-        return _entry("dataset", dataset, self.preset.datasets).models.get(model, Changes())
-
-    def _unplannable(self) -> Iterable[Problem]:
-        """What experiments refuse, and what two of them would both draw."""
-        tables: dict[str, str] = {}
-        for name, chosen in self.experiments.items():
-            try:
-                list(chosen.module.cells(self, chosen.options))
-                outputs = chosen.module.outputs(self, chosen.options)
-            except InputError as error:
-                yield Problem(("experiments", name), str(error))
-                continue
-            for table in outputs.tables:
-                if table in tables:
-                    yield Problem(("experiments", name), f"{tables[table]} has a table {table!r}")
-                tables[table] = name
+        return entry_of("dataset", dataset, self.preset.datasets).models.get(model, Changes())
 
 
 def complete_set(name: str, parameters: Mapping[str, Any]) -> SetSpec:
@@ -289,34 +241,20 @@ def _measure_code(measures: tuple[str, ...]) -> dict[str, str]:
     return {file: _sha256(file) for file in sorted(files)}
 
 
-def _entry(kind: str, label: str, entries: Mapping[str, Any]) -> Any:
+def entry_of(kind: str, label: str, entries: Mapping[str, Any]) -> Any:
+    """The entry of a label (InputError with the nearest match)."""
     if label not in entries:
         raise unknown_name(f"{kind} in this preset:", label, entries)
     return entries[label]
 
 
-def _preset(source: Document) -> tuple[Preset | None, list[Problem]]:
+def read_preset(source: Document) -> tuple[Preset | None, list[Problem]]:
+    """The preset of a document, None if the schema refuses it, and all that is wrong with it but for experiments."""
+    changes = list(_changes(source.content))
     try:
-        return Preset.model_validate(source.content), []
+        return Preset.model_validate(source.content), changes
     except ValidationError as error:
-        return None, document.problems(error, Preset)
-
-
-def _experiments(source: Document) -> tuple[dict[str, Chosen], list[Problem]]:
-    """The experiments a preset names; what is not a mapping is the schema's matter."""
-    given = source.content.get("experiments")
-    chosen: dict[str, Chosen] = {}
-    problems: list[Problem] = []
-    for name, options in given.items() if isinstance(given, dict) else ():
-        place = ("experiments", str(name))
-        try:
-            module = experiment.load(str(name))
-            chosen[str(name)] = Chosen(module, module.Options.model_validate(options or {}))
-        except InputError as error:
-            problems.append(Problem(place, str(error)))
-        except ValidationError as error:
-            problems += document.problems(error, module.Options, place)
-    return chosen, problems
+        return None, [*document.problems(error, Preset), *changes]
 
 
 def _changes(content: Mapping[str, Any]) -> Iterable[Problem]:
@@ -328,7 +266,7 @@ def _changes(content: Mapping[str, Any]) -> Iterable[Problem]:
     for dataset, entry in _mapping(content, "datasets").items():
         for label, changes in _mapping(entry, "models").items():
             try:
-                model = _entry("model", label, entries)
+                model = entry_of("model", label, entries)
                 given = {**_mapping(model, "arguments"), **_mapping(changes, "arguments")}
                 if isinstance(model, dict) and model.get("model", label) in models.names():
                     models.check_arguments(model.get("model", label), given)

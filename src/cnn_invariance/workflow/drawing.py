@@ -9,12 +9,12 @@ def draw(plan: Plan, experiment: str) -> None:
     """Draw an experiment (InputError if it leaves out an output that it announces)."""
     from cnn_invariance.plotting import Canvas
 
-    chosen, products = plan.study.experiment(experiment), Products(plan)
+    products = Products(plan)
     canvas = Canvas(
         plan.folders.figure_folder(plan.study.name, experiment),
         plan.folders.table_folder(plan.study.name),
     )
-    chosen.module.draw(plan.study, chosen.options, plan.results, canvas)
+    plan.study.experiment(experiment).draw(plan.study, plan.results, canvas)
     announced = (*products.figures(experiment), *products.tables(experiment))
     if absent := [str(path) for path in announced if not path.is_file()]:
         raise InputError(f"{experiment} announces outputs that it does not draw: {', '.join(absent)}")

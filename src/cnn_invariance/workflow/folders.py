@@ -4,9 +4,9 @@ import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cnn_invariance.experiments.framework.experiment import Outputs
 from cnn_invariance.results import Results
 from cnn_invariance.study import TrainSpec
-from cnn_invariance.study.experiment import Outputs
 
 DEFAULT_PRESET = Path("config/laptop.yaml")
 FIGURE_ENDINGS = (".svg", ".png", ".md")

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from cnn_invariance.errors import InputError
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.results import Results
-from cnn_invariance.study import KINDS, Cell, DatasetSpec, MeasureSpec, ResponseSpec, Study, TrainSpec
+from cnn_invariance.study import KINDS, Cell, DatasetSpec, MeasureSpec, ResponseSpec, TrainSpec
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.jobs import Job
 from cnn_invariance.workflow.preparation import other_content
@@ -30,7 +31,7 @@ class Plan:
     compute: ``missing`` or ``cached``, see `workflow.options.COMPUTE`; None: as the preset says
     """
 
-    study: Study
+    study: Programme
     folders: Folders = field(default_factory=Folders)
     compute: str | None = None
 

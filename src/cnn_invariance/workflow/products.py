@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnn_invariance.study import Outputs
+from cnn_invariance.experiments.framework.experiment import Outputs
 from cnn_invariance.workflow.folders import from_here
 from cnn_invariance.workflow.plan import Plan
 
@@ -32,8 +32,8 @@ class Products:
 
     @property
     def claims(self) -> list[Path]:
-        """The claims: for programs, and for readers."""
-        return [self.plan.results.root / name for name in ("claims.csv", "claims.md")]
+        """The claims: as a table, for readers, and as records."""
+        return [self.plan.results.root / name for name in ("claims.csv", "claims.md", "claims.json")]
 
     @property
     def overview(self) -> list[Path]:

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from cnn_invariance.errors import InputError
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.results import Results
 from cnn_invariance.study import Cell
-from cnn_invariance.study.study import Study
 from cnn_invariance.workflow.costs import Rates
 from cnn_invariance.workflow.folders import DEFAULT_PRESET, Folders
 from cnn_invariance.workflow.plan import Plan
@@ -113,7 +113,7 @@ def _grown(first: float, most: float, attempt: int) -> float:
 def _rates(preset: Path, folders: Folders, gpu: bool) -> Rates:
     """The rates of a preset that is not the one that runs: where its files are not in order, it knows nothing."""
     try:
-        plan = Plan(Study.load(preset), folders)
+        plan = Plan(Programme.load(preset), folders)
         return Rates.measured(plan.results, plan.cells, gpu)
     except InputError:
         return Rates({}, 0)

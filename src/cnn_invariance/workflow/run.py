@@ -13,8 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.machine import gpus
-from cnn_invariance.study.study import Study
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.jobs import Jobs
 from cnn_invariance.workflow.options import RunOptions
@@ -68,7 +68,7 @@ class Run:
             return cls(options, Jobs.read(folder))
         from cnn_invariance.workflow import trials  # a job does not need it
 
-        plan = Plan(Study.load(options.preset), options.folders, options.compute)
+        plan = Plan(Programme.load(options.preset), options.folders, options.compute)
         plan.check()
         trials.check(plan)
         _ = plan.to_prepare  # a prepared dataset with other content than the pinned one ends the run here

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.measures import requests as measure_names
-from cnn_invariance.study import Closed, MeasureSpec, Scalar, Study
+from cnn_invariance.study import MeasureSpec, Scalar, Study
 from cnn_invariance.transformations.affine import AffineSet
 
 HEADLINE = measure_names.HEADLINE[0]
@@ -17,34 +16,7 @@ label = measure_names.label
 Labels = tuple[str, ...] | None
 
 
-class Chosen(NamedTuple):
-    """Labels of a preset, in order."""
-
-    datasets: Sequence[str]
-    models: Sequence[str]
-    sets: Sequence[str]
-
-
-class Choice(Closed):
-    """Datasets, models and transformation sets by their labels in the preset (None: all of them)."""
-
-    datasets: Labels = None
-    models: Labels = None
-    transformation_sets: Labels = None
-
-    def of(self, study: Study) -> Chosen:
-        """The datasets, models and sets chosen, in the order given.
-
-        Errors: InputError for a label that the preset does not have, a repeated one, or none.
-        """
-        return Chosen(
-            choose("dataset", self.datasets, study.datasets),
-            choose("model", self.models, study.models),
-            choose("transformation set", self.transformation_sets, study.sets),
-        )
-
-
-def choose(kind: str, wanted: Labels, available: Sequence[str]) -> Sequence[str]:
+def choose(kind: str, wanted: Sequence[str] | None, available: Sequence[str]) -> Sequence[str]:
     """The wanted labels, checked; all that are available if None."""
     if wanted is None:
         return available
@@ -76,6 +48,15 @@ def identity(study: Study, label: str) -> int:
 def normalised(study: Study, dataset: str, model: str, wanted: bool) -> dict[str, Scalar]:
     """The argument that gives a network batch normalisation, if that is wanted and it can have it."""
     return {"batch_norm": True} if wanted and "batch_norm" in study.model(model, dataset).arguments else {}
+
+
+def kept_for_maps(study: Study, request: str) -> str:
+    """A measure as results name it (InputError if results do not keep its values for feature maps)."""
+    name = measure(study, request)
+    if name not in HEADLINES:
+        kept = ", ".join(HEADLINES)
+        raise InputError(f"results keep no values of feature maps for {name}; expected one of: {kept}")
+    return name
 
 
 def rising(name: str, values: Sequence[float], needed: Iterable[float] = ()) -> None:

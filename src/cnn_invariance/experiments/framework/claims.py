@@ -1,10 +1,7 @@
-"""Claims: what the paper expects of an experiment, stated before looking, as a test that can come out either way.
+"""Claims: what is expected of an experiment, stated before looking, as a test that can come out either way.
 
-An experiment that has an expectation to test states, beside its figures (see `cnn_invariance.study.experiment`):
-
-- ``CLAIMS``: for each expectation a `Claim`, whose statistic, side and threshold are fixed in the source;
-- ``findings(study, options, results)``: for each claim and what it is about (a dataset) a `Finding`, the statistic
-  with its 95 % interval.
+An experiment states its expectations in its class: a `Claim` has a statistic, a side and a threshold, which are fixed
+in the source. Its results give a `Finding` for each claim and dataset: the statistic with its 95 % interval.
 
 The verdict follows from these alone. *Supported*: the whole interval lies on the claimed side of the threshold.
 *Not supported*: the whole interval lies on the other side. *Undecided*: the threshold is inside the interval, there is
@@ -69,18 +66,23 @@ class Interval:
 class Finding:
     """What the results say about a claim.
 
-    about:  the dataset, or what else tells findings of one claim apart
+    datasets: those it is about, one or several together
     cells:  those the statistic was computed from
     p:      of a permutation test, where there is one
     reason: why the results cannot say, where they cannot
     """
 
     claim: Claim
-    about: str
+    datasets: tuple[str, ...]
     interval: Interval
     cells: Sequence[Cell]
     p: float | None = None
     reason: str = ""
+
+    @property
+    def about(self) -> str:
+        """The datasets in words."""
+        return " and ".join(self.datasets)
 
     @property
     def verdict(self) -> Verdict:

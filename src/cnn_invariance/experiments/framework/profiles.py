@@ -1,17 +1,18 @@
-"""Experiments that compare layer profiles: which lines are drawn in which panel, and from which cells.
+"""Figures of layer profiles: which lines are drawn in which panel, and from which cells.
 
-Such an experiment says its plan, `ProfilePlan`; the figures, the table and their captions follow.
+The figures, the table and their captions follow from the plan.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import captions
 from cnn_invariance.experiments.framework.choices import label
-from cnn_invariance.study import Cell, MeasureSpec, Outputs, Study
+from cnn_invariance.experiments.framework.experiment import Outputs
+from cnn_invariance.study import MeasureSpec, Study
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,9 @@ class Line(NamedTuple):
     cells: Sequence[MeasureSpec]
     measure: str | None = None
 
+
+Lines = Mapping[str, Mapping[str, Sequence[Line]]]
+"""Lines by dataset and panel."""
 
 Drawn = dict[str, dict[str, list["Series"]]]
 """The lines of one measure as they were drawn, by dataset and panel."""
@@ -59,7 +63,7 @@ class ProfilePlan:
     question: str
     setting: str
     measures: Sequence[str]
-    lines: Mapping[str, Mapping[str, Sequence[Line]]]
+    lines: Lines
     axis: Literal["layer", "depth"] = "layer"
     ordered: bool = False
     line_column: str = "network"
@@ -73,23 +77,28 @@ class ProfilePlan:
     departures: Sequence[str] = ()
     usual: Sequence[MeasureSpec] | None = None
 
-    def __post_init__(self) -> None:
-        """Keep the lines that hold a measure to show (InputError: none does, or not the first, which claims are of)."""
-        kept = {dataset: _shown(panels, self.measures) for dataset, panels in self.lines.items()}
-        object.__setattr__(self, "lines", {dataset: panels for dataset, panels in kept.items() if panels})
+    @classmethod
+    def of(cls, *, measures: Sequence[str], lines: Lines, **fields: Any) -> "ProfilePlan":
+        """The plan of those lines that hold a measure to show.
+
+        Errors: InputError if no line does, or if one does not hold the first measure, which claims are about.
+        """
+        kept = {dataset: _shown(panels, measures) for dataset, panels in lines.items()}
+        kept = {dataset: panels for dataset, panels in kept.items() if panels}
         lacking = [
-            (panel, self.measures[0])
-            for panels in self.lines.values()
-            for panel, lines in panels.items()
-            for line in lines
-            if line.measure is None and not _holds(line, self.measures[0])
+            (panel, measures[0])
+            for panels in kept.values()
+            for panel, shown in panels.items()
+            for line in shown
+            if line.measure is None and not _holds(line, measures[0])
         ]
-        if lacking or not self.lines:
-            panel, measure = lacking[0] if lacking else ("the chosen sets", self.measures[0])
+        if lacking or not kept:
+            panel, measure = lacking[0] if lacking else ("the chosen sets", measures[0])
             raise InputError(
                 f"{measure} cannot be measured under {panel}: its transformations cannot be undone on feature maps; "
                 "name another measure first, or leave the set out of 'transformation_sets'"
             )
+        return cls(measures=measures, lines=kept, **fields)
 
     def shown(self, measure: str) -> dict[str, dict[str, Sequence[Line]]]:
         """The lines that a figure of one measure shows, by dataset and panel."""
@@ -108,15 +117,15 @@ class ProfilePlan:
         )
         return list(dict.fromkeys(cells))
 
-    def outputs(self, *tables: str) -> Outputs:
-        """The figures of each dataset, the table, and further tables."""
+    def outputs(self) -> Outputs:
+        """The figures of each dataset, and the table."""
         figures = [
             self._name(dataset, measure)
             for dataset in self.lines
             for measure in self.measures
             if dataset in self.shown(measure)
         ]
-        return Outputs(figures, [self._table, *tables])
+        return Outputs(figures, [self._table])
 
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> dict[str, Drawn]:
         """Draw the figures, write the table, and return the lines by measure for what else is to be told."""
@@ -246,35 +255,6 @@ def _shown(panels: Mapping[str, Sequence[Line]], measures: Sequence[str]) -> dic
 def cells_of(plans: Iterable[ProfilePlan]) -> list[MeasureSpec]:
     """The cells of several plans, each once."""
     return list(dict.fromkeys(cell for plan in plans for cell in plan.cells()))
-
-
-Stages = tuple[
-    Callable[[Study, Any], list[Cell]],
-    Callable[[Study, Any], Outputs],
-    "Callable[[Study, Any, Results, Canvas], None]",
-]
-
-
-def of_plan(plan: Callable[[Study, Any], ProfilePlan]) -> Stages:
-    """``cells``, ``outputs`` and ``draw`` of an experiment that is one plan, made of study and options."""
-
-    def cells(study: Study, options: Any) -> list[Cell]:
-        return list(plan(study, options).cells())
-
-    def outputs(study: Study, options: Any) -> Outputs:
-        return plan(study, options).outputs()
-
-    def draw(study: Study, options: Any, results: "Results", canvas: "Canvas") -> None:
-        plan(study, options).draw(study, results, canvas)
-
-    return cells, outputs, draw
-
-
-def outputs_of(plans: Iterable[ProfilePlan], *tables: str) -> Outputs:
-    """What several plans draw, and further tables."""
-    each = [plan.outputs() for plan in plans]
-    figures = [name for one in each for name in one.figures]
-    return Outputs(figures, [*(name for one in each for name in one.tables), *tables])
 
 
 def values(results: "Results", cells: Iterable[MeasureSpec], measure: str) -> list["np.ndarray"]:

@@ -113,7 +113,7 @@ def verification(plan: Plan) -> tuple[list[Table], list[Picture]]:
 
 
 def _section(plan: Plan, name: str, claims: Sequence[Statement]) -> Section:
-    question = plan.study.experiments[name].module.QUESTION
+    question = plan.study.experiments[name].question
     missing = len(plan.lacking(name))
     outputs, folders, preset = plan.study.outputs[name], plan.folders, plan.study.name
     pictures: list[Picture] = []

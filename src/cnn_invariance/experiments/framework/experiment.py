@@ -1,0 +1,91 @@
+"""What an experiment is: one class in a file of ``experiments/``, found by the file's name, that never imports torch.
+
+Its fields are what a preset may set below the experiment's name; its class variables say what it is; its methods name
+the cells it needs, what it draws, and draw it. Experiments on layer profiles, which most are, derive from
+`profile_experiment.ProfileExperiment` and say only which lines stand in which panel.
+
+``cells`` and ``outputs`` run each time the study is planned: they compute names and read no file. What only ``draw``
+and ``findings`` need (plotting, pandas) is imported there.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from cnn_invariance.errors import InputError
+from cnn_invariance.experiments.framework.claims import Claim, Finding
+from cnn_invariance.study import Cell, Closed, Study
+
+if TYPE_CHECKING:
+    from cnn_invariance.plotting import Canvas
+    from cnn_invariance.results import Results
+
+Group = Literal["validation", "stability", "characterisation"]
+"""The kinds of experiment in the study: of the measures, of their stability, and of networks by them."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The names, without folder or ending, of what an experiment draws.
+
+    A figure ``nv_rotation`` becomes ``figures/<preset>/<experiment>/nv_rotation.{svg,png,md}``; a table becomes
+    ``results/<preset>/tables/<name>.{csv,md,tex}``, so table names begin with the experiment's name.
+    """
+
+    figures: Sequence[str] = ()
+    tables: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Raise InputError for names that are not plain file names, or that repeat."""
+        for kind, names in (("figure", self.figures), ("table", self.tables)):
+            for name in names:
+                if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+                    raise InputError(f"{kind} {name!r}: use letters, digits, '_' and '-' only")
+            if len(set(names)) < len(names):
+                raise InputError(f"{kind} names repeat: {', '.join(sorted(names))}")
+
+
+class Experiment(Closed):
+    """An experiment with the options that a preset gives it.
+
+    question:     what it asks, one sentence
+    group:        the kind of experiment, by which the report is ordered
+    overview_row: the place and the title of its profiles in the overview; None: they are not shown there
+    summarised:   whether the report shows its table in the summary, too
+    """
+
+    question: ClassVar[str]
+    group: ClassVar[Group]
+    overview_row: ClassVar[tuple[int, str] | None] = None
+    summarised: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        """The experiment's name in presets and file names: that of its file."""
+        return type(self).__module__.rpartition(".")[2]
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """The claims that it tests."""
+        return ()
+
+    def cells(self, study: Study) -> Iterable[Cell]:
+        """The cells that it needs."""
+        raise NotImplementedError
+
+    def outputs(self, study: Study) -> Outputs:
+        """The names of the figures and tables that it draws."""
+        raise NotImplementedError
+
+    def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
+        """Draw exactly these outputs from the results of its cells."""
+        raise NotImplementedError
+
+    def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
+        """What the results say about each of its claims."""
+        return iter(())
+
+    def overview_spreads(self, study: Study, results: "Results") -> dict[str, dict[str, Any]]:
+        """Groups of values that the overview shows, by dataset and by what they are; of most experiments none."""
+        return {}
