@@ -7,16 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cnn_invariance.experiments.framework.claims import (
-    CORRELATION,
-    Claim,
-    Finding,
-    Interval,
-    bootstrap,
-    over,
-    unknown,
-)
+from cnn_invariance.experiments.framework.claims import Claim, Finding
 from cnn_invariance.report import claims
+from cnn_invariance.statistics.intervals import CORRELATION, Interval, bootstrap, over, unknown
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products

@@ -15,6 +15,7 @@ from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.plotting import Canvas
 from cnn_invariance.results import Results
+from cnn_invariance.statistics.intervals import rank_correlation, wilson
 from cnn_invariance.study import MeasureSpec, SetSpec, Study, TrainSpec
 from cnn_invariance.study.intensity import scaled
 from helpers_experiments import PRESET, write_results
@@ -277,7 +278,6 @@ def test_a_missing_result_is_named(study, tmp_path):
 
 
 def test_statistics_of_degenerate_values():
-    from cnn_invariance.experiments.framework.statistics import rank_correlation, wilson
 
     assert wilson(1.0, 20) == (pytest.approx(20 / (20 + 1.959963984540054**2)), 1.0)
     assert wilson(0.0, 20)[0] == 0.0

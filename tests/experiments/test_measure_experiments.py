@@ -10,8 +10,8 @@ from PIL import Image
 import helpers_experiments
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.aggregation import FORMS
-from cnn_invariance.experiments.framework.spread import log_range, separation, variation
 from cnn_invariance.measures.requests import check
+from cnn_invariance.statistics.profiles import log_range, separation, variation
 from helpers_experiments import kinds
 
 ALPHAS = (0.5, 0.9, 0.95, 0.99, 0.999)

@@ -8,6 +8,7 @@ from cnn_invariance.errors import InputError
 from cnn_invariance.experiments import published_accuracy, structure
 from cnn_invariance.experiments.structure import Place, Profiles, permuted
 from cnn_invariance.plotting import Canvas
+from cnn_invariance.statistics.intervals import Interval
 
 DEPTH = np.linspace(0, 1, 101)
 
@@ -27,7 +28,7 @@ def test_permuting_finds_a_difference_and_no_other():
 
 
 def test_a_p_that_is_not_small_leaves_a_claim_undecided():
-    from cnn_invariance.experiments.framework.claims import Finding, Interval
+    from cnn_invariance.experiments.framework.claims import Finding
 
     claim = structure.CLAIMS[0]
     interval = Interval(2.0, 1.5, 2.5, "3 sets")

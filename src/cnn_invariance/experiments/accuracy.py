@@ -8,8 +8,8 @@ from pydantic import Field
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import Claim, Finding, GridExperiment, Outputs, captions, choices, over
-from cnn_invariance.experiments.framework.statistics import mean, with_interval
 from cnn_invariance.paper import departures
+from cnn_invariance.statistics.intervals import mean, with_interval
 from cnn_invariance.study import Cell, MeasureSpec, Study
 
 if TYPE_CHECKING:

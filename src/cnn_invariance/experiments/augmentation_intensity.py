@@ -15,7 +15,8 @@ from cnn_invariance.experiments.framework import (
     ProfileExperiment,
     claim,
 )
-from cnn_invariance.experiments.framework.statistics import falls, layer_mean, rank_correlation
+from cnn_invariance.statistics.intervals import falls, rank_correlation
+from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.study.intensity import scaled
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from cnn_invariance.experiments.framework import (
     over,
     values,
 )
-from cnn_invariance.experiments.framework.similarity import difference
-from cnn_invariance.experiments.framework.statistics import quotient
+from cnn_invariance.statistics.intervals import quotient
+from cnn_invariance.statistics.profiles import difference
 from cnn_invariance.study import MeasureSpec, Study, TrainSpec
 
 if TYPE_CHECKING:

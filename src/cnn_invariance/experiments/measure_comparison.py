@@ -18,9 +18,9 @@ from cnn_invariance.experiments.framework import (
     unknown,
     values,
 )
-from cnn_invariance.experiments.framework.spread import separation
-from cnn_invariance.experiments.framework.statistics import mean
 from cnn_invariance.measures.requests import check
+from cnn_invariance.statistics.intervals import mean
+from cnn_invariance.statistics.profiles import separation
 from cnn_invariance.study import Study
 
 if TYPE_CHECKING:

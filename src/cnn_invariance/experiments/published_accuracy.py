@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import Field
 
 from cnn_invariance.experiments.framework import GridExperiment, Outputs, captions, choices
-from cnn_invariance.experiments.framework.statistics import mean, wilson
 from cnn_invariance.paper import departures
+from cnn_invariance.statistics.intervals import mean, wilson
 from cnn_invariance.study import Cell, Study, TrainSpec
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from cnn_invariance.experiments.framework import FurtherTable, Line, Panel, ProfileExperiment, apart, choices, claim
-from cnn_invariance.experiments.framework.similarity import pairs
-from cnn_invariance.experiments.framework.statistics import mean
+from cnn_invariance.statistics.intervals import mean
+from cnn_invariance.statistics.profiles import pairs
 
 if TYPE_CHECKING:
     from cnn_invariance.plotting import Series

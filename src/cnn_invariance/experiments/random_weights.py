@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from cnn_invariance.experiments.framework import Line, MeasuredPanel, Panel, ProfileExperiment, apart, claim
-from cnn_invariance.experiments.framework.similarity import difference
+from cnn_invariance.statistics.profiles import difference
 
 
 def _from_trained(panel: MeasuredPanel) -> list[float]:

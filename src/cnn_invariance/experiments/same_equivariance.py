@@ -17,8 +17,8 @@ from cnn_invariance.experiments.framework import (
     unknown,
     values,
 )
-from cnn_invariance.experiments.framework.spread import log_range
 from cnn_invariance.measures.requests import check
+from cnn_invariance.statistics.profiles import log_range
 from cnn_invariance.study import Study
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from cnn_invariance.experiments.framework import (
     choices,
     claim,
 )
-from cnn_invariance.experiments.framework.similarity import correlation
 from cnn_invariance.measures import requests
+from cnn_invariance.statistics.profiles import correlation
 from cnn_invariance.study import Study
 
 

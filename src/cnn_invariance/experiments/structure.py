@@ -12,7 +12,7 @@ from pydantic import Field
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import Claim, Finding, GridExperiment, Outputs, captions, choices, over
 from cnn_invariance.experiments.framework.grid import Grid
-from cnn_invariance.experiments.framework.similarity import at_depths, difference
+from cnn_invariance.statistics.profiles import at_depths, difference
 from cnn_invariance.study import Cell, MeasureSpec, Study
 
 if TYPE_CHECKING:

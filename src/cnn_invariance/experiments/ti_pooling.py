@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import Line, MeasuredPanel, Panel, ProfileExperiment, claim
-from cnn_invariance.experiments.framework.statistics import layer_mean
+from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.study import Study
 from cnn_invariance.transformations import sets
 from cnn_invariance.transformations.affine import AffineSet

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import FurtherTable, Line, MeasuredPanel, Panel, ProfileExperiment, claim
-from cnn_invariance.experiments.framework.statistics import layer_mean, mean, quotient
+from cnn_invariance.statistics.intervals import mean, quotient
+from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.study import Study
 
 if TYPE_CHECKING:

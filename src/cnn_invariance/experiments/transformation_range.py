@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import Field
 
 from cnn_invariance.experiments.framework import Line, MeasuredPanel, Panel, ProfileExperiment, choices, claim
-from cnn_invariance.experiments.framework.statistics import layer_mean, quotient
+from cnn_invariance.statistics.intervals import quotient
+from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.study import Study
 from cnn_invariance.study.intensity import scaled
 

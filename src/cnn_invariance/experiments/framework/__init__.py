@@ -1,7 +1,7 @@
 """What experiments are built from; see `experiment` for what an experiment is."""
 
 from cnn_invariance.experiments.framework import captions, choices
-from cnn_invariance.experiments.framework.claims import CORRELATION, POSITIVE, Claim, Finding, over, unknown
+from cnn_invariance.experiments.framework.claims import Claim, Finding
 from cnn_invariance.experiments.framework.experiment import Experiment, Outputs
 from cnn_invariance.experiments.framework.grid import GridExperiment, OneModelExperiment
 from cnn_invariance.experiments.framework.profile_experiment import (
@@ -16,6 +16,7 @@ from cnn_invariance.experiments.framework.profile_experiment import (
     measured,
 )
 from cnn_invariance.experiments.framework.profiles import Line, Lines, ProfilePlan, values
+from cnn_invariance.statistics.intervals import CORRELATION, POSITIVE, over, unknown
 
 __all__ = [
     "CORRELATION",

@@ -7,12 +7,12 @@ from pydantic import Field
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import choices
-from cnn_invariance.experiments.framework.claims import Claim, Finding, over, unknown
+from cnn_invariance.experiments.framework.claims import Claim, Finding
 from cnn_invariance.experiments.framework.profile_experiment import Panel, ProfileExperiment
 from cnn_invariance.experiments.framework.profiles import Line, values
-from cnn_invariance.experiments.framework.spread import variation
-from cnn_invariance.experiments.framework.statistics import quotient
 from cnn_invariance.measures.requests import check
+from cnn_invariance.statistics.intervals import over, quotient, unknown
+from cnn_invariance.statistics.profiles import variation
 from cnn_invariance.study import MeasureSpec, Study
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ import numpy as np
 from pydantic import Field
 
 from cnn_invariance.experiments.framework import choices
-from cnn_invariance.experiments.framework.claims import POSITIVE, Claim, Finding, over
+from cnn_invariance.experiments.framework.claims import Claim, Finding
 from cnn_invariance.experiments.framework.experiment import Experiment, Outputs
 from cnn_invariance.experiments.framework.profiles import Line, Lines, ProfilePlan, cells_of, values
-from cnn_invariance.experiments.framework.similarity import difference, pairs
-from cnn_invariance.experiments.framework.statistics import mean
+from cnn_invariance.statistics.intervals import POSITIVE, mean, over
+from cnn_invariance.statistics.profiles import difference, pairs
 from cnn_invariance.study import Cell, MeasureSpec, Study, TrainSpec
 
 if TYPE_CHECKING:

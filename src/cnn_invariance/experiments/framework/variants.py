@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cnn_invariance.experiments.framework.claims import Claim, Finding, over, unknown
+from cnn_invariance.experiments.framework.claims import Claim, Finding
 from cnn_invariance.experiments.framework.profile_experiment import Panel, ProfileExperiment, measured
 from cnn_invariance.experiments.framework.profiles import Line
-from cnn_invariance.experiments.framework.similarity import at_depths, difference, pairs
-from cnn_invariance.experiments.framework.statistics import mean, quotient
+from cnn_invariance.statistics.intervals import mean, over, quotient, unknown
+from cnn_invariance.statistics.profiles import at_depths, difference, pairs
 from cnn_invariance.study import Scalar, Study
 
 if TYPE_CHECKING:

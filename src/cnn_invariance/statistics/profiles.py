@@ -1,10 +1,13 @@
-"""How alike two layer profiles are.
+"""Statistics of layer profiles: how alike two are, and how far several lie apart, in single numbers.
 
-A profile here is an array (L,), its layers in forward order; NaN and infinities are left out, pairwise.
+A profile is an array (L,), its layers in forward order; layers without a finite value are left out, pairwise where two
+profiles are compared.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from itertools import combinations
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -65,6 +68,63 @@ def at_depths(profile: ArrayLike) -> np.ndarray:
         return np.full(GRID.size, np.nan)
     places = np.linspace(0, 100, values.size)
     return np.interp(GRID, places[finite], values[finite])
+
+
+def variation(profiles: Sequence[ArrayLike]) -> float:
+    """The coefficient of variation over seeds, std / |mean| with n - 1 (mean over layers).
+
+    Layers that are not finite for every seed, or are 0 on average, are left out; NaN if none is left, or for one seed.
+
+    >>> round(variation([[1.0, 4.0], [3.0, 4.0]]), 3)
+    0.354
+    """
+    values = np.asarray(profiles, dtype=float)
+    if len(values) < 2:
+        return math.nan
+    values = values[:, np.isfinite(values).all(axis=0)]
+    middle = np.abs(values.mean(axis=0))
+    if not middle.any():
+        return math.nan
+    return float((values.std(axis=0, ddof=1)[middle > 0] / middle[middle > 0]).mean())
+
+
+def log_range(profile: ArrayLike) -> float:
+    """How many orders of magnitude the layers span: log10 of the largest positive value over the smallest.
+
+    >>> log_range([0.01, 1.0, 10.0])
+    3.0
+    """
+    values = np.asarray(profile, dtype=float)
+    positive = values[np.isfinite(values) & (values > 0)]
+    return float(np.log10(positive.max() / positive.min())) if positive.size else math.nan
+
+
+def separation(first: ArrayLike, second: ArrayLike) -> float:
+    """How clearly the first profile lies above the second: the mean over layers of P - Q, over its deviation.
+
+    0 for equal profiles, infinite for a constant distance; NaN with fewer than two layers finite in both.
+
+    >>> separation([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])
+    2.0
+    """
+    distance = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
+    distance = distance[np.isfinite(distance)]
+    if distance.size < 2:
+        return math.nan
+    middle, deviation = float(distance.mean()), float(distance.std(ddof=1))
+    if deviation == 0:
+        return math.copysign(math.inf, middle) if middle else 0.0
+    return middle / deviation
+
+
+def layer_mean(profile: Iterable[float]) -> float:
+    """The mean of a profile over the layers where it is finite; NaN where it is nowhere.
+
+    >>> layer_mean([1.0, float("nan"), 3.0])
+    2.0
+    """
+    finite = [value for value in profile if math.isfinite(value)]
+    return fmean(finite) if finite else math.nan
 
 
 def _both(first: ArrayLike, second: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
