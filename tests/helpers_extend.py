@@ -13,9 +13,7 @@ def brightness(n=2):
 """
 SHARE = '''\
 """The share of transformations in the spread."""
-from cnn_invariance.measures.aggregation import aggregate
-from cnn_invariance.measures.statistics.moments import Spread
-from cnn_invariance.measures.statistics.base import quotient
+from cnn_invariance.measures import Spread, aggregate, quotient
 
 MEASURES = {"ShareT": "share of the transformations: TV / (TV + SV)"}
 OPTIONS = {"statistic": ["std", "var"], "aggregate": ["none", "mean"]}

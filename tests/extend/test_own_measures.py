@@ -108,8 +108,8 @@ class Counting(nn.Module):
     ("old", "new", "message"),
     [
         (
-            "from cnn_invariance.measures.aggregation",
-            "import no_such_x\nfrom cnn_invariance.measures.aggregation",
+            "from cnn_invariance.measures",
+            "import no_such_x\nfrom cnn_invariance.measures",
             "no_such_x",
         ),
         ("return aggregate(quotient(t, t + s)", "return aggregate(t / z", r"fails on a layer of shape .*NameError"),

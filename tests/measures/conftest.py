@@ -23,10 +23,10 @@ def images():
     return some_images()
 
 
-@pytest.fixture(params=["native", "plain"])
+@pytest.fixture(params=["C", "torch"])
 def kernels(request, monkeypatch):
     """Both implementations of the loops, on the CPU."""
-    if request.param == "native" and c_loops.library() is None:
+    if request.param == "C" and c_loops.library() is None:
         pytest.skip("no C compiler here")
-    monkeypatch.setattr(c_loops, "available", lambda device: request.param == "native")
-    return c_loops if request.param == "native" else torch_operations
+    monkeypatch.setattr(c_loops, "available", lambda device: request.param == "C")
+    return c_loops if request.param == "C" else torch_operations

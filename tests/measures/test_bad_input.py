@@ -287,8 +287,8 @@ def starved(monkeypatch, limit, error):
     original = run._Engine.run
 
     def try_run(self):
-        tiles.append(self.plan.tile)
-        if self.plan.tile > limit:
+        tiles.append(self.prepared.tile)
+        if self.prepared.tile > limit:
             self.correct += 99  # something that a second attempt must not keep
             raise error
         return original(self)

@@ -135,7 +135,7 @@ def test_state_does_not_grow_with_samples(accumulators):
 
 def test_tiles_do_not_grow_with_samples():
     plans = [
-        prepare.Plan.make(small_network(), some_images(N), TURNS, None, None, None, None, None, "fp32", "error")
+        prepare.PreparedPass.make(small_network(), some_images(N), TURNS, None, None, None, None, None, "fp32", "error")
         for N in (8000, 16000)
     ]
     assert plans[0].tile == plans[1].tile < 8000

@@ -139,9 +139,9 @@ def test_a_sample_counted_twice(monkeypatch):
 def test_axes_swapped(monkeypatch, loop):
     right = getattr(ops, loop)
 
-    def swapped(values, *arguments):
+    def swapped(values, *arguments, **form):
         M, b = values.shape[:2]
-        return right(values.reshape(b, M, *values.shape[2:]).transpose(0, 1).contiguous(), *arguments)
+        return right(values.reshape(b, M, *values.shape[2:]).transpose(0, 1).contiguous(), *arguments, **form)
 
     monkeypatch.setattr(ops, loop, swapped)
     with refuted(None):

@@ -190,7 +190,7 @@ def test_saving_is_whole_or_not_at_all(known, tmp_path, monkeypatch):
         target.write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr("cnn_invariance.measures.result.pq.write_table", broken)
+    monkeypatch.setattr("cnn_invariance.measures.result_file.pq.write_table", broken)
     with pytest.raises(OSError, match="disk full"):
         known.save(path)
     assert path.read_bytes() == before

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from cnn_invariance.measures.requests import Request
+from cnn_invariance.measures.requests import Measure
 from cnn_invariance.measures.statistics.base import quotient
 
 
@@ -14,12 +14,12 @@ def aggregate(values: Tensor, how: str) -> Tensor:
     return maps.amax(1) if how == "max" else getattr(maps, how)(1)
 
 
-def single(request: Request, values: Tensor) -> Tensor:
+def single(request: Measure, values: Tensor) -> Tensor:
     """One statistic, aggregated as the request says."""
     return aggregate(values, request["aggregate"])
 
 
-def normalized(request: Request, numerator: Tensor, denominator: Tensor) -> Tensor:
+def normalized(request: Measure, numerator: Tensor, denominator: Tensor) -> Tensor:
     """A quotient, aggregated before it is taken (the paper's default) or after."""
     how = request["aggregate"]
     if request["order"] == "before":
@@ -27,7 +27,7 @@ def normalized(request: Request, numerator: Tensor, denominator: Tensor) -> Tens
     return aggregate(quotient(numerator, denominator), how)
 
 
-def count_dead(request: Request, *values: Tensor) -> int:
+def count_dead(request: Measure, *values: Tensor) -> int:
     """How many quotients of a measure are 0 / 0: of units, or of feature maps if they are aggregated before."""
     if len(values) < 2:
         return 0

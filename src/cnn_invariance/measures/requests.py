@@ -1,6 +1,6 @@
-"""The names of the measures, and requests for one of them with options; no torch.
+"""Measures by their names and options: what a request for a measure means, without torch.
 
-A request is a measure's name, with options in brackets where the default is not meant::
+A request is a text: a measure's name, with options in brackets where the default is not meant::
 
     NV    Goodfellow[alpha=0.9,sign=-1]    NV[aggregate=mean,order=after]
 
@@ -30,10 +30,11 @@ STRATIFIED = {"stratified": [False, True]}
 
 
 @dataclass(frozen=True)
-class Request:
+class Measure:
     """A measure and its options, defaults filled in; ``str`` gives the shortest text that means it.
 
-    ``file`` is where a measure is that is not of this package.
+    ``measure["aggregate"]`` is the value of an option. ``file`` is the user's file that a measure is in, None for a
+    measure of this package.
     """
 
     name: str
@@ -83,7 +84,7 @@ def describe(full_name: str) -> str:
     return family(full_name).constants["MEASURES"][full_name.rpartition(":")[2]]
 
 
-def undoes(request: Request) -> bool:
+def undoes(request: Measure) -> bool:
     """Whether a measure undoes the transformation on feature maps, and so needs one that can be undone."""
     return request.name in family(request.full_name).constants.get("UNDONE", ())
 
@@ -116,14 +117,14 @@ def allowed_options(full_name: str) -> Mapping[str, list[Any]]:
     return {option: values for option, values in options.items() if name in limited.get(option, (name,))}
 
 
-def check(text: str) -> Request:
+def check(text: str) -> Measure:
     """Read a request.
 
     Raises:
         InputError: the name or an option is not known, is given twice, or a value is not allowed.
 
     >>> check("NV"), str(check("NV[aggregate=mean, order=before]"))
-    (Request(name='NV', options=(('statistic', 'std'), ('aggregate', 'none'), ('order', 'before'), \
+    (Measure(name='NV', options=(('statistic', 'std'), ('aggregate', 'none'), ('order', 'before'), \
 ('stratified', False)), file=None), 'NV[aggregate=mean]')
     """
     match = REQUEST.fullmatch(text.strip()) if isinstance(text, str) else None
@@ -145,10 +146,10 @@ def check(text: str) -> Request:
         if not equals:
             raise InputError(f"option {key!r} of {name} has no value; expected {key}=...")
         options[key] = _value(name, key, value)
-    return Request(match["name"], tuple(options.items()), match["file"])
+    return Measure(match["name"], tuple(options.items()), match["file"])
 
 
-def check_all(texts: Iterable[str]) -> tuple[Request, ...]:
+def check_all(texts: Iterable[str]) -> tuple[Measure, ...]:
     """Read several requests, each kept once, in order."""
     return tuple(dict.fromkeys(check(text) for text in texts))
 

@@ -1,29 +1,23 @@
 """What a pass gives: every measure of every unit of every layer, and accuracy per transformation."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cnn_invariance.activations import Layer
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.measures.requests import HEADLINE, check, label, undoes
-from cnn_invariance.storage import checksum
-from cnn_invariance.storage.files import atomic_write
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 Values = Mapping[str, Sequence[np.ndarray | None]]
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
-KEY = b"cnn_invariance"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -74,7 +68,7 @@ class MeasureResult:
         pairs = zip(self.layers, self._of(measure), strict=True)
         return {layer.name: values for layer, values in pairs if values is not None}
 
-    def profile(self, measure: str) -> pd.DataFrame:
+    def profile(self, measure: str) -> "pd.DataFrame":
         """The layer profile: the mean of a measure over the units of each layer, in forward order.
 
         Returns:
@@ -96,12 +90,14 @@ class MeasureResult:
         pairs = zip(self.layers, self._of(measure), strict=True)
         return {layer.name: _reason(layer, measure) for layer, values in pairs if values is None}
 
-    def profiles(self) -> pd.DataFrame:
+    def profiles(self) -> "pd.DataFrame":
         """The layer profiles of all measures, in long form: a row a layer and measure, absent values too.
 
         Columns: those of ``profile``; ``shape`` (of the layer, as 64 x 8 x 8); ``measure``; ``absent``, the reason why
         the layer does not have the measure (its value and counts are missing then), else empty.
         """
+        import pandas as pd
+
         frames = []
         shapes = {layer.index: " x ".join(map(str, layer.shape)) for layer in self.layers}
         for measure in self.measures:
@@ -156,15 +152,19 @@ class MeasureResult:
         title = next(iter(panels)) if len(panels) == 1 else "mean over the layer"
         return profile_figure(panels, ylabel=title, axis=axis, log_y=log_y, share_y=len(panels) == 1)
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """One row a unit: ``layer_index``, ``layer``, ``unit`` (C, H, W order), ``map``, a column a measure.
 
         A measure with one value a feature map repeats it for every unit of the map; a measure that has no value
         on a layer is NaN there.
         """
+        import pandas as pd
+
         return pd.concat([self._frame(k, layer) for k, layer in enumerate(self.layers)], ignore_index=True)
 
-    def _frame(self, k: int, layer: Layer) -> pd.DataFrame:
+    def _frame(self, k: int, layer: Layer) -> "pd.DataFrame":
+        import pandas as pd
+
         unit = np.arange(layer.units, dtype=np.int32)
         per_map = layer.units // layer.maps
         frame = {
@@ -181,7 +181,7 @@ class MeasureResult:
                 frame[measure] = values.ravel() if values.size == layer.units else np.repeat(values, per_map)
         return pd.DataFrame(frame)
 
-    def summary(self, maps: Sequence[str] = HEADLINE) -> pd.DataFrame:
+    def summary(self, maps: Sequence[str] = HEADLINE) -> "pd.DataFrame":
         """What figures, tables and claims need, in long form: a row a (layer, measure), and a (layer, measure, map).
 
         Columns: ``layer_index`` (from 1), ``layer``, ``kind``, ``measure``, ``map`` (missing: the whole layer),
@@ -191,6 +191,8 @@ class MeasureResult:
         Args:
             maps: the measures that get rows for feature maps, where they were asked for.
         """
+        import pandas as pd
+
         rows: list[dict[str, Any]] = []
         for measure, layers in self.values.items():
             for layer, values, dead in zip(self.layers, layers, self.dead[measure], strict=True):
@@ -209,58 +211,21 @@ class MeasureResult:
         return frame.astype(SUMMARY_TYPES)
 
     def save(self, path: Path | str) -> None:
-        """Write everything to a Parquet file, whole or not at all; ``load`` reads it."""
-        facts = {
-            "layers": [asdict(layer) for layer in self.layers],
-            "shapes": {
-                measure: [None if v is None else v.shape for v in layers] for measure, layers in self.values.items()
-            },
-            "accuracy": None if self.accuracy is None else self.accuracy.tolist(),
-            "samples": self.samples,
-            "transformations": self.transformations,
-            "dead": {measure: list(counts) for measure, counts in self.dead.items()},
-            "info": dict(self.info),
-            checksum.NAME: checksum.BLANK,
-        }
-        table = pa.table(
-            {measure: pa.array([_concatenated(layers)]) for measure, layers in self.values.items()}
-        ).replace_schema_metadata({KEY: json.dumps(facts)})
-        with atomic_write(Path(path)) as temporary:
-            pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
-            temporary.write_bytes(checksum.close(temporary.read_bytes()))
+        """Write everything to a Parquet file, whole or not at all; `load` reads it."""
+        from cnn_invariance.measures import result_file
+
+        result_file.write(self, Path(path))
 
     @classmethod
     def load(cls, path: Path | str) -> "MeasureResult":
-        """Read what ``save`` wrote.
+        """Read what `save` wrote.
 
         Raises:
             InputError: the file is missing, is not such a file, or has a changed byte.
         """
-        try:
-            content = Path(path).read_bytes()
-            table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
-            facts = json.loads((table.schema.metadata or {})[KEY])
-        except FileNotFoundError as error:
-            raise InputError(f"no file {path}; expected one written by MeasureResult.save") from error
-        except (pa.ArrowException, OSError, KeyError, json.JSONDecodeError) as error:
-            raise InputError(f"{path} was not written by MeasureResult.save ({error}); measure again") from error
-        if not checksum.is_whole(content):
-            raise InputError(f"{path} is damaged: its content does not have its checksum; measure again")
-        values = {
-            measure: _split(table[measure][0].values.to_numpy(), facts["shapes"][measure])
-            for measure in facts["shapes"]
-        }
-        layers = tuple(Layer(**{**layer, "shape": tuple(layer["shape"])}) for layer in facts["layers"])
-        accuracy = None if facts["accuracy"] is None else np.array(facts["accuracy"])
-        return cls(
-            layers,
-            values,
-            accuracy,
-            facts["samples"],
-            tuple(facts["transformations"]),
-            facts["dead"],
-            facts["info"],
-        )
+        from cnn_invariance.measures import result_file
+
+        return cls(**result_file.read(Path(path)))
 
     def _name(self, measure: str) -> str:
         name = str(check(measure))
@@ -310,17 +275,3 @@ def _map_means(values: np.ndarray, layer: Layer) -> np.ndarray:
     total = np.where(finite, flat, 0).sum(1)
     count = finite.sum(1)
     return np.where(count > 0, total / np.maximum(count, 1), flat[:, 0])
-
-
-def _concatenated(layers: Sequence[np.ndarray | None]) -> np.ndarray:
-    parts = [values.ravel() for values in layers if values is not None]
-    return np.concatenate(parts) if parts else np.empty(0)
-
-
-def _split(flat: np.ndarray, shapes: Sequence[Sequence[int] | None]) -> list[np.ndarray | None]:
-    start, parts = 0, []
-    for shape in shapes:
-        size = 0 if shape is None else int(np.prod(shape))
-        parts.append(None if shape is None else flat[start : start + size].reshape(shape))
-        start += size
-    return parts

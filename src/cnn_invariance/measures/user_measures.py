@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cnn_invariance.activations import Layer
 from cnn_invariance.errors import InputError
-from cnn_invariance.measures.requests import Request, undoes
+from cnn_invariance.measures.requests import Measure, undoes
 from cnn_invariance.measures.statistics.base import Context, Statistic
 from cnn_invariance.plugins import references
 
@@ -31,7 +31,7 @@ def _run(path: Path, text: bytes) -> ModuleType:
     return references.from_file(path)
 
 
-def check(request: Request, layers: Sequence[Layer] = PROBES) -> None:
+def check(request: Measure, layers: Sequence[Layer] = PROBES) -> None:
     """Try a measure on layers of these shapes, with made-up statistics.
 
     Errors: InputError for a file that fails to import, for ``statistics`` or ``combine`` that fail or give something
@@ -44,7 +44,7 @@ def check(request: Request, layers: Sequence[Layer] = PROBES) -> None:
         try:
             needed = family.statistics(request, context)
             if not (isinstance(needed, Sequence) and all(isinstance(one, Statistic) for one in needed)):
-                raise InputError(f"statistics returned {needed!r}; expected a list of statistics, as moments.Spread")
+                raise InputError(f"statistics returned {needed!r}; expected a list of statistics, such as Spread")
             value = family.combine(request, context, *(_ones(one, layer) for one in needed)) if needed else None
         except Exception as error:  # it may be anyone's code
             said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
@@ -62,7 +62,7 @@ def _ones(statistic: Statistic, layer: Layer) -> Tensor:
     return torch.ones((layer.maps,) if statistic.per_map else layer.shape, dtype=torch.float64)
 
 
-def _check_value(request: Request, layer: Layer, value: object) -> None:
+def _check_value(request: Measure, layer: Layer, value: object) -> None:
     allowed = {layer.shape, (layer.maps,)}
     shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
     if shape not in allowed:

@@ -16,7 +16,7 @@ import numpy as np
 
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.plugins import catalog
-from cnn_invariance.plugins.references import is_reference, resolve
+from cnn_invariance.plugins.references import resolve
 from cnn_invariance.transformations.affine import (
     IDENTITY_LABEL,
     AffineSet,
@@ -188,7 +188,7 @@ def build(name: str, **parameters: Any) -> TransformationSet:
     Errors: InputError for an unknown name or parameter (with the nearest match), a missing
     parameter, a value out of range, or a user's function that returns something else.
     """
-    function = resolve(name) if is_reference(name) else _named(name)
+    function = _resolved(name) if ":" in name else _named(name)
     if not callable(function):
         raise InputError(f"{name!r} is no function; expected one that returns an AffineSet")
     _check_parameters(name, function, parameters)
@@ -255,6 +255,11 @@ def _files() -> dict[str, str]:
     """Each name with the file (of this folder) that builds it."""
     modules = catalog.folder("transformations")
     return {name: module.name for module in modules for name in module.constants.get("NAMES", ())}
+
+
+def _resolved(reference: str) -> Any:
+
+    return resolve(reference)
 
 
 def _named(name: str) -> Callable[..., Any]:

@@ -60,7 +60,7 @@ def _sets(plan: Plan) -> Trials:
             yield partial(_try_set, plan, spec, dataset)
 
 
-def _try_measure(request: requests.Request) -> None:
+def _try_measure(request: requests.Measure) -> None:
     from cnn_invariance.measures import user_measures
 
     user_measures.check(request)

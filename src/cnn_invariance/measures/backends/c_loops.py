@@ -1,8 +1,8 @@
-"""The statistics of a tile as compiled loops: builds ``c_loops.c`` once, loads it, calls it.
+"""The loops of `interface.Backend` compiled from C: builds ``c_loops.c`` once, loads it, calls it.
 
 The library is compiled on first use with the machine's C compiler (``$CC``, ``cc``, ``gcc`` or ``clang``) and kept
 in the user's cache folder under a name made of the source, the flags and the processor. Where there is no compiler,
-or ``CNN_INVARIANCE_NATIVE=0``, ``plain.py`` does the same with torch operations.
+or ``CNN_INVARIANCE_NATIVE=0``, torch operations take their place.
 """
 
 import ctypes
@@ -18,6 +18,7 @@ import platformdirs
 import torch
 from torch import Tensor
 
+from cnn_invariance.measures.backends.interface import MapDistanceSums
 from cnn_invariance.measures.backends.sorting import sorting_network
 from cnn_invariance.storage.files import atomic_write
 
@@ -110,7 +111,7 @@ def _declare(loaded: ctypes.CDLL) -> ctypes.CDLL:
 
 def _loops() -> ctypes.CDLL:
     loaded = library()
-    assert loaded is not None, "native.available() was not asked"
+    assert loaded is not None, "available() was not asked"
     return loaded
 
 
@@ -125,14 +126,14 @@ def grid_moments(
     sum_std: Tensor | None,
     sum_var: Tensor | None,
 ) -> None:
-    """See ``plain.grid_moments``."""
+    """See `interface.Backend.grid_moments`."""
     M, b, U = values.shape
     state = columns or (None, None)
     _loops().grid_moments(_at(values), M, b, U, seen, *map(_at, state), _at(sum_std), _at(sum_var))
 
 
 def sum_of_columns(m2: Tensor, root: bool) -> Tensor:
-    """See ``plain.sum_of_columns``."""
+    """See `interface.Backend.sum_of_columns`."""
     M, U = m2.shape
     total = torch.empty(U, dtype=torch.float64)
     _loops().sum_of_columns(_at(m2), M, U, int(root), _at(total))
@@ -140,7 +141,7 @@ def sum_of_columns(m2: Tensor, root: bool) -> Tensor:
 
 
 def between_columns(mean: Tensor) -> Tensor:
-    """See ``plain.between_columns``."""
+    """See `interface.Backend.between_columns`."""
     M, U = mean.shape
     total = torch.empty(U, dtype=torch.float64)
     _loops().between_columns(_at(mean), M, U, _at(total))
@@ -155,7 +156,7 @@ def exceedances(
     counts: tuple[Tensor, Tensor],
     broken: Tensor,
 ) -> None:
-    """See ``plain.exceedances``."""
+    """See `interface.Backend.exceedances`."""
     M, b, U = values.shape
     column = (reference.data_ptr() - values.data_ptr()) // (values.element_size() * b * U)
     local, untransformed = counts
@@ -175,7 +176,7 @@ def exceedances(
 
 
 def activation_distances(values: Tensor, block: int, rows: Tensor | None, columns: Tensor | None) -> None:
-    """See ``plain.activation_distances``."""
+    """See `interface.Backend.activation_distances`."""
     M, b, U = values.shape
     network = sorting_network(M)
     failed = _loops().activation_distances(
@@ -186,38 +187,19 @@ def activation_distances(values: Tensor, block: int, rows: Tensor | None, column
 
 
 def map_distances(
-    columns: Tensor,
-    M: int,
-    block: int,
-    reference: int,
-    normalize: bool,
-    pivot: Tensor,
-    rows: Tensor | None,
-    samples: Tensor | None,
-    simple: Tensor | None,
+    columns: Tensor, sums: MapDistanceSums, *, M: int, block: int, reference: int, normalize: bool, pivot: Tensor
 ) -> None:
-    """See ``plain.map_distances``."""
-    _, b, positions, C = columns.shape
+    """See `interface.Backend.map_distances`."""
+    _, b, P, C = columns.shape
     failed = _loops().map_distances(
-        _at(columns),
-        M,
-        b,
-        positions,
-        C,
-        block,
-        reference,
-        int(normalize),
-        _at(pivot),
-        _at(rows),
-        _at(samples),
-        _at(simple),
+        _at(columns), M, b, P, C, block, reference, int(normalize), _at(pivot), *map(_at, sums)
     )
     if failed:
         raise MemoryError("no memory for the distances between feature maps")
 
 
 def undo(values: Tensor, index: Tensor, fraction: Tensor, exact: Tensor, pivot: Tensor, out: Tensor) -> Tensor:
-    """See ``plain.undo``."""
+    """See `interface.Backend.undo`."""
     M, b, positions, C = values.shape
     _loops().undo(_at(values), M, b, positions, C, _at(index), _at(fraction), _at(exact), _at(pivot), _at(out))
     return out

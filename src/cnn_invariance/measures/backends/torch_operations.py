@@ -1,8 +1,7 @@
-"""The statistics of a tile as torch operations, for any device.
+"""The loops of `interface.Backend` as torch operations, for any device.
 
-What ``native.py`` does in compiled loops, with the same arguments and results. A tile is the activations of one
-layer, ``values``: float32 (M, b, U), M transformations x b samples x U units. Every function adds one tile to
-running results that it is given, in place.
+A CPU's memory is the bottleneck: values go through in ranges whose temporaries stay in the cache, and temporaries are
+kept from call to call.
 """
 
 import threading
@@ -12,6 +11,7 @@ from math import ceil, prod
 import torch
 from torch import Tensor
 
+from cnn_invariance.measures.backends.interface import MapDistanceSums
 from cnn_invariance.measures.backends.sorting import sorting_network
 
 MEMBERS = 16  # transformations, or samples, between merges
@@ -59,16 +59,7 @@ def grid_moments(
     sum_std: Tensor | None,
     sum_var: Tensor | None,
 ) -> None:
-    """Add a tile to the moments along samples and to the spread along transformations.
-
-    Args:
-        values: (M, b, U).
-        seen: the number of samples in ``columns`` before this tile.
-        columns: ``mean``, float64, and ``m2``, float32, each (M, U): the mean and the sum of squared deviations from
-            it of each column; None when nobody looks along samples.
-        sum_std, sum_var: float64 (U): sums over samples of the unbiased standard deviation and variance over
-            transformations; None when nobody asks.
-    """
+    """See `interface.Backend.grid_moments`."""
     M, b, U = values.shape
     if sum_std is not None or sum_var is not None:
         for part in _ranges(values, U, b):
@@ -133,7 +124,7 @@ def _merge_columns(tile: Tensor, seen: int, mean: Tensor, m2: Tensor) -> None:
 
 
 def sum_of_columns(m2: Tensor, root: bool) -> Tensor:
-    """The sum over columns of their sum of squared deviations, or of its root: (M, U) -> float64 (U)."""
+    """See `interface.Backend.sum_of_columns`."""
     total = torch.empty(m2.shape[1], dtype=torch.float64, device=m2.device)
     for part in _ranges(m2, m2.shape[1], len(m2)):
         squares = m2[:, part].double().clamp_(min=0)
@@ -142,7 +133,7 @@ def sum_of_columns(m2: Tensor, root: bool) -> Tensor:
 
 
 def between_columns(mean: Tensor) -> Tensor:
-    """The sum over columns of the squared distance of their mean from the mean of all: float64 (M, U) -> (U)."""
+    """See `interface.Backend.between_columns`."""
     total = torch.empty_like(mean[0])
     for part in _ranges(mean, mean.shape[1], len(mean)):
         means = mean[:, part]
@@ -158,16 +149,7 @@ def exceedances(
     counts: tuple[Tensor, Tensor],
     broken: Tensor,
 ) -> None:
-    """Count the activations above their thresholds.
-
-    Args:
-        values: (M, b, U).
-        reference: (b, U), the activations for the untransformed samples: a column of the buffer of ``values``.
-        signs: float32 (A), 1 or -1; an activation fires where ``sign * activation > threshold``.
-        thresholds: float32 (A, U).
-        counts: int32 (A, U) twice: over all pairs, and over the untransformed samples.
-        broken: float32 (U), becomes NaN where an activation is not finite.
-    """
+    """See `interface.Backend.exceedances`."""
     _, b, U = values.shape
     local, untransformed = counts
     for part in _ranges(values, U, b):
@@ -188,14 +170,7 @@ def exceedances(
 
 
 def activation_distances(values: Tensor, block: int, rows: Tensor | None, columns: Tensor | None) -> None:
-    """Add sums of ``|a - b|`` over pairs.
-
-    Args:
-        values: (M, b, U).
-        block: samples in a block of a column; pairs are taken inside blocks.
-        rows: float64 (U), over samples and pairs of transformations; None when nobody asks.
-        columns: float64 (U), over transformations, blocks and pairs of samples in a block; None when nobody asks.
-    """
+    """See `interface.Backend.activation_distances`."""
     M, b, U = values.shape
     if rows is not None:
         for part in _ranges(values, U, b * ceil(M / ROWS)):
@@ -229,39 +204,19 @@ def _sum_of_pair_distances(items: Tensor) -> Tensor:
 
 
 def map_distances(
-    columns: Tensor,
-    M: int,
-    block: int,
-    reference: int,
-    normalize: bool,
-    pivot: Tensor,
-    rows: Tensor | None,
-    samples: Tensor | None,
-    simple: Tensor | None,
+    columns: Tensor, sums: MapDistanceSums, *, M: int, block: int, reference: int, normalize: bool, pivot: Tensor
 ) -> None:
-    """Add sums of the euclidean distances between feature maps over pairs.
-
-    Args:
-        columns: (M', b, P, C), P positions x C channels; the first M columns are the transformation set's.
-        M: the number of transformations.
-        block: samples in a block of a column.
-        reference: the column of the untransformed samples.
-        normalize: scale each map to unit norm first (a zero map stays zero).
-        pivot: (C), what was taken from the values; unit norm is that of the maps with it added back.
-        rows: float64 (C), over samples and pairs of transformations; None when nobody asks.
-        samples: float64 (C), over transformations, blocks and pairs of samples in a block; None when nobody asks.
-        simple: float64 (C), over samples and transformations, of the distance to ``reference``; or None.
-    """
+    """See `interface.Backend.map_distances`."""
     if normalize:
         columns = unit_norm(columns, pivot)
     values = columns[:M]
-    if rows is not None:
-        rows += _sum_of_map_distances(values)
-    if samples is not None:
+    if sums.transformations is not None:
+        sums.transformations.add_(_sum_of_map_distances(values))
+    if sums.samples is not None:
         for few in values.split(block, dim=1):
-            samples += _sum_of_map_distances(few.transpose(0, 1))
-    if simple is not None:
-        add_simple_distances(columns, M, reference, simple)
+            sums.samples.add_(_sum_of_map_distances(few.transpose(0, 1)))
+    if sums.untransformed is not None:
+        add_distances_to_untransformed(columns, M, reference, sums.untransformed)
 
 
 def unit_norm(columns: Tensor, pivot: Tensor) -> Tensor:
@@ -272,11 +227,11 @@ def unit_norm(columns: Tensor, pivot: Tensor) -> Tensor:
     return columns.div_(norm.masked_fill_(norm == 0, 1))
 
 
-def add_simple_distances(columns: Tensor, M: int, reference: int, simple: Tensor) -> None:
+def add_distances_to_untransformed(columns: Tensor, M: int, reference: int, total: Tensor) -> None:
     """Add the distances between each column and the untransformed one, over samples."""
     for column in columns[:M]:
         apart = torch.sub(column, columns[reference], out=_room(column, column.shape))
-        simple += apart.square_().sum(1).sqrt_().sum(0)
+        total += apart.square_().sum(1).sqrt_().sum(0)
 
 
 def _sum_of_map_distances(items: Tensor) -> Tensor:
@@ -291,23 +246,7 @@ def _sum_of_map_distances(items: Tensor) -> Tensor:
 
 
 def undo(values: Tensor, index: Tensor, fraction: Tensor, exact: Tensor, pivot: Tensor, out: Tensor) -> Tensor:
-    """Bring the feature maps of every member back: ``t_j^{-1}`` on the columns of the tile, bilinear.
-
-    Interpolated by differences, less a pivot: equal taps give exactly their value, so a constant map stays constant,
-    and an offset that all values of a channel share costs no digits.
-
-    Args:
-        values: (M, b, P, C).
-        index: int32 (M, P, 4), the taps of each member's inverse at this map's size: above left, above right, below
-            left, below right.
-        fraction: float32 (M, P, 2), the way from left to right and from above to below.
-        exact: uint8 (M), the members that are the identity.
-        pivot: (C), taken from every value.
-        out: (M, b, P, C), overwritten.
-
-    Returns:
-        ``out``.
-    """
+    """See `interface.Backend.undo`."""
     _, b, P, C = values.shape
     taps = index.transpose(1, 2).flatten(1)
     first = torch.arange(0, b * P, P, dtype=taps.dtype, device=taps.device).unsqueeze(1)  # position of each sample

@@ -1,12 +1,11 @@
-"""The statistics of a tile as fused kernels for a GPU, in Triton, the compiler that comes with PyTorch for CUDA.
+"""The loops of `interface.Backend` as kernels for a GPU, in Triton, the compiler that comes with PyTorch for CUDA.
 
-The same functions as in ``plain``, which says what they compute. There each statistic is a chain of torch operations,
-and each operation reads and writes the whole tile; here an activation is read once for all that one function makes of
-it. A program owns some units (or feature maps of a sample) and goes through their samples and transformations in a
-fixed order: no atomic operations, so the same tile gives the same bits.
+As torch operations each statistic is a chain, and each link reads and writes the whole tile; here an activation is read
+once for all that one loop makes of it. A program owns some units (or feature maps of a sample) and goes through their
+samples and transformations in a fixed order: no atomic operations, so the same tile gives the same bits.
 
-What is rare or small stays with ``plain``: the finishing, distances of more members than `MOST`, the scaling to unit
-norm. Without a GPU, Triton's interpreter runs the same kernels for the tests (``TRITON_INTERPRET=1``).
+What is rare or small stays with torch operations: the finishing, distances of more members than `MOST`, the scaling to
+unit norm. Without a GPU, Triton's interpreter runs the same kernels for the tests (``TRITON_INTERPRET=1``).
 """
 
 import torch
@@ -15,6 +14,7 @@ import triton.language as tl
 from torch import Tensor
 
 from cnn_invariance.measures.backends import torch_operations
+from cnn_invariance.measures.backends.interface import MapDistanceSums
 
 between_columns, sum_of_columns = torch_operations.between_columns, torch_operations.sum_of_columns
 
@@ -36,7 +36,7 @@ def grid_moments(
     sum_std: Tensor | None,
     sum_var: Tensor | None,
 ) -> None:
-    """See ``torch_operations.grid_moments``."""
+    """See `interface.Backend.grid_moments`."""
     M, b, U = values.shape
     mean, m2 = columns or (None, None)
     width = _width(U, UNITS)
@@ -112,7 +112,7 @@ def exceedances(
     counts: tuple[Tensor, Tensor],
     broken: Tensor,
 ) -> None:
-    """See ``torch_operations.exceedances``."""
+    """See `interface.Backend.exceedances`."""
     M, b, U = values.shape
     A = len(signs)
     width = _width(U, UNITS // 2)
@@ -159,7 +159,7 @@ def _exceedances(
 
 
 def activation_distances(values: Tensor, block: int, rows: Tensor | None, columns: Tensor | None) -> None:
-    """See ``torch_operations.activation_distances``."""
+    """See `interface.Backend.activation_distances`."""
     M, b, U = values.shape
     if max(M, min(block, b)) > MOST:
         torch_operations.activation_distances(values, block, rows, columns)
@@ -209,38 +209,32 @@ def _pair_distances(
 
 
 def map_distances(
-    columns: Tensor,
-    M: int,
-    block: int,
-    reference: int,
-    normalize: bool,
-    pivot: Tensor,
-    rows: Tensor | None,
-    samples: Tensor | None,
-    simple: Tensor | None,
+    columns: Tensor, sums: MapDistanceSums, *, M: int, block: int, reference: int, normalize: bool, pivot: Tensor
 ) -> None:
-    """See ``torch_operations.map_distances``."""
+    """See `interface.Backend.map_distances`."""
     _, b, P, C = columns.shape
     if max(M, min(block, b)) > MOST:
-        torch_operations.map_distances(columns, M, block, reference, normalize, pivot, rows, samples, simple)
+        torch_operations.map_distances(
+            columns, sums, M=M, block=block, reference=reference, normalize=normalize, pivot=pivot
+        )
         return
     if normalize:
         columns = torch_operations.unit_norm(columns, pivot)
     width = _width(C, MAPS)
     programs = triton.cdiv(C, width)
-    if rows is not None:
-        sums = torch.empty(b, C, dtype=torch.float64, device=columns.device)
+    if sums.transformations is not None:
+        found = torch.empty(b, C, dtype=torch.float64, device=columns.device)
         lists = M, b * P * C, M, 0, P * C, 0, 1
-        _map_pairs[(b, 1, programs)](columns, sums, *lists, P, C, GROUP, width, **OPTIONS)
-        rows += sums.sum(0)
-    if samples is not None:
+        _map_pairs[(b, 1, programs)](columns, found, *lists, P, C, GROUP, width, **OPTIONS)
+        sums.transformations.add_(found.sum(0))
+    if sums.samples is not None:
         blocks = triton.cdiv(b, block)
-        sums = torch.empty(blocks * M, C, dtype=torch.float64, device=columns.device)
+        found = torch.empty(blocks * M, C, dtype=torch.float64, device=columns.device)
         lists = b, P * C, block, block, block * P * C, b * P * C, M
-        _map_pairs[(blocks, M, programs)](columns, sums, *lists, P, C, GROUP, width, **OPTIONS)
-        samples += sums.sum(0)
-    if simple is not None:
-        torch_operations.add_simple_distances(columns, M, reference, simple)
+        _map_pairs[(blocks, M, programs)](columns, found, *lists, P, C, GROUP, width, **OPTIONS)
+        sums.samples.add_(found.sum(0))
+    if sums.untransformed is not None:
+        torch_operations.add_distances_to_untransformed(columns, M, reference, sums.untransformed)
 
 
 @triton.jit
@@ -279,7 +273,7 @@ def _map_pairs(
 
 
 def undo(values: Tensor, index: Tensor, fraction: Tensor, exact: Tensor, pivot: Tensor, out: Tensor) -> Tensor:
-    """See ``torch_operations.undo``."""
+    """See `interface.Backend.undo`."""
     M, b, P, C = values.shape
     width = _width(C, UNITS)
     _undo[(M * b, triton.cdiv(P, PIXELS), triton.cdiv(C, width))](

@@ -1,7 +1,7 @@
 """A request for a pass, checked before anything runs that can take long."""
 
 import importlib
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from math import ceil
 from types import ModuleType
@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from cnn_invariance.activations import Layer, LayerFilter, find_layers, select
 from cnn_invariance.devices import at_precision
 from cnn_invariance.errors import InputError
-from cnn_invariance.measures import requests, user_measures
+from cnn_invariance.measures import requests
 from cnn_invariance.measures.backends import c_loops
-from cnn_invariance.measures.engine.columns import Columns
 from cnn_invariance.measures.engine.inputs import (
     Callables,
     MapStyle,
+    TransformedBatch,
     batch,
     check_choice,
     check_images,
@@ -28,28 +28,28 @@ from cnn_invariance.measures.engine.inputs import (
     labels_of,
     placement,
 )
-from cnn_invariance.measures.requests import Request, undoes
+from cnn_invariance.measures.requests import Measure, undoes
 from cnn_invariance.measures.statistics.base import Context, Statistic
-from cnn_invariance.measures.statistics.distances import PairDistance, Simple
+from cnn_invariance.measures.statistics.distances import DistanceToUntransformed, PairDistance
 from cnn_invariance.measures.statistics.firing import Firing
 from cnn_invariance.transformations.affine import AffineSet
 
 BLOCK = 8  # samples in a block of a column, for sample distances
 CPU_SLAB = 24 << 20  # bytes of the largest layer of a tile: stays in a last-level cache
-PLAIN_SLAB = 72 << 20  # where torch operations do the work: they read a tile many times, and start for each anew
+TORCH_SLAB = 72 << 20  # where torch operations do the work: they read a tile many times, and start for each anew
 GPU_SHARE = 0.02  # of the free memory, for the largest layer of a tile
 PRECISIONS = ("fp32", "tf32", "bf16")
 PROBES = 5  # images in the run that finds the layers: more than one tells inputs from other dimensions of size 1
 
 
 @dataclass
-class Plan:
+class PreparedPass:
     """A checked request: everything that can be wrong has been found by now."""
 
     model: nn.Module
     images: Tensor | MapStyle
     transformations: AffineSet | Callables
-    requests: dict[Request, ModuleType]
+    requests: dict[Measure, ModuleType]
     labels: Tensor | None
     modules: Mapping[str, nn.Module]
     layers: list[Layer]
@@ -75,7 +75,7 @@ class Plan:
         tile: int | None,
         precision: str,
         nan: str,
-    ) -> "Plan":
+    ) -> "PreparedPass":
         """Check everything, run the network on one image, settle the tile."""
         check_choice("precision", precision, PRECISIONS)
         check_choice("nan", nan, ("error", "count"))
@@ -92,19 +92,17 @@ class Plan:
         with at_precision(precision, place):
             if not isinstance(transformations, AffineSet):
                 check_members(transformations, example, finite=nan == "error")
-            Columns(transformations, example.shape[1:], untransformed=False)(example)
+            TransformedBatch(transformations, example.shape[1:], untransformed=False)(example)
             found, output, memory_format = _try_network(model, example, layers)
-        for request in requests:
-            if request.file is not None:
-                user_measures.check(request, found)
+        _try_user_measures(requests, found)
         granule = BLOCK if _needs_blocks(requests, found, M, N, place) else 1
         logits = isinstance(output, Tensor) and output.ndim == 2
-        plan = cls(
+        prepared = cls(
             model, images, transformations, requests, classes, select(model, layers), found,
             output.shape[1] if logits else None, place, dtype, memory_format, 0, granule, precision, nan,
         )  # fmt: skip
-        plan.tile = plan.fit(tile)
-        return plan
+        prepared.tile = prepared.fit(tile)
+        return prepared
 
     @property
     def N(self) -> int:  # noqa: N802
@@ -122,7 +120,7 @@ class Plan:
             raise InputError(f"a tile of {tile} samples; expected at least 1")
         if tile is None:
             largest = max(layer.units for layer in self.layers) * self.M * 4
-            room = CPU_SLAB if c_loops.available(self.device) else PLAIN_SLAB
+            room = CPU_SLAB if c_loops.available(self.device) else TORCH_SLAB
             if self.device.type == "cuda":
                 room = int(torch.cuda.mem_get_info(self.device)[0] * GPU_SHARE)
             tile = max(1, room // largest)
@@ -179,7 +177,7 @@ def out_of_memory(error: Exception) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
 
 
-def _requests(measures: Sequence[str] | None, affine: bool, labelled: bool) -> dict[Request, ModuleType]:
+def _requests(measures: Sequence[str] | None, affine: bool, labelled: bool) -> dict[Measure, ModuleType]:
     if measures is None:
         chosen = [requests.check(name) for name in requests.names()]
         chosen = [request for request in chosen if affine or not undoes(request)]
@@ -205,30 +203,41 @@ def _requests(measures: Sequence[str] | None, affine: bool, labelled: bool) -> d
     return {request: _family(request) for request in chosen}
 
 
-def _family(request: Request) -> ModuleType:
+def _try_user_measures(requests: Iterable[Measure], layers: list[Layer]) -> None:
+    """Try measures that are not part of this package on made-up statistics of these layers."""
+    for request in requests:
+        if request.file is not None:
+            from cnn_invariance.measures import user_measures
+
+            user_measures.check(request, layers)
+
+
+def _family(request: Measure) -> ModuleType:
     if request.file is not None:
+        from cnn_invariance.measures import user_measures  # few passes need it
+
         return user_measures.load(request.file)
     return importlib.import_module(f"cnn_invariance.measures.families.{requests.family(request.name).name}")
 
 
-def pairs_samples(request: Request) -> bool:
+def pairs_samples(request: Measure) -> bool:
     """Whether a measure needs whole blocks of samples."""
     return any(isinstance(s, PairDistance) and s.axis == "samples" for s in _probe(request))
 
 
-def compares(request: Request) -> bool:
+def uses_untransformed(request: Measure) -> bool:
     """Whether the untransformed samples are part of the pass."""
-    return any(isinstance(s, Firing | Simple) for s in _probe(request))
+    return any(isinstance(s, Firing | DistanceToUntransformed) for s in _probe(request))
 
 
-def _probe(request: Request) -> list[Statistic]:
+def _probe(request: Measure) -> list[Statistic]:
     """The statistics of a request on a layer of feature maps."""
     layer = Layer(1, "", "", (1, 1, 1))
     return _family(request).statistics(request, Context(layer, 1, 1, torch.device("cpu"), BLOCK))
 
 
 def _needs_blocks(
-    requests: Mapping[Request, ModuleType],
+    requests: Mapping[Measure, ModuleType],
     layers: list[Layer],
     M: int,
     N: int,

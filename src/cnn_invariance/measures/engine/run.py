@@ -19,10 +19,9 @@ from cnn_invariance.activations import Layer, LayerFilter, observe
 from cnn_invariance.devices import at_precision
 from cnn_invariance.errors import InputError
 from cnn_invariance.measures.aggregation import count_dead
-from cnn_invariance.measures.engine.columns import Columns
-from cnn_invariance.measures.engine.inputs import Callables, MapStyle, batch
-from cnn_invariance.measures.engine.prepare import BLOCK, Plan, compares, out_of_memory, undoes
-from cnn_invariance.measures.requests import Request
+from cnn_invariance.measures.engine.inputs import Callables, MapStyle, TransformedBatch, batch
+from cnn_invariance.measures.engine.prepare import BLOCK, PreparedPass, out_of_memory, undoes, uses_untransformed
+from cnn_invariance.measures.requests import Measure
 from cnn_invariance.measures.result import MeasureResult
 from cnn_invariance.measures.statistics.base import Accumulators, Context, Statistic, Tile, Undo
 from cnn_invariance.transformations.affine import AffineSet, invert, is_identity
@@ -76,73 +75,73 @@ def measure(
         >>> result.profile("NVSE")["layer"].tolist()
         ['0']
     """
-    plan = Plan.make(model, images, transformations, measures, labels, layers, device, tile, precision, nan)
+    prepared = PreparedPass.make(model, images, transformations, measures, labels, layers, device, tile, precision, nan)
     while True:
         try:
-            return _Engine(plan, progress).run()
+            return _Engine(prepared, progress).run()
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
-            plan.shrink(error)
+            prepared.shrink(error)
         torch.cuda.empty_cache()  # only now: the error's traceback held the tile
 
 
 class _Engine:
-    """One run of a plan."""
+    """One run of a prepared pass."""
 
-    def __init__(self, plan: Plan, progress: bool) -> None:
-        self.plan = plan
+    def __init__(self, prepared: PreparedPass, progress: bool) -> None:
+        self.prepared = prepared
         self.progress = progress
-        untransformed = any(compares(request) for request in plan.requests)
-        self.columns = Columns(plan.transformations, batch(plan.images, [0]).shape[1:], untransformed)
-        self.correct = torch.zeros(plan.M, dtype=torch.int64, device=plan.device)
+        untransformed = any(uses_untransformed(request) for request in prepared.requests)
+        self.columns = TransformedBatch(prepared.transformations, batch(prepared.images, [0]).shape[1:], untransformed)
+        self.correct = torch.zeros(prepared.M, dtype=torch.int64, device=prepared.device)
         self.undos = self._undos()
         self.pivots: dict[int, Tensor] = {}
         room = max(
             (
-                (plan.M + self.columns.appended) * plan.tile * layer.units
-                for layer in plan.layers
+                (prepared.M + self.columns.appended) * prepared.tile * layer.units
+                for layer in prepared.layers
                 if layer.shape[1:] in self.undos
             ),
             default=0,
         )
-        self.buffer = torch.empty(room, device=plan.device)
+        self.buffer = torch.empty(room, device=prepared.device)
         self.see: Callable[[Layer, Tensor], None]
 
     def run(self) -> MeasureResult:
         """The pass, and the measures from what it left."""
-        plan = self.plan
-        pooled = [request for request in plan.requests if not request["stratified"]]
-        by_class = [request for request in plan.requests if request["stratified"]]
-        groups = self._classes() if by_class else [torch.arange(plan.N)]
-        together = self._accumulators(pooled, plan.N)
-        self._look_before(together, torch.cat(groups))
-        averages: dict[Request, list[Any]] = {}
+        prepared = self.prepared
+        pooled = [request for request in prepared.requests if not request["stratified"]]
+        by_class = [request for request in prepared.requests if request["stratified"]]
+        groups = self._classes() if by_class else [torch.arange(prepared.N)]
+        together = self._accumulators(pooled, prepared.N)
+        self._show_untransformed(together, torch.cat(groups))
+        averages: dict[Measure, list[Any]] = {}
         for group in groups:
             own = self._accumulators(by_class, len(group))
-            self._look_before(own, group)
+            self._show_untransformed(own, group)
             self._pass(group, [together, own])
             for request, values in self._values(by_class, own).items():
                 _add(averages, request, values, len(groups))
         finished = self._values(pooled, together) | averages
-        return self._result({request: finished[request] for request in plan.requests})
+        return self._result({request: finished[request] for request in prepared.requests})
 
     def _classes(self) -> list[Tensor]:
-        labels = cast(Tensor, self.plan.labels)
+        labels = cast(Tensor, self.prepared.labels)
         return [torch.nonzero(labels == label).flatten() for label in labels.unique()]
 
     def _undos(self) -> dict[tuple[int, ...], Undo]:
         """How to undo the transformations, by size of the feature map; empty when nobody asks."""
-        if not any(undoes(request) for request in self.plan.requests):
+        if not any(undoes(request) for request in self.prepared.requests):
             return {}
-        matrices = cast(AffineSet, self.plan.transformations).matrices
+        matrices = cast(AffineSet, self.prepared.transformations).matrices
         if self.columns.appended:
             matrices = np.concatenate([matrices, np.eye(2, 3)[None]])
         exact = torch.from_numpy(is_identity(matrices).astype(np.uint8))
         undos: dict[tuple[int, ...], Undo] = {}
-        for size in {(layer.shape[1], layer.shape[2]) for layer in self.plan.layers if layer.spatial}:
+        for size in {(layer.shape[1], layer.shape[2]) for layer in self.prepared.layers if layer.spatial}:
             index, way = neighbours(invert(matrices, size), size)
-            undos[size] = Undo(*(t.to(self.plan.device).contiguous() for t in (index.int(), way.float(), exact)))
+            undos[size] = Undo(*(t.to(self.prepared.device).contiguous() for t in (index.int(), way.float(), exact)))
         return undos
 
     def _pivot(self, layer: Layer, activations: Tensor) -> Tensor:
@@ -152,47 +151,47 @@ class _Engine:
             self.pivots[layer.index] = activations.view(H, W, C)[H // 2, W // 2].clone()
         return self.pivots[layer.index]
 
-    def _accumulators(self, requests: Sequence[Request], N: int) -> list[Accumulators]:
-        plan = self.plan
-        contexts = [Context(layer, N, plan.M, plan.device, BLOCK) for layer in plan.layers]
+    def _accumulators(self, requests: Sequence[Measure], N: int) -> list[Accumulators]:
+        prepared = self.prepared
+        contexts = [Context(layer, N, prepared.M, prepared.device, BLOCK) for layer in prepared.layers]
         return [
             Accumulators(
                 context,
-                frozenset(s for r in requests for s in plan.requests[r].statistics(r, context)),
+                frozenset(s for r in requests for s in prepared.requests[r].statistics(r, context)),
             )
             for context in contexts
         ]
 
-    def _look_before(self, accumulators: list[Accumulators], group: Tensor) -> None:
+    def _show_untransformed(self, accumulators: list[Accumulators], group: Tensor) -> None:
         """Show the untransformed samples once to those whose thresholds come from them."""
-        if not any(layer.looks_before for layer in accumulators):
+        if not any(layer.needs_untransformed_first for layer in accumulators):
             return
 
         def see(layer: Layer, columns: Tensor) -> None:
             accumulators[layer.index - 1].prepare(columns)
 
-        for chunk in self._tiles(group, self.plan.tile * self.plan.M, "thresholds"):
-            images = batch(self.plan.images, chunk.tolist()).to(self.plan.device, self.plan.dtype)
+        for chunk in self._tiles(group, self.prepared.tile * self.prepared.M, "thresholds"):
+            images = batch(self.prepared.images, chunk.tolist()).to(self.prepared.device, self.prepared.dtype)
             self._forward(images.unsqueeze(0), see)
 
     def _pass(self, group: Tensor, accumulators: list[list[Accumulators]]) -> None:
-        plan = self.plan
+        prepared = self.prepared
         reference = self.columns.reference
 
         def see(layer: Layer, columns: Tensor) -> None:
             context = accumulators[0][layer.index - 1].context
             undo = self.undos.get(layer.shape[1:]) if layer.spatial else None
             pivot = None if undo is None else self._pivot(layer, columns[reference, 0])
-            tile = Tile(columns, plan.M, reference, context, undo, pivot, self.buffer)
+            tile = Tile(columns, prepared.M, reference, context, undo, pivot, self.buffer)
             for some in accumulators:
                 some[layer.index - 1].update(tile)
 
-        for chunk in self._tiles(group, plan.tile, "measuring"):
-            images = batch(plan.images, chunk.tolist()).to(plan.device, plan.dtype)
+        for chunk in self._tiles(group, prepared.tile, "measuring"):
+            images = batch(prepared.images, chunk.tolist()).to(prepared.device, prepared.dtype)
             output = self._forward(self.columns(images), see)
-            if plan.labels is not None and plan.classes is not None:
-                guess = output.argmax(1).view(-1, len(chunk))[: plan.M]
-                self.correct += (guess == plan.labels[chunk].to(plan.device)).sum(1)
+            if prepared.labels is not None and prepared.classes is not None:
+                guess = output.argmax(1).view(-1, len(chunk))[: prepared.M]
+                self.correct += (guess == prepared.labels[chunk].to(prepared.device)).sum(1)
 
     def _tiles(self, group: Tensor, size: int, what: str) -> Iterator[Tensor]:
         chunks = group.split(size)
@@ -201,8 +200,8 @@ class _Engine:
     def _forward(self, columns: Tensor, see: Callable[[Layer, Tensor], None]) -> Any:
         """The network on (M', b, C, H, W); ``see`` gets every layer's activations as (M', b, U)."""
         M, b = columns.shape[:2]
-        batch = columns.flatten(0, 1).contiguous(memory_format=self.plan.memory_format)
-        missing = {layer.name: layer for layer in self.plan.layers}
+        batch = columns.flatten(0, 1).contiguous(memory_format=self.prepared.memory_format)
+        missing = {layer.name: layer for layer in self.prepared.layers}
 
         def look(name: str, module: nn.Module, tensor: Tensor) -> None:
             layer = missing.pop(name, None)
@@ -213,20 +212,20 @@ class _Engine:
             see(layer, _units_last(tensor).view(M, b, layer.units))
 
         with (
-            observe(self.plan.model, self.plan.modules, M * b, look),
+            observe(self.prepared.model, self.prepared.modules, M * b, look),
             torch.inference_mode(),
-            at_precision(self.plan.precision, self.plan.device),
+            at_precision(self.prepared.precision, self.prepared.device),
         ):
-            output = self.plan.model(batch)
+            output = self.prepared.model(batch)
         for layer in missing.values():
             raise _changed(layer.name, "absent", layer.shape)
         return output
 
     def _values(
-        self, requests: Sequence[Request], accumulators: list[Accumulators]
-    ) -> dict[Request, list[tuple[np.ndarray, int] | None]]:
+        self, requests: Sequence[Measure], accumulators: list[Accumulators]
+    ) -> dict[Measure, list[tuple[np.ndarray, int] | None]]:
         """Each measure: for each layer its values and how many are 0 / 0; None where it has none."""
-        finished: dict[Request, list[tuple[np.ndarray, int] | None]] = {request: [] for request in requests}
+        finished: dict[Measure, list[tuple[np.ndarray, int] | None]] = {request: [] for request in requests}
         for layer in accumulators:
             read = cache(layer.value)  # a statistic that several measures need is finished once
             for request in requests:
@@ -234,36 +233,36 @@ class _Engine:
         return finished
 
     def _value(
-        self, request: Request, context: Context, read: Callable[[Statistic], Tensor]
+        self, request: Measure, context: Context, read: Callable[[Statistic], Tensor]
     ) -> tuple[np.ndarray, int] | None:
         """One measure on one layer."""
-        family = self.plan.requests[request]
+        family = self.prepared.requests[request]
         needed = [read(statistic) for statistic in family.statistics(request, context)]
         if not needed:
             return None
         return family.combine(request, context, *needed).numpy(), count_dead(request, *needed)
 
-    def _result(self, finished: Mapping[Request, list[Any]]) -> MeasureResult:
-        plan = self.plan
+    def _result(self, finished: Mapping[Measure, list[Any]]) -> MeasureResult:
+        prepared = self.prepared
         values = {str(r): [None if v is None else v[0] for v in layers] for r, layers in finished.items()}
         dead = {str(r): [0 if v is None else v[1] for v in layers] for r, layers in finished.items()}
-        if plan.nan == "error":
-            _refuse_nan(values, plan.layers)
+        if prepared.nan == "error":
+            _refuse_nan(values, prepared.layers)
         accuracy = None
-        if plan.labels is not None and plan.classes is not None:
-            accuracy = self.correct.cpu().numpy() / plan.N
+        if prepared.labels is not None and prepared.classes is not None:
+            accuracy = self.correct.cpu().numpy() / prepared.N
         labels = (
-            plan.transformations.labels
-            if isinstance(plan.transformations, AffineSet)
-            else [getattr(t, "__name__", repr(t)) for t in plan.transformations]
+            prepared.transformations.labels
+            if isinstance(prepared.transformations, AffineSet)
+            else [getattr(t, "__name__", repr(t)) for t in prepared.transformations]
         )
         info = {
-            "tile": plan.tile,
+            "tile": prepared.tile,
             "block": BLOCK,
-            "precision": plan.precision,
-            "device": plan.device.type,
+            "precision": prepared.precision,
+            "device": prepared.device.type,
         }
-        return MeasureResult(tuple(plan.layers), values, accuracy, plan.N, tuple(labels), dead, info)
+        return MeasureResult(tuple(prepared.layers), values, accuracy, prepared.N, tuple(labels), dead, info)
 
 
 def _changed(name: str, now: object, first: object) -> InputError:
@@ -280,7 +279,7 @@ def _units_last(activations: Tensor) -> Tensor:
     return activations.float().contiguous()
 
 
-def _add(averages: dict[Request, list[Any]], request: Request, values: list[Any], classes: int) -> None:
+def _add(averages: dict[Measure, list[Any]], request: Measure, values: list[Any], classes: int) -> None:
     """Average over classes as they come: the mean of the values, the sum of the dead."""
     shares = [None if v is None else (v[0] / classes, v[1]) for v in values]
     before = averages.get(request)

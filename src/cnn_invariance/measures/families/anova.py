@@ -15,7 +15,7 @@ from scipy.stats import f as f_distribution
 from torch import Tensor
 
 from cnn_invariance.measures.aggregation import aggregate
-from cnn_invariance.measures.requests import Request
+from cnn_invariance.measures.requests import Measure
 from cnn_invariance.measures.statistics.base import Context, Statistic
 from cnn_invariance.measures.statistics.moments import FRatio
 
@@ -32,12 +32,12 @@ OPTIONS = {
 LIMITED = {"alpha": ("ANOVA",), "bonferroni": ("ANOVA",)}
 
 
-def statistics(request: Request, context: Context) -> Sequence[Statistic]:
+def statistics(request: Measure, context: Context) -> Sequence[Statistic]:
     """F alone."""
     return [FRatio()]
 
 
-def combine(request: Request, context: Context, *values: Tensor) -> Tensor:
+def combine(request: Measure, context: Context, *values: Tensor) -> Tensor:
     """F, or its verdict; with a single transformation or sample there is no test, and the verdict is 0."""
     (ratio,) = values
     if request.name == "ANOVA_F":

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from cnn_invariance.measures.aggregation import normalized, single
-from cnn_invariance.measures.requests import Request
-from cnn_invariance.measures.statistics.base import Context, Statistic
-from cnn_invariance.measures.statistics.distances import MapDistance, PairDistance, Simple
+from cnn_invariance.measures.requests import Measure
+from cnn_invariance.measures.statistics.base import Axis, Context, Statistic
+from cnn_invariance.measures.statistics.distances import DistanceToUntransformed, MapDistance, PairDistance
 
 MEASURES = {
     "TD": "transformation distance: mean over samples of the mean distance between transformations",
@@ -42,23 +42,30 @@ LIMITED = {
 }
 UNDONE = ("TDSE", "SDSE", "NDSE", "DSES")
 
+AXES: dict[str, tuple[Axis, ...]] = {
+    "TD": ("transformations",),
+    "SD": ("samples",),
+    "ND": ("transformations", "samples"),
+    "TDSE": ("transformations",),
+    "SDSE": ("samples",),
+    "NDSE": ("transformations", "samples"),
+}
+"""Of each measure the axes along which it looks; of two, the second normalises the first."""
 
-def statistics(request: Request, context: Context) -> Sequence[Statistic]:
+
+def statistics(request: Measure, context: Context) -> Sequence[Statistic]:
     """The distances a measure reads; a layer without feature maps has activations only."""
     undone = request.name in UNDONE
     if undone and not context.layer.spatial:
         return []
     if request.name == "DSES":
-        return [Simple(request["normalize"])]
+        return [DistanceToUntransformed(request["normalize"])]
     if request["per"] == "map" and context.layer.spatial:
-        rows: Statistic = MapDistance("transformations", undone, request["normalize"])
-        columns: Statistic = MapDistance("samples", undone, request["normalize"])
-    else:
-        rows, columns = PairDistance("transformations", undone), PairDistance("samples", undone)
-    return {"T": [rows], "S": [columns], "N": [rows, columns]}[request.name[0]]
+        return [MapDistance(axis, undone, request["normalize"]) for axis in AXES[request.name]]
+    return [PairDistance(axis, undone) for axis in AXES[request.name]]
 
 
-def combine(request: Request, context: Context, *values: Tensor) -> Tensor:
+def combine(request: Measure, context: Context, *values: Tensor) -> Tensor:
     """The measure, (C, H, W), (K,), or one value a map."""
     if request.name == "DSES":
         return values[0]

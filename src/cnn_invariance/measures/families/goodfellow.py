@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from cnn_invariance.measures.aggregation import aggregate
-from cnn_invariance.measures.requests import Request
+from cnn_invariance.measures.requests import Measure
 from cnn_invariance.measures.statistics.base import Context, Statistic, quotient
 from cnn_invariance.measures.statistics.firing import Firing
 
@@ -34,7 +34,7 @@ OPTIONS = {
 }
 
 
-def statistics(request: Request, context: Context) -> Sequence[Statistic]:
+def statistics(request: Measure, context: Context) -> Sequence[Statistic]:
     """The firing rates a measure reads."""
     level = (request["alpha"], request["sign"], request["threshold"])
     local, untransformed = Firing("local", *level), Firing("global", *level)
@@ -45,6 +45,6 @@ def statistics(request: Request, context: Context) -> Sequence[Statistic]:
     }[request.name]
 
 
-def combine(request: Request, context: Context, *values: Tensor) -> Tensor:
+def combine(request: Measure, context: Context, *values: Tensor) -> Tensor:
     """A rate, or the quotient of both."""
     return aggregate(quotient(*values) if len(values) == 2 else values[0], request["aggregate"])

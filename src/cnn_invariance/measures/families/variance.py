@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from cnn_invariance.measures.aggregation import normalized, single
-from cnn_invariance.measures.requests import Request
-from cnn_invariance.measures.statistics.base import Context, Statistic
+from cnn_invariance.measures.requests import Measure
+from cnn_invariance.measures.statistics.base import Axis, Context, Statistic
 from cnn_invariance.measures.statistics.moments import Spread
 
 MEASURES = {
@@ -35,17 +35,25 @@ OPTIONS = {
 LIMITED = {"order": ("NV", "NVSE")}
 UNDONE = ("TVSE", "SVSE", "NVSE")
 
+AXES: dict[str, tuple[Axis, ...]] = {
+    "TV": ("transformations",),
+    "SV": ("samples",),
+    "NV": ("transformations", "samples"),
+    "TVSE": ("transformations",),
+    "SVSE": ("samples",),
+    "NVSE": ("transformations", "samples"),
+}
+"""Of each measure the axes along which it looks; of two, the second normalises the first."""
 
-def statistics(request: Request, context: Context) -> Sequence[Statistic]:
+
+def statistics(request: Measure, context: Context) -> Sequence[Statistic]:
     """The spreads a measure reads; none where undoing is asked of a layer without feature maps."""
     undone = request.name in UNDONE
     if undone and not context.layer.spatial:
         return []
-    rows = Spread("transformations", request["statistic"], undone)
-    columns = Spread("samples", request["statistic"], undone)
-    return {"T": [rows], "S": [columns], "N": [rows, columns]}[request.name[0]]
+    return [Spread(axis, request["statistic"], undone) for axis in AXES[request.name]]
 
 
-def combine(request: Request, context: Context, *values: Tensor) -> Tensor:
+def combine(request: Measure, context: Context, *values: Tensor) -> Tensor:
     """The measure, (C, H, W), (K,), or one value a map if aggregated."""
     return normalized(request, *values) if len(values) == 2 else single(request, *values)

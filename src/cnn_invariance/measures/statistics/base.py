@@ -1,24 +1,23 @@
 """The running statistics that measures are made of, and the accumulators that keep them.
 
-A measure names the statistics it needs (``Spread`` and ``FRatio`` in ``moments``, ``Firing`` in ``firing``,
-``PairDistance``, ``MapDistance`` and ``Simple`` in ``pairs``): values of equality, so that two measures that need the
-same statistic share it. Statistics that come out of the same loop
-share an accumulator. An accumulator is given each tile once, right when the layer has computed it, and holds
-nothing that no measure asked for.
+A measure names the statistics it needs: ``Spread`` and ``FRatio`` in `moments`, ``Firing`` in `firing`, and
+``PairDistance``, ``MapDistance`` and ``DistanceToUntransformed`` in `distances`. Statistics are compared by value, so
+that two measures that need the same statistic share it. Statistics that come out of the same loop share an accumulator.
+An accumulator is given each tile once, right when the layer has computed it, and holds nothing that no measure asked
+for.
 """
 
-import importlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from functools import cache, cached_property
-from types import ModuleType
+from functools import cached_property
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from cnn_invariance.activations import Layer
-from cnn_invariance.measures.backends import c_loops, torch_operations
+from cnn_invariance.measures.backends import backend_of
+from cnn_invariance.measures.backends.interface import Backend
 
 Axis = Literal["transformations", "samples"]
 
@@ -47,22 +46,6 @@ class Context:
         return torch.zeros(shape, dtype=dtype, device=self.device)
 
 
-def kernels(device: torch.device) -> ModuleType:
-    """The loops for tensors on a device: compiled C, fused kernels on a GPU, else torch operations."""
-    if c_loops.available(device):
-        return c_loops
-    return _fused() if device.type == "cuda" else torch_operations
-
-
-@cache
-def _fused() -> ModuleType:
-    """The kernels for a GPU, where the compiler that they need is there: PyTorch without Triton has ``plain``."""
-    try:
-        return importlib.import_module("cnn_invariance.measures.backends.triton_kernels")
-    except ImportError:
-        return torch_operations
-
-
 @dataclass
 class Tile:
     """The activations of one layer for b samples under all transformations, as the hook hands them on.
@@ -87,9 +70,9 @@ class Tile:
     buffer: Tensor | None = None
 
     @property
-    def kernels(self) -> ModuleType:
+    def backend(self) -> Backend:
         """The loops for this tile's device."""
-        return kernels(self.columns.device)
+        return backend_of(self.columns.device)
 
     @property
     def samples(self) -> int:
@@ -105,7 +88,7 @@ class Tile:
         maps = self.as_maps(self.columns)
         out = self.buffer[: maps.numel()].view(maps.shape)
         undo = self.undo
-        undone = self.kernels.undo(maps, undo.index, undo.fraction, undo.exact, self.pivot, out)
+        undone = self.backend.undo(maps, undo.index, undo.fraction, undo.exact, self.pivot, out)
         return undone.view(self.columns.shape)
 
     def all_columns(self, undone: bool) -> Tensor:
@@ -143,10 +126,10 @@ class Accumulator(ABC):
         return statistic.undone
 
     def prepare(self, columns: Tensor) -> None:
-        """See a tile of untransformed samples (1, b, U) before the pass; only where ``looks_before``."""
+        """See a tile of untransformed samples (1, b, U) before the pass; only where `needs_untransformed_first`."""
 
     @property
-    def looks_before(self) -> bool:
+    def needs_untransformed_first(self) -> bool:
         """Whether ``prepare`` must see the untransformed samples before the pass."""
         return False
 
@@ -203,14 +186,14 @@ class Accumulators:
         return statistic.accumulator, statistic.accumulator.group(statistic)
 
     @property
-    def looks_before(self) -> bool:
+    def needs_untransformed_first(self) -> bool:
         """Whether some accumulator must see the untransformed samples first."""
-        return any(member.looks_before for member in self.members.values())
+        return any(member.needs_untransformed_first for member in self.members.values())
 
     def prepare(self, columns: Tensor) -> None:
-        """Show untransformed samples, (1, b, U), to those who look before."""
+        """Show untransformed samples, (1, b, U), to those that need them first."""
         for member in self.members.values():
-            if member.looks_before:
+            if member.needs_untransformed_first:
                 member.prepare(columns)
 
     def update(self, tile: Tile) -> None:

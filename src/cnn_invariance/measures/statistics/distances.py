@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from cnn_invariance.measures.backends.interface import MapDistanceSums
 from cnn_invariance.measures.statistics.base import Accumulator, Axis, Context, Statistic, Tile, pairs_in_blocks
 
 
@@ -28,7 +29,7 @@ class ActivationDistances(Accumulator):
         self._add(tile)
 
     def _add(self, tile: Tile) -> None:
-        tile.kernels.activation_distances(
+        tile.backend.activation_distances(
             tile.values(self.undone), self.context.block, self.sums["transformations"], self.sums["samples"]
         )
 
@@ -50,7 +51,7 @@ class MapDistances(ActivationDistances):
         first = next(iter(statistics))
         self.normalize = bool(getattr(first, "normalize", False))
         self.zero = context.zeros(context.layer.maps)
-        self.simple = self._sum(any(isinstance(s, Simple) for s in statistics))
+        self.untransformed = self._sum(any(isinstance(s, DistanceToUntransformed) for s in statistics))
 
     @classmethod
     def group(cls, statistic: Statistic) -> object:
@@ -61,23 +62,21 @@ class MapDistances(ActivationDistances):
         return self.context.zeros(self.context.layer.maps, dtype=torch.float64) if wanted else None
 
     def _add(self, tile: Tile) -> None:
-        tile.kernels.map_distances(
+        tile.backend.map_distances(
             tile.as_maps(tile.all_columns(self.undone)),
-            tile.M,
-            self.context.block,
-            tile.reference,
-            self.normalize,
-            tile.pivot if self.undone and tile.pivot is not None else self.zero,
-            self.sums["transformations"],
-            self.sums["samples"],
-            self.simple,
+            MapDistanceSums(self.sums["transformations"], self.sums["samples"], self.untransformed),
+            M=tile.M,
+            block=self.context.block,
+            reference=tile.reference,
+            normalize=self.normalize,
+            pivot=tile.pivot if self.undone and tile.pivot is not None else self.zero,
         )
 
     def value(self, statistic: Statistic) -> Tensor:
         """The mean distance for each map."""
-        if isinstance(statistic, Simple):
-            assert self.simple is not None
-            return self.simple / (self.samples * self.context.M) + 0 * self.simple
+        if isinstance(statistic, DistanceToUntransformed):
+            assert self.untransformed is not None
+            return self.untransformed / (self.samples * self.context.M) + 0 * self.untransformed
         return super().value(statistic)
 
 
@@ -109,7 +108,7 @@ class MapDistance(PairDistance):
 
 
 @dataclass(frozen=True)
-class Simple(Statistic):
+class DistanceToUntransformed(Statistic):
     """Mean over samples and transformations of the distance between ``f(x)`` and ``t^{-1} f(t x)``, per map."""
 
     normalize: bool = False

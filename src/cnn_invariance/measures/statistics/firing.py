@@ -27,7 +27,8 @@ class Exceedances(Accumulator):
         units = context.layer.units
         self.signs = torch.tensor([float(sign) for _, sign, _ in self.levels], device=context.device)
         self.thresholds = context.zeros(len(self.levels), units)
-        self.counts = tuple(context.zeros(len(self.levels), units, dtype=torch.int32) for _ in range(2))
+        counts = (context.zeros(len(self.levels), units, dtype=torch.int32) for _ in range(2))
+        self.counts = (next(counts), next(counts))
         self.broken = context.zeros(units)  # NaN where an activation was not finite
         self.before: list[Threshold] | None = [
             Normal(context, alpha, sign) if form == "normal" else Percentile(context, alpha, sign)
@@ -40,7 +41,7 @@ class Exceedances(Accumulator):
         return None
 
     @property
-    def looks_before(self) -> bool:
+    def needs_untransformed_first(self) -> bool:
         """Thresholds come before the pass."""
         return True
 
@@ -56,7 +57,7 @@ class Exceedances(Accumulator):
                 row.copy_(threshold.value())
             self.before = None
         values, untransformed = tile.values(undone=False), tile.columns[tile.reference]
-        tile.kernels.exceedances(values, untransformed, self.signs, self.thresholds, self.counts, self.broken)
+        tile.backend.exceedances(values, untransformed, self.signs, self.thresholds, self.counts, self.broken)
 
     def value(self, statistic: Statistic) -> Tensor:
         """A rate between 0 and 1."""

@@ -6,7 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from cnn_invariance.measures.statistics.base import Accumulator, Axis, Context, Statistic, Tile, kernels, quotient
+from cnn_invariance.measures.backends import backend_of
+from cnn_invariance.measures.statistics.base import Accumulator, Axis, Context, Statistic, Tile, quotient
 
 
 class Moments(Accumulator):
@@ -37,7 +38,7 @@ class Moments(Accumulator):
     def add(self, tile: Tile) -> None:
         """One pass over the tile for both directions."""
         values = tile.values(self.undone)
-        tile.kernels.grid_moments(values, self.samples, self.columns, self.sums["std"], self.sums["var"])
+        tile.backend.grid_moments(values, self.samples, self.columns, self.sums["std"], self.sums["var"])
 
     def value(self, statistic: Statistic) -> Tensor:
         """The mean spread, or F."""
@@ -54,14 +55,14 @@ class Moments(Accumulator):
         """The sum over columns of the unbiased variance, or of its root."""
         assert self.columns is not None
         degrees = max(self.samples - 1, 1)
-        total = kernels(self.context.device).sum_of_columns(self.columns[1], root)
+        total = backend_of(self.context.device).sum_of_columns(self.columns[1], root)
         return total / (degrees**0.5 if root else degrees)
 
     def _f_ratio(self) -> Tensor:
         """``F = [N sum_j (m_j - m)^2 / (M - 1)] / [sum_j var_j / M]``, columns as groups."""
         assert self.columns is not None
         M, N = self.context.M, self.samples
-        between = kernels(self.context.device).between_columns(self.columns[0]) * (N / max(M - 1, 1))
+        between = backend_of(self.context.device).between_columns(self.columns[0]) * (N / max(M - 1, 1))
         return quotient(between, self._sum_along_samples(root=False) / M)
 
     def single_column(self) -> tuple[Tensor, Tensor]:

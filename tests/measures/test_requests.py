@@ -93,7 +93,7 @@ def _value(values):
 def any_request(draw):
     name = draw(st.sampled_from(requests.names()))
     options = {key: draw(_value(values)) for key, values in requests.allowed_options(name).items()}
-    return requests.Request(name, tuple(options.items()))
+    return requests.Measure(name, tuple(options.items()))
 
 
 @given(any_request())

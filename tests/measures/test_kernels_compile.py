@@ -45,6 +45,7 @@ def compile_only(self, *arguments, grid, warmup, **options):
 
 triton.runtime.JITFunction.run = compile_only
 from cnn_invariance.measures.backends import triton_kernels
+from cnn_invariance.measures.backends.interface import MapDistanceSums
 
 M, b, P, C = map(int, sys.argv[2:])
 U = P * C
@@ -59,7 +60,9 @@ for A in (1, 3):
 triton_kernels.activation_distances(values, 8, total(U), total(U))
 maps = values.view(M, b, P, C)
 for normalize in (False, True):
-    triton_kernels.map_distances(maps, M, 8, 0, normalize, torch.zeros(C), total(C), total(C), total(C))
+    sums = MapDistanceSums(total(C), total(C), total(C))
+    form = dict(M=M, block=8, reference=0, normalize=normalize, pivot=torch.zeros(C))
+    triton_kernels.map_distances(maps, sums, **form)
 taps = torch.zeros(M, P, 4, dtype=torch.int32), torch.zeros(M, P, 2), torch.zeros(M, dtype=torch.uint8)
 triton_kernels.undo(maps, *taps, torch.zeros(C), torch.empty_like(maps))
 print(json.dumps(compiled))
