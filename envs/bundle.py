@@ -17,7 +17,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from cnn_invariance.datasets import _raw
+from cnn_invariance.datasets import raw_files
 from cnn_invariance.study import Study
 
 ROOT = Path(__file__).parents[1]
@@ -103,11 +103,12 @@ def raw(into: Path, study: Study) -> None:
         if entry.source not in RAW:
             raise SystemExit(f"{label}: a bundle can carry {', '.join(RAW)}; received {entry.source}")
         for pattern in RAW[entry.source]:
-            places = _raw.folders(None)
+            places = raw_files.folders(None)
             found = next(((p, files) for p in places if (files := sorted(p.glob(pattern)))), None)
             if found is None:
                 raise SystemExit(
-                    f"{label}: no {pattern} in {_raw.listed(places)}; set {_raw.VARIABLE} to the folder that has it"
+                    f"{label}: no {pattern} in {raw_files.listed(places)}; set {raw_files.VARIABLE} to the folder that "
+                    "has it"
                 )
             for file in found[1]:
                 target = into / file.relative_to(found[0])

@@ -1,12 +1,11 @@
-"""A look at any network on any images: what ``cnn-invariance inspect`` does. No preset, no training, nothing kept."""
+"""Measuring any network on any images: what ``cnn-invariance inspect`` does, without a preset and without training."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import yaml
 
 from cnn_invariance import datasets, models
 from cnn_invariance.errors import InputError, unknown_name
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 
     from cnn_invariance.measures import MeasureResult
 
-USUAL = ("NV", "NVSE")
-"""The measures of a look that names none; where transformations cannot be undone, only the first."""
+DEFAULT_MEASURES = ("NV", "NVSE")
+"""The measures where none is named; where transformations cannot be undone, only the first."""
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation by channel with which networks are trained on ImageNet, of values in [0, 1]."""
@@ -35,26 +34,56 @@ TABLES = (".csv", ".parquet")
 PLOTS = (".svg", ".png", ".pdf")
 
 
-@dataclass(frozen=True)
-class Request:
-    """What to look at. ``images``: a folder or tar archive; for the others see ``cnn-invariance inspect --help``."""
+def _described(text: str, default: Any = None, **limits: Any) -> Any:
+    """A field of `InspectionOptions` with its description; ``limits`` are what the command line checks."""
+    return field(default=default, metadata={"help": text, **limits})
 
-    model: str
-    images: Path
-    transformations: str
-    parameters: Mapping[str, Any]
-    measures: Sequence[str]
-    arguments: Mapping[str, Any]
-    weights: Path | None = None
-    classes: int | None = None
-    size: tuple[int, int] | None = None
-    count: int | None = None
-    channels: int | None = None
-    normalise: str = "images"
-    layers: Sequence[str] | None = None
-    outputs: Sequence[Path] = ()
-    device: str | None = None
-    tile: int | None = None
+
+@dataclass(frozen=True)
+class InspectionOptions:
+    """What to inspect, and how: the options of ``cnn-invariance inspect``, which is made from these fields."""
+
+    model: str = field(metadata={"help": "torchvision:NAME, timm:NAME, file.py:function, or one of the package."})
+    images: Path = field(metadata={"help": "Folder or tar archive of images, flat or by class."})
+    transformations: str = _described("A set: rotation, 'scale[n=2]', file.py:function.", "rotation")
+    set: tuple[str, ...] = _described("Parameter of the set: n=9. May be repeated.", ())
+    measures: str = _described("With commas between; without: NV, and NVSE if possible.", "")
+    argument: tuple[str, ...] = _described("Argument of the network: width=8. Repeat.", ())
+    weights: Path | None = _described("Safetensors file of trained weights.")
+    classes: int | None = _described("Outputs; without: 1000 of a library, else 10.", min=1)
+    size: str | None = _described("Resize images to 224, or HEIGHTxWIDTH.")
+    count: int = _described("How many images, at most.", 64, min=1)
+    channels: int | None = _described("1: grey, 3: RGB; without: as the images are.")
+    normalise: str = _described("By the mean and deviation of: images, imagenet; or none.", "images")
+    layers: tuple[str, ...] = _described("Names or patterns of layers, 'layer4*'. Repeat.", ())
+    output: tuple[Path, ...] = _described("Table .csv .parquet, plot .svg .png .pdf. Repeat.", ())
+    device: str | None = _described("cpu, cuda; without: CUDA if there is any.")
+    tile: int | None = _described("Images at once; without: by the memory.", min=1)
+
+    def __post_init__(self) -> None:
+        """Raise InputError for options that cannot be read."""
+        if self.normalise not in NORMALISATIONS:
+            raise unknown_name("normalisation", self.normalise, NORMALISATIONS)
+        for path in self.output:
+            if path.suffix not in (*TABLES, *PLOTS):
+                endings = ", ".join((*TABLES, *PLOTS))
+                raise InputError(f"output {path}: its ending says what to write; expected {endings}")
+        _ = self.parameters, self.arguments, self.height_and_width
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of the set."""
+        return pairs("--set", self.set)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the network."""
+        return pairs("--argument", self.argument)
+
+    @property
+    def height_and_width(self) -> tuple[int, int] | None:
+        """The size that images are resized to; None: they are not."""
+        return None if self.size is None else read_size(self.size)
 
 
 @dataclass(frozen=True)
@@ -65,7 +94,7 @@ class Inspection:
     facts: Sequence[tuple[str, str]]
 
 
-def inspect(request: Request, *, progress: bool = False) -> Inspection:
+def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection:
     """Measure a network on images.
 
     Errors: InputError for anything that cannot be, before the pass where it can be known.
@@ -74,11 +103,10 @@ def inspect(request: Request, *, progress: bool = False) -> Inspection:
 
     import cnn_invariance as ci
 
-    _check(request)
-    members = sets.parse(request.transformations, **request.parameters)
-    measures, left_out = _measures(request.measures, isinstance(members, AffineSet))
-    images, groups, seen = _images(request)
-    network, built = _network(request, images)
+    members = sets.parse(options.transformations, **options.parameters)
+    measures, left_out = _measures(split_measures(options.measures), isinstance(members, AffineSet))
+    images, groups, seen = _images(options)
+    network, built = _network(options, images)
     stratified = any(requests.check(measure)["stratified"] for measure in measures)
     result = ci.measure(
         network,
@@ -86,29 +114,29 @@ def inspect(request: Request, *, progress: bool = False) -> Inspection:
         members,
         measures,
         torch.from_numpy(groups) if stratified else None,
-        layers=request.layers,
-        device=request.device,
-        tile=request.tile,
+        layers=options.layers or None,
+        device=options.device,
+        tile=options.tile,
         progress=progress,
     )
-    under = [("under", f"{_name(request, members)}: {len(members)} transformations")]
+    under = [("under", f"{_name(options, members)}: {len(members)} transformations")]
     return Inspection(result, [*built, *seen, *under, *left_out])
 
 
-def show(request: Request) -> None:
+def show(options: InspectionOptions) -> None:
     """Inspect, print facts, table and remarks, and write what was asked for."""
     import sys
 
     from rich.console import Console
 
-    found = inspect(request, progress=sys.stderr.isatty())
+    found = inspect(options, progress=sys.stderr.isatty())
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, soft_wrap=True)
     for what, how in found.facts:
         console.print(f"{what:10}{how}", markup=False)
     console.print(table(found.result), soft_wrap=False)
     for remark in remarks(found.result):
         console.print(remark, markup=False)
-    for path in request.outputs:
+    for path in options.output:
         write(found.result, path)
         console.print(f"written: {path}", markup=False)
 
@@ -147,7 +175,7 @@ def remarks(result: "MeasureResult") -> Iterator[str]:
         )
     if result.samples == 1:
         yield "one image has no spread over samples: what is divided by it is 0 / 0 or infinite; give more images"
-    yield "accuracy is not told: which output of the network stands for which image is not known here"
+    yield "accuracy is not reported: the images carry no class labels"
 
 
 def write(result: "MeasureResult", path: Path) -> None:
@@ -176,7 +204,7 @@ def read_size(text: str) -> tuple[int, int]:
 
 
 def pairs(option: str, texts: Sequence[str]) -> dict[str, Any]:
-    """Names and values of ``name=value`` texts, read as YAML reads them.
+    """Names and values of ``name=value`` texts; a value is a number, true or false, else a text.
 
     >>> pairs("--set", ["n=9", "angle_deg=90.5"])
     {'n': 9, 'angle_deg': 90.5}
@@ -188,8 +216,16 @@ def pairs(option: str, texts: Sequence[str]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not (name and equals and value) or name in found:
             raise InputError(f"{option} {text}: expected name=value, such as n=9, each name once")
-        found[name] = yaml.safe_load(value)
+        found[name] = _value(value)
     return found
+
+
+def _value(text: str) -> Any:
+    try:
+        value = json.loads(text.lower() if text.lower() in ("true", "false") else text)
+    except json.JSONDecodeError:
+        return text
+    return value if isinstance(value, bool | int | float) else text
 
 
 def split_measures(text: str) -> list[str]:
@@ -201,43 +237,35 @@ def split_measures(text: str) -> list[str]:
     return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
 
 
-def _check(request: Request) -> None:
-    if request.normalise not in NORMALISATIONS:
-        raise unknown_name("normalisation", request.normalise, NORMALISATIONS)
-    for path in request.outputs:
-        if path.suffix not in (*TABLES, *PLOTS):
-            raise InputError(f"output {path}: its ending says what to write; expected {', '.join((*TABLES, *PLOTS))}")
-
-
 def _measures(asked: Sequence[str], affine: bool) -> tuple[list[str], list[tuple[str, str]]]:
     """The measures, and a fact on those that are left out."""
     if asked:
         return [str(request) for request in requests.check_all(asked)], []
     if affine:
-        return list(USUAL), []
-    return list(USUAL[:1]), [("left out", "same-equivariance: these transformations cannot be undone on feature maps")]
+        return list(DEFAULT_MEASURES), []
+    return list(DEFAULT_MEASURES[:1]), [
+        ("left out", "same-equivariance: these transformations cannot be undone on feature maps")
+    ]
 
 
-def _images(request: Request) -> tuple["Tensor", Any, list[tuple[str, str]]]:
+def _images(options: InspectionOptions) -> tuple["Tensor", Any, list[tuple[str, str]]]:
     """Images as the network takes them, (N, C, H, W), the folder of each, and what was done to them."""
     import torch
 
     try:
-        found = datasets.read_pictures(request.images, count=request.count, size=request.size)
-    except InputError as error:
-        if "different sizes" in str(error):
-            raise InputError(f"{error}; --size 224 does it here") from error
-        raise
+        found = datasets.read_pictures(options.images, count=options.count, size=options.height_and_width)
+    except datasets.DifferentSizesError as error:
+        raise InputError(f"{error}; here, --size 224 resizes them") from error
     pixels = torch.from_numpy(found.images)
-    channels = request.channels or (3 if request.model.startswith("torchvision:") else pixels.shape[1])
+    channels = options.channels or (3 if options.model.startswith("torchvision:") else pixels.shape[1])
     pixels = datasets.adapt(pixels, (channels, *pixels.shape[2:]))
-    images, how = _normalised(pixels.float() / 255, request.normalise)
-    resized = "resized to " if request.size else ""
+    images, how = _normalised(pixels.float() / 255, options.normalise)
+    resized = "resized to " if options.size else ""
     height, width = images.shape[2:]
     drawn = f" of {found.total:,}, drawn evenly from {_counted(len(found.folders), 'folder')}"
     amount = f"{len(images):,}{drawn if len(images) < found.total else ''}"
     colour = {1: "grey", 3: "RGB"}[channels]
-    facts = [("images", f"{amount} in {request.images}, {resized}{height} x {width}, {colour}"), ("values", how)]
+    facts = [("images", f"{amount} in {options.images}, {resized}{height} x {width}, {colour}"), ("values", how)]
     return images, found.groups, facts
 
 
@@ -259,29 +287,29 @@ def _normalised(images: "Tensor", how: str) -> tuple["Tensor", str]:
     return (images - mean) / std, f"normalised by channel with {said}"
 
 
-def _network(request: Request, images: "Tensor") -> tuple["nn.Module", list[tuple[str, str]]]:
+def _network(options: InspectionOptions, images: "Tensor") -> tuple["nn.Module", list[tuple[str, str]]]:
     """The network for these images, in evaluation, and what it is."""
     import torch
 
-    usual = next((count for start, count in CLASSES.items() if request.model.startswith(start)), 10)
-    classes = request.classes or usual
+    usual = next((count for start, count in CLASSES.items() if options.model.startswith(start)), 10)
+    classes = options.classes or usual
     torch.manual_seed(0)
     channels, height, width = images.shape[1:]
-    network = models.build(request.model, (channels, height, width), classes, **request.arguments).eval()
+    network = models.build(options.model, (channels, height, width), classes, **options.arguments).eval()
     start = "random (seed 0): --weights FILE takes trained ones"
-    if request.weights is not None:
-        if other := models.load_weights(network, request.weights):
+    if options.weights is not None:
+        if other := models.load_weights(network, options.weights):
             raise InputError(
-                f"{request.weights}: {other[0]!r} is for another number of outputs than {classes}; give --classes"
+                f"{options.weights}: {other[0]!r} is for another number of outputs than {classes}; give --classes"
             )
-        start = str(request.weights)
+        start = str(options.weights)
     parameters = sum(weights.numel() for weights in network.parameters())
-    return network, [("network", f"{request.model}, {classes} outputs, {parameters:,} parameters"), ("weights", start)]
+    return network, [("network", f"{options.model}, {classes} outputs, {parameters:,} parameters"), ("weights", start)]
 
 
-def _name(request: Request, members: object) -> str:
-    name, given = sets.read_text(request.transformations)
-    known = members.parameters if isinstance(members, AffineSet) else {**given, **request.parameters}
+def _name(options: InspectionOptions, members: object) -> str:
+    name, given = sets.read_text(options.transformations)
+    known = members.parameters if isinstance(members, AffineSet) else {**given, **options.parameters}
     return sets.text_of(name, known)
 
 

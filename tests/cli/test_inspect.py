@@ -63,7 +63,7 @@ def test_it_says_what_it_did_and_prints_profiles(here):
     assert re.search(r"^ +4 +3 +Linear +10 +0\.\d+ +– *$", text, re.M)
     assert "no NVSE in 2 layers (units, not feature maps: nothing to undo a transformation on): 2, 3" in text
     assert re.search(r"NV: of 334 values, 0 are infinite \(left out of the means\), \d+ dead", text)
-    assert "accuracy is not told" in text
+    assert "accuracy is not reported" in text
 
 
 def test_it_measures_what_the_library_measures(here):
@@ -155,7 +155,7 @@ def test_images_that_cannot_be_measured(here):
     Image.new("RGB", (9, 8)).save("photos/oak/9.png")
     text = refused()
     assert "images of different sizes: photos: ash/0.png is 8 x 8, photos: oak/9.png is 9 x 8" in text
-    assert "--size 224 does it here" in text
+    assert "here, --size 224 resizes them" in text
     assert "9 in photos, resized to 8 x 8" in said("--size", 8, "--set", "n=2")
     Path("photos/oak/9.png").write_bytes(Path("photos/oak/0.PNG").read_bytes()[:90])
     assert "photos: oak/9.png cannot be read as an image" in refused()
@@ -183,5 +183,11 @@ def test_infinite_and_dead_units_are_counted(here):
     assert "NV: of 5 values, 2 are infinite (left out of the means), 3 dead (0 / 0, counted as 1)" in text
 
 
-def test_requests_are_plain_data():
-    assert inspection.pairs("--set", ["a=true", "b=text", "c=1e3"]) == {"a": True, "b": "text", "c": "1e3"}
+def test_values_of_parameters_are_read_as_numbers_truth_values_or_text():
+    texts = ["a=true", "b=text", "c=1e3", "d=null"]
+    assert inspection.pairs("--set", texts) == {"a": True, "b": "text", "c": 1000.0, "d": "null"}
+        "a": True,
+        "b": "text",
+        "c": 1000.0,
+        "d": "null",
+    }

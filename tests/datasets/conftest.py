@@ -41,7 +41,7 @@ def no_raw_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """No raw files anywhere: the variable unset, the user's cache folder empty (and returned)."""
     monkeypatch.delenv("CNN_INVARIANCE_DATA", raising=False)
     cache = tmp_path / "cache"
-    monkeypatch.setattr("cnn_invariance.datasets._raw.user_cache_path", lambda name: cache / name)
+    monkeypatch.setattr("cnn_invariance.datasets.raw_files.user_cache_path", lambda name: cache / name)
     return cache / "cnn-invariance"
 
 

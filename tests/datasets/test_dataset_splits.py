@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnn_invariance.datasets._splits import hold_out, rank_within, raw_stream
+from cnn_invariance.datasets.splits import hold_out, rank_within, raw_stream
 
 
 def test_proportions_are_kept_exactly_where_they_are_whole() -> None:

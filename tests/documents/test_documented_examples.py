@@ -217,7 +217,7 @@ def test_looks_at_networks_as_the_readme_shows_them(own, monkeypatch):
     for look in looks:
         done = CliRunner().invoke(app, [*("32" if word == "224" else word for word in look), "--count", "2"])
         assert done.exit_code == 0, done.output
-        assert "accuracy is not told" in done.output
+        assert "accuracy is not reported" in done.output
         assert all(Path(word).stat().st_size for word in look if word.endswith((".csv", ".svg")))
 
 

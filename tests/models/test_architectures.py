@@ -9,7 +9,7 @@ from torch import nn
 import cnn_invariance as ci
 from cnn_invariance import activations, models
 from cnn_invariance.errors import InputError
-from cnn_invariance.models._layers import ELU
+from cnn_invariance.models.layers import ELU
 from cnn_invariance.transformations import sets, transform_all
 
 SHAPES = [(1, 28, 28), (3, 32, 32)]

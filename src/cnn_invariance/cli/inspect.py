@@ -1,50 +1,39 @@
-"""The command that measures any network on any images: ``inspect``."""
+"""The command that measures any network on any images: ``inspect``, made from the fields of its options."""
 
-from pathlib import Path
-from typing import Annotated
+from dataclasses import MISSING, Field, fields
+from inspect import Parameter, Signature
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
 from cnn_invariance import inspection
 from cnn_invariance.cli.application import app
+from cnn_invariance.inspection import InspectionOptions
+
+HINTS = get_type_hints(InspectionOptions)
 
 
-@app.command(name="inspect")
-def inspect_network(
-    model: Annotated[str, typer.Argument(help="torchvision:NAME, timm:NAME, file.py:function, or one of the package.")],
-    images: Annotated[Path, typer.Option(help="Folder or tar archive of images, flat or by class.")],
-    transformations: Annotated[str, typer.Option(help="A set: rotation, 'scale[n=2]', file.py:function.")] = "rotation",
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Parameter of the set: n=9. May be repeated.")] = None,
-    measures: Annotated[str, typer.Option(help="With commas between; without: NV, and NVSE if possible.")] = "",
-    argument: Annotated[list[str] | None, typer.Option(help="Argument of the network: width=8. Repeat.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="Safetensors file of trained weights.")] = None,
-    classes: Annotated[int | None, typer.Option(min=1, help="Outputs; without: 1000 of a library, else 10.")] = None,
-    size: Annotated[str | None, typer.Option(help="Resize images to 224, or HEIGHTxWIDTH.")] = None,
-    count: Annotated[int, typer.Option(min=1, help="How many images, at most.")] = 64,
-    channels: Annotated[int | None, typer.Option(help="1: grey, 3: RGB; without: as the images are.")] = None,
-    normalise: Annotated[str, typer.Option(help="By the mean and deviation of: images, imagenet; or none.")] = "images",
-    layers: Annotated[list[str] | None, typer.Option(help="Names or patterns of layers, 'layer4*'. Repeat.")] = None,
-    output: Annotated[list[Path] | None, typer.Option(help="Table .csv .parquet, plot .svg .png .pdf. Repeat.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda; without: CUDA if there is any.")] = None,
-    tile: Annotated[int | None, typer.Option(min=1, help="Images at once; without: by the memory.")] = None,
-) -> None:
-    """Measure any network on a folder of images, and print its layer profiles."""
-    request = inspection.Request(
-        model=model,
-        images=images,
-        transformations=transformations,
-        parameters=inspection.pairs("--set", set_ or []),
-        measures=inspection.split_measures(measures),
-        arguments=inspection.pairs("--argument", argument or []),
-        weights=weights,
-        classes=classes,
-        size=None if size is None else inspection.read_size(size),
-        count=count,
-        channels=channels,
-        normalise=normalise,
-        layers=layers,
-        outputs=output or [],
-        device=device,
-        tile=tile,
+def _parameter(field: Field[Any]) -> Parameter:
+    """A field as a parameter of the command: the model is its argument, all others are options."""
+    kind, limits = HINTS[field.name], dict(field.metadata)
+    if get_origin(kind) is tuple:
+        kind = list[get_args(kind)[0]]  # type: ignore[misc]  # typer repeats an option whose type is a list
+    described = typer.Argument if field.name == "model" else typer.Option
+    default = Parameter.empty if field.default is MISSING else field.default
+    if isinstance(default, tuple):
+        default = list(default)
+    return Parameter(
+        field.name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, described(**limits)]
     )
-    inspection.show(request)
+
+
+def inspect_network(**given: Any) -> None:
+    """Measure any network on a folder of images, and print its layer profiles."""
+    settings: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in given.items()}
+    inspection.show(InspectionOptions(**settings))
+
+
+parameters = [_parameter(field) for field in fields(InspectionOptions)]
+inspect_network.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+inspect_network.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+app.command(name="inspect")(inspect_network)

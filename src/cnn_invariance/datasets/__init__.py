@@ -1,21 +1,26 @@
 """Datasets: where they come from, how they are kept, and how they are looked at.
 
-A dataset is prepared once, into one ``.npz`` file, and loaded from it ever after. Importing this
-needs no torch.
+A dataset is prepared once, into one ``.npz`` file, and loaded from that file afterwards. Importing this package needs
+no torch. A dataset of one's own is a file with a function `read` that returns a `Dataset`, whose samples `hold_out` can
+divide into splits.
 """
 
 from cnn_invariance.datasets._adapt import adapt
 from cnn_invariance.datasets._dataset import SPLITS, Dataset, fingerprint_of
+from cnn_invariance.datasets._decode import DifferentSizesError
 from cnn_invariance.datasets._pictures import Pictures, read_pictures
 from cnn_invariance.datasets._registry import name_of, names, prepare
 from cnn_invariance.datasets._storage import load, save
+from cnn_invariance.datasets.splits import hold_out
 
 __all__ = [
     "SPLITS",
     "Dataset",
+    "DifferentSizesError",
     "Pictures",
     "adapt",
     "fingerprint_of",
+    "hold_out",
     "load",
     "name_of",
     "names",

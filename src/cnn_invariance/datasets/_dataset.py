@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_invariance.datasets._splits import Indices, round_robin
+from cnn_invariance.datasets.splits import Indices, round_robin
 from cnn_invariance.errors import InputError, unknown_name
 
 if TYPE_CHECKING:

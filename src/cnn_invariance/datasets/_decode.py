@@ -13,6 +13,10 @@ GREY = ("1", "L")
 WIDE = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 
+class DifferentSizesError(InputError):
+    """Images that are not all of one size."""
+
+
 def decode(files: Sequence[tuple[str, Path | bytes]], size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """Named image files, all of one size or resized to ``size`` (H, W), as uint8 (N, C, H, W).
 
@@ -25,7 +29,7 @@ def decode(files: Sequence[tuple[str, Path | bytes]], size: tuple[int, int] | No
     for name, file in files:
         image = _decode_one(name, file, size)
         if images and image.shape[:2] != images[0].shape[:2]:
-            raise InputError(
+            raise DifferentSizesError(
                 f"images of different sizes: {files[0][0]} is {_size(images[0])}, {name} is "
                 f"{_size(image)} (width x height); resize them to one size"
             )

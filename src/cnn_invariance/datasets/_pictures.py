@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_invariance.datasets._decode import decode
-from cnn_invariance.datasets._splits import round_robin
 from cnn_invariance.datasets._tree import read_tree
+from cnn_invariance.datasets.splits import round_robin
 from cnn_invariance.errors import InputError
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")

@@ -13,9 +13,9 @@ import numpy as np
 
 from cnn_invariance.datasets._dataset import Dataset
 from cnn_invariance.datasets._decode import decode
-from cnn_invariance.datasets._raw import VARIABLE, folders, given, listed
-from cnn_invariance.datasets._splits import Indices, hold_out
 from cnn_invariance.datasets._tree import Tree, read_tree
+from cnn_invariance.datasets.raw_files import VARIABLE, folders, given, listed
+from cnn_invariance.datasets.splits import Indices, hold_out
 from cnn_invariance.errors import InputError
 
 NAMES = ("cifar10_jpeg",)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from cnn_invariance.datasets._dataset import Dataset
-from cnn_invariance.datasets._raw import VARIABLE, folders, listed
-from cnn_invariance.datasets._splits import hold_out
+from cnn_invariance.datasets.raw_files import VARIABLE, folders, listed
+from cnn_invariance.datasets.splits import hold_out
 from cnn_invariance.errors import InputError
 
 NAMES = ("cifar10", "fashion_mnist", "mnist")

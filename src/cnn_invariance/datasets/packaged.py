@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cnn_invariance.datasets._dataset import Dataset
-from cnn_invariance.datasets._splits import hold_out
+from cnn_invariance.datasets.splits import hold_out
 
 NAMES = ("mnist5k",)
 

@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from cnn_invariance.models._layers import ELU, GlobalMean, conv
+from cnn_invariance.models.layers import ELU, GlobalMean, conv
 
 NAME = "AllConvolutional"
 

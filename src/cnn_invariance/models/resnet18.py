@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from cnn_invariance.models._layers import ELU, Add, GlobalMean, conv
+from cnn_invariance.models.layers import ELU, Add, GlobalMean, conv
 
 NAME = "ResNet18"
 STAGES = ((1, 1), (2, 2), (4, 2), (8, 2))  # filters as a multiple of the width, stride

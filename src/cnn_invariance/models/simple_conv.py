@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from cnn_invariance.models._layers import ACTIVATIONS, check_size, conv
+from cnn_invariance.models.layers import ACTIVATIONS, check_size, conv
 
 NAME = "SimpleConv"
 CHOICES = {

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.models._layers import ELU, check_size
+from cnn_invariance.models.layers import ELU, check_size
 from cnn_invariance.transformations import AffineSet, sets
 from cnn_invariance.transformations.warp import transform_all
 

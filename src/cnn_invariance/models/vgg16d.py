@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from cnn_invariance.models._layers import ELU, check_size, conv
+from cnn_invariance.models.layers import ELU, check_size, conv
 
 NAME = "VGG16D"
 BLOCKS = (2, 2, 3, 3)  # convolutions per block
