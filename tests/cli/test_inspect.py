@@ -186,8 +186,3 @@ def test_infinite_and_dead_units_are_counted(here):
 def test_values_of_parameters_are_read_as_numbers_truth_values_or_text():
     texts = ["a=true", "b=text", "c=1e3", "d=null"]
     assert inspection.pairs("--set", texts) == {"a": True, "b": "text", "c": 1000.0, "d": "null"}
-        "a": True,
-        "b": "text",
-        "c": 1000.0,
-        "d": "null",
-    }

@@ -1,11 +1,13 @@
 """Every mistake in a preset: the exact message, its path and its line, before anything runs."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework.programme import Programme
+from cnn_invariance.study.preset import json_schema
 
 ROOT = Path(__file__).parents[2]
 PIN = "431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa"
@@ -368,3 +370,24 @@ def test_exponents_are_numbers_also_in_parameters(tmp_path):
     sets = "  shift: {set: translation, parameters: {distance: 1e-1}}\n  rotation:"
     study = load(tmp_path, GOOD.replace("  rotation:", sets))
     assert study.set("shift").parameters["distance"] == 0.1
+
+
+def test_the_schema_for_editors_is_current_and_describes_every_key():
+    """To write it anew: cnn-invariance schema > config/preset.schema.json."""
+    text = (ROOT / "config" / "preset.schema.json").read_text(encoding="utf-8")
+    assert text == json_schema()
+    schema = json.loads(text)
+    parts = {**schema["$defs"], "Preset": schema}
+    undescribed = [
+        (name, key)
+        for name, part in parts.items()
+        for key, one in part["properties"].items()
+        if "description" not in one
+    ]
+    assert undescribed == []
+
+
+@pytest.mark.parametrize("name", ["quick", "laptop", "paper"])
+def test_presets_name_their_schema(name):
+    first = (ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
+    assert first == "# yaml-language-server: $schema=preset.schema.json"

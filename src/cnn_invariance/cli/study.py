@@ -3,7 +3,7 @@
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -20,6 +20,7 @@ from cnn_invariance.cli.application import (
 )
 from cnn_invariance.cli.results import echo_packed
 from cnn_invariance.errors import FailedError
+from cnn_invariance.experiments.framework.experiment import Group
 from cnn_invariance.verification.sampling import Sampling
 from cnn_invariance.workflow.folders import DEFAULT_PRESET, Folders
 
@@ -55,6 +56,26 @@ def plan(
     chosen = plan_of(preset, data=data_dir, models=models_dir, results=results_dir)
     trials.check(chosen)
     echo_lines(status.of_plan(chosen, cells))
+
+
+@app.command()
+def experiments() -> None:
+    """List the experiments that a preset may name: kind, name, and what each asks."""
+    from cnn_invariance.experiments.framework import registry
+
+    kinds = [(registry.load(name), name) for name in registry.names()]
+    for group in get_args(Group):
+        for kind, name in kinds:
+            if kind.group == group:
+                typer.echo(f"{group:18}{name:26}{kind.question}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of presets, for editors; config/preset.schema.json is a copy."""
+    from cnn_invariance.study.preset import json_schema
+
+    typer.echo(json_schema(), nl=False)
 
 
 @app.command()

@@ -35,7 +35,7 @@ def _normal(value: Any) -> Any:
 class Closed(BaseModel):
     """A pydantic model that refuses unknown keys and never changes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Spec(Closed):

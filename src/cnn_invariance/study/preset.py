@@ -1,9 +1,10 @@
 """The closed schema of a preset: one YAML file that says what is trained, measured and drawn.
 
 Names, arguments and ranges are checked here, without torch, so that a mistake costs seconds and
-never a training. The references of each key are in CONTRIBUTING.md and in ``config/quick.yaml``.
+never a training. ``config/preset.schema.json`` is this schema for editors.
 """
 
+import json
 import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
@@ -78,20 +79,28 @@ Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 
 
 class Changes(Closed):
-    """What one dataset changes in a model: more or other arguments, another rate, other epochs."""
+    """What one dataset changes in a model."""
 
     arguments: Arguments = Field(default_factory=dict)
+    """Arguments of the design that are other than the model's, or further ones."""
     learning_rate: LearningRate | None = None
+    """The learning rate on this dataset; without it, the model's."""
     epochs: Epochs | None = None
+    """The epochs without augmentation on this dataset; without it, the model's."""
 
 
 class DatasetEntry(Closed):
     """A dataset: where it comes from, which content it must have, and what training must reach."""
 
     source: str
+    """A dataset of the package, or ``folder:PATH`` for images by class in a folder or tar archive. Without it, the
+    label is the source."""
     fingerprint: Fingerprint
+    """The SHA-256 of the content, as ``cnn-invariance dataset`` prints it."""
     accuracy_floor: Share
+    """The accuracy on training samples below which a training has failed."""
     models: dict[Name, Changes] = Field(default_factory=dict)
+    """What this dataset changes in models, by their labels."""
 
     @field_validator("source")
     @classmethod
@@ -101,13 +110,19 @@ class DatasetEntry(Closed):
 
 
 class ModelEntry(Closed):
-    """A design with its arguments and how it is trained; ``weights``: a safetensors file that training starts from."""
+    """A design with its arguments, and how it is trained."""
 
     model: str
+    """A design of the package, ``torchvision:NAME``, ``timm:NAME``, or ``file.py:function``. Without it, the label is
+    the design."""
     weights: str | None = None
+    """A safetensors file of weights that training starts from; without it, training starts from random weights."""
     arguments: Arguments = Field(default_factory=dict, validate_default=True)
+    """Arguments of the design; those that are not given have their defaults."""
     learning_rate: LearningRate
+    """The learning rate of AdamW."""
     epochs: Epochs
+    """The epochs without augmentation; see ``training.augmentation_epochs`` for the epochs with it."""
 
     @field_validator("model")
     @classmethod
@@ -125,11 +140,14 @@ class ModelEntry(Closed):
 
 
 class SetEntry(Closed):
-    """A transformation set with its parameters; ``count``: the samples measured under it, if not those of all."""
+    """A transformation set with its parameters."""
 
     set: str
+    """A set of the package, or ``file.py:function``. Without it, the label is the set."""
     count: Count | None = None
+    """How many samples are measured under it; without it, as many as ``samples.count`` says."""
     parameters: Arguments = Field(default_factory=dict, validate_default=True)
+    """Parameters of the set; those that are not given have their defaults."""
 
     @field_validator("set")
     @classmethod
@@ -147,46 +165,59 @@ class SetEntry(Closed):
 
 
 class Training(Closed):
-    """What all trainings share; ``augmentation_epochs`` is a rule of `study.recipes`.
-
-    ``epoch_samples``: how many samples an epoch takes, drawn anew each time; without it, all of the training split.
-    """
+    """What all trainings share."""
 
     batch_size: Count = 64
+    """Samples in a step."""
     epoch_samples: Count | None = None
+    """Samples in an epoch, drawn anew each time; without it, all of the training split."""
     weight_decay: Weight = 0.01
+    """The weight decay of AdamW."""
     augmentation_epochs: AugmentationEpochs = "paper"
+    """How many epochs an augmented network is trained for: ``paper``, more for larger sets; ``same``, as many as
+    without augmentation."""
     precision: Precision = "fp32"
+    """The arithmetic of the forward and backward pass."""
 
 
 class Samples(Closed):
-    """Which samples are measured; without ``count``, the whole split."""
+    """Which samples are measured."""
 
     split: Literal["train", "validation", "test"] = "test"
+    """The split they are from."""
     count: Count | None = None
+    """How many, drawn stratified by class; without it, the whole split."""
     seed: Seed = 0
+    """The seed of the draw."""
 
 
 class Preset(Closed):
-    """A whole study. Labels (of datasets, models and sets) name things inside the preset.
-
-    Where an entry does not say otherwise, its label is also the name of the source, model or set.
-    ``compute``: whether a run computes the cells without a result, or draws what can be drawn without them.
-    ``cells_per_gpu``: how many cells may share one GPU; small networks leave it idle when alone.
-    """
+    """A whole study. Labels of datasets, models and sets name things inside the preset."""
 
     name: Name
+    """The name of the study: of its folders of results and figures."""
     description: str
+    """One sentence on the study."""
     compute: Literal["missing", "cached"] = "missing"
+    """Whether a run computes the cells without a result (``missing``), or only draws what can be drawn without them."""
     cells_per_gpu: Annotated[StrictInt, Field(ge=1, le=100)] = 1
+    """How many cells may share one GPU; small networks leave it idle when alone."""
     datasets: dict[Name, DatasetEntry] = Field(min_length=1)
+    """The datasets, by label."""
     models: dict[Name, ModelEntry] = Field(min_length=1)
+    """The models, by label."""
     transformation_sets: dict[Name, SetEntry] = Field(min_length=1)
-    training: Training = Training()
+    """The transformation sets, by label."""
+    training: Training = Field(default_factory=Training)
+    """What all trainings share."""
     seeds: tuple[Seed, ...] = Field(min_length=1)
-    samples: Samples = Samples()
+    """The seeds that networks are trained with."""
+    samples: Samples = Field(default_factory=Samples)
+    """Which samples are measured."""
     measures: tuple[str, ...] = Field(min_length=1)
+    """The measures that every measure cell holds: names, with options in brackets."""
     experiments: dict[str, dict[str, Any]] = Field(min_length=1)
+    """The experiments, each with its options."""
 
     @model_validator(mode="before")
     @classmethod
@@ -235,3 +266,12 @@ def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
     if repeated:
         raise ValueError(f"each at most once; repeated: {', '.join(repeated)}")
     return values
+
+
+def json_schema() -> str:
+    """The schema as JSON, for editors: each key with its description, type and range."""
+    schema = Preset.model_json_schema()
+    for section, key in {"DatasetEntry": "source", "ModelEntry": "model", "SetEntry": "set"}.items():
+        schema["$defs"][section]["required"] = [one for one in schema["$defs"][section]["required"] if one != key]
+    text = json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=1)
+    return text + "\n"
