@@ -5,6 +5,7 @@ nothing imports torch.
 """
 
 from cnn_invariance.plotting.canvas import Canvas
+from cnn_invariance.plotting.caption import Caption
 from cnn_invariance.plotting.dots import Dot, dot_figure
 from cnn_invariance.plotting.heatmaps import heatmap_figure
 from cnn_invariance.plotting.profiles import Series, profile_figure
@@ -14,6 +15,7 @@ from cnn_invariance.plotting.style import Look, looks, sequential_looks
 
 __all__ = [
     "Canvas",
+    "Caption",
     "Dot",
     "Look",
     "Series",
