@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ from cnn_invariance.plotting import Caption
 from cnn_invariance.report import page
 from cnn_invariance.report.page import claim_views, drawn_views, origins
 from cnn_invariance.report.page.contents import read_contents
+from cnn_invariance.report.page.rendering import html
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
@@ -224,17 +226,33 @@ def test_a_table_on_the_page_is_the_printed_one(quick):
     lines = [line.strip("| ").split(" | ") for line in text.replace("\\_", "_").splitlines() if line.startswith("|")]
     header, rule, *rows = lines
     start = quick.text.index("<table>", quick.text.index('id="table-compare_models"'))
-    html = quick.text[start : quick.text.index("</table>", start)]
-    assert re.findall("<th.*?>(.*?)</th>", html) == header
-    assert re.findall("<td.*?>(.*?)</td>", html) == [cell for row in rows for cell in row]
+    table = quick.text[start : quick.text.index("</table>", start)]
+    assert re.findall("<th .*?>(.*?)</th>", table) == header
+    assert re.findall("<td.*?>(.*?)</td>", table) == [cell for row in rows for cell in row]
     numbers = [mark == "---:" for mark in rule]
-    assert [' class="number"' in tag for tag in re.findall("<th.*?>", html) if "thead" not in tag] == numbers
-    assert ['class="number"' in tag for tag in re.findall("<td.*?>", html)] == numbers * len(rows)
+    assert ['class="number"' in tag for tag in re.findall("<th .*?>", table)] == numbers
+    assert ['class="number"' in tag for tag in re.findall("<td.*?>", table)] == numbers * len(rows)
 
 
 def test_a_caption_without_parts_is_shown_whole(everything):
     assert '<p class="note">Cells again. These are few.</p>' in everything.text
-    assert "<strong>.</strong>" not in everything.text
+    contents = read_contents(everything.plan)
+    text = html(replace(contents, overview=replace(contents.overview, caption=Caption.from_text("All. Of it."))))
+    assert 'alt="All. Of it." data-name="overview.png"' in text
+    assert "<figcaption>All. Of it.</figcaption>" in text
+    assert "<strong>.</strong>" not in text
+
+
+def test_a_summarised_experiment_is_shown_apart_with_its_table_open(quick):
+    contents = read_contents(quick.plan)
+    apart = [replace(one, summarised=one.name == "accuracy") for one in contents.experiments]
+    text = html(replace(contents, experiments=apart))
+    section = text[text.index('<section id="published"') : text.index('<section id="experiments"')]
+    assert text.count('id="experiment-accuracy"') == section.count('id="experiment-accuracy"') == 1
+    assert 'id="table-accuracy" open' in section
+    assert "This preset has no experiment that compares" not in section
+    assert "This preset has no experiment that compares" in quick.text
+    assert 'id="table-accuracy" open' not in quick.text
 
 
 def test_the_page_has_a_folder_of_its_own():

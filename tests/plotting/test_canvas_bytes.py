@@ -33,6 +33,8 @@ def test_a_figure_is_two_pictures_at_print_size_and_its_caption(canvas, figure):
     canvas.figure("nv", figure, "A caption.\n")
     assert sorted(path.name for path in canvas.figures.iterdir()) == ["nv.json", "nv.md", "nv.png", "nv.svg"]
     assert (canvas.figures / "nv.md").read_text() == "A caption.\n"
+    record = json.loads((canvas.figures / "nv.json").read_text())
+    assert Caption.from_record(record["caption"]) == Caption.from_text("A caption.")
     with Image.open(canvas.figures / "nv.png") as image:
         assert image.width == round(SINGLE * 200)
         assert image.info["dpi"][0] == pytest.approx(200, abs=0.1)
