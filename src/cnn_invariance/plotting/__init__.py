@@ -1,7 +1,6 @@
-"""One look for the whole study: layer profiles, heatmaps, dot plots, and the canvas that keeps them.
+"""One look for the whole study: layer profiles, heatmaps, dot plots, captions, and the canvas that writes them.
 
-Everything here draws from tables and numbers; nothing knows a model, a spec or a result file, and
-nothing imports torch.
+Everything here draws from tables and numbers. No module knows a model, a spec or a result file, and none imports torch.
 """
 
 from cnn_invariance.plotting.canvas import Canvas

@@ -67,9 +67,9 @@ def _as_record(caption: Caption | str) -> Caption:
 
 
 def _lay_out(figure: Figure) -> None:
-    """Lay a figure out, once for all formats, at the dpi of the picture: at others, texts have other widths.
+    """Lay a figure out once for all formats, at the resolution of the PNG: texts have other widths at others.
 
-    What subfigures need is known after a first pass.
+    Two passes, because the space that subfigures need is known only after the first.
     """
     figure.set_dpi(DPI)
     if engine := figure.get_layout_engine():
@@ -85,7 +85,7 @@ def _svg(figure: Figure) -> str:
 
 
 def _save_png(figure: Figure, path: Path) -> None:
-    """With a palette of its own 256 colours: a third of the bytes, and no difference to see."""
+    """Write PNG with a palette of 256 colours from the picture: a third of the bytes, without a visible change."""
     full = io.BytesIO()
     figure.savefig(full, format="png", metadata={"Software": None}, dpi=DPI, pil_kwargs={"compress_level": 1})
     picture = Image.open(full).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)

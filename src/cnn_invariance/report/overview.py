@@ -99,7 +99,7 @@ def _verdicts(table: "pd.DataFrame") -> dict[str, dict[str, str]]:
 
 
 def _draw_row(part: "SubFigure", row: Row) -> None:
-    from cnn_invariance.plotting.profiles import AXIS_LABELS, draw_profiles, handles_of
+    from cnn_invariance.plotting.profiles import AXIS_LABELS, draw_profiles, line_handles
     from cnn_invariance.plotting.style import add_legend
 
     grid = part.subplots(1, len(row.panels), sharey=True, squeeze=False)[0]
@@ -108,17 +108,17 @@ def _draw_row(part: "SubFigure", row: Row) -> None:
         axes.set_xlabel(AXIS_LABELS[row.axis])
     grid[0].set_ylim(bottom=0)
     grid[0].set_ylabel(row.measure)
-    handles = handles_of(row.every())
+    handles = line_handles(row.every())
     if len(handles) > 1:
         add_legend(part, handles, "outside upper center")
 
 
 def _draw_marks(part: "SubFigure", series: Sequence["Series"]) -> None:
     """One legend of layer kinds and marks below all rows of profiles."""
-    from cnn_invariance.plotting.profiles import marks_of
+    from cnn_invariance.plotting.profiles import mark_handles
     from cnn_invariance.plotting.style import add_legend
 
-    add_legend(part, marks_of(series), "outside lower center", handlelength=1.0, columnspacing=1.0)
+    add_legend(part, mark_handles(series), "outside lower center", handlelength=1.0, columnspacing=1.0)
 
 
 def _draw_differences(part: "SubFigure", found: Mapping[str, Mapping[str, list[float]]]) -> None:

@@ -44,7 +44,7 @@ def caption(
     return Caption(
         title=title,
         question=question,
-        setting=tuple(filter(None, [setting] if isinstance(setting, str) else setting)),
+        setting=sentences(setting),
         sizes={name: _sizes(name, _cells_on(name, cells)) for name in datasets},
         counts=counts,
         departures={name: (*_departures(study, name, _cells_on(name, compared)), *departures) for name in datasets},
@@ -53,10 +53,15 @@ def caption(
     )
 
 
-def of_measure(request: str) -> str:
+def sentences(setting: str | Iterable[str]) -> tuple[str, ...]:
+    """The sentences of a setting without those that are empty; a text is kept whole."""
+    return tuple(filter(None, [setting] if isinstance(setting, str) else setting))
+
+
+def measure_in_words(request: str) -> str:
     """A measure in words: what it is, and what has one value of it.
 
-    >>> of_measure("NV[aggregate=mean]")
+    >>> measure_in_words("NV[aggregate=mean]")
     'NV: normalized variance, TV / SV; one value for each feature map (mean over the map, before the quotient), \
 or unit of a layer without maps; lower is more invariant.'
     """

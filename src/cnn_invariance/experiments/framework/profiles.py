@@ -61,7 +61,7 @@ class ProfilePlan:
     experiment: str
     title: str
     question: str
-    setting: str
+    setting: str | Sequence[str]
     measures: Sequence[str]
     lines: Lines
     axis: Literal["layer", "depth"] = "layer"
@@ -166,7 +166,7 @@ class ProfilePlan:
         ]
         bands = "Lines: mean over seeds; bands: from the lowest to the highest seed."
         several = bands if any(len(line.profiles) > 1 for line in series) else ""
-        meanings = [self.meanings] if self.meanings else map(captions.of_measure, self._measures(found))
+        meanings = [self.meanings] if self.meanings else map(captions.measure_in_words, self._measures(found))
         title = f"{' and '.join(map(label, found))}: {self.title}" if not self.ylabel else self.title
         return captions.caption(
             study,
@@ -174,7 +174,7 @@ class ProfilePlan:
             self.cells(dataset),
             title=f"{title}, {' and '.join(shown)}",
             question=self.question,
-            setting=[self.setting, several, *meanings, *self._left_out(found, shown), more],
+            setting=[*captions.sentences(self.setting), several, *meanings, *self._left_out(found, shown), more],
             counts=counted(series),
             departures=self.departures,
             usual=self.usual,

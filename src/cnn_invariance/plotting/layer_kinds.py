@@ -22,34 +22,37 @@ from cnn_invariance.plotting.style import Look
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of layer: how it is called, drawn, and which module classes belong to it."""
+class LayerKind:
+    """A kind of layer: its name, how it is drawn, and the parts of names of module classes that belong to it.
+
+    height: share of the height of a strip
+    """
 
     name: str
     colour: str
-    height: float  # share of the strip's height
+    height: float
     classes: tuple[str, ...]
 
 
 KINDS = (
-    Kind("convolution", "#22384F", 1.0, ("Conv",)),
-    Kind("dense", "#B04E17", 1.0, ("Linear", "LazyLinear", "Bilinear")),
-    Kind("pooling", "#69B79F", 0.75, ("Pool", "Mean")),
-    Kind("normalisation", "#8F7FC0", 0.75, ("BatchNorm", "GroupNorm", "LayerNorm", "InstanceNorm")),
-    Kind(
+    LayerKind("convolution", "#22384F", 1.0, ("Conv",)),
+    LayerKind("dense", "#B04E17", 1.0, ("Linear", "LazyLinear", "Bilinear")),
+    LayerKind("pooling", "#69B79F", 0.75, ("Pool", "Mean")),
+    LayerKind("normalisation", "#8F7FC0", 0.75, ("BatchNorm", "GroupNorm", "LayerNorm", "InstanceNorm")),
+    LayerKind(
         "activation",
         "#C3C9CF",
         0.5,
         ("ELU", "ReLU", "Tanh", "Sigmoid", "SiLU", "Mish", "Softplus", "Hardswish", "Hardtanh"),
     ),
 )
-OTHER = Kind("other", "#EFEFEF", 0.5, ())
+OTHER = LayerKind("other", "#EFEFEF", 0.5, ())
 EDGE = "#7A7A7A"
 
 STRIP, GAP = 6.0, 2.0  # height of one strip and the space above it, points
 
 
-def kind_of(module_class: str) -> Kind:
+def kind_of(module_class: str) -> LayerKind:
     """The kind of a layer from the name of its module class.
 
     >>> [kind_of(name).name for name in ("Conv2d", "AdaptiveAvgPool2d", "PReLU", "Flatten")]
