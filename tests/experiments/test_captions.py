@@ -24,6 +24,8 @@ PAPER = {
 
 HELD_OUT = "5,000 of the training images are held out for validation"
 
+DIGITS = {"source": "mnist5k", "fingerprint": "0" * 64, "accuracy_floor": 0.9}
+
 
 def found(study):
     cells = study.cells["compare_models"]
@@ -48,7 +50,7 @@ def test_the_papers_own_sizes_depart_only_in_the_held_out_images(load):
         ({"samples": {"split": "train", "count": 5000}}, "measured on 5,000 samples of the train split"),
         ({"transformation_sets": {"scale": {"parameters": {"n": 2}}}}, "scale: n 2 (paper 4)"),
         ({"transformation_sets": {"rotation_reference": None}}, "rotation_reference is none of the paper's"),
-        ({"datasets": {"digits": {"source": "mnist5k", "fingerprint": "0" * 64, "accuracy_floor": 0.9}}},
+        ({"datasets": {"digits": DIGITS}},
          "5,000 of the 60,000 training digits"),
         ({"datasets": {"clothes": {"source": "fashion_mnist", "fingerprint": "0" * 64, "accuracy_floor": 0.9}}},
          "the dataset is none of the paper's"),
@@ -65,7 +67,8 @@ def test_a_caption_says_sizes_of_each_dataset(load):
     network = study.network(dataset="mnist", model="SimpleConv", seed=0)
     other = study.network(dataset="mnist", model="SimpleConv", augmentation="rotation", seed=1)
     cells = [study.measurement(one, "rotation", samples=SampleSpec(count=1234)) for one in (network, other)]
-    text = caption(study, "some", cells, title="Title", question="Why?", setting="So.", counts="None left out.")
+    made = caption(study, "some", cells, title="Title", question="Why?", setting="So.", counts="None left out.")
+    text = str(made)
     assert text.startswith("Title. Why? So. Sizes: mnist, SimpleConv (width 32; dense 64; 5–17 epochs), ")
     assert "measured on 1,234 samples of the test split, under rotation (M = 25), 2 seeds. None left out." in text
     assert "Departures from the paper on mnist: 5,000 of the training images" in text
@@ -77,7 +80,20 @@ def test_only_usual_cells_are_compared_with_the_paper(load):
     network = study.network(dataset="mnist", model="SimpleConv", augmentation="scale")
     few = study.measurement(network, "scale", samples=SampleSpec(count=50))
     texts = {"title": "A figure", "question": "Why?", "setting": "So."}
-    assert "(paper: half of the test set" in caption(study, "dataset_size", [few], **texts)
-    said = caption(study, "dataset_size", [few], **texts, usual=[study.measurement(network, "scale")])
+    assert "(paper: half of the test set" in str(caption(study, "dataset_size", [few], **texts))
+    said = str(caption(study, "dataset_size", [few], **texts, usual=[study.measurement(network, "scale")]))
     assert "(paper: half of the test set" not in said
     assert "measured on 50 samples of the test split, under" in said
+
+
+def test_the_parts_of_a_caption_are_kept_by_dataset_and_sentence(load):
+    study = load({**PAPER, "datasets": {**PAPER["datasets"], "digits": DIGITS}})
+    cells = [study.network(dataset=name, model="SimpleConv", seed=0) for name in ("mnist", "digits")]
+    setting = ["So it is.", "", "And so: on."]
+    made = caption(study, "some", cells, title="Title", question="Why?", setting=setting, departures=["more; or less"])
+    assert made.setting == ("So it is.", "And so: on.")
+    assert list(made.sizes) == ["mnist", "digits"]
+    assert made.departures["mnist"] == (HELD_OUT, "more; or less")
+    assert made.departures["digits"][0].startswith("mnist5k is 5,000 of the 60,000")
+    assert (made.experiment, made.preset, made.counts) == ("some", "paper", "")
+    assert str(made).startswith("Title. Why? So it is. And so: on. Sizes: mnist, SimpleConv (")

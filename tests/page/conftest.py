@@ -1,13 +1,17 @@
 """Pages to test: of the committed preset quick, and of a copy of it that has everything a page can show."""
 
-import csv
+import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
 from cnn_invariance.experiments.framework.programme import Programme
+from cnn_invariance.plotting import Canvas
 from cnn_invariance.report import page
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
@@ -45,10 +49,9 @@ class Written:
         return self.path.read_text(encoding="utf-8")
 
     @property
-    def claims(self) -> list[dict[str, str]]:
-        """The rows of claims.csv."""
-        with Products(self.plan).claims[0].open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+    def claims(self) -> list[dict[str, Any]]:
+        """The records of claims.json, each a finding."""
+        return list(json.loads(Products(self.plan).claims[2].read_text(encoding="utf-8")))
 
 
 @pytest.fixture(scope="session")
@@ -73,40 +76,46 @@ def everything(tmp_path_factory) -> Written:
     (root / "everything.yaml").write_text(preset, encoding="utf-8")
     plan = Plan(Programme.load(root / "everything.yaml"), Folders(results=root / "results", figures=root / "figures"))
     _verify(plan)
-    _claim(plan)
-    caption = plan.folders.figure_folder("quick", "heatmap") / "heatmap_mnist5k_scale.md"
-    caption.write_text(f"{HOSTILE} {caption.read_text(encoding='utf-8')}", encoding="utf-8")
-    table = plan.folders.table_folder("quick") / "accuracy.md"
-    table.write_text(f"{HOSTILE} {table.read_text(encoding='utf-8')}| {HOSTILE} |\n", encoding="utf-8")
+    change(Products(plan).claims[2], _add_claims)
+    change(plan.folders.figure_folder("quick", "heatmap") / "heatmap_mnist5k_scale.json", _add_hostile_texts)
+    change(plan.folders.table_folder("quick") / "accuracy.json", _add_hostile_texts)
     page.write(plan, root / "everything.html")
     return Written(plan, root / "everything.html")
+
+
+def change(path: Path, edit: Callable[[Any], None]) -> None:
+    """Edit what a JSON file holds."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    edit(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def _verify(plan: Plan) -> None:
     """Files as a verification leaves them: a table, and a figure with its caption."""
     root, figures = plan.results.root, plan.folders.figure_folder("quick", "verification")
-    (root / "verification.md").write_text("Cells again.\n\n| cell | verdict |\n| :--- | :--- |\n| a | agrees |\n")
-    (root / "verification.csv").write_text("cell,verdict\na,agrees\n")
+    frame = pd.DataFrame({"cell": ["a"], "verdict": ["agrees"]})
+    Canvas(root, root).table("verification", frame, "Cells again. These are few.")
     figures.mkdir()
     for path in plan.folders.figure_folder("quick", "heatmap").glob("heatmap_mnist5k_rotation.*"):
         shutil.copy(path, figures / f"verification{path.suffix}")
 
 
-def _claim(plan: Plan) -> None:
+def _add_claims(records: list[dict[str, Any]]) -> None:
     """Claims of each verdict, on both datasets and on none; one with hostile texts."""
-    path = Products(plan).claims[0]
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    known = rows[0]
-    rows += [
-        {**known, "about": "mnist", "verdict": "not supported", "low": "0.1", "estimate": "0.2", "high": "0.3"},
-        {**rows[3], "about": "mnist", "verdict": "undecided", "reason": "the threshold lies inside the interval"},
-        {**known, "claim": "hostile", "about": HOSTILE, "statement": HOSTILE, "statistic": HOSTILE, "reason": HOSTILE},
-        {**dict.fromkeys(known, ""), "experiment": "feature_maps", "claim": "look",
-         "verdict": "undecided", "rule": "supported if below 0.1", "reason": "not yet computed: 3 of 3 cells",
-         "statement": "They look invariant.", "statistic": "relative difference"},
+    known, other = {**records[0], "datasets": ["mnist"], "about": "mnist"}, records[3]
+    records += [
+        {**known, "verdict": "not supported", "low": 0.1, "estimate": 0.2, "high": 0.3},
+        {**other, "datasets": ["mnist"], "about": "mnist", "verdict": "undecided",
+         "reason": "the threshold lies inside the interval"},
+        {**known, "claim": "hostile", "datasets": [], "about": HOSTILE, "statement": HOSTILE, "statistic": HOSTILE,
+         "reason": HOSTILE},
+        {"experiment": "feature_maps", "claim": "look", "statement": "They look invariant.",
+         "statistic": "relative difference", "rule": "supported if below 0.1", "side": "below", "threshold": 0.1,
+         "datasets": [], "cells": [], "verdict": "undecided", "reason": "not yet computed: 3 of 3 cells"},
     ]  # fmt: skip
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, known, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+
+
+def _add_hostile_texts(record: dict[str, Any]) -> None:
+    record["caption"]["title"] += HOSTILE
+    if "rows" in record:
+        record["rows"].append([HOSTILE, *record["rows"][0][1:]])

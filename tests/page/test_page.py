@@ -1,8 +1,10 @@
 """What is on the page: all of the study, as it is on disk, and nothing that could reach outside."""
 
 import base64
+import json
 import re
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -10,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import registry
+from cnn_invariance.plotting import Caption
 from cnn_invariance.report import page
-from cnn_invariance.report.page import captions, evidence, made, markdown, parts
+from cnn_invariance.report.page import claim_views, drawn_views, origins
+from cnn_invariance.report.page.contents import read_contents
+from cnn_invariance.report.page.rendering import html
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
@@ -67,24 +71,24 @@ def elements(written):
     return Elements(written.text)
 
 
-def test_the_verdicts_are_those_of_the_table_of_claims(written, elements):
+def test_the_verdicts_are_those_of_the_claims(written, elements):
     shown = Counter(one["data-verdict"] for one in elements.all("li") if one.get("class") == "finding")
     assert shown == Counter(row["verdict"] for row in written.claims)
-    for verdict in evidence.VERDICTS:
+    for verdict in claim_views.VERDICTS:
         assert f"{shown[verdict]} {verdict}" in elements.text.replace("came out supported", "supported")
 
 
 def test_each_claim_has_its_numbers_and_its_cells(written, elements):
     assert sum(one.get("class") == "interval" for one in elements.all("svg")) == sum(
-        bool(row["low"]) for row in written.claims
+        row.get("low") is not None for row in written.claims
     )
     links = Counter(one["href"] for one in elements.all("a"))
-    keys = Counter(key for row in written.claims for key in row["cells"].split())
+    keys = Counter(key for row in written.claims for key in row["cells"])
     assert keys
-    assert {key: links[f"#{made.anchor(key)}"] for key in keys} == keys
+    assert {key: links[f"#{origins.anchor(key)}"] for key in keys} == keys
     for row in written.claims:
         for name in ("statement", "statistic", "rule", "reason", "about"):
-            assert " ".join(row[name].split()) in elements.text
+            assert " ".join(row.get(name, "").split()) in elements.text
 
 
 def test_no_experiment_is_missing(written, elements):
@@ -110,12 +114,12 @@ def test_every_figure_and_table_is_there_with_its_caption(written, elements):
     assert all(image["alt"] for image in elements.all("img"))
     for experiment_id in computed:
         for path in Products(plan).figures(experiment_id):
-            if path.suffix == ".md":
-                caption = captions.Caption.read(
-                    path.read_text(encoding="utf-8"), plan.study.experiments[experiment_id].question
-                )
-                said = [caption.title, *caption.sentences, *caption.sizes]
-                said += [phrase for _, phrases in caption.departures for phrase in phrases]
+            if path.suffix == ".json":
+                caption = Caption.from_record(json.loads(path.read_text(encoding="utf-8"))["caption"])
+                said = [caption.title, caption.question, *caption.setting, caption.counts]
+                said += [f"{dataset}, {size}" for dataset, size in caption.sizes.items()]
+                said += [phrase for phrases in caption.departures.values() for phrase in phrases]
+                assert len(said) > 5
                 assert [one for one in said if one not in text] == []
     tables = {one["id"].removeprefix("table-") for one in elements.all("details") if "id" in one}
     assert tables - {"verification"} == {name for one in computed for name in plan.study.outputs[one].tables} | {
@@ -126,7 +130,7 @@ def test_every_figure_and_table_is_there_with_its_caption(written, elements):
 def test_a_figure_has_the_size_it_has_on_paper(quick):
     folder = quick.plan.folders.figure_folder("quick", "overview")
     width, height = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', (folder / "overview.svg").read_text()).groups()
-    picture = parts.picture(folder, "overview")
+    picture = drawn_views.read_figure(folder, "overview")
     assert picture.width == pytest.approx(float(width) * 96 / 72, abs=1)
     assert picture.height == pytest.approx(float(height) * 96 / 72, abs=2)
 
@@ -151,10 +155,10 @@ def test_a_verification_is_shown_if_there_was_one(everything, quick):
 def test_provenance_counts_every_computed_cell(written, elements):
     plan = written.plan
     computed = [cell for cell in plan.cells if plan.results.has(cell)]
-    found = made.of(plan)
+    found = read_contents(plan).origins
     assert sum(group.cells for group in found.machines) == len(computed)
     assert sum(group.cells for group in found.commits) == len(computed)
-    assert {row.key for row in found.rows} == {cell.key for cell in computed}
+    assert {one.key for one in found.cells} == {cell.key for cell in computed}
     for cell in computed:
         known = plan.results.provenance(cell)
         for name in ("cpu", "python", "torch", "numpy", "platform", "commit"):
@@ -205,92 +209,50 @@ def test_headings_never_skip_a_level(elements):
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-@pytest.mark.parametrize("gone", ["heatmap/heatmap_mnist5k_scale.png", "overview/overview.md"])
+@pytest.mark.parametrize("gone", ["heatmap/heatmap_mnist5k_scale.png", "overview/overview.json"])
 def test_a_figure_that_is_not_drawn_is_named(everything, gone, tmp_path, monkeypatch):
     path = everything.plan.folders.figures / "quick" / gone
     path.rename(tmp_path / "kept")
     try:
-        with pytest.raises(InputError, match=f"{path.name}: not there yet; `snakemake report` draws"):
+        with pytest.raises(InputError, match=f"{path.name} is missing; `snakemake report` draws"):
             page.write(everything.plan, tmp_path / "page.html")
     finally:
         (tmp_path / "kept").rename(path)
     assert not (tmp_path / "page.html").exists()
 
 
-def test_a_table_of_numbers_keeps_its_columns():
-    caption, html = markdown.table("What it is.\n\n| name | value |\n| :--- | ---: |\n| a\\_b | 1 |\n")
-    assert caption == "What it is."
-    assert '<th class="number" scope="col">value</th>' in html
-    assert '<td class="number">1</td>' in html
-    assert "<td>a_b</td>" in html
-    assert markdown.rows("c\n\n| a |\n| --- |\n| 1 |\n| 2 |\n") == 2
+def test_a_table_on_the_page_is_the_printed_one(quick):
+    text = (quick.plan.folders.table_folder("quick") / "compare_models.md").read_text(encoding="utf-8")
+    lines = [line.strip("| ").split(" | ") for line in text.replace("\\_", "_").splitlines() if line.startswith("|")]
+    header, rule, *rows = lines
+    start = quick.text.index("<table>", quick.text.index('id="table-compare_models"'))
+    table = quick.text[start : quick.text.index("</table>", start)]
+    assert re.findall("<th .*?>(.*?)</th>", table) == header
+    assert re.findall("<td.*?>(.*?)</td>", table) == [cell for row in rows for cell in row]
+    numbers = [mark == "---:" for mark in rule]
+    assert ['class="number"' in tag for tag in re.findall("<th .*?>", table)] == numbers
+    assert ['class="number"' in tag for tag in re.findall("<td.*?>", table)] == numbers * len(rows)
 
 
-def test_markdown_reaches_nothing_outside():
-    html = markdown.html("![x](https://a.example/x.png) [y](https://a.example) <https://a.example> <b>")
-    assert Elements(str(html)).found == [("p", {})]
+def test_a_caption_without_parts_is_shown_whole(everything):
+    assert '<p class="note">Cells again. These are few.</p>' in everything.text
+    contents = read_contents(everything.plan)
+    text = html(replace(contents, overview=replace(contents.overview, caption=Caption.from_text("All. Of it."))))
+    assert 'alt="All. Of it." data-name="overview.png"' in text
+    assert "<figcaption>All. Of it.</figcaption>" in text
+    assert "<strong>.</strong>" not in text
 
 
-def test_a_section_of_the_readme_that_is_gone_is_an_error():
-    with pytest.raises(InputError, match="no section 'What is not there'"):
-        markdown.of_readme("What is not there")
-
-
-def test_groups_are_those_of_the_readme():
-    assert sorted(name for names in parts.GROUPS.values() for name in names) == sorted(registry.names())
-    rows = re.findall(r"^\| (\w+) \| (`\w+`.*) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
-    readme = {group: re.findall(r"`(\w+)`", names) for group, names in rows if group in parts.GROUPS}
-    assert {group: set(names) for group, names in readme.items()} == {
-        group: set(names) for group, names in parts.GROUPS.items()
-    }
-
-
-def test_captions_share_what_all_say_and_lose_nothing():
-    first = captions.Caption.read("A. Q? Same here. Only 1. Sizes: s. Departures from the paper on d: x; y.", "Q?")
-    other = captions.Caption.read("B. Q? Same here. Only 2. Sizes: s. Departures from the paper on d: y; z.", "Q?")
-    shared = captions.Shared.of([first, other])
-    assert shared == captions.Shared(("Same here.",), ("s",), {"d": ("x", "y", "z")})
-    assert (shared.rest(first), shared.rest(other)) == ("Only 1.", "Only 2.")
-    assert captions.counted([shared, captions.Shared.of([other])]) == {"d": {"y": 2, "z": 2, "x": 1}}
-
-
-def test_a_caption_of_the_study_is_taken_apart(quick):
-    figures = Products(quick.plan).figures("compare_models")
-    (text,) = (path.read_text(encoding="utf-8") for path in figures if path.name == "compare_models_mnist5k.md")
-    caption = captions.Caption.read(text, quick.plan.study.experiments["compare_models"].question)
-    assert caption.title == "NV: profiles of different networks, mnist5k"
-    assert caption.sizes[0].startswith("mnist5k, SimpleConv (width 8; ")
-    ((dataset, departures),) = caption.departures
-    assert dataset == "mnist5k"
-    assert "rotation: n 9 (paper 25)" in departures
-    rest = " ".join(caption.sentences)
-    assert rest.startswith("Each network is trained with")
-    assert not any(word in rest for word in ("Sizes:", "Departures", "Replicates", "Which network"))
-
-
-def test_a_caption_of_another_form_stays_whole():
-    caption = captions.Caption.read("My own figure of 3.5 things. Nothing else: But this")
-    assert caption.title == "My own figure of 3.5 things"
-    assert " ".join(caption.sentences) == "Nothing else: But this"
-
-
-def test_intervals_are_drawn_on_one_scale():
-    finding = {"about": "", "verdict": "supported", "reason": "", "number": "", "interval_from": "", "cells": ""}
-    rows = [
-        {**finding, "estimate": 1.0, "low": 0.0, "high": 2.0},
-        {**finding, "estimate": 9.0, "low": 8.0, "high": 10.0},
-        {**finding, "estimate": float("nan"), "low": float("nan"), "high": float("nan")},
-    ]
-    first, other, unknown = evidence._findings(rows, [], "supported if above 5")
-    assert unknown.drawing is None
-    assert first.drawing.interval[0] < first.drawing.estimate < first.drawing.interval[1] < first.drawing.threshold
-    assert other.drawing.threshold < other.drawing.interval[0]
-    assert first.drawing.threshold == other.drawing.threshold == evidence.WIDTH / 2
-    assert first.drawing.claimed == (evidence.WIDTH / 2, evidence.WIDTH)
-    (below,) = evidence._findings(rows[:1], [], "supported if below 5")
-    assert below.drawing.claimed[0] == 0
-    (equal,) = evidence._findings([{**rows[0], "low": 1.0, "high": 1.0}], [], "supported if below 1")
-    assert equal.drawing.estimate == equal.drawing.threshold
+def test_a_summarised_experiment_is_shown_apart_with_its_table_open(quick):
+    contents = read_contents(quick.plan)
+    apart = [replace(one, summarised=one.name == "accuracy") for one in contents.experiments]
+    text = html(replace(contents, experiments=apart))
+    section = text[text.index('<section id="published"') : text.index('<section id="experiments"')]
+    assert text.count('id="experiment-accuracy"') == section.count('id="experiment-accuracy"') == 1
+    assert 'id="table-accuracy" open' in section
+    assert "This preset has no experiment that compares" not in section
+    assert "This preset has no experiment that compares" in quick.text
+    assert 'id="table-accuracy" open' not in quick.text
 
 
 def test_the_page_has_a_folder_of_its_own():

@@ -146,7 +146,7 @@ def test_every_link_inside_lands_in_sight(show, everything):
     """)  # fmt: skip
     assert len(links) > 50
     assert [hash for hash, there in links if not there] == []
-    key = everything.claims[0]["cells"].split()[0]
+    key = everything.claims[0]["cells"][0]
     for hash in ("#experiment-heatmap", f"#cell-{key.rpartition('-')[2]}"):  # the latter in a closed list
         show(everything)
         ask(browser, "document.querySelector(`a[href='${arguments[0]}']`).click()", hash)
@@ -168,7 +168,7 @@ def test_claims_are_filtered_by_verdict_dataset_and_words(show, everything):
     assert shown(browser, ".finding") == total
 
     keys(browser, "#claims-filter select", "mnist5k")
-    assert shown(browser, ".finding") == sum(row["about"] != "mnist" for row in rows) < total
+    assert shown(browser, ".finding") == sum(row["datasets"] != ["mnist"] for row in rows) < total
     click(browser, "#claims-filter [type='reset']")
     until_shown(browser, ".finding", total)
 

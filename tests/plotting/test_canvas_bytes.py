@@ -1,4 +1,5 @@
 import io
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from cnn_invariance.plotting import Canvas, Series, heatmap_figure, looks, profile_figure
+from cnn_invariance.plotting import Canvas, Caption, Series, heatmap_figure, looks, profile_figure
 from cnn_invariance.plotting.style import DOUBLE, SINGLE, new_figure, style
 
 
@@ -28,10 +29,12 @@ def figure(profile, designs) -> Figure:
     return profile_figure({"": lines}, ylabel="NV")
 
 
-def test_a_figure_is_three_files_at_print_size(canvas, figure):
+def test_a_figure_is_two_pictures_at_print_size_and_its_caption(canvas, figure):
     canvas.figure("nv", figure, "A caption.\n")
-    assert sorted(path.name for path in canvas.figures.iterdir()) == ["nv.md", "nv.png", "nv.svg"]
+    assert sorted(path.name for path in canvas.figures.iterdir()) == ["nv.json", "nv.md", "nv.png", "nv.svg"]
     assert (canvas.figures / "nv.md").read_text() == "A caption.\n"
+    record = json.loads((canvas.figures / "nv.json").read_text())
+    assert Caption.from_record(record["caption"]) == Caption.from_text("A caption.")
     with Image.open(canvas.figures / "nv.png") as image:
         assert image.width == round(SINGLE * 200)
         assert image.info["dpi"][0] == pytest.approx(200, abs=0.1)
@@ -46,7 +49,7 @@ import sys
 sys.path.insert(0, {here!r})
 from pathlib import Path
 from helpers_plotting import DESIGNS, map_table, profile_table
-from cnn_invariance.plotting import Canvas, Series, heatmap_figure, looks, profile_figure
+from cnn_invariance.plotting import Canvas, Caption, Series, heatmap_figure, looks, profile_figure
 canvas = Canvas(Path({out!r}), Path({out!r}))
 lines = [Series(n, [profile_table(k)], look) for (n, k), look in zip(DESIGNS.items(), looks(4))]
 canvas.figure("profile", profile_figure({{"": lines}}, ylabel="NV", axis="depth"), "x")
@@ -63,7 +66,7 @@ def test_other_processes_and_settings_give_the_same_bytes(tmp_path: Path):
         environment = {**os.environ, **rc, "PYTHONHASHSEED": seed}
         subprocess.run([sys.executable, "-c", code], check=True, env=environment)
         drawn.append({path.name: path.read_bytes() for path in out.iterdir()})
-    assert len(drawn[0]) == 6
+    assert len(drawn[0]) == 8
     assert drawn[0] == drawn[1]
 
 
@@ -106,7 +109,7 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_old_files(canvas, figure, monk
     assert {path.name: path.read_bytes() for path in canvas.figures.iterdir()} == before
 
 
-def test_a_table_is_three_files(canvas):
+def test_a_table_is_four_files(canvas):
     frame = pd.DataFrame({"network": ["a_b"], "mean_nv": [1 / 3], "n": [1000]})
     canvas.table("one", frame, "A 50 % caption.", printed=frame.drop(columns="n"))
     files = {path.suffix: path.read_text(encoding="utf-8") for path in canvas.tables.iterdir()}
@@ -120,4 +123,8 @@ def test_a_table_is_three_files(canvas):
     ]
     assert r"\caption{A 50 \% caption.}" in files[".tex"]
     assert r"\label{tab:one}" in files[".tex"]
+    record = json.loads(files[".json"])
+    assert Caption.from_record(record["caption"]) == Caption.from_text("A 50 % caption.")
+    assert record["columns"] == [{"name": "network", "number": False}, {"name": "mean nv", "number": True}]
+    assert record["rows"] == [["a_b", "0.333"]]
     assert r"a\_b & 0.333 \\" in files[".tex"]

@@ -4,7 +4,7 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from cnn_invariance.plotting import Dot, Series, dot_figure, heatmap_figure, looks, profile_figure, sequential_looks
-from cnn_invariance.plotting.kinds import KINDS, OTHER, STRIP, kind_of
+from cnn_invariance.plotting.layer_kinds import KINDS, OTHER, STRIP, kind_of
 from cnn_invariance.plotting.profiles import draw_profiles, relative_depth
 from cnn_invariance.plotting.style import VERMILLION, new_figure, style
 

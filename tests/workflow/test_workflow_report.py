@@ -2,6 +2,9 @@
 
 import re
 
+import pandas as pd
+
+from cnn_invariance.plotting import Canvas
 from cnn_invariance.workflow.products import Products
 
 
@@ -26,8 +29,7 @@ def test_the_page_alone_is_written_again_if_it_is_gone(tree):
 
 def test_a_verification_is_shown_by_the_next_page_and_starts_nothing_else(tree):
     results = tree.plan().results.root
-    (results / "verification.md").write_text("Again.\n\n| cell | verdict |\n| :--- | :--- |\n| a | agrees |\n")
-    (results / "verification.csv").write_text("cell,verdict\na,agrees\n")
+    Canvas(results, results).table("verification", pd.DataFrame({"cell": ["a"], "verdict": ["agrees"]}), "Again.")
     assert jobs(tree) == {"all": 1, "report": 1, "total": 2}
     tree.run("report")
     assert "agrees" in Products(tree.plan()).page.read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from cnn_invariance.study import Cell, MeasureSpec, Study
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cnn_invariance.plotting import Canvas, Dot
+    from cnn_invariance.plotting import Canvas, Caption, Dot
     from cnn_invariance.results import Results
 
 SETTING = (
@@ -131,7 +131,7 @@ class Accuracy(GridExperiment):
                 measured = [study.measurement(network, label) for network in networks]
                 yield Tested(dataset, model, augmentation, label, measured)
 
-    def _caption(self, study: Study, tested: Iterable[Tested], title: str) -> str:
+    def _caption(self, study: Study, tested: Iterable[Tested], title: str) -> "Caption":
         cells = [cell for one in tested for cell in one.cells]
         return captions.caption(
             study,

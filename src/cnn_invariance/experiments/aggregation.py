@@ -80,7 +80,7 @@ class Aggregation(ProfileExperiment):
                     for dataset in datasets
                 },
                 words={"form": name},
-                setting=f"{self.setting} {SCALE}" if name == "NV" else self.setting,
+                setting=[self.setting, SCALE] if name == "NV" else self.setting,
                 measures=forms[:1],
                 log_y=name == "NV",
                 line_column="form",

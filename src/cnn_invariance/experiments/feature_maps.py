@@ -77,7 +77,7 @@ class FeatureMaps(OneModelExperiment):
                 [cell.measured],
                 title=f"Responses of feature maps of {self.model}, {dataset}, {label}",
                 question=self.question,
-                setting=SETTING.format(measure=name, meaning=captions.of_measure(measure)),
+                setting=SETTING.format(measure=name, meaning=captions.measure_in_words(measure)),
             )
             canvas.figure(f"{self.name}_{dataset}_{label}", figure, caption)
 

@@ -15,5 +15,5 @@ class GoodfellowAlpha(GoodfellowExperiment):
         "ordered": True,
         "line_column": "threshold",
         "ylabel": "Goodfellow of units",
-        "meanings": captions.of_measure("Goodfellow"),
+        "meanings": captions.measure_in_words("Goodfellow"),
     }

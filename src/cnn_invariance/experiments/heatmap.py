@@ -55,7 +55,7 @@ class Heatmap(OneModelExperiment):
                 pair,
                 title=f"{name} of the feature maps of {self.model}, {dataset}, {label}",
                 question=self.question,
-                setting=SETTING.format(measure=name, meaning=captions.of_measure(measure)),
+                setting=SETTING.format(measure=name, meaning=captions.measure_in_words(measure)),
                 counts=_counted([plain, augmented]),
             )
             panels = {"trained without augmentation": plain, f"trained with {label}": augmented}

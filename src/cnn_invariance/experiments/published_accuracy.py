@@ -17,7 +17,7 @@ from cnn_invariance.study import Cell, Study, TrainSpec
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cnn_invariance.plotting import Canvas, Dot
+    from cnn_invariance.plotting import Canvas, Caption, Dot
     from cnn_invariance.results import Results
 
 SETTING = (
@@ -100,7 +100,7 @@ class PublishedAccuracy(GridExperiment):
                     if found:
                         yield Replicated(dataset, family, model, label or "none", found, networks)
 
-    def _caption(self, study: Study, replicated: list[Replicated]) -> str:
+    def _caption(self, study: Study, replicated: list[Replicated]) -> "Caption":
         networks = [network for one in replicated for network in one.networks]
         datasets = " and ".join(dict.fromkeys(one.dataset for one in replicated))
         return captions.caption(

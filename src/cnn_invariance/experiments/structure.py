@@ -129,7 +129,7 @@ class Structure(GridExperiment):
             self.cells(study),
             title=f"Differences between {name} profiles, {' and '.join(self.grid(study).datasets)}",
             question=self.question,
-            setting=f"{SETTING.format(measure=name)} {captions.of_measure(measure)}",
+            setting=f"{SETTING.format(measure=name)} {captions.measure_in_words(measure)}",
         )
         canvas.figure(self.name, spread_figure(panels, xlabel=f"difference between two {name} profiles"), caption)
         canvas.table(self.name, pd.DataFrame(_table(panels)), caption)

@@ -39,21 +39,21 @@ SETS = ("rotation", "scale", "translation", "combined")  # the defaults of each 
 
 HELD_OUT = "5,000 of the training images are held out for validation"
 DATASETS = {
-    "mnist": ("mnist", HELD_OUT),
-    "cifar10": ("cifar10", HELD_OUT),
-    "mnist5k": ("mnist", "mnist5k is 5,000 of the 60,000 training digits of MNIST, split anew"),
-    "cifar10_jpeg": ("cifar10", f"cifar10_jpeg is CIFAR-10 after JPEG compression; {HELD_OUT}"),
+    "mnist": ("mnist", [HELD_OUT]),
+    "cifar10": ("cifar10", [HELD_OUT]),
+    "mnist5k": ("mnist", ["mnist5k is 5,000 of the 60,000 training digits of MNIST, split anew"]),
+    "cifar10_jpeg": ("cifar10", ["cifar10_jpeg is CIFAR-10 after JPEG compression", HELD_OUT]),
 }
-"""Of each source: the paper's dataset that it stands for, and what is not the same."""
+"""Of each source: the paper's dataset that it stands for, and phrases on what is not the same."""
 
 
 def departures(source: str, networks: Iterable[TrainSpec], measurements: Iterable[MeasureSpec]) -> list[str]:
     """What is not as in the paper, a phrase each, for cells of one dataset from this source."""
-    family, difference = DATASETS.get(source, (None, "the dataset is none of the paper's"))
+    family, differences = DATASETS.get(source, (None, ["the dataset is none of the paper's"]))
     by_model: dict[str, list[TrainSpec]] = {}
     for network in networks:
         by_model.setdefault(network.model.name, []).append(network)
-    found = [difference]
+    found = list(differences)
     for name, group in by_model.items():
         if family is None or name not in EPOCHS_AND_SIZES:
             found += [] if family is None else [f"{short(name)} is none of the paper's networks"]

@@ -1,10 +1,10 @@
-"""One look for the whole study: layer profiles, heatmaps, dot plots, and the canvas that keeps them.
+"""One look for the whole study: layer profiles, heatmaps, dot plots, captions, and the canvas that writes them.
 
-Everything here draws from tables and numbers; nothing knows a model, a spec or a result file, and
-nothing imports torch.
+Everything here draws from tables and numbers. No module knows a model, a spec or a result file, and none imports torch.
 """
 
 from cnn_invariance.plotting.canvas import Canvas
+from cnn_invariance.plotting.caption import Caption
 from cnn_invariance.plotting.dots import Dot, dot_figure
 from cnn_invariance.plotting.heatmaps import heatmap_figure
 from cnn_invariance.plotting.profiles import Series, profile_figure
@@ -14,6 +14,7 @@ from cnn_invariance.plotting.style import Look, looks, sequential_looks
 
 __all__ = [
     "Canvas",
+    "Caption",
     "Dot",
     "Look",
     "Series",

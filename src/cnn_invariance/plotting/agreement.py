@@ -1,4 +1,4 @@
-"""Results computed twice: the second against the first, and how far apart they lie in units of what is allowed."""
+"""Results computed twice: the second against the first, and their distance as a share of what is allowed."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -6,23 +6,21 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from cnn_invariance.plotting.style import BLUE, DOUBLE, GREEN, SMALL, VERMILLION, add_legend, new_figure, style
+from cnn_invariance.plotting.style import BLUE, DOUBLE, GREEN, SMALL, VERMILLION, Mark, add_legend, new_figure, style
 
 MARKS = {
-    "identical": ("o", BLUE, BLUE, 3.0),
-    "within the spread": ("D", GREEN, "white", 3.2),
-    "disagrees": ("X", VERMILLION, VERMILLION, 5.0),
-    "undecided": ("o", "#8C8C8C", "white", 3.6),
+    "identical": Mark("o", BLUE, BLUE, 3.0),
+    "within the spread": Mark("D", GREEN, "white", 3.2),
+    "disagrees": Mark("X", VERMILLION, VERMILLION, 5.0),
+    "undecided": Mark("o", "#8C8C8C", "white", 3.6),
 }
-"""Of each verdict the marker, its edge, its face, its size: told apart by form as well as by colour."""
 FURTHEST = 1.5
-"""Where shares of what is allowed are drawn that are larger."""
+"""The end of the axis of shares of what is allowed; larger shares are drawn there."""
 
 
 class Point(NamedTuple):
-    """A value as it was and as it came out again, and the verdict of its cell."""
+    """A value as it was computed first and then again, and the verdict of its cell."""
 
     first: float
     second: float
@@ -34,8 +32,8 @@ def agreement_figure(panels: Mapping[str, Sequence[Point]], cells: Mapping[str, 
 
     panels: the points by what they are; a panel whose values are all positive and span a factor of 30 has logarithmic
             axes
-    cells:  of each cell how far its worst statistic lies from the first, as a share of what is allowed (None where
-            nothing had to be tested), and its verdict
+    cells:  for each cell its largest deviation as a share of what is allowed (None where nothing had to be tested), and
+            its verdict
     """
     with style():
         figure = new_figure(DOUBLE, 3.0 + 0.13 * len(cells))
@@ -46,19 +44,20 @@ def agreement_figure(panels: Mapping[str, Sequence[Point]], cells: Mapping[str, 
             axes.set_title(title)
         _rows(below.subplots(), cells)
         present = {verdict for _, verdict in cells.values()}
-        add_legend(top, [_handle(verdict) for verdict in MARKS if verdict in present], "outside upper center")
+        add_legend(
+            top, [mark.handle(verdict) for verdict, mark in MARKS.items() if verdict in present], "outside upper center"
+        )
     return figure
 
 
 def _scatter(axes: Axes, points: Sequence[Point]) -> None:
     values = np.array([point[:2] for point in points], dtype=float)
     values = values[np.isfinite(values).all(axis=1)]
-    for verdict in MARKS:
+    for verdict, mark in MARKS.items():
         shown = [point for point in points if point.verdict == verdict]
         if shown:
-            marker, edge, face, size = MARKS[verdict]
             first, second = [point.first for point in shown], [point.second for point in shown]
-            axes.plot(first, second, ls="", marker=marker, mec=edge, mfc=face, ms=size, mew=0.7, alpha=0.8)
+            axes.plot(first, second, **mark.options, mew=0.7, alpha=0.8)
     if len(values) and values.min() > 0 and values.max() > 30 * values.min():
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -70,10 +69,10 @@ def _scatter(axes: Axes, points: Sequence[Point]) -> None:
 
 def _rows(axes: Axes, cells: Mapping[str, tuple[float | None, str]]) -> None:
     for place, (share, verdict) in enumerate(cells.values()):
-        marker, edge, face, size = MARKS[verdict]
+        mark = MARKS[verdict]
         x = min(share or 0.0, FURTHEST)
-        axes.plot([0, x], [place, place], color=edge, lw=0.8, alpha=0.6)
-        axes.plot([x], [place], ls="", marker=marker, mec=edge, mfc=face, ms=size, mew=0.9, clip_on=False, zorder=3)
+        axes.plot([0, x], [place, place], color=mark.edge, lw=0.8, alpha=0.6)
+        axes.plot([x], [place], **mark.options, mew=0.9, clip_on=False, zorder=3)
     axes.axvline(1, color="#8C8C8C", lw=0.8, ls=(0, (1, 1.5)))
     axes.set_xlim(-0.02, FURTHEST)
     axes.set_xticks([0, 0.5, 1, FURTHEST], ["0", "0.5", "1", f"≥ {FURTHEST:g}"])
@@ -83,8 +82,3 @@ def _rows(axes: Axes, cells: Mapping[str, tuple[float | None, str]]) -> None:
     axes.set_xlabel("largest deviation, as a share of what seeds allow")
     axes.grid(axis="x")
     axes.grid(False, axis="y")
-
-
-def _handle(verdict: str) -> Line2D:
-    marker, edge, face, size = MARKS[verdict]
-    return Line2D([], [], ls="", marker=marker, mec=edge, mfc=face, ms=size, label=verdict)

@@ -16,7 +16,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from cnn_invariance.plotting.kinds import Strip, draw_strips, kind_handles, layer_ticks
+from cnn_invariance.plotting.layer_kinds import Strip, draw_strips, kind_handles, layer_ticks
 from cnn_invariance.plotting.style import DOUBLE, SINGLE, VERMILLION, add_legend, new_figure, style
 
 COLORMAP = "cividis"

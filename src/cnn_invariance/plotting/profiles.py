@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
-from cnn_invariance.plotting.kinds import Strip, draw_strips, kind_handles, layer_ticks
+from cnn_invariance.plotting.layer_kinds import Strip, draw_strips, kind_handles, layer_ticks
 from cnn_invariance.plotting.style import DOUBLE, SINGLE, Look, add_legend, new_figure, style
 
 Axis = Literal["layer", "depth"]
@@ -31,7 +31,10 @@ MARKERS = 20  # at most so many on a line: more run into each other
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a panel: the profiles of one design, one table per seed, all of the same layers."""
+    """One line of a panel: the profiles of one design, one table per seed, all of the same layers.
+
+    Errors: ValueError without a profile, and for profiles of other layers than those of the first.
+    """
 
     label: str
     profiles: Sequence[pd.DataFrame]
@@ -52,7 +55,7 @@ class Series:
         return np.where(np.isfinite(values), values, np.nan)
 
     def places(self, axis: Axis) -> np.ndarray:
-        """Where the layers lie on the axis: their number, or their depth in per cent."""
+        """(layers,): where the layers lie on the axis: their number, or their depth in per cent."""
         index = self.profiles[0]["layer_index"].to_numpy(dtype=float)
         return index if axis == "layer" else relative_depth(index)
 
@@ -99,14 +102,18 @@ def profile_figure(
     share_y: bool = True,
     log_y: bool = False,
 ) -> Figure:
-    """Panels of layer profiles with shared axes, the layers' kinds under each, legends outside.
+    """Panels of layer profiles, with the layers' kinds under each panel and legends outside.
 
-    ``share_y``: whether all panels have one axis of values; ``log_y``: whether it is logarithmic (it
-    then has no place for values that are not positive), and not linear from 0.
-    One panel makes a figure of single-column width, more panels one of double width.
-    Series with the same label must have the same look: they share one entry of the legend.
-    ``height`` is that of one row of panels, inches. A series of several seeds is drawn as its mean
-    with a band from the smallest to the largest value.
+    One panel makes a figure of single-column width, more panels one of double width. A series of several seeds is drawn
+    as its mean, with a band from the smallest to the largest value. Series with the same label must have the same look,
+    because they share one entry of the legend.
+
+    panels:  the lines of each panel, by its title
+    columns: how many panels stand side by side (None: two of four panels, else up to three)
+    height:  of one row of panels, inches
+    share_y: whether all panels have one axis of values
+    log_y:   whether the axis of values is logarithmic, which leaves out values that are not positive; else it is linear
+             from 0
 
     Errors: ValueError for no panel, and for a panel without series.
     """
@@ -141,7 +148,7 @@ def draw_profiles(
 ) -> None:
     """Draw the lines of one panel, their bands and marks, and the strips of layer kinds.
 
-    ``last`` is the place where the axis ends, if not at the last layer of these series.
+    last: the place where the axis ends (None: the last layer of these series)
 
     A hollow point is a layer of which more than half of the units are dead. A hollow marker on
     the top edge, or above it where several series have one, is a layer some of whose units are
@@ -225,25 +232,25 @@ def _label(
     axis: Axis,
 ) -> None:
     series = list(chain.from_iterable(panels.values()))
-    handles = handles_of(series)
+    handles = line_handles(series)
     if len(handles) > 1:
         add_legend(figure, handles, "outside upper center")
-    add_legend(figure, marks_of(series), "outside lower center", handlelength=1.0, columnspacing=1.0)
+    add_legend(figure, mark_handles(series), "outside lower center", handlelength=1.0, columnspacing=1.0)
     for row in grid:
         row[0].set_ylabel(ylabel)
     for axes in grid.flat:
         axes.set_xlabel(AXIS_LABELS[axis])
 
 
-def handles_of(series: Sequence[Series]) -> list[Line2D]:
+def line_handles(series: Sequence[Series]) -> list[Line2D]:
     """Legend entries of the lines, one for each label."""
     return list({one.label: _handle(one) for one in series}.values())
 
 
-def marks_of(series: Sequence[Series]) -> list[Artist]:
+def mark_handles(series: Sequence[Series]) -> list[Artist]:
     """Legend entries of the layers' kinds and of the marks that the lines have."""
     classes = [kind for one in series for kind in one.profiles[0]["kind"]]
-    return [*kind_handles(classes), *_mark_handles(series)]
+    return [*kind_handles(classes), *_state_handles(series)]
 
 
 def _handle(one: Series) -> Line2D:
@@ -251,7 +258,7 @@ def _handle(one: Series) -> Line2D:
     return Line2D([], [], color=look.colour, ls=look.line, marker=look.marker, label=one.label)
 
 
-def _mark_handles(series: Sequence[Series]) -> list[Line2D]:
+def _state_handles(series: Sequence[Series]) -> list[Line2D]:
     handles = []
     if any(one.mostly_dead().any() for one in series):
         handles.append(("mostly dead", "o"))

@@ -1,4 +1,4 @@
-"""Feature maps as pictures: what two maps of each layer respond to one sample under transformations."""
+"""Feature maps as pictures: how two maps of each layer respond to one sample under transformations."""
 
 from collections.abc import Sequence
 
@@ -46,7 +46,7 @@ def response_figure(inputs: np.ndarray, rows: Sequence[tuple[str, Sequence[Respo
 
 
 def _draw(axes: np.ndarray, pictures: np.ndarray) -> None:
-    """Of each panel its picture."""
+    """Draw a picture in each panel."""
     for one, picture in zip(axes, pictures, strict=True):
         one.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from cnn_invariance.plotting.style import BLUE, DOUBLE, SINGLE, VERMILLION, new_figure, style
 
 JITTER = 0.28
-"""How far points lie from the middle of their row, at most, in rows."""
+"""The largest distance of a point from the middle of its row, in heights of a row."""
 
 
 def spread_figure(panels: Mapping[str, Mapping[str, Sequence[float]]], *, xlabel: str) -> Figure:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
 
 SINGLE = 3.4
 """Width of a figure in one column of a page, inches."""
@@ -24,8 +25,8 @@ SMALL, NORMAL = 7.0, 7.5  # points
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, VERMILLION, BLACK, GREY = "#56B4E9", "#D55E00", "#000000", "#8C8C8C"
-"""The colours of Okabe and Ito (2008), told apart with any colour vision; their yellow is too pale
-for a line on white."""
+"""The colours of Okabe and Ito (2008), which differ for any colour vision. Their yellow is left out, because it is too
+pale for a line on white."""
 
 RC: dict[str, Any] = {
     "axes.axisbelow": True,
@@ -74,7 +75,7 @@ Place = Literal["outside upper center", "outside lower center"]
 
 @dataclass(frozen=True)
 class Look:
-    """How one series is drawn: a colour, and a line and a marker that tell it without colour."""
+    """How one series is drawn: a colour, and a line and a marker by which it is also known without its colour."""
 
     colour: str
     line: Any
@@ -133,7 +134,29 @@ def add_legend(figure: Figure | SubFigure, handles: Sequence[Artist], where: Pla
         legend.remove()
 
 
-class Picture(Figure):
+@dataclass(frozen=True)
+class Mark:
+    """How a verdict is drawn: a marker, the colours of its edge and its face, and its size in points.
+
+    Marks differ in their form as well as in their colours.
+    """
+
+    marker: str
+    edge: str
+    face: str
+    size: float
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of ``Axes.plot`` that draw only the marker."""
+        return {"ls": "", "marker": self.marker, "mec": self.edge, "mfc": self.face, "ms": self.size}
+
+    def handle(self, label: str) -> Line2D:
+        """The entry of a legend."""
+        return Line2D([], [], **self.options, label=label)
+
+
+class NotebookFigure(Figure):
     """A figure that a notebook shows by itself, without pyplot."""
 
     def _repr_png_(self) -> bytes:
@@ -146,4 +169,4 @@ class Picture(Figure):
 
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure of this size in inches, outside pyplot: nothing global, nothing to close."""
-    return Picture(figsize=(width, height), layout="constrained")
+    return NotebookFigure(figsize=(width, height), layout="constrained")

@@ -1,4 +1,4 @@
-"""The SVG that Matplotlib writes, in fewer bytes and with the same look: results are kept in a repository."""
+"""The SVG that Matplotlib writes, in fewer bytes and with the same look, because figures are kept in a repository."""
 
 import re
 from itertools import count
@@ -11,7 +11,7 @@ _REFERENCE = re.compile(r'(?<=href="#)[^"]+|(?<=url\(#)[^)]+')
 def slim(text: str) -> str:
     """The same picture: coordinates to 0.01 pt, short ids where something refers to them, no indentation.
 
-    Texts, colours and the order of what is drawn stay.
+    Texts, colours and the order of drawing do not change.
 
     >>> slim('<g id="line2d_1">\\n <path d="M 1.23456 2 \\nL 3.0001 -0.001 \\n" style="fill: none"/>\\n</g>')
     '<g>\\n<path d="M1.23 2L3 0" style="fill:none"/>\\n</g>'

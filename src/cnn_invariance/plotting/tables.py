@@ -80,6 +80,15 @@ def latex(frame: pd.DataFrame, caption: str, label: str, decimals: int = 3) -> s
     return "\n".join(lines) + "\n"
 
 
+def record(frame: pd.DataFrame, decimals: int = 3) -> dict[str, Any]:
+    """What `markdown` prints, for JSON, without the escapes of Markdown.
+
+    ``columns``: of each column its ``name`` and whether it holds numbers; ``rows``: of each row a text for each column
+    """
+    columns = [{"name": _heading(name), "number": right} for name, right in zip(frame, _right(frame), strict=True)]
+    return {"columns": columns, "rows": _cells(frame, decimals, lambda text: text)}
+
+
 def number(value: Any, decimals: int = 3) -> str:
     """A value as readers see it.
 

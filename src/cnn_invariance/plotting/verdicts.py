@@ -5,22 +5,20 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from cnn_invariance.plotting.style import BLUE, SMALL, VERMILLION
+from cnn_invariance.plotting.style import BLUE, SMALL, VERMILLION, Mark
 
 MARKS = {
-    "supported": ("o", BLUE, BLUE, 5.0),
-    "not supported": ("X", VERMILLION, VERMILLION, 5.0),
-    "undecided": ("o", "#8C8C8C", "white", 4.0),
+    "supported": Mark("o", BLUE, BLUE, 5.0),
+    "not supported": Mark("X", VERMILLION, VERMILLION, 5.0),
+    "undecided": Mark("o", "#8C8C8C", "white", 4.0),
 }
-"""Of each verdict the marker, its edge, its face, its size: told apart by form as well as by colour."""
 
 
 def draw_verdicts(axes: Axes, rows: Mapping[str, Mapping[str, str]], columns: Sequence[str]) -> None:
     """Draw a grid: rows of claims, each with a verdict in some of the columns, top to bottom."""
     for place, verdicts in enumerate(rows.values()):
         for name, verdict in verdicts.items():
-            marker, edge, face, size = MARKS[verdict]
-            axes.plot([columns.index(name)], [place], ls="", marker=marker, mec=edge, mfc=face, ms=size, mew=0.9)
+            axes.plot([columns.index(name)], [place], **MARKS[verdict].options, mew=0.9)
         if place:
             axes.axhline(place - 0.5, color="#EFEFEF", lw=0.4)
     axes.set_xlim(-0.6, len(columns) - 0.4)
@@ -35,7 +33,4 @@ def draw_verdicts(axes: Axes, rows: Mapping[str, Mapping[str, str]], columns: Se
 
 def verdict_handles() -> list[Line2D]:
     """Legend entries of the verdicts."""
-    return [
-        Line2D([], [], ls="", marker=marker, mec=edge, mfc=face, ms=size, label=name)
-        for name, (marker, edge, face, size) in MARKS.items()
-    ]
+    return [mark.handle(verdict) for verdict, mark in MARKS.items()]

@@ -19,6 +19,10 @@ COLUMNS = (
     "statistic", "interval_from", "cells",
 )  # fmt: skip
 """Of ``claims.csv``: ``low`` and ``high`` bound the 95 % interval of the estimate; ``cells`` are those it is from."""
+RULE = (
+    "A claim is supported where the whole 95 % interval of its statistic lies on the claimed side of a threshold that "
+    "was chosen before looking, not supported where it lies on the other side, and undecided otherwise."
+)
 
 
 def records(plan: Plan) -> list[dict[str, Any]]:
@@ -30,10 +34,10 @@ def records(plan: Plan) -> list[dict[str, Any]]:
 
 
 def table(found: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
-    """The records as a table with the columns `COLUMNS`."""
+    """The records as a table with the columns `COLUMNS`; the keys of cells are one text, with spaces between them."""
     import pandas as pd
 
-    return pd.DataFrame(found, columns=list(COLUMNS))
+    return pd.DataFrame([{**one, "cells": " ".join(one["cells"])} for one in found], columns=list(COLUMNS))
 
 
 def write(plan: Plan) -> None:
@@ -70,13 +74,6 @@ def printed(frame: "pd.DataFrame") -> "pd.DataFrame":
     """The table for a page: the interval beside the estimate, nothing repeated."""
     import pandas as pd
 
-    def number(row: Mapping[Any, Any]) -> str:
-        if pd.isna(row["estimate"]):
-            return "-"
-        bounds = "" if pd.isna(row["low"]) else f" [{row['low']:.3g}, {row['high']:.3g}]"
-        p = "" if pd.isna(row["p"]) else f", p = {row['p']:.2g}"
-        return f"{row['estimate']:.3g}{bounds}{p}"
-
     rows = frame.to_dict("records")
     return pd.DataFrame(
         {
@@ -84,22 +81,34 @@ def printed(frame: "pd.DataFrame") -> "pd.DataFrame":
             "the paper expects": [row["statement"] for row in rows],
             "on": [row["about"] for row in rows],
             "statistic": [row["statistic"] for row in rows],
-            "estimate [95 %]": [number(row) for row in rows],
+            "estimate [95 %]": [
+                in_words(*(math.nan if pd.isna(row[name]) else row[name] for name in ("estimate", "low", "high", "p")))
+                or "-"
+                for row in rows
+            ],
             "rule": [row["rule"] for row in rows],
             "verdict": [f"{row['verdict']} ({row['reason']})" if row["reason"] else row["verdict"] for row in rows],
         }
     )
 
 
+def in_words(estimate: float, low: float, high: float, p: float) -> str:
+    """An estimate with its interval and the p of its test; NaN is unknown, and without an estimate nothing is said.
+
+    >>> in_words(0.5, 0.25, 0.75, math.nan), in_words(0.5, math.nan, math.nan, 0.001), in_words(*[math.nan] * 4)
+    ('0.5 [0.25, 0.75]', '0.5, p = 0.001', '')
+    """
+    if math.isnan(estimate):
+        return ""
+    interval = "" if math.isnan(low) else f" [{low:.3g}, {high:.3g}]"
+    return f"{estimate:.3g}{interval}{'' if math.isnan(p) else f', p = {p:.2g}'}"
+
+
 def caption(frame: "pd.DataFrame", preset: str) -> str:
     """What the table shows, and how many claims came out how."""
     counts = frame["verdict"].value_counts()
     found = ", ".join(f"{counts.get(name, 0)} {name}" for name in ("supported", "not supported", "undecided"))
-    return (
-        f"The paper's expectations, tested on the results of preset {preset}: {found}. A claim is supported where the "
-        "whole 95 % interval of its statistic lies on the claimed side of a threshold that was chosen before looking, "
-        "not supported where it lies on the other side, and undecided otherwise."
-    )
+    return f"The paper's expectations, tested on the results of preset {preset}: {found}. {RULE}"
 
 
 def _rows(plan: Plan, experiment: str) -> Iterator[dict[str, Any]]:
@@ -122,6 +131,7 @@ def _row(experiment: str, claim: "Claim") -> dict[str, Any]:
         "side": claim.side,
         "threshold": claim.threshold,
         "datasets": (),
+        "cells": (),
     }
 
 
@@ -137,7 +147,7 @@ def _found(experiment: str, finding: "Finding") -> dict[str, Any]:
         "high": interval.high,
         "interval_from": interval.source,
         "p": finding.p,
-        "cells": " ".join(cell.key for cell in finding.cells),
+        "cells": tuple(cell.key for cell in finding.cells),
     }
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import SubFigure
 
-    from cnn_invariance.plotting import Series
+    from cnn_invariance.plotting import Caption, Series
 
 NAME = "overview"
 
@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
 
 def draw(plan: Plan) -> None:
-    """Draw ``figures/<preset>/overview/overview.{svg,png,md}`` from the results of a preset."""
+    """Draw ``figures/<preset>/overview/overview.{svg,png,md,json}`` from the results of a preset."""
     from cnn_invariance.plotting import Canvas
     from cnn_invariance.plotting.style import DOUBLE, new_figure, style
 
@@ -99,7 +99,7 @@ def _verdicts(table: "pd.DataFrame") -> dict[str, dict[str, str]]:
 
 
 def _draw_row(part: "SubFigure", row: Row) -> None:
-    from cnn_invariance.plotting.profiles import AXIS_LABELS, draw_profiles, handles_of
+    from cnn_invariance.plotting.profiles import AXIS_LABELS, draw_profiles, line_handles
     from cnn_invariance.plotting.style import add_legend
 
     grid = part.subplots(1, len(row.panels), sharey=True, squeeze=False)[0]
@@ -108,17 +108,17 @@ def _draw_row(part: "SubFigure", row: Row) -> None:
         axes.set_xlabel(AXIS_LABELS[row.axis])
     grid[0].set_ylim(bottom=0)
     grid[0].set_ylabel(row.measure)
-    handles = handles_of(row.every())
+    handles = line_handles(row.every())
     if len(handles) > 1:
         add_legend(part, handles, "outside upper center")
 
 
 def _draw_marks(part: "SubFigure", series: Sequence["Series"]) -> None:
     """One legend of layer kinds and marks below all rows of profiles."""
-    from cnn_invariance.plotting.profiles import marks_of
+    from cnn_invariance.plotting.profiles import mark_handles
     from cnn_invariance.plotting.style import add_legend
 
-    add_legend(part, marks_of(series), "outside lower center", handlelength=1.0, columnspacing=1.0)
+    add_legend(part, mark_handles(series), "outside lower center", handlelength=1.0, columnspacing=1.0)
 
 
 def _draw_differences(part: "SubFigure", found: Mapping[str, Mapping[str, list[float]]]) -> None:
@@ -157,14 +157,15 @@ def _height(verdicts: Mapping[str, object]) -> float:
     return 0.55 + 0.125 * (-(-len(verdicts) // 2))
 
 
-def _caption(plan: Plan, rows: Sequence[Row], with_differences: bool) -> str:
+def _caption(plan: Plan, rows: Sequence[Row], with_differences: bool) -> "Caption":
+    from cnn_invariance.plotting import Caption
+
     study = plan.study
     sources = ", ".join(
         name if entry.source == name else f"{name} ({entry.source})" for name, entry in study.preset.datasets.items()
     )
-    parts = [
-        f"The study on one page: preset {study.name}, {sources}.",
-        f"{study.preset.description.strip()}",
+    setting = [
+        study.preset.description.strip(),
         f"Profiles of {', '.join(dict.fromkeys(row.measure for row in rows))}; lower is more invariant."
         if rows
         else "",
@@ -176,7 +177,8 @@ def _caption(plan: Plan, rows: Sequence[Row], with_differences: bool) -> str:
         if "cifar10_jpeg" in [entry.source for entry in study.preset.datasets.values()]
         else "",
     ]
-    return " ".join(part for part in parts if part)
+    title = f"The study on one page: preset {study.name}, {sources}"
+    return Caption(title, setting=tuple(filter(None, setting)), preset=study.name)
 
 
 def _absent(plan: Plan) -> str:

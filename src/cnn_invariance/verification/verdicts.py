@@ -18,6 +18,8 @@ from cnn_invariance.workflow.costs import readable
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cnn_invariance.plotting import Caption
+
 NAME = "verification"
 
 
@@ -68,12 +70,18 @@ def compared(verification: Verification) -> Verified:
 
 
 def write(verification: Verification) -> Verified:
-    """Write ``results/<preset>/verification.csv`` and ``.md``, and the figure of the same name."""
+    """Write ``results/<preset>/verification.csv``, ``.md`` and ``.json``, and the figure of the same name."""
     from cnn_invariance.plotting import Canvas, tables
 
     plan, done = verification.plan, compared(verification)
     caption = _caption(verification, done)
-    for ending, text in (("csv", tables.csv(done.table)), ("md", tables.markdown(_printed(done.table), caption, 2))):
+    printed = _printed(done.table)
+    texts = {
+        "csv": tables.csv(done.table),
+        "md": tables.markdown(printed, str(caption), 2),
+        "json": caption.to_json(**tables.record(printed, 2)),
+    }
+    for ending, text in texts.items():
         with atomic_write(plan.results.root / f"{NAME}.{ending}") as temporary:
             temporary.write_text(text, encoding="utf-8", newline="\n")
     folder = plan.folders.figure_folder(plan.study.name, NAME)
@@ -115,13 +123,14 @@ def _count(rest: re.Match[str]) -> str:
     return f"{len(rest[0].split())} more"
 
 
-def _caption(verification: Verification, done: Verified) -> str:
+def _caption(verification: Verification, done: Verified) -> "Caption":
+    from cnn_invariance.plotting import Caption
+
     plan, table = verification.plan, done.table
     tests, drawn = int(table["tests"].sum()), int((table["chosen"] == "drawn").sum())
     machine = " and ".join(dict.fromkeys(table["again_on"]))
     cached = sum(map(plan.results.has, plan.cells))
-    parts = [
-        f"Cached results of preset {plan.study.name} computed again from nothing: {done.summary}.",
+    setting = (
         f"{drawn} of {cached} cells, drawn at random (seed {verification.sampling.seed}) evenly from kinds of cells "
         f"and experiments, and {len(table) - drawn} on which they depend; {readable(float(table['seconds'].sum()))} on "
         f"{machine}.",
@@ -136,8 +145,9 @@ def _caption(verification: Verification, done: Verified) -> str:
         if tests
         else "No cell needed a test.",
         "Changes that are smaller than the spread are found on the same kind of machine only.",
-    ]
-    return " ".join(parts)
+    )
+    title = f"Cached results of preset {plan.study.name} computed again from nothing: {done.summary}"
+    return Caption(title, setting=setting, preset=plan.study.name)
 
 
 def _figure(verification: Verification, done: Verified) -> Any:

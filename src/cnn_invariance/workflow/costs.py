@@ -106,16 +106,17 @@ def table(results: Results, cells: Sequence[Cell]) -> "pd.DataFrame":
 
 
 def write(plan: Plan) -> None:
-    """Write the costs of a preset's cells as a table: ``costs.csv``, ``.md`` and ``.tex``."""
-    from cnn_invariance.plotting import Canvas
+    """Write the costs of a preset's cells as a table, ``costs``, in all formats of `plotting.Canvas.table`."""
+    from cnn_invariance.plotting import Canvas, Caption
 
     frame = table(plan.results, plan.cells)
     folder = plan.folders.table_folder(plan.study.name)
     total = readable(float(frame["total_s"].sum()))
-    caption = (
-        f"What the {int(frame['cells'].sum())} cells of preset {plan.study.name} cost: wall time of one process, one "
-        f"thread on a CPU, reading data and starting Python included; the most memory of any process. In all {total} "
-        "if one cell runs after the other."
+    caption = Caption(
+        title=f"What the {int(frame['cells'].sum())} cells of preset {plan.study.name} cost: wall time of one process, "
+        "one thread on a CPU, reading data and starting Python included; the most memory of any process",
+        setting=(f"In all {total} if one cell runs after the other.",),
+        preset=plan.study.name,
     )
     Canvas(folder, folder).table("costs", frame, caption, decimals=2)
 

@@ -9,8 +9,8 @@ from cnn_invariance.results import Results
 from cnn_invariance.study import TrainSpec
 
 DEFAULT_PRESET = Path("config/laptop.yaml")
-FIGURE_ENDINGS = (".svg", ".png", ".md")
-TABLE_ENDINGS = (".csv", ".md", ".tex")
+FIGURE_ENDINGS = (".svg", ".png", ".md", ".json")
+TABLE_ENDINGS = (".csv", ".md", ".tex", ".json")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Captions, put together from the specs of the cells that a figure or table shows."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from cnn_invariance import models
 from cnn_invariance.measures import requests as measure_names
@@ -8,7 +9,11 @@ from cnn_invariance.paper import departures
 from cnn_invariance.plugins import references
 from cnn_invariance.study import Cell, MeasureSpec, ModelSpec, Study, TrainSpec
 
-SIZES = ("width", "dense")
+if TYPE_CHECKING:
+    from cnn_invariance.plotting.caption import Caption
+
+ALWAYS_NAMED = ("width", "dense")
+"""The arguments of a network that a caption names even where they have their default values."""
 
 
 def caption(
@@ -18,36 +23,45 @@ def caption(
     *,
     title: str,
     question: str,
-    setting: str,
+    setting: str | Iterable[str],
     counts: str = "",
     departures: Sequence[str] = (),
     usual: Sequence[Cell] | None = None,
-) -> str:
-    """The caption: title, question, setting, sizes, what was left out, departures, what it replicates.
+) -> "Caption":
+    """The caption of a figure or table of these cells, of any number of datasets; ``str`` of it is the text.
 
-    cells:      those of the figure or table, of any number of datasets
+    setting:    a sentence or several on what was done and how to read it. Give each sentence that only some captions of
+                an experiment have as an item of its own: the report shows once what all captions of an experiment share
     counts:     a sentence on infinite, undefined and dead units
-    departures: from the paper, beyond those in the sizes of the cells
-    usual:      the cells whose sizes are compared with the paper's usual ones (None: all), where the experiment varies
-                these sizes itself
+    departures: phrases on what differs from the paper, beyond the sizes of the cells
+    usual:      the cells whose sizes are compared with the paper's, where the experiment itself varies these sizes
+                (None: all ``cells``)
     """
+    from cnn_invariance.plotting.caption import Caption  # here, so that planning does not load Matplotlib
+
     datasets = list(dict.fromkeys(_network(cell).dataset.name for cell in cells))
-    sentences = [
-        f"{title}.",
-        question,
-        setting,
-        f"Sizes: {'; '.join(_sizes(name, _of(cells, name)) for name in datasets)}.",
-        counts,
-        *(_departures(study, name, _of(cells if usual is None else usual, name), departures) for name in datasets),
-        f"Replicates the paper's experiment '{experiment}' (preset {study.name}).",
-    ]
-    return " ".join(sentence for sentence in sentences if sentence)
+    compared = cells if usual is None else usual
+    return Caption(
+        title=title,
+        question=question,
+        setting=sentences(setting),
+        sizes={name: _sizes(name, _cells_on(name, cells)) for name in datasets},
+        counts=counts,
+        departures={name: (*_departures(study, name, _cells_on(name, compared)), *departures) for name in datasets},
+        experiment=experiment,
+        preset=study.name,
+    )
 
 
-def of_measure(request: str) -> str:
+def sentences(setting: str | Iterable[str]) -> tuple[str, ...]:
+    """The sentences of a setting without those that are empty; a text is kept whole."""
+    return tuple(filter(None, [setting] if isinstance(setting, str) else setting))
+
+
+def measure_in_words(request: str) -> str:
     """A measure in words: what it is, and what has one value of it.
 
-    >>> of_measure("NV[aggregate=mean]")
+    >>> measure_in_words("NV[aggregate=mean]")
     'NV: normalized variance, TV / SV; one value for each feature map (mean over the map, before the quotient), \
 or unit of a layer without maps; lower is more invariant.'
     """
@@ -74,7 +88,7 @@ def _network(cell: Cell) -> TrainSpec:
     return cell if isinstance(cell, TrainSpec) else cell.network
 
 
-def _of(cells: Iterable[Cell], dataset: str) -> list[Cell]:
+def _cells_on(dataset: str, cells: Iterable[Cell]) -> list[Cell]:
     return [cell for cell in cells if _network(cell).dataset.name == dataset]
 
 
@@ -88,7 +102,7 @@ def _measurements(cells: Iterable[Cell]) -> list[MeasureSpec]:
 
 def _sizes(dataset: str, cells: Sequence[Cell]) -> str:
     networks, measured = _networks(cells), _measurements(cells)
-    parts = [f"{dataset}, {_models(networks)}"]
+    parts = [_models(networks)]
     if measured:
         samples = ", ".join(dict.fromkeys(departures.sample_text(one.samples) for one in measured))
         sets = dict.fromkeys(one.transformations for one in measured)
@@ -116,7 +130,7 @@ def _arguments(model: ModelSpec) -> list[str]:
     return [
         f"{name} {value}".replace("_", " ")
         for name, value in model.arguments.items()
-        if name in SIZES or value != defaults.get(name)
+        if name in ALWAYS_NAMED or value != defaults.get(name)
     ]
 
 
@@ -125,11 +139,10 @@ def _epochs(group: Iterable[TrainSpec]) -> str:
     return f"{span} epoch" if span == "1" else f"{span} epochs"
 
 
-def _departures(study: Study, dataset: str, cells: Sequence[Cell], more: Sequence[str]) -> str:
-    source = study.preset.datasets[dataset].source
+def _departures(study: Study, dataset: str, cells: Sequence[Cell]) -> list[str]:
     networks = _networks(cells)
-    found = [*departures.departures(source, networks, _measurements(cells)), *_normalised(study, networks), *more]
-    return f"Departures from the paper on {dataset}: {'; '.join(found)}."
+    source = study.preset.datasets[dataset].source
+    return [*departures.departures(source, networks, _measurements(cells)), *_normalised(study, networks)]
 
 
 def _normalised(study: Study, networks: Iterable[TrainSpec]) -> list[str]:

@@ -29,8 +29,8 @@ Group = Literal["validation", "stability", "characterisation"]
 class Outputs:
     """The names, without folder or ending, of what an experiment draws.
 
-    A figure ``nv_rotation`` becomes ``figures/<preset>/<experiment>/nv_rotation.{svg,png,md}``; a table becomes
-    ``results/<preset>/tables/<name>.{csv,md,tex}``, so table names begin with the experiment's name.
+    A figure ``nv_rotation`` becomes ``figures/<preset>/<experiment>/nv_rotation.{svg,png,md,json}``; a table
+    becomes ``results/<preset>/tables/<name>.{csv,md,tex,json}``, so table names begin with the experiment's name.
     """
 
     figures: Sequence[str] = ()
@@ -52,7 +52,7 @@ class Experiment(Closed):
     question:     what it asks, one sentence
     group:        the kind of experiment, by which the report is ordered
     overview_row: the place and the title of its profiles in the overview; None: they are not shown there
-    summarised:   whether the report shows its table in the summary, too
+    summarised:   whether the report shows it in a section of its own before all others, with its table open
     """
 
     question: ClassVar[str]

@@ -17,7 +17,7 @@ from cnn_invariance.study import MeasureSpec, Study
 if TYPE_CHECKING:
     import numpy as np
 
-    from cnn_invariance.plotting import Canvas, Series
+    from cnn_invariance.plotting import Canvas, Caption, Series
     from cnn_invariance.results import Results
 
 
@@ -61,7 +61,7 @@ class ProfilePlan:
     experiment: str
     title: str
     question: str
-    setting: str
+    setting: str | Sequence[str]
     measures: Sequence[str]
     lines: Lines
     axis: Literal["layer", "depth"] = "layer"
@@ -152,7 +152,9 @@ class ProfilePlan:
         canvas.table(self._table, frame, self.caption(study, found), printed=printed)
         return found
 
-    def caption(self, study: Study, found: Mapping[str, Drawn], dataset: str | None = None, more: str = "") -> str:
+    def caption(
+        self, study: Study, found: Mapping[str, Drawn], dataset: str | None = None, more: str = ""
+    ) -> "Caption":
         """The caption of one dataset, or of all, for some measures; ``more`` follows the setting."""
         shown = [dataset] if dataset else list(self.lines)
         series = [
@@ -164,7 +166,7 @@ class ProfilePlan:
         ]
         bands = "Lines: mean over seeds; bands: from the lowest to the highest seed."
         several = bands if any(len(line.profiles) > 1 for line in series) else ""
-        meanings = self.meanings or " ".join(captions.of_measure(measure) for measure in self._measures(found))
+        meanings = [self.meanings] if self.meanings else map(captions.measure_in_words, self._measures(found))
         title = f"{' and '.join(map(label, found))}: {self.title}" if not self.ylabel else self.title
         return captions.caption(
             study,
@@ -172,7 +174,7 @@ class ProfilePlan:
             self.cells(dataset),
             title=f"{title}, {' and '.join(shown)}",
             question=self.question,
-            setting=" ".join(filter(None, [self.setting, several, meanings, *self._left_out(found, shown), more])),
+            setting=[*captions.sentences(self.setting), several, *meanings, *self._left_out(found, shown), more],
             counts=counted(series),
             departures=self.departures,
             usual=self.usual,

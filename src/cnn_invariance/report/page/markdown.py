@@ -9,48 +9,23 @@ from markupsafe import Markup
 
 from cnn_invariance.errors import InputError
 
-RIGHT = "text-align:right"
-
 
 @cache
 def _parser() -> MarkdownIt:
-    """CommonMark with tables; raw HTML, links and pictures stay text."""
-    return MarkdownIt("commonmark", {"html": False}).enable("table").disable(["link", "image", "autolink"])
+    """CommonMark; raw HTML, links and pictures stay text."""
+    return MarkdownIt("commonmark", {"html": False}).disable(["link", "image", "autolink"])
 
 
 def html(text: str) -> Markup:
-    """A text as HTML. Columns of numbers have the class ``number``, as the page allows no style of its own.
+    """A text as HTML.
 
     >>> html("*a* <b>")
     Markup('<p><em>a</em> &lt;b&gt;</p>\\n')
     """
-    parser = _parser()
-    tokens = parser.parse(text)
-    for token in tokens:
-        style = token.attrs.pop("style", None)
-        if style == RIGHT:
-            token.attrSet("class", "number")
-        if token.type == "th_open":
-            token.attrSet("scope", "col")
-    return Markup(parser.renderer.render(tokens, parser.options, {}))
+    return Markup(_parser().render(text))
 
 
-def table(text: str) -> tuple[str, Markup]:
-    """A table with its caption, as `plotting.tables.markdown` writes them: the caption, and the table as HTML.
-
-    >>> table("About it.\\n\\n| a |\\n| ---: |\\n| 1 |\\n")[0]
-    'About it.'
-    """
-    caption, _, rest = text.partition("\n\n")
-    return caption, html(rest)
-
-
-def rows(text: str) -> int:
-    """How many rows a table of `table` has below its header."""
-    return max(0, sum(line.startswith("|") for line in text.splitlines()) - 2)
-
-
-def of_readme(heading: str) -> Markup:
+def readme_section(heading: str) -> Markup:
     """A section of the README, without its heading (InputError if there is none)."""
     _, found, rest = readme().partition(f"\n## {heading}\n")
     if not found:

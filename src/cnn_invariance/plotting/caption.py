@@ -1,0 +1,71 @@
+"""What a caption says, as a record: texts are printed from it, and none is taken apart again."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Caption:
+    """The parts of the caption of a figure or table. ``str(caption)`` is the text in their order.
+
+    title:      what is shown, without a full stop at the end; empty: the caption is free text, all of it in ``setting``
+    question:   what the experiment asks
+    setting:    sentences on what was done and how to read it, each whole
+    sizes:      by dataset, how large networks, samples and transformation sets are
+    counts:     a sentence on infinite, undefined and dead units
+    departures: by dataset, the phrases that say what differs from the paper
+    experiment: the id of the experiment
+    preset:     the name of the preset
+
+    >>> str(Caption("Two lines", "Why?", ("They are flat.",), sizes={"mnist": "2 seeds"}))
+    'Two lines. Why? They are flat. Sizes: mnist, 2 seeds.'
+    """
+
+    title: str = ""
+    question: str = ""
+    setting: tuple[str, ...] = ()
+    sizes: Mapping[str, str] = field(default_factory=dict)
+    counts: str = ""
+    departures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    experiment: str = ""
+    preset: str = ""
+
+    @classmethod
+    def from_text(cls, text: str) -> "Caption":
+        """A caption of which only the text is known."""
+        return cls(setting=(text.strip(),))
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Caption":
+        """The caption that `to_json` wrote as ``caption``."""
+        departures = {name: tuple(phrases) for name, phrases in record["departures"]}
+        lists = {"setting": tuple(record["setting"]), "sizes": dict(record["sizes"]), "departures": departures}
+        return cls(**{**record, **lists})
+
+    def to_json(self, **more: Any) -> str:
+        """A JSON object with the parts of the caption as ``caption``, beside ``more``; keys are sorted.
+
+        Datasets are pairs in a list, because their order is part of the text.
+        """
+        lists = {"sizes": list(self.sizes.items()), "departures": list(self.departures.items())}
+        record = {"caption": {**vars(self), **lists}, **more}
+        return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+    def __str__(self) -> str:
+        """The text, in one paragraph."""
+        sizes = "; ".join(f"{name}, {size}" for name, size in self.sizes.items())
+        sentences = [
+            f"{self.title}." if self.title else "",
+            self.question,
+            *self.setting,
+            f"Sizes: {sizes}." if sizes else "",
+            self.counts,
+            *(
+                f"Departures from the paper on {name}: {'; '.join(phrases)}."
+                for name, phrases in self.departures.items()
+            ),
+            f"Replicates the paper's experiment '{self.experiment}' (preset {self.preset})." if self.experiment else "",
+        ]
+        return " ".join(filter(None, sentences))

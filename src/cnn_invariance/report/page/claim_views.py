@@ -1,0 +1,131 @@
+"""The claims of a preset as the page shows them: each with its findings, their intervals, and the cells behind."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cnn_invariance.experiments.framework.claims import Claim
+from cnn_invariance.report import claims
+
+VERDICTS = ("supported", "not supported", "undecided")
+WIDTH = 200
+"""Of the drawing of an interval, in its own units."""
+MARGIN = 0.08
+
+
+@dataclass(frozen=True)
+class IntervalView:
+    """Places on a line of `WIDTH`: of the threshold, the claimed side, an interval and its estimate."""
+
+    threshold: float
+    claimed: tuple[float, float]
+    interval: tuple[float, float]
+    estimate: float
+
+
+@dataclass(frozen=True)
+class FindingView:
+    """A test of a claim: a record of ``claims.json``.
+
+    about:    what the test is about in words; empty: the claim was not tested
+    datasets: those it is about
+    number:   the estimate with its interval in words; empty: unknown
+    source:   what the interval comes from
+    cells:    the keys of the cells the statistic is from
+    """
+
+    about: str
+    datasets: tuple[str, ...]
+    verdict: str
+    reason: str
+    number: str
+    source: str
+    cells: tuple[str, ...]
+    drawing: IntervalView | None
+
+
+@dataclass(frozen=True)
+class ClaimView:
+    """A claim with all its findings, drawn on one scale."""
+
+    id: str
+    experiment: str
+    statement: str
+    statistic: str
+    rule: str
+    findings: tuple[FindingView, ...]
+
+    @property
+    def cells(self) -> int:
+        """How many cells its findings are from; a cell of several findings counts for each."""
+        return sum(len(finding.cells) for finding in self.findings)
+
+
+def claim_views(records: Iterable[Mapping[str, Any]]) -> list[ClaimView]:
+    """The claims in the order of the records of ``claims.json``; a record is one finding of its claim."""
+    tested: dict[tuple[str, Claim], list[Mapping[str, Any]]] = {}
+    for record in records:
+        fields = (record[name] for name in ("statement", "statistic", "side", "threshold"))
+        tested.setdefault((record["experiment"], Claim(record["claim"], *fields)), []).append(record)
+    views = []
+    for place, ((experiment, claim), findings) in enumerate(tested.items(), start=1):
+        name = re.sub(r"[^a-z0-9]+", "-", f"{experiment}-{claim.name}".lower()).strip("-")
+        views.append(
+            ClaimView(
+                id=f"claim-{place}-{name}",
+                experiment=experiment,
+                statement=claim.statement,
+                statistic=claim.statistic,
+                rule=claim.rule,
+                findings=tuple(_finding_views(claim, findings)),
+            )
+        )
+    return views
+
+
+def count_verdicts(findings: Iterable[FindingView]) -> dict[str, int]:
+    """How many findings have which verdict."""
+    verdicts = [finding.verdict for finding in findings]
+    return {verdict: verdicts.count(verdict) for verdict in VERDICTS}
+
+
+def _finding_views(claim: Claim, records: Sequence[Mapping[str, Any]]) -> Iterable[FindingView]:
+    bounds = [[_number(record, name) for name in ("low", "high", "estimate")] for record in records]
+    scale = [value for values in [*bounds, [claim.threshold]] for value in values if math.isfinite(value)]
+    for record, (low, high, estimate) in zip(records, bounds, strict=True):
+        known = all(map(math.isfinite, (low, high, estimate)))
+        yield FindingView(
+            about=record.get("about", ""),
+            datasets=tuple(record["datasets"]),
+            verdict=record["verdict"],
+            reason=record["reason"],
+            number=claims.in_words(estimate, low, high, _number(record, "p")),
+            source=record.get("interval_from", ""),
+            cells=tuple(record["cells"]),
+            drawing=_interval_view(claim, low, high, estimate, scale) if known else None,
+        )
+
+
+def _number(record: Mapping[str, Any], name: str) -> float:
+    """A number of a record, in which infinity and not-a-number are texts; NaN where there is none."""
+    value = record.get(name)
+    return math.nan if value is None else float(value)
+
+
+def _interval_view(claim: Claim, low: float, high: float, estimate: float, scale: Sequence[float]) -> IntervalView:
+    threshold = _place(claim.threshold, scale)
+    return IntervalView(
+        threshold=threshold,
+        claimed=(threshold, float(WIDTH)) if claim.side == "above" else (0.0, threshold),
+        interval=(_place(low, scale), _place(high, scale)),
+        estimate=_place(estimate, scale),
+    )
+
+
+def _place(value: float, scale: Sequence[float]) -> float:
+    """Where a value lies on the line that has room for all values of the scale."""
+    low, high = min(scale), max(scale)
+    span = (high - low) or 1.0
+    return round(WIDTH * (MARGIN + (1 - 2 * MARGIN) * (value - low) / span), 1)

@@ -1,0 +1,161 @@
+"""All that the page shows, read from a plan and from the files that its run left."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from markupsafe import Markup
+
+from cnn_invariance.measures import requests
+from cnn_invariance.report import claims
+from cnn_invariance.report.page import markdown, origins
+from cnn_invariance.report.page.claim_views import ClaimView, claim_views, count_verdicts
+from cnn_invariance.report.page.drawn_views import (
+    FigureView,
+    TableView,
+    data_uri,
+    existing,
+    read_figure,
+    read_table,
+)
+from cnn_invariance.report.page.experiment_views import ExperimentView, grouped
+from cnn_invariance.report.page.origins import Origins
+from cnn_invariance.report.page.shared_caption import SharedCaption, count_departures
+from cnn_invariance.workflow.plan import Plan
+from cnn_invariance.workflow.products import Products
+
+DEPARTURES = "What differs from the paper"
+"""The section of README.md that is shown."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What is shown of a preset; ``datasets``: of each its source and its fingerprint."""
+
+    name: str
+    description: str
+    datasets: Mapping[str, tuple[str, str]]
+    models: Sequence[str]
+    transformation_sets: Sequence[str]
+    measures: Mapping[str, str]
+    file: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What ``snakemake verify`` left; nothing if it was not run."""
+
+    tables: Sequence[TableView]
+    figures: Sequence[FigureView]
+
+    @property
+    def shared(self) -> SharedCaption:
+        """What the captions share."""
+        return SharedCaption.from_captions(
+            [*(one.caption for one in self.tables), *(one.caption for one in self.figures)]
+        )
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the templates show; they read nothing else.
+
+    cells:      how many cells the study has, computed or not
+    claims_csv: the table of claims as a data URI
+    rule:       how a claim gets its verdict
+    departures: what differs from the paper in all presets
+    """
+
+    preset: Preset
+    cells: int
+    overview: FigureView
+    experiments: Sequence[ExperimentView]
+    claims: Sequence[ClaimView]
+    claims_csv: str
+    rule: str
+    departures: Markup
+    verification: Verification
+    costs: TableView
+    origins: Origins
+
+    @cached_property
+    def groups(self) -> dict[str, list[ExperimentView]]:
+        """The experiments by their group, without those that the page shows apart."""
+        return grouped(one for one in self.experiments if not one.summarised)
+
+    @cached_property
+    def verdicts(self) -> dict[str, int]:
+        """How many findings have which verdict."""
+        return count_verdicts(finding for claim in self.claims for finding in claim.findings)
+
+    @cached_property
+    def departures_by_dataset(self) -> dict[str, dict[str, int]]:
+        """Of each dataset, the departures that captions name, and in how many experiments."""
+        return count_departures(one.shared for one in self.experiments)
+
+
+def read_contents(plan: Plan) -> Contents:
+    """What the page of a plan shows.
+
+    Errors: InputError for a figure, table or result that is missing or damaged.
+    """
+    study, folders, results = plan.study, plan.folders, plan.results
+    claims_csv, _, claims_json = Products(plan).claims
+    tested = claim_views(json.loads(existing(claims_json).read_text(encoding="utf-8")))
+    computed = [cell for cell in plan.cells if results.has(cell)]
+    tables = folders.table_folder(study.name)
+    return Contents(
+        preset=_preset(plan),
+        cells=len(plan.cells),
+        overview=read_figure(folders.figure_folder(study.name, "overview"), "overview"),
+        experiments=[_experiment(plan, name, tested) for name in study.experiments],
+        claims=tested,
+        claims_csv=data_uri("text/csv", existing(claims_csv).read_bytes()),
+        rule=claims.RULE,
+        departures=markdown.readme_section(DEPARTURES),
+        verification=_verification(results.root, folders.figure_folder(study.name, "verification")),
+        costs=read_table(tables, "costs"),
+        origins=origins.read((cell, plan.users[cell], results.provenance(cell)) for cell in computed),
+    )
+
+
+def _preset(plan: Plan) -> Preset:
+    study = plan.study
+    names = dict.fromkeys(requests.check(request).name for request in study.measures)  # each once, whatever its options
+    return Preset(
+        name=study.name,
+        description=study.preset.description,
+        datasets={name: (entry.source, entry.fingerprint) for name, entry in study.preset.datasets.items()},
+        models=list(study.models),
+        transformation_sets=list(study.sets),
+        measures={name: requests.describe(name) for name in names},
+        file=study.path.name,
+        text=study.path.read_text(encoding="utf-8"),
+    )
+
+
+def _experiment(plan: Plan, name: str, tested: Sequence[ClaimView]) -> ExperimentView:
+    experiment, outputs, preset = plan.study.experiments[name], plan.study.outputs[name], plan.study.name
+    figures, tables = plan.folders.figure_folder(preset, name), plan.folders.table_folder(preset)
+    missing = len(plan.lacking(name))
+    return ExperimentView(
+        name=name,
+        group=experiment.group,
+        summarised=experiment.summarised,
+        question=experiment.question,
+        cells=len(plan.study.cells[name]),
+        missing=missing,
+        figures=[] if missing else [read_figure(figures, one) for one in outputs.figures],
+        tables=[] if missing else [read_table(tables, one) for one in outputs.tables],
+        claims=[claim for claim in tested if claim.experiment == name],
+    )
+
+
+def _verification(root: Path, figures: Path) -> Verification:
+    return Verification(
+        tables=[read_table(root, "verification")] if (root / "verification.json").is_file() else [],
+        figures=[read_figure(figures, path.stem) for path in sorted(figures.glob("*.png"))],
+    )

@@ -1,0 +1,54 @@
+"""An experiment as the page shows it: its figures and tables as a run left them, and what their captions share."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from cnn_invariance.experiments.framework.experiment import Group
+from cnn_invariance.report.page.claim_views import ClaimView, FindingView
+from cnn_invariance.report.page.drawn_views import FigureView, TableView
+from cnn_invariance.report.page.shared_caption import SharedCaption
+
+
+@dataclass(frozen=True)
+class ExperimentView:
+    """An experiment.
+
+    group, summarised: as its class says (see `experiments.framework.experiment.Experiment`)
+    cells, missing:    how many cells it has, and how many are not computed; if any, it has no figures and no tables
+    """
+
+    name: str
+    group: str
+    summarised: bool
+    question: str
+    cells: int
+    missing: int
+    figures: Sequence[FigureView]
+    tables: Sequence[TableView]
+    claims: Sequence[ClaimView]
+
+    @property
+    def title(self) -> str:
+        """The name for people."""
+        return self.name.replace("_", " ")
+
+    @property
+    def shared(self) -> SharedCaption:
+        """What the captions of its figures and tables share."""
+        return SharedCaption.from_captions(
+            [*(one.caption for one in self.figures), *(one.caption for one in self.tables)]
+        )
+
+    @property
+    def findings(self) -> list[FindingView]:
+        """The findings of all its claims."""
+        return [finding for claim in self.claims for finding in claim.findings]
+
+
+def grouped(experiments: Iterable[ExperimentView]) -> dict[str, list[ExperimentView]]:
+    """The experiments by their group, in the order of `Group`; a group without experiments is left out."""
+    experiments = list(experiments)
+    groups = dict.fromkeys([*get_args(Group), *(one.group for one in experiments)])
+    found = {group: [one for one in experiments if one.group == group] for group in groups}
+    return {group: members for group, members in found.items() if members}

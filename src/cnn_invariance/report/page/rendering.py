@@ -1,0 +1,71 @@
+"""The page as one text: its contents, its style, its script, and the policy that lets nothing else in."""
+
+import base64
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from cnn_invariance.report.page import claim_views, origins, shared_caption
+from cnn_invariance.report.page.contents import Contents, read_contents
+from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.workflow import costs
+from cnn_invariance.workflow.plan import Plan
+
+
+def write(plan: Plan, path: Path) -> None:
+    """Write the page of a preset, whole or not at all.
+
+    Errors: InputError for a figure, table or result that is missing or damaged.
+    """
+    text = html(read_contents(plan))
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def html(contents: Contents) -> str:
+    """The page that shows these contents."""
+    style, script = _asset("page.css"), _asset("page.js")
+    template = _environment().get_template("page.html.j2")
+    return template.render(page=contents, policy=_policy(style, script), style=style, script=script)
+
+
+def _environment() -> Environment:
+    """Everything is escaped that is not marked as HTML, and a name that is not there is an error."""
+    environment = Environment(
+        loader=PackageLoader("cnn_invariance.report.page", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {
+        "anchor": origins.anchor,
+        "count_verdicts": claim_views.count_verdicts,
+        "readable": costs.readable,
+        "sentences": shared_caption.sentences,
+    }
+    return environment
+
+
+def _asset(name: str) -> Markup:
+    return Markup((files("cnn_invariance.report.page") / name).read_text(encoding="utf-8"))
+
+
+def _policy(style: str, script: str) -> str:
+    """Nothing but what is in the page: this style, this script, and pictures in it. No request can leave it."""
+    allowed = {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "style-src": _hash(style),
+        "script-src": _hash(script),
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    return "; ".join(f"{name} {value}" for name, value in allowed.items())
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,39 @@
+import json
+
+from cnn_invariance.plotting import Caption
+
+WHOLE = Caption(
+    title="Two lines",
+    question="Why?",
+    setting=("They fall.", "Values: means."),
+    sizes={"mnist": "1 seed", "cifar10": "2 seeds"},
+    counts="None is dead.",
+    departures={"mnist": ("fewer images", "a; b"), "cifar10": ("JPEG",)},
+    experiment="some",
+    preset="mine",
+)
+
+
+def test_the_text_of_a_caption_has_all_parts_in_order():
+    assert str(WHOLE) == (
+        "Two lines. Why? They fall. Values: means. Sizes: mnist, 1 seed; cifar10, 2 seeds. None is dead. "
+        "Departures from the paper on mnist: fewer images; a; b. Departures from the paper on cifar10: JPEG. "
+        "Replicates the paper's experiment 'some' (preset mine)."
+    )
+
+
+def test_the_text_of_a_caption_has_nothing_for_parts_that_are_absent():
+    assert str(Caption("A line")) == "A line."
+    assert str(Caption.from_text(" Free text: with. Two sentences\n")) == "Free text: with. Two sentences"
+
+
+def test_a_caption_is_read_back_from_its_json_with_datasets_in_order():
+    record = json.loads(WHOLE.to_json(rows=[["a"]]))
+    assert record["rows"] == [["a"]]
+    again = Caption.from_record(record["caption"])
+    assert again == WHOLE
+    assert list(again.departures) == list(again.sizes) == ["mnist", "cifar10"]
+
+
+def test_the_json_of_a_caption_has_sorted_keys():
+    assert list(json.loads(WHOLE.to_json(rows=[]))["caption"]) == sorted(vars(WHOLE))
