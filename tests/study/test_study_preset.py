@@ -382,7 +382,7 @@ def test_the_schema_for_editors_is_current_and_describes_every_key():
         (name, key)
         for name, part in parts.items()
         for key, one in part["properties"].items()
-        if "description" not in one
+        if "description" not in (parts[one["$ref"].rpartition("/")[2]] if "$ref" in one else one)
     ]
     assert undescribed == []
 
