@@ -22,7 +22,8 @@ import numpy as np
 
 from cnn_invariance.results import Results
 from cnn_invariance.study import Cell, TrainSpec, canonical_json
-from cnn_invariance.verification import content, machines, spread
+from cnn_invariance.verification import machines, spread
+from cnn_invariance.verification.content import IMAGE, ComparedValues, content_of
 from cnn_invariance.verification.spread import Score, Variance
 from cnn_invariance.workflow.plan import Plan
 
@@ -84,14 +85,14 @@ class Comparer:
 
     def compare(self, cell: Cell) -> Comparison:
         """Compare one cell, which has a result in both."""
-        cached, again = content.read(self.cached, cell), content.read(self.again, cell)
-        differs = _unequal(content.fixed(cached), content.fixed(again))
-        if not _same_image(content.image(cached), content.image(again)):
+        cached, again = content_of(self.cached, cell), content_of(self.again, cell)
+        differs = _unequal(cached.fixed(), again.fixed())
+        if not _same_image(cached.image(), again.image()):
             differs.append("image")
-        changed = _unequal(content.exact(cached), content.exact(again))
+        changed = _unequal(cached.exact(), again.exact())
         if differs or not changed:
             return Comparison(cell, differs, changed)
-        excuse = self.excuse(cell, content.weights(cached))
+        excuse = self.excuse(cell, cached.weights)
         return Comparison(cell, differs, changed, excuse, self.scores(cell) if excuse else ())
 
     def excuse(self, cell: Cell, weights: str) -> str | None:
@@ -117,8 +118,7 @@ class Comparer:
 
     def scores(self, cell: Cell) -> list[Score]:
         """The tests of a cell against the spread over the seeds of its design, moderated by other designs."""
-        cached = content.statistics(cell, content.read(self.cached, cell))
-        again = content.statistics(cell, content.read(self.again, cell))
+        cached, again = content_of(self.cached, cell).compared(), content_of(self.again, cell).compared()
         siblings = [self.statistics(one) for one in self.designs[_design(cell)] if one != cell]
         found = []
         for name, statistic in cached.items():
@@ -143,9 +143,9 @@ class Comparer:
             found[_design(cell)].append(cell)
         return found
 
-    def _statistics(self, cell: Cell) -> dict[str, content.Statistic]:
+    def _statistics(self, cell: Cell) -> dict[str, ComparedValues]:
         """The statistics of a cached cell."""
-        return content.statistics(cell, content.read(self.cached, cell))
+        return content_of(self.cached, cell).compared()
 
     def _variance(self, cells: tuple[Cell, ...], name: str) -> Variance | None:
         """The variance of a statistic over the cells of a design."""
@@ -184,7 +184,7 @@ def _unequal(cached: Mapping[str, object], again: Mapping[str, object]) -> list[
 def _same_image(one: spread.Vector | None, other: spread.Vector | None) -> bool:
     if one is None or other is None:
         return one is other
-    return one.shape == other.shape and bool(np.allclose(one, other, rtol=0, atol=content.IMAGE))
+    return one.shape == other.shape and bool(np.allclose(one, other, rtol=0, atol=IMAGE))
 
 
 def _listed(names: Sequence[str], most: int = 3) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.storage.files import atomic_write
-from cnn_invariance.study import Cell, MeasureSpec, TrainSpec
 from cnn_invariance.verification import compare, machines
 from cnn_invariance.verification.compare import RATE, Comparer, Comparison
+from cnn_invariance.verification.content import content_of
 from cnn_invariance.verification.sample import Verification
 from cnn_invariance.workflow.costs import readable
 
@@ -160,10 +160,12 @@ def _figure(verification: Verification, done: Verified) -> Any:
     shares = {}
     for one in done.comparisons:
         verdict = verdicts[one.cell.key]
-        cached, again = (values(results, one.cell, measure) for results in _both(verification))
-        (accuracies if isinstance(one.cell, TrainSpec) else profiles).extend(
-            Point(x, y, verdict) for x, y in zip(cached, again, strict=False)
-        )
+        cached, again = (content_of(results, one.cell) for results in _both(verification))
+        for points, ours, theirs in (
+            (accuracies, cached.accuracies(), again.accuracies()),
+            (profiles, cached.profile(measure), again.profile(measure)),
+        ):
+            points += [Point(x, y, verdict) for x, y in zip(ours, theirs, strict=False)]
         shares[one.cell.key] = (_share(one, verdict, done.level), verdict)
     return agreement_figure({"Accuracy": accuracies, f"{measure} of layers": profiles}, shares)
 
@@ -177,13 +179,3 @@ def _share(one: Comparison, verdict: str, level: float) -> float | None:
 
 def _both(verification: Verification) -> tuple[Any, Any]:
     return verification.plan.results, verification.beside.results
-
-
-def values(results: Any, cell: Cell, measure: str) -> list[float]:
-    """What the figure shows of a cell: a network's accuracies, the layer profile of a measure; nothing else."""
-    if isinstance(cell, TrainSpec):
-        accuracies = results.training(cell)["accuracies"].values()
-        return [value for split in accuracies for value in split.values() if value is not None]
-    if isinstance(cell, MeasureSpec) and measure in cell.measures:
-        return list(results.profile(cell, measure)["value"])
-    return []
