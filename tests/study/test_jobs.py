@@ -1,12 +1,18 @@
 """The files of jobs: all that a command needs to compute one cell."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from cnn_invariance.cli import app
 from cnn_invariance.errors import InputError
 from cnn_invariance.study import ResponseSpec, SampleSpec
+from cnn_invariance.workflow import preparation
 from cnn_invariance.workflow.jobs import Job
 from helpers_study import TINY, cell, network, started
 
@@ -82,3 +88,32 @@ def test_each_cell_to_compute_has_a_file(here, tmp_path):
     assert yaml.safe_load(TINY)["name"] == "tiny"
     names = {path.stem for path in (tmp_path / "specs" / "tiny").iterdir()}
     assert names == {one.key for one in here.plan.cells}
+
+
+BROKEN = """
+import sys
+from cnn_invariance.experiments.framework import registry
+
+for name in registry.names():  # as if no file of an experiment could be imported
+    sys.modules[f"cnn_invariance.experiments.{name}"] = None
+from cnn_invariance.cli import app
+app(sys.argv[1:])
+"""
+
+
+def test_experiments_that_fail_to_import_do_not_stop_a_job(here, tmp_path):
+    folders = ["--data-dir", "data", "--models-dir", "models", "--results-dir", "results"]
+    preparation.prepare(here.plan.study, here.folders, "mnist5k")
+    for job in here.jobs.by_key.values():
+        command = [sys.executable, "-c", BROKEN, job.cell.stage, str(here.jobs.path(job.cell.key)), *folders]
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 0, done.stderr
+    assert here.plan.anew().to_compute == ()
+
+
+def test_a_job_of_another_stage_says_which_command_takes_it(here):
+    path = next(here.jobs.path(job.cell.key) for job in here.jobs.at("train"))
+    done = CliRunner().invoke(app, ["measure", str(path)])
+    assert done.exit_code == 2
+    assert f"error: {path} is the job of a network: cnn-invariance train {path}" in done.output

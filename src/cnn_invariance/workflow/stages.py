@@ -62,8 +62,8 @@ def measure(job: Job, folders: Folders, threads: int | None) -> None:
     """Measure a checkpoint with the function that users call, and keep the summary."""
     import torch
 
-    import cnn_invariance as ci
-    from cnn_invariance.training import input_shape
+    from cnn_invariance.measures.engine.run import measure as measures_of
+    from cnn_invariance.training.checkpoint import input_shape
 
     cell: MeasureSpec = job.cell  # type: ignore[assignment]  # the stage of the job says so
     clock = Clock()
@@ -74,7 +74,7 @@ def measure(job: Job, folders: Folders, threads: int | None) -> None:
     if foreign:
         data = data.adapted(input_shape(folders.checkpoint(cell.network, cell.epoch)))
     chosen = data.subset(cell.samples.split, cell.samples.count, cell.samples.seed)
-    result = ci.measure(
+    result = measures_of(
         model,
         data.normalise(torch.from_numpy(data.images[chosen])),
         cell.transformations.build(),
@@ -121,7 +121,7 @@ def _loaded(cell: Cell, folders: Folders) -> tuple[Any, dict[str, Any]]:
     import torch
 
     from cnn_invariance.measures.engine.inputs import placement
-    from cnn_invariance.training import load_network
+    from cnn_invariance.training.checkpoint import load_network
     from cnn_invariance.training.tensorfile import digest
 
     path = folders.checkpoint(cell.network, cell.epoch)
