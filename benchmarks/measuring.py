@@ -16,11 +16,10 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
 import warnings
-from collections.abc import Callable
 
 import torch
+from clock import clock
 from torch import Tensor, nn
 
 import cnn_invariance as ci
@@ -53,16 +52,6 @@ GOALS: dict[str, dict[str, tuple[float | None, ...]]] = {  # by suite; then how 
     "cuda": {"ResNet18": (None, None, None, 1.5, 100)},
 }
 NO_GOALS = (None,) * 5
-
-
-def clock(work: Callable[[], object], device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    work()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 def forward(network: nn.Module, batches: list[Tensor]) -> None:

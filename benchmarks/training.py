@@ -15,12 +15,12 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from clock import clock
 from torch import Tensor
 
 from cnn_invariance import devices
@@ -85,16 +85,6 @@ def bare(training: Learner) -> Callable[[], None]:
             run(labels, None)
 
     return epoch
-
-
-def clock(work: Callable[[], object], device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    work()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 def ratio(training: Learner, runs: int) -> tuple[float, float]:
