@@ -27,6 +27,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,10 +38,10 @@ NEAREST = {  # the part of the package, and its tests
     "activations.py": "measures models extend", "cli": "cli workflow", "datasets": "datasets cli",
     "devices.py": "training measures", "errors.py": "measures datasets", "experiments": "experiments",
     "inspection.py": "cli extend", "machine.py": "study measures verification", "measures": "measures extend",
-    "models": "models extend", "paper": "page experiments", "plotting": "plotting experiments",
-    "plugins": "transformations datasets extend", "statistics": "experiments", "report": "page experiments", "results": "results verification",
-    "storage": "test_files_atomic.py results verification", "study": "study extend", "training": "training",
-    "transformations": "transformations measures", "verification": "verification workflow",
+    "models": "models extend", "paper": "experiments page", "plotting": "plotting experiments",
+    "plugins": "transformations datasets extend", "report": "page experiments", "results": "results verification",
+    "statistics": "experiments", "storage": "test_files_atomic.py results verification", "study": "study extend",
+    "training": "training", "transformations": "transformations measures", "verification": "verification workflow",
     "workflow": "study workflow cli",
 }  # fmt: skip
 OPERATORS: dict[type[ast.AST], tuple[str, ...]] = {  # as it is written, then what replaces it
@@ -134,7 +135,7 @@ class Source:
                 yield self.span(node)[0], self.span(operand)[0], "(" * self._opened(node, operand)
             case ast.arguments(defaults=defaults, kw_defaults=more):
                 yield from ((*self.span(value), "None") for value in (*defaults, *more) if value is not None)
-            case ast.Return(value=ast.expr() as value):
+            case ast.Return(value=ast.expr()):
                 yield self.span(node)[0], self.span(node)[1], "return None"
             case ast.Slice(lower=lower, upper=upper):
                 yield from ((*self.span(value), "") for value in (lower, upper) if value is not None)
@@ -171,7 +172,7 @@ def _pairs(node: ast.AST) -> list[tuple[ast.AST, ast.AST, ast.AST]]:
         case ast.Compare(left=left, ops=operators, comparators=others):
             return list(zip([left, *others], operators, others, strict=False))
         case ast.BoolOp(op=operator, values=values):
-            return [(one, operator, other) for one, other in zip(values, values[1:], strict=False)]
+            return [(one, operator, other) for one, other in pairwise(values)]
         case ast.BinOp(left=left, op=operator, right=right):
             return [(left, operator, right)]
         case ast.AugAssign(target=target, op=operator, value=value):
@@ -197,59 +198,6 @@ def draw(count: int, seed: int, only: Path) -> list[tuple[Source, Mutation]]:
     return drawn
 
 
-class Trials:
-    """Runs of the tests in copies of the checkout, as it was at the start, below a temporary folder."""
-
-    def __init__(self, work: Path, limits: list[float]) -> None:
-        self.work, self.limits, self.whole = work, limits, work / "whole"
-        self.lock, self.anyway = threading.Lock(), dict[str, bool]()
-        self.running: set[subprocess.Popen[str]] = set()
-        command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-        for name in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\0"):
-            if name and (ROOT / name).is_file():
-                (self.whole / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, self.whole / name)
-        if self.pytest(self.whole, ["--collect-only", "tests"], limits[0])[0]:
-            raise SystemExit("the tests cannot be collected in a copy without a mutation")
-
-    def outcome(self, source: Source, mutation: Mutation) -> str:
-        """What catches a mutation, or SURVIVED."""
-        with tempfile.TemporaryDirectory(dir=self.work, ignore_cleanup_errors=True) as folder:
-            tree = Path(folder, "tree")
-            shutil.copytree(self.whole, tree, ignore=shutil.ignore_patterns("__pycache__"))
-            path = tree / mutation.path
-            times = path.stat().st_atime_ns, path.stat().st_mtime_ns  # newer sources would make committed figures old
-            path.write_bytes(source.mutated(mutation))
-            os.utime(path, ns=times)
-            near = nearest(mutation.path)
-            first = self._catcher(tree, near, self.limits[0])
-            return (
-                first
-                or self._catcher(tree, ["src", "tests", *(f"--ignore={one}" for one in near)], self.limits[1])
-                or "SURVIVED"
-            )
-
-    def _catcher(self, tree: Path, arguments: list[str], limit: float) -> str:
-        """The test that fails because of the mutation; empty if there is none."""
-        left_out: list[str] = []
-        while True:
-            status, output = self.pytest(tree, [*arguments, *(f"--deselect={test}" for test in left_out)], limit)
-            if status in (0, 5):  # all passed, or there are none
-                return ""
-            failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", output, re.MULTILINE)
-            if failed is None:
-                return "no end: a time limit" if status is None else f"pytest ends with status {status}"
-            if failed[1] in left_out or not self._fails_anyway(failed[1]):
-                return failed[1]
-            left_out.append(failed[1])
-
-    def _fails_anyway(self, test: str) -> bool:
-        with self.lock:
-            if test not in self.anyway:
-                self.anyway[test] = self.pytest(self.whole, [test], self.limits[0])[0] == 1
-            return self.anyway[test]
-
-
 def plant(source: Source, mutation: Mutation, folder: Path) -> None:
     """Copy the files that git tracks into a folder, one of them mutated."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
@@ -270,7 +218,7 @@ def failing_test(folder: Path, tests: list[str], seconds: float) -> str | None:
     """The first test that fails, or what else shows the mutation; None if all pass."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", *tests]
     environment = os.environ | {
-        "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "HYPOTHESIS_STORAGE": "0",
+        "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
     }  # fmt: skip
     process = subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
