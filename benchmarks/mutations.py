@@ -1,20 +1,25 @@
 """Whether the tests see an error of one line: mutations of the source, drawn at random, each run against the tests.
 
-Each mutation changes one line of ``src/cnn_invariance``: an operator or ``min`` and ``max`` exchanged, a number changed
-by one, ``not`` added or removed, True for False, a default or a returned value replaced by None, a bound of a slice
+A mutation changes one line of ``src/cnn_invariance``: an operator, or ``min`` and ``max``, exchanged; a number changed
+by one; ``not`` added or removed; True for False; a default or a returned value replaced by None; a bound of a slice
 left out. At most one is drawn from a line. It is planted in a copy of the checkout in a temporary folder, where first
-the tests nearest to it run, then all others, until one fails.
+the tests nearest to it run, then all others, until one fails. A test that fails without the mutation too proves
+nothing and is left out.
 
-Never mutated: strings (docstrings, messages, f-strings with what is in them), comments, imports, annotations, ``|`` (it
-mostly joins types), ``raise`` statements, ``__all__``, and blocks under ``if TYPE_CHECKING``.
+Never mutated: strings (docstrings, messages, f-strings with what is in them, names in ``__all__``), comments, imports,
+``if TYPE_CHECKING``, annotations, ``raise`` statements, and ``|``, which mostly joins types.
 
-    python benchmarks/mutations.py --count 40 --outcomes mutations.json     a Markdown table; status 1 if below 90 %
+    python benchmarks/mutations.py --outcomes mutations.json     a table in Markdown; status 1 if below 90 %
 
-With ``--outcomes``, what is in the file already is not run again: delete an entry to run it again.
+Outcomes that are in the file already are not run again; delete one to run it again.
 """
 
 import argparse
 import ast
+import bisect
+import contextlib
+import io
+import itertools
 import json
 import os
 import random
@@ -25,44 +30,43 @@ import subprocess
 import sys
 import tempfile
 import threading
+import tokenize
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "src/cnn_invariance"
 GOAL = 0.9
-NEAREST = {  # the part of the package, and its tests
-    "activations.py": "measures models extend", "cli": "cli workflow", "datasets": "datasets cli",
-    "devices.py": "training measures", "errors.py": "measures datasets", "experiments": "experiments",
-    "inspection.py": "cli extend", "machine.py": "study measures verification", "measures": "measures extend",
-    "models": "models extend", "paper": "experiments page", "plotting": "plotting experiments",
+LIMITS = (1800, 7200)  # seconds, for the nearest tests and for the others
+NEAREST = {  # the parts of the package, and their tests
+    "activations": "measures models extend", "cli": "cli workflow", "datasets": "datasets cli",
+    "devices": "training measures", "errors": "measures datasets", "experiments": "experiments",
+    "inspection": "cli extend", "machine": "study measures verification", "measures": "measures extend",
+    "models": "models extend", "paper": "page experiments", "plotting": "plotting experiments",
     "plugins": "transformations datasets extend", "report": "page experiments", "results": "results verification",
-    "statistics": "experiments", "storage": "test_files_atomic.py results verification", "study": "study extend",
-    "training": "training", "transformations": "transformations measures", "verification": "verification workflow",
+    "storage": "test_files_atomic.py results verification", "study": "study", "training": "training",
+    "transformations": "transformations measures", "verification": "verification workflow",
     "workflow": "study workflow cli",
 }  # fmt: skip
-OPERATORS: dict[type[ast.AST], tuple[str, ...]] = {  # as it is written, then what replaces it
-    ast.Lt: ("<", "<=", ">="), ast.LtE: ("<=", "<", ">"), ast.Gt: (">", ">=", "<="), ast.GtE: (">=", ">", "<"),
-    ast.Eq: ("==", "!="), ast.NotEq: ("!=", "=="), ast.Is: ("is", "is not"), ast.IsNot: ("is not", "is"),
-    ast.In: ("in", "not in"), ast.NotIn: ("not in", "in"), ast.Add: ("+", "-"), ast.Sub: ("-", "+"),
-    ast.Mult: ("*", "/"), ast.Div: ("/", "*"), ast.FloorDiv: ("//", "/"), ast.Mod: ("%", "*"), ast.Pow: ("**", "*"),
-    ast.BitAnd: ("&", "|"), ast.And: ("and", "or"), ast.Or: ("or", "and"),
+EXCHANGED = {  # a token, and what may stand for it
+    "<": ("<=", ">="), "<=": ("<", ">"), ">": (">=", "<="), ">=": (">", "<"), "==": ("!=",), "!=": ("==",),
+    "is": ("is not",), "in": ("not in",), "not": ("",), "and": ("or",), "or": ("and",), "+": ("-",), "-": ("+",),
+    "*": ("/",), "/": ("*",), "//": ("/",), "%": ("*",), "**": ("*",), "&": ("|",), "+=": ("-=",), "-=": ("+=",),
+    "*=": ("/=",), "/=": ("*=",), "min": ("max",), "max": ("min",), "True": ("False",), "False": ("True",),
 }  # fmt: skip
-NAMES = {"min": "max", "max": "min"}
+Edit = tuple[int, int, str]
+"""The characters of a file from one place to another, and what replaces them."""
 
 
 class Mutation(NamedTuple):
-    """A line of a file, before and after; ``start`` and ``stop`` are the bytes of the file that ``text`` replaces."""
+    """A line of a file before and after, and the text of the mutated file."""
 
     path: str
     line: int
     before: str
     after: str
-    start: int
-    stop: int
     text: str
 
     @property
@@ -71,218 +75,227 @@ class Mutation(NamedTuple):
 
 
 class Source:
-    """A file whose nodes are places in its bytes."""
+    """A file, what may be edited in it, and the mutations that result."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.content = path.relative_to(ROOT).as_posix(), path.read_bytes()
-        self.tree = ast.parse(self.content)
-        self.starts = [0, *(place.end() for place in re.finditer(rb"\n", self.content))]
+        self.path, self.text = path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+        self.tree, self.lines = ast.parse(self.text), self.text.split("\n")
+        self.starts = [0, *itertools.accumulate(len(line) + 1 for line in self.lines)]
 
-    def span(self, node: ast.AST) -> tuple[int, int]:
-        return self.starts[node.lineno - 1] + node.col_offset, self.starts[node.end_lineno - 1] + node.end_col_offset
+    def edits(self) -> Iterator[Edit]:
+        """Every edit that stays on one line, outside what is never mutated."""
+        excluded = [self._span(node) for node in _excluded(self.tree)]
+        of_nodes = itertools.chain.from_iterable(map(self._of, ast.walk(self.tree)))
+        for start, stop, text in (*self._of_tokens(), *of_nodes):
+            if self.line(start) == self.line(stop) and not any(first <= start < last for first, last in excluded):
+                yield start, stop, text
 
-    def mutations(self) -> Iterator[Mutation]:
-        """All mutations of this file that stay on one line."""
-        for node in _computing(self.tree):
-            for start, stop, text in (*self._operators(node), *self._values(node), *self._removed(node)):
-                if b"\n" not in self.content[start:stop]:
-                    yield self._mutation(start, stop, text)
+    def line(self, place: int) -> int:
+        return bisect.bisect_right(self.starts, place)
 
-    def changes(self, mutation: Mutation) -> bool:
-        """Whether Python reads the mutated file, and as another program."""
+    def mutation(self, edit: Edit) -> Mutation | None:
+        """The mutation by an edit; None if Python cannot read it, or reads the same program."""
+        start, stop, new = edit
+        text, line = self.text[:start] + new + self.text[stop:], self.line(start)
         try:
-            return ast.dump(ast.parse(self.mutated(mutation))) != ast.dump(self.tree)
+            if ast.dump(ast.parse(text)) == ast.dump(self.tree):
+                return None
         except SyntaxError:
-            return False
+            return None
+        return Mutation(self.path, line, self.lines[line - 1].strip(), text.split("\n")[line - 1].strip(), text)
 
-    def mutated(self, mutation: Mutation) -> bytes:
-        return self.content[: mutation.start] + mutation.text.encode() + self.content[mutation.stop :]
+    def _span(self, node: ast.AST) -> tuple[int, int]:
+        ends = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
+        return tuple(self.starts[line - 1] + len(self.lines[line - 1].encode()[:at].decode()) for line, at in ends)
 
-    def _mutation(self, start: int, stop: int, text: str) -> Mutation:
-        line = self.content.count(b"\n", 0, start)
-        first, last = self.starts[line], self.content.find(b"\n", stop)
-        whole = (self.content[first:last], self.content[first:start] + text.encode() + self.content[stop:last])
-        return Mutation(self.path, line + 1, *(one.decode().strip() for one in whole), start, stop, text)
+    def _of_tokens(self) -> Iterator[Edit]:
+        before = ""
+        for token in tokenize.generate_tokens(io.StringIO(self.text).readline):
+            start, others = self.starts[token.start[0] - 1] + token.start[1], EXCHANGED.get(token.string, ())
+            if token.type == tokenize.NUMBER:
+                value = ast.literal_eval(token.string)
+                others = (repr(value + 1), repr(value - 1))
+            if token.string not in ("*", "**") or before not in ("(", "[", "{", ",", ":", "lambda"):  # two operands
+                yield from ((start, start + len(token.string) + (not other), other) for other in others)
+            before = token.string if token.string.strip() and token.type != tokenize.COMMENT else before
 
-    def _operators(self, node: ast.AST) -> Iterator[tuple[int, int, str]]:
-        for left, operator, right in _pairs(node):
-            written, *others = OPERATORS.get(type(operator), ("",))
-            start = self.content.find(written.encode(), self.span(left)[1], self.span(right)[0])
-            if others and start >= 0:
-                yield from ((start, start + len(written), other) for other in others)
-
-    def _values(self, node: ast.AST) -> Iterator[tuple[int, int, str]]:
+    def _of(self, node: ast.AST) -> Iterator[Edit]:
         match node:
-            case ast.Constant(value=bool(value)):
-                yield *self.span(node), str(not value)
-            case ast.Constant(value=int(value) | float(value)):
-                yield from ((*self.span(node), repr(other)) for other in (value + 1, value - 1))
-            case ast.Name(id=name) | ast.Attribute(attr=name) if name in NAMES:
-                stop = self.span(node)[1]
-                yield stop - len(name), stop, NAMES[name]
-            case ast.If(test=test) | ast.While(test=test) | ast.IfExp(test=test):
-                yield from self._negated([test])
-            case ast.comprehension(ifs=tests):
-                yield from self._negated(tests)
-
-    def _negated(self, tests: list[ast.expr]) -> Iterator[tuple[int, int, str]]:
-        for start, stop in map(self.span, tests):
-            yield start, stop, f"not ({self.content[start:stop].decode()})"
-
-    def _removed(self, node: ast.AST) -> Iterator[tuple[int, int, str]]:
-        match node:
-            case ast.UnaryOp(op=ast.Not(), operand=operand):
-                yield self.span(node)[0], self.span(operand)[0], "(" * self._opened(node, operand)
-            case ast.arguments(defaults=defaults, kw_defaults=more):
-                yield from ((*self.span(value), "None") for value in (*defaults, *more) if value is not None)
+            case ast.If(test=test) | ast.While(test=test) | ast.IfExp(test=test) | ast.comprehension(ifs=[test]):
+                start, stop = self._span(test)
+                yield start, stop, f"not ({self.text[start:stop]})"
+            case ast.arguments(defaults=defaults, kw_defaults=others):
+                yield from ((*self._span(value), "None") for value in (*defaults, *others) if value is not None)
             case ast.Return(value=ast.expr()):
-                yield self.span(node)[0], self.span(node)[1], "return None"
+                yield *self._span(node), "return None"
             case ast.Slice(lower=lower, upper=upper):
-                yield from ((*self.span(value), "") for value in (lower, upper) if value is not None)
-
-    def _opened(self, node: ast.AST, operand: ast.AST) -> int:
-        return self.content.count(b"(", self.span(node)[0], self.span(operand)[0])
+                yield from ((*self._span(value), "") for value in (lower, upper) if value is not None)
 
 
-def _computing(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes below a node, without those that the module's docstring leaves out."""
-    for name, value in ast.iter_fields(node):
-        if name in ("annotation", "returns") or (
-            name == "body" and "TYPE_CHECKING" in _names(getattr(node, "test", None))
-        ):
-            continue
-        for child in value if isinstance(value, list) else [value]:
-            excluded = ast.Import | ast.ImportFrom | ast.Raise | ast.JoinedStr
-            if isinstance(child, ast.AST) and not isinstance(child, excluded) and not _lists_names(child):
-                yield child
-                yield from _computing(child)
+def _excluded(tree: ast.Module) -> Iterator[ast.AST]:
+    for node in ast.walk(tree):
+        checks_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if checks_types or isinstance(node, ast.Import | ast.ImportFrom | ast.Raise | ast.JoinedStr):
+            yield node
+        notes = (getattr(node, "annotation", None), getattr(node, "returns", None))
+        yield from (note for note in notes if note is not None)
 
 
-def _names(node: ast.AST | None) -> set[str]:
-    return set() if node is None else {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
-
-
-def _lists_names(node: ast.AST) -> bool:
-    return isinstance(node, ast.Assign) and any("__all__" in _names(target) for target in node.targets)
-
-
-def _pairs(node: ast.AST) -> list[tuple[ast.AST, ast.AST, ast.AST]]:
-    """Each operator of a node, between its operands."""
-    match node:
-        case ast.Compare(left=left, ops=operators, comparators=others):
-            return list(zip([left, *others], operators, others, strict=False))
-        case ast.BoolOp(op=operator, values=values):
-            return [(one, operator, other) for one, other in pairwise(values)]
-        case ast.BinOp(left=left, op=operator, right=right):
-            return [(left, operator, right)]
-        case ast.AugAssign(target=target, op=operator, value=value):
-            return [(target, operator, value)]
-    return []
-
-
-def draw(count: int, seed: int, only: Path) -> list[tuple[Source, Mutation]]:
-    """Mutations of different lines, drawn at random; every line that can be mutated is equally probable."""
-    files = sorted(only.rglob("*.py")) if only.is_dir() else [only]
-    lines: dict[tuple[str, int], list[tuple[Source, Mutation]]] = {}
-    for source in map(Source, files):
-        for mutation in source.mutations():
-            lines.setdefault((source.path, mutation.line), []).append((source, mutation))
+def draw(count: int, seed: int, only: Path) -> list[Mutation]:
+    """Mutations of different lines, drawn at random: each line that can be mutated is equally probable."""
+    lines: dict[tuple[str, int], list[tuple[Source, Edit]]] = {}
+    for source in map(Source, sorted(only.rglob("*.py")) if only.is_dir() else [only]):
+        for edit in source.edits():
+            lines.setdefault((source.path, source.line(edit[0])), []).append((source, edit))
     generator, drawn = random.Random(seed), []
     for line in generator.sample(list(lines), len(lines)):
-        valid = [
-            (source, one) for source, one in generator.sample(lines[line], len(lines[line])) if source.changes(one)
-        ]
-        drawn += valid[:1]
-        if len(drawn) == count:
+        tried = (source.mutation(edit) for source, edit in generator.sample(lines[line], len(lines[line])))
+        drawn += [mutation for mutation in tried if mutation is not None][:1]
+        if len(drawn) >= count:
             break
     return drawn
 
 
-def plant(source: Source, mutation: Mutation, folder: Path) -> None:
-    """Copy the files that git tracks into a folder, one of them mutated."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
-    for name in filter(None, listed.decode().split("\0")):
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, target)
-    (folder / mutation.path).write_bytes(source.mutated(mutation))
+class Trials:
+    """Runs of the tests in copies of the checkout as it is now, below a temporary folder."""
+
+    def __init__(self, work: Path) -> None:
+        self.work, self.lock = work, threading.Lock()
+        self.whole, self.fail_anyway = work / "whole" / "tree", dict[str, bool]()
+        self.running, self.stopped = set[subprocess.Popen](), False
+        command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        for name in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\0"):
+            if name and (ROOT / name).is_file():
+                (self.whole / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, self.whole / name)
+        status, output = self._pytest(self.whole, ["--collect-only", "src", "tests"], LIMITS[0])
+        if status:
+            raise SystemExit(f"the tests cannot be collected without a mutation:\n{output}")
+
+    def outcome(self, mutation: Mutation) -> str:
+        """What catches a mutation, or SURVIVED."""
+        with tempfile.TemporaryDirectory(dir=self.work, ignore_cleanup_errors=True) as folder:
+            tree = Path(folder, "tree")
+            shutil.copytree(self.whole, tree, ignore=shutil.ignore_patterns("__pycache__"))
+            path = tree / mutation.path
+            times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+            path.write_text(mutation.text, encoding="utf-8", newline="")
+            os.utime(path, ns=times)  # a source that is newer than the committed figures would make them old
+            near = nearest(mutation.path)
+            rest = ["src", "tests", *(f"--ignore={one}" for one in near)]
+            return self._catcher(tree, near, LIMITS[0]) or self._catcher(tree, rest, LIMITS[1]) or "SURVIVED"
+
+    def _catcher(self, tree: Path, arguments: list[str], limit: float) -> str:
+        """The test that fails because of the mutation; empty if there is none."""
+        left_out: list[str] = []
+        while True:
+            status, output = self._pytest(tree, [*arguments, *(f"--deselect={test}" for test in left_out)], limit)
+            if status in (0, 5):  # all passed, or there are none
+                return ""
+            failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", output, re.MULTILINE)
+            if failed is None:
+                return f"no test: still running after {limit:g} s" if status is None else f"no test: status {status}"
+            if failed[1] in left_out or not self._fails_anyway(failed[1]):
+                return failed[1]
+            left_out.append(failed[1])
+
+    def _fails_anyway(self, test: str) -> bool:
+        with self.lock:
+            if test not in self.fail_anyway:
+                self.fail_anyway[test] = self._pytest(self.whole, [test], LIMITS[0])[0] not in (0, 4, 5)
+                if self.fail_anyway[test]:
+                    print(f"left out, fails without a mutation: {test}", file=sys.stderr)
+            return self.fail_anyway[test]
+
+    def _pytest(self, tree: Path, arguments: list[str], limit: float) -> tuple[int | None, str]:
+        """The status of a run of the tests, None past its limit, and what it printed."""
+        own = {"PYTHONPATH": tree / "src", "TMPDIR": tree.parent / "tmp", "XDG_CACHE_HOME": tree.parent / "cache"}
+        own["TMPDIR"].mkdir(exist_ok=True)
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *arguments]
+        environment = {"OMP_NUM_THREADS": "1", **os.environ, **{name: str(place) for name, place in own.items()}}
+        with (tree.parent / "output").open("w+b") as output:
+            places = {"cwd": tree, "stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
+            run = subprocess.Popen(command, env=environment, start_new_session=True, **places)
+            self.running.add(run)
+            try:
+                status = run.wait(limit)
+            except subprocess.TimeoutExpired:
+                status = None
+            finally:
+                kill(run)
+                self.running.discard(run)
+            if self.stopped or status == -signal.SIGKILL:  # it says nothing about the mutation
+                raise InterruptedError("a run of the tests was killed")
+            output.seek(0)
+            return status, output.read().decode(errors="replace")
+
+    def stop(self) -> None:
+        self.stopped = True
+        for run in list(self.running):
+            kill(run)
 
 
-def nearest(mutation: Mutation) -> list[str]:
-    """The tests nearest to a mutated file: those of its folder, and its own doctests."""
-    part = Path(mutation.path).relative_to(PACKAGE).parts[0]
-    return [*(f"tests/{name}" for name in NEAREST.get(part, "").split()), mutation.path]
+def kill(run: subprocess.Popen) -> None:
+    """End a run and all that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
 
 
-def failing_test(folder: Path, tests: list[str], seconds: float) -> str | None:
-    """The first test that fails, or what else shows the mutation; None if all pass."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", *tests]
-    environment = os.environ | {
-        "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
-    }  # fmt: skip
-    process = subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True,
-    )  # fmt: skip
-    try:
-        output, _ = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return f"no end within {seconds:.0f} s"
-    if process.returncode in (0, 5):  # 5: no test was collected
-        return None
-    found = re.search(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE)
-    return found[1] if found else f"pytest ended with status {process.returncode}"
+def nearest(path: str) -> list[str]:
+    """The tests that most probably see a mutation of a file: those of its part, and the examples in its folder."""
+    part = PurePosixPath(path).relative_to(PACKAGE)
+    named = NEAREST.get(part.with_suffix("").parts[0], "extend measures").split()
+    return [*(f"tests/{name}" for name in named), path if len(part.parts) == 1 else str(PurePosixPath(path).parent)]
 
 
-def outcome(source: Source, mutation: Mutation, seconds: float) -> str | None:
-    """What caught a mutation; None if it survived."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        plant(source, mutation, folder)
-        return failing_test(folder, nearest(mutation), seconds) or failing_test(folder, ["src", "tests"], seconds)
+def run_all(trials: Trials, mutations: list[Mutation], outcomes: dict[str, str], jobs: int, file: Path | None) -> None:
+    """Add the outcomes that are missing, and write each to the file as soon as it is known."""
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = {pool.submit(trials.outcome, one): one for one in mutations if one.key not in outcomes}
+        try:
+            for future in as_completed(futures):
+                outcomes[futures[future].key] = future.result()
+                print(f"{futures[future].key}: {future.result()}", file=sys.stderr, flush=True)
+                if file:
+                    file.with_suffix(".part").write_text(json.dumps(outcomes, indent=1), encoding="utf-8")
+                    file.with_suffix(".part").replace(file)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            trials.stop()
+            raise
+
+
+def table(mutations: list[Mutation], outcomes: dict[str, str]) -> str:
+    rows = [("", "line", "before", "after", "caught by"), (":---",) * 5]
+    for number, one in enumerate(mutations, 1):
+        code = (f"`{text}`" for text in (one.before, one.after))
+        rows.append((str(number), f"{one.path.removeprefix(PACKAGE)[1:]}:{one.line}", *code, outcomes[one.key]))
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=2, help="mutations that are tried at once")
+    parser.add_argument("--only", type=Path, default=ROOT / PACKAGE, help="a file or folder of the package")
+    parser.add_argument("--outcomes", type=Path, help="JSON; a run that was ended goes on from it")
+    return parser.parse_args()
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=40, help="how many mutations")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw")
-    parser.add_argument("--jobs", type=int, default=2, help="mutations at once")
-    parser.add_argument("--only", type=Path, default=ROOT / PACKAGE, help="a file or folder of the source")
-    parser.add_argument("--outcomes", type=Path, help="JSON of outcomes, which are not run again")
-    parser.add_argument("--seconds", type=float, default=900, help="that a run of tests may take")
-    given = parser.parse_args()
-    known = json.loads(given.outcomes.read_text()) if given.outcomes and given.outcomes.exists() else {}
-    drawn = draw(given.count, given.seed, given.only.resolve())
-    lock = threading.Lock()
-
-    def run(pair: tuple[Source, Mutation]) -> None:
-        source, mutation = pair
-        if mutation.key in known:
-            return
-        caught = outcome(source, mutation, given.seconds)
-        with lock:
-            known[mutation.key] = caught
-            print(f"{len(known)}: {mutation.key}: {caught or 'SURVIVED'}", file=sys.stderr, flush=True)
-            if given.outcomes:
-                given.outcomes.write_text(json.dumps(known, indent=1) + "\n")
-
-    with ThreadPoolExecutor(given.jobs) as pool:
-        list(pool.map(run, drawn))
-    found = [known[mutation.key] for _, mutation in drawn]
-    print("| place | before | after | caught by |\n|---|---|---|---|")
-    for (_, mutation), caught in zip(drawn, found, strict=True):
-        row = (
-            f"{mutation.path}:{mutation.line}",
-            f"`{mutation.before}`",
-            f"`{mutation.after}`",
-            caught or "**survived**",
-        )
-        print(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |")
-    caught = sum(one is not None for one in found)
-    print(f"\n{caught} of {len(found)} mutations were caught.")
-    return 0 if found and caught >= GOAL * len(found) else 1
+    options = parsed()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    mutations = draw(options.count, options.seed, options.only.resolve())
+    there = options.outcomes is not None and options.outcomes.exists()
+    outcomes = json.loads(options.outcomes.read_text(encoding="utf-8")) if there else {}
+    if any(one.key not in outcomes for one in mutations):
+        with tempfile.TemporaryDirectory(prefix="mutations-", ignore_cleanup_errors=True) as work:
+            run_all(Trials(Path(work)), mutations, outcomes, options.jobs, options.outcomes)
+    caught = sum(outcomes[one.key] != "SURVIVED" for one in mutations)
+    print(f"{table(mutations, outcomes)}\n\n{caught} of {len(mutations)} caught; goal: {GOAL:.0%}")
+    return int(caught < GOAL * len(mutations))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,68 @@
+"""What is committed was drawn from the committed results by this code: every figure, table and claim, to the byte."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from cnn_invariance.experiments.framework.programme import Programme
+from cnn_invariance.plotting import Canvas
+from cnn_invariance.report import claims, overview
+from cnn_invariance.workflow.folders import Folders
+from cnn_invariance.workflow.plan import Plan
+from cnn_invariance.workflow.products import Products
+
+ROOT = Path(__file__).parents[2]
+PRESETS = ("quick", "laptop")
+ALIKE = {
+    *("accuracy", "compare_models", "heatmap", "augmentation_intensity"),  # drawn for quick, too
+    *("activation_function", "kernel_size", "max_pooling", "random_weights"),  # as others are, by the same code
+    *("dataset_subset", "dataset_transfer", "goodfellow_alpha"),
+    *("measure_comparison", "feature_maps"),  # of many figures
+}
+"""Experiments of laptop that are left to `make`, which draws all, so that this takes a minute."""
+
+
+@cache
+def plan_of(preset: str) -> Plan:
+    folders = Folders(results=ROOT / "results", figures=ROOT / "figures")
+    return Plan(Programme.load(ROOT / "config" / f"{preset}.yaml"), folders)
+
+
+def same(drawn: list[Path], committed: Path) -> None:
+    assert drawn
+    for path in drawn:
+        assert path.read_bytes() == (committed / path.name).read_bytes(), f"{committed / path.name} is another"
+
+
+@pytest.mark.parametrize(
+    ("preset", "experiment"),
+    [
+        (preset, name)
+        for preset in PRESETS
+        for name in plan_of(preset).study.experiments
+        if preset == "quick" or name not in ALIKE
+    ],
+)
+def test_figures_and_tables(preset, experiment, tmp_path):
+    plan = plan_of(preset)
+    figures, tables = tmp_path / "figures", tmp_path / "tables"
+    plan.study.experiment(experiment).draw(plan.study, plan.results, Canvas(figures, tables))
+    outputs = plan.study.outputs[experiment]
+    if outputs.figures:
+        same(sorted(figures.iterdir()), plan.folders.figure_folder(preset, experiment))
+    if outputs.tables:
+        same(sorted(tables.iterdir()), plan.folders.table_folder(preset))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_claims_and_overview(preset, tmp_path, monkeypatch):
+    plan = plan_of(preset)
+    written = [tmp_path / path.name for path in Products(plan).claims]
+    monkeypatch.setattr(Products, "claims", written)
+    claims.write(plan)
+    same(written, plan.results.root)
+    elsewhere = Plan(plan.study, Folders(results=ROOT / "results", figures=tmp_path))
+    overview.draw(elsewhere)
+    drawn = elsewhere.folders.figure_folder(preset, "overview")
+    same(sorted(drawn.iterdir()), plan.folders.figure_folder(preset, "overview"))
