@@ -151,5 +151,5 @@ def draw(study: Study, experiment: str, results: Results, folder: Path) -> Path:
 def announced(study: Study, experiment: str) -> set[str]:
     """The names of the files that an experiment says it draws."""
     outputs = study.outputs[experiment]
-    figures = {f"{figure}.{kind}" for figure in outputs.figures for kind in ("svg", "png", "md")}
-    return figures | {f"{table}.{kind}" for table in outputs.tables for kind in ("csv", "md", "tex")}
+    figures = {f"{figure}.{kind}" for figure in outputs.figures for kind in ("svg", "png", "md", "json")}
+    return figures | {f"{table}.{kind}" for table in outputs.tables for kind in ("csv", "md", "tex", "json")}

@@ -1,6 +1,6 @@
 import pytest
 
-from cnn_invariance.experiments.framework.captions import caption
+from cnn_invariance.experiments.framework.captions import caption, measure_in_words
 from cnn_invariance.paper.departures import departures
 from cnn_invariance.study import SampleSpec
 
@@ -97,3 +97,9 @@ def test_the_parts_of_a_caption_are_kept_by_dataset_and_sentence(load):
     assert made.departures["digits"][0].startswith("mnist5k is 5,000 of the 60,000")
     assert (made.experiment, made.preset, made.counts) == ("some", "paper", "")
     assert str(made).startswith("Title. Why? So it is. And so: on. Sizes: mnist, SimpleConv (")
+
+
+def test_a_measure_in_words_says_which_values_are_more_invariant():
+    assert measure_in_words("NV").endswith("; lower is more invariant.")
+    assert "higher is more invariant" in measure_in_words("Goodfellow")
+    assert "lower is more invariant" not in measure_in_words("Goodfellow")

@@ -18,7 +18,7 @@ from cnn_invariance.experiments.framework import (
     unknown,
     values,
 )
-from cnn_invariance.measures.requests import check
+from cnn_invariance.measures.requests import check, rises
 from cnn_invariance.statistics.intervals import mean
 from cnn_invariance.statistics.profiles import separation
 from cnn_invariance.study import Study
@@ -33,7 +33,6 @@ SEPARATION = (
     "plain, augmented: means over layers and seeds."
 )
 FAMILIES = ("TV", "SV", "TD", "SD", "ANOVA", "NV", "ND", "Goodfellow", "NVSE", "NDSE", "DSES")
-HIGHER = ("Goodfellow",)
 """The measures that are higher for a more invariant network."""
 RIVALS = ("TV", "SV", "TD", "SD", "ANOVA", "Goodfellow")
 """What NV and ND are compared with by the claims."""
@@ -166,7 +165,7 @@ def _separations(plan: ProfilePlan, dataset: str, results: "Results") -> dict[st
     found = {}
     for plain, augmented in plan.lines[dataset].values():
         measure = str(plain.measure)
-        sign = -1 if check(measure).name in HIGHER else 1
+        sign = -1 if rises(check(measure)) else 1
         pairs = zip(values(results, plain.cells, measure), values(results, augmented.cells, measure), strict=True)
         found[measure] = [sign * separation(p, a) for p, a in pairs]
     return found

@@ -5,8 +5,9 @@ A request is a text: a measure's name, with options in brackets where the defaul
     NV    Goodfellow[alpha=0.9,sign=-1]    NV[aggregate=mean,order=after]
 
 A family of measures is a file with literal constants: ``MEASURES`` (name: what it is), ``OPTIONS`` (option: its allowed
-values, the default first), ``LIMITED`` (option: the measures that have it, where not all do) and ``UNDONE`` (the
-measures that undo the transformation on feature maps, if any). They are read without importing the file, so a preset
+values, the default first), ``LIMITED`` (option: the measures that have it, where not all do), ``UNDONE`` (the
+measures that undo the transformation on feature maps, if any) and ``RISES`` (the measures whose higher values are the
+more invariant ones, if any). They are read without importing the file, so a preset
 is checked before torch is. The file is in this folder, or anywhere: ``my_measures.py:ShareT[aggregate=mean]``.
 """
 
@@ -87,6 +88,11 @@ def describe(full_name: str) -> str:
 def undoes(request: Measure) -> bool:
     """Whether a measure undoes the transformation on feature maps, and so needs one that can be undone."""
     return request.name in family(request.full_name).constants.get("UNDONE", ())
+
+
+def rises(request: Measure) -> bool:
+    """Whether higher values of a measure are the more invariant ones; of most measures lower values are."""
+    return request.name in family(request.full_name).constants.get("RISES", ())
 
 
 def label(text: str) -> str:

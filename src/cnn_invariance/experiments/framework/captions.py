@@ -79,7 +79,7 @@ or unit of a layer without maps; lower is more invariant.'
             parts.append(f"one value for each feature map ({how} over the map{when}), or unit of a layer without maps")
     if options.get("stratified"):
         parts.append("mean over the classes, each measured by itself")
-    if "higher is more invariant" not in says:
+    if not measure_names.rises(measure):
         parts.append("lower is more invariant")
     return "; ".join(parts) + "."
 

@@ -25,6 +25,7 @@ MEASURES = {
     "Goodfellow_L": "local firing rate: share of (sample, transformation) pairs above the threshold",
     "Goodfellow_G": "global firing rate: share of untransformed samples above the threshold",
 }
+RISES = ("Goodfellow",)
 OPTIONS = {
     "alpha": [0.99, "between", 0, 1],
     "sign": [1, -1],

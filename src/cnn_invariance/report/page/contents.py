@@ -31,6 +31,15 @@ DEPARTURES = "What differs from the paper"
 
 
 @dataclass(frozen=True)
+class MeasureView:
+    """A measure, whatever its options; ``rises``: whether higher values are the more invariant ones."""
+
+    name: str
+    meaning: str
+    rises: bool
+
+
+@dataclass(frozen=True)
 class Preset:
     """What is shown of a preset; ``datasets``: of each its source and its fingerprint."""
 
@@ -39,7 +48,7 @@ class Preset:
     datasets: Mapping[str, tuple[str, str]]
     models: Sequence[str]
     transformation_sets: Sequence[str]
-    measures: Mapping[str, str]
+    measures: Sequence[MeasureView]
     file: str
     text: str
 
@@ -124,14 +133,16 @@ def read_contents(plan: Plan) -> Contents:
 
 def _preset(plan: Plan) -> Preset:
     study = plan.study
-    names = dict.fromkeys(requests.check(request).name for request in study.measures)  # each once, whatever its options
+    measures = {measure.full_name: measure for measure in map(requests.check, study.measures)}
     return Preset(
         name=study.name,
         description=study.preset.description,
         datasets={name: (entry.source, entry.fingerprint) for name, entry in study.preset.datasets.items()},
         models=list(study.models),
         transformation_sets=list(study.sets),
-        measures={name: requests.describe(name) for name in names},
+        measures=[
+            MeasureView(one.name, requests.describe(name), requests.rises(one)) for name, one in measures.items()
+        ],
         file=study.path.name,
         text=study.path.read_text(encoding="utf-8"),
     )
