@@ -172,111 +172,110 @@ use rule measure as respond with:
         f"Respond {{wildcards.cell}}{ASKS}"
 
 
-# One rule for each experiment: the files that it draws have names of their own.
-for experiment in run.drawn:
+# What is drawn from the results. A job that was submitted to a scheduler computes one cell and draws nothing.
+if run.plan:
 
-    rule:
-        name:
-            f"draw_{experiment}"
+    # One rule for each experiment: the files that it draws have names of their own.
+    for experiment in run.drawn:
+
+        rule:
+            name:
+                f"draw_{experiment}"
+            input:
+                results=run.products.results_of(experiment),
+                preset=run.options.preset,
+                code=run.products.code_of(experiment),
+            output:
+                figures=report(run.products.figures(experiment), category=experiment),
+                tables=report(run.products.tables(experiment), category=experiment),
+            log:
+                f"{LOGS}/draw/{experiment}.log",
+            benchmark:
+                f"{LOGS}/draw/{experiment}.tsv"
+            localrule: True
+            conda:
+                "envs/environment.yaml"
+            params:
+                experiment=experiment,
+                options=run.study_options("results", "figures"),
+            message:
+                f"Draw {experiment}"
+            shell:
+                "cnn-invariance draw {params.experiment} {params.options} > {log} 2>&1"
+
+    # The claims, tested on the results of all experiments; and the whole study as one figure.
+    rule claims:
         input:
-            results=run.products.results_of(experiment),
+            results=run.products.results_of_all(),
             preset=run.options.preset,
-            code=run.products.code_of(experiment),
+            code=run.products.code_of_claims(),
         output:
-            figures=report(run.products.figures(experiment), category=experiment),
-            tables=report(run.products.tables(experiment), category=experiment),
+            run.products.claims,
         log:
-            f"{LOGS}/draw/{experiment}.log",
+            f"{LOGS}/claims.log",
         benchmark:
-            f"{LOGS}/draw/{experiment}.tsv"
-        localrule: True
+            f"{LOGS}/claims.tsv"
         conda:
             "envs/environment.yaml"
         params:
-            experiment=experiment,
+            command="claims",
+            options=run.study_options("results"),
+        message:
+            "Test the claims"
+        shell:
+            "cnn-invariance {params.command} {params.options} > {log} 2>&1"
+
+    use rule claims as overview with:
+        output:
+            run.products.overview,
+        log:
+            f"{LOGS}/overview.log",
+        benchmark:
+            f"{LOGS}/overview.tsv"
+        params:
+            command="overview",
             options=run.study_options("results", "figures"),
         message:
-            f"Draw {experiment}"
+            "Draw the overview"
+
+    use rule claims as costs with:
+        input:
+            results=run.products.results(),
+            preset=run.options.preset,
+        output:
+            run.products.costs,
+        log:
+            f"{LOGS}/costs.log",
+        benchmark:
+            f"{LOGS}/costs.tsv"
+        params:
+            command="costs",
+            options=run.study_options("results"),
+        message:
+            "Tabulate the costs"
+
+    # The page shows what is drawn, and also what a verification left, which no run makes unless it is asked to.
+    rule report:
+        input:
+            shown=run.products.on_page,
+            results=run.products.results(),
+            preset=run.options.preset,
+            code=run.products.code_of_page(),
+        output:
+            page=run.products.page,
+        log:
+            f"{LOGS}/report.log",
+        benchmark:
+            f"{LOGS}/report.tsv"
+        conda:
+            "envs/environment.yaml"
+        params:
+            options=run.study_options("results", "figures"),
+            verified=run.products.verified,
+        message:
+            "Write {output.page}"
         shell:
-            "cnn-invariance draw {params.experiment} {params.options} > {log} 2>&1"
-
-
-# The claims, tested on the results of all experiments; and the whole study as one figure.
-rule claims:
-    input:
-        results=run.products.results_of_all(),
-        preset=run.options.preset,
-        code=run.products.code_of_claims(),
-    output:
-        run.products.claims,
-    log:
-        f"{LOGS}/claims.log",
-    benchmark:
-        f"{LOGS}/claims.tsv"
-    conda:
-        "envs/environment.yaml"
-    params:
-        command="claims",
-        options=run.study_options("results"),
-    message:
-        "Test the claims"
-    shell:
-        "cnn-invariance {params.command} {params.options} > {log} 2>&1"
-
-
-use rule claims as overview with:
-    output:
-        run.products.overview,
-    log:
-        f"{LOGS}/overview.log",
-    benchmark:
-        f"{LOGS}/overview.tsv"
-    params:
-        command="overview",
-        options=run.study_options("results", "figures"),
-    message:
-        "Draw the overview"
-
-
-use rule claims as costs with:
-    input:
-        results=run.products.results(),
-        preset=run.options.preset,
-    output:
-        run.products.costs,
-    log:
-        f"{LOGS}/costs.log",
-    benchmark:
-        f"{LOGS}/costs.tsv"
-    params:
-        command="costs",
-        options=run.study_options("results"),
-    message:
-        "Tabulate the costs"
-
-
-# The page shows what is drawn, and also what a verification left, which no run makes unless it is asked to.
-rule report:
-    input:
-        shown=run.products.on_page,
-        results=run.products.results(),
-        preset=run.options.preset,
-        code=run.products.code_of_page(),
-    output:
-        page=run.products.page,
-    log:
-        f"{LOGS}/report.log",
-    benchmark:
-        f"{LOGS}/report.tsv"
-    conda:
-        "envs/environment.yaml"
-    params:
-        options=run.study_options("results", "figures"),
-        verified=run.products.verified,
-    message:
-        "Write {output.page}"
-    shell:
-        "cnn-invariance report {params.options} --output {output.page} > {log} 2>&1"
+            "cnn-invariance report {params.options} --output {output.page} > {log} 2>&1"
 
 
 # A verification computes a sample of the cached cells again, and what they need, into folders of its own. The sample is
