@@ -25,7 +25,7 @@ from cnn_invariance.measures import requests as measure_names
 from cnn_invariance.plugins.references import is_reference
 from cnn_invariance.study.canonical import Closed
 from cnn_invariance.study.recipes import AugmentationEpochs
-from cnn_invariance.study.spec import Precision, Scalar
+from cnn_invariance.study.spec import Precision, SampleSpec, Scalar
 from cnn_invariance.transformations import sets
 
 
@@ -180,17 +180,6 @@ class Training(Closed):
     """The arithmetic of the forward and backward pass."""
 
 
-class Samples(Closed):
-    """Which samples are measured."""
-
-    split: Literal["train", "validation", "test"] = "test"
-    """The split they are from."""
-    count: Count | None = None
-    """How many, drawn stratified by class; without it, the whole split."""
-    seed: Seed = 0
-    """The seed of the draw."""
-
-
 class Preset(Closed):
     """A whole study. Labels of datasets, models and sets name things inside the preset."""
 
@@ -212,7 +201,7 @@ class Preset(Closed):
     """What all trainings share."""
     seeds: tuple[Seed, ...] = Field(min_length=1)
     """The seeds that networks are trained with."""
-    samples: Samples = Field(default_factory=Samples)
+    samples: SampleSpec = Field(default_factory=SampleSpec)
     """Which samples are measured."""
     measures: tuple[str, ...] = Field(min_length=1)
     """The measures that every measure cell holds: names, with options in brackets."""

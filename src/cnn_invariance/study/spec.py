@@ -103,8 +103,11 @@ class Recipe(Spec):
 
 
 class SampleSpec(Spec):
-    """Which samples are measured: ``count`` of a split (None: all), drawn with ``seed`` and stratified by class."""
+    """Which samples are measured, drawn stratified by class."""
 
     split: Literal["train", "validation", "test"] = "test"
-    count: int | None = Field(None, ge=1)
-    seed: int = Field(0, ge=0)
+    """The split they are from."""
+    count: int | None = Field(None, ge=1, strict=True)
+    """How many; without it, the whole split."""
+    seed: int = Field(0, ge=0, strict=True)
+    """The seed of the draw."""
