@@ -1,7 +1,7 @@
 """Goodfellow's measure at several thresholds of firing."""
 
-from cnn_invariance.experiments.framework import captions
 from cnn_invariance.experiments.framework.goodfellow import NETWORKS, GoodfellowExperiment, unstable
+from cnn_invariance.paper import captions
 
 
 class GoodfellowAlpha(GoodfellowExperiment):

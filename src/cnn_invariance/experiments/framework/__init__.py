@@ -1,6 +1,6 @@
 """What experiments are built from; see `experiment` for what an experiment is."""
 
-from cnn_invariance.experiments.framework import captions, choices
+from cnn_invariance.experiments.framework import choices
 from cnn_invariance.experiments.framework.choice import Choice, Models, OneModel
 from cnn_invariance.experiments.framework.claims import Claim, Finding, UntestableError
 from cnn_invariance.experiments.framework.experiment import Experiment, Outputs, Overview
@@ -22,6 +22,7 @@ from cnn_invariance.experiments.framework.profile_experiment import (
     ProfilesOfModels,
 )
 from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan, values
+from cnn_invariance.paper import captions
 
 __all__ = [
     "ALIKE", "DEPTH", "STRIPS", "Choice", "Claim", "Experiment", "Finding", "FurtherTable", "Line", "MeasuredPanel",

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
-from cnn_invariance.experiments.framework import captions, choices
+from cnn_invariance.experiments.framework import choices
 from cnn_invariance.experiments.framework.choice import Models
 from cnn_invariance.experiments.framework.experiment import Outputs
-from cnn_invariance.paper import departures
+from cnn_invariance.paper import captions, departures
 from cnn_invariance.study import Study, TrainSpec
 
 if TYPE_CHECKING:

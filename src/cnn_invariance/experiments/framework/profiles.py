@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import captions
 from cnn_invariance.experiments.framework.choices import label
 from cnn_invariance.experiments.framework.experiment import Outputs
+from cnn_invariance.paper import captions
 from cnn_invariance.statistics.lines import counted, summary
 from cnn_invariance.study import MeasureSpec, Study
 

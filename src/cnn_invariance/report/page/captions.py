@@ -1,6 +1,6 @@
 """Captions taken apart, so that what all figures of an experiment share is said once.
 
-`cnn_invariance.experiments.framework.captions` puts a caption together: title, question, setting, sizes, departures
+`cnn_invariance.paper.captions` puts a caption together: title, question, setting, sizes, departures
 from the paper. What has another form (the overview's, a user's own experiment) stays whole: nothing of a caption is
 lost but the question, which the page shows anyway, and the sentence that names the experiment.
 """
