@@ -1,6 +1,6 @@
 import pytest
 
-from cnn_invariance.experiments.framework.captions import caption, measure_in_words
+from cnn_invariance.paper.captions import caption, measure_in_words
 from cnn_invariance.paper.departures import departures
 from cnn_invariance.study import SampleSpec
 

@@ -9,10 +9,10 @@ from PIL import Image
 from torch import nn
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.feature_maps import relative_variation
 from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.measures.responses import Ranked, ranked, respond
 from cnn_invariance.results import DamagedResultError, Responses
+from cnn_invariance.statistics.responses import relative_variation
 from cnn_invariance.transformations import rotation, transform_all
 from cnn_invariance.workflow import drawing, preparation, stages
 from cnn_invariance.workflow.folders import Folders

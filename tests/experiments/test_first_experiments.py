@@ -167,14 +167,15 @@ def test_intensity_tables_tell_the_trend(drawn):
 
 
 def test_a_trend_that_does_not_fall_is_not_said_to(study):
-    from cnn_invariance.experiments.augmentation_intensity import _trends
+    from cnn_invariance.experiments.augmentation_intensity import AugmentationIntensity
     from cnn_invariance.plotting import Series, looks
 
     def line(*values: float) -> Series:
         table = pd.DataFrame({"layer_index": [1, 2], "value": values})
         return Series("a", [table], looks(1)[0])
 
-    (trend,) = _trends("NV", {"rotation": [line(0.5, 0.5), line(0.6, 0.3), line(0.4, 0.7)]})
+    (table,) = AugmentationIntensity.further
+    (trend,) = table.rows("NV", {"rotation": [line(0.5, 0.5), line(0.6, 0.3), line(0.4, 0.7)]})
     assert (trend["transformations"], trend["measure"]) == ("rotation", "NV")
     assert (trend["last_without"], trend["last_full"], trend["last_rho"]) == (0.5, 0.7, 0.5)
     assert trend["rho"] == 0.5  # the means .5, .45, .55 have the ranks 2, 1, 3

@@ -46,12 +46,10 @@ def test_a_preset_of_one_experiment_has_a_page_too(preset, load, computed, tmp_p
 
 
 def test_verdicts_of_all_datasets_together_have_a_column_of_their_own():
-    import pandas as pd
-
     rows = [
-        {"experiment": "a_b", "claim": "c_d", "about": "mnist", "verdict": "supported"},
-        {"experiment": "a_b", "claim": "c_d", "about": "mnist and cifar", "verdict": "undecided"},
-        {"experiment": "e", "claim": "f", "about": float("nan"), "verdict": "not supported"},
+        {"experiment": "a_b", "claim": "c_d", "datasets": ("mnist",), "verdict": "supported"},
+        {"experiment": "a_b", "claim": "c_d", "datasets": ("mnist", "cifar"), "verdict": "undecided"},
+        {"experiment": "e", "claim": "f", "datasets": (), "verdict": "not supported"},
     ]
-    found = overview._verdicts(pd.DataFrame(rows))
+    found = overview._verdicts(rows)
     assert found == {"a b: c d": {"mnist": "supported", "all": "undecided"}, "e: f": {"all": "not supported"}}

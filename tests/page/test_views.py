@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import registry
 from cnn_invariance.plotting import Caption
 from cnn_invariance.report.page import claim_views, markdown
 from cnn_invariance.report.page.experiment_views import ExperimentView, grouped
@@ -40,13 +39,6 @@ def test_groups_are_in_order_and_a_group_of_ones_own_comes_last():
     members = [view("a", "mine"), view("b", "stability"), view("c", "validation"), view("d", "stability")]
     found = {group: [one.name for one in views] for group, views in grouped(members).items()}
     assert list(found.items()) == [("validation", ["c"]), ("stability", ["b", "d"]), ("mine", ["a"])]
-
-
-def test_groups_are_those_of_the_readme():
-    rows = re.findall(r"^\| (\w+) \| (`\w+`.*) \|$", README.read_text(encoding="utf-8"), re.M)
-    readme = {name: group for group, names in rows for name in re.findall(r"`(\w+)`", names)}
-    groups = {name: registry.load(name).group for name in registry.names()}
-    assert {name: readme.get(name) for name in groups} == groups
 
 
 RECORD = {

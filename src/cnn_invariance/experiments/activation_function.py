@@ -1,6 +1,6 @@
 """SimpleConv with other activation functions."""
 
-from cnn_invariance.experiments.framework.variants import VariantExperiment
+from cnn_invariance.experiments.framework.variants import VariantExperiment, changes
 
 
 class ActivationFunction(VariantExperiment):
@@ -9,3 +9,4 @@ class ActivationFunction(VariantExperiment):
     question = "Does the activation function change the structure of invariance?"
     part, argument = "the activation function", "activation"
     variants = {"ELU": "elu", "ReLU": "relu", "PReLU": "prelu", "tanh": "tanh"}
+    claims = changes(part)

@@ -1,6 +1,6 @@
 """SimpleConv without and with batch normalisation."""
 
-from cnn_invariance.experiments.framework.variants import VariantExperiment
+from cnn_invariance.experiments.framework.variants import VariantExperiment, changes
 
 
 class BatchNormalization(VariantExperiment):
@@ -9,3 +9,4 @@ class BatchNormalization(VariantExperiment):
     question = "Does batch normalisation change the structure of invariance?"
     part, argument = "batch normalisation", "batch_norm"
     variants = {"without": False, "with": True}
+    claims = changes(part)

@@ -5,10 +5,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from cnn_invariance.experiments.framework import Line, Panel, ProfileExperiment, choices, claim, differences
+from cnn_invariance.experiments.framework import ALIKE, STRIPS, Line, Panel, ProfileExperiment, choices, same_profile
 from cnn_invariance.study import SampleSpec
 
 SPLITS: tuple[Literal["train", "test"], ...] = ("train", "test")
+STATEMENT = "Training and test samples give the same profile."
 
 
 class DatasetSubset(ProfileExperiment):
@@ -17,22 +18,11 @@ class DatasetSubset(ProfileExperiment):
     question = "Does it matter whether a network is measured on training or on test samples?"
     group = "stability"
     title = "profiles of {model} on training and test samples"
-    setting = (
-        "Each network is trained with the transformation set of the panel as augmentation, and measured under the same "
-        "set on as many samples of the training split as of the test split. The strips show the kinds of layers."
-    )
+    setting = f"{ALIKE} on as many samples of the training split as of the test split. {STRIPS}"
     shown, combined = choices.WITH_DISTANCE, True
     drawing = {"line_column": "measured_on"}
     reference = 1
-    tests = (
-        claim(
-            "same_profile",
-            "Training and test samples give the same profile.",
-            "relative difference of the NV profiles on training and on test samples",
-            differences(0, 1),
-            below=0.1,
-        ),
-    )
+    claims = (same_profile("same_profile", STATEMENT, "on training and on test samples", 0, 1),)
 
     seeds: int = Field(3, ge=1)
 

@@ -4,21 +4,15 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import (
-    Line,
-    MeasuredPanel,
-    Panel,
-    ProfileExperiment,
-    choices,
-    claim,
-    differences,
-)
+from cnn_invariance.experiments.framework import ALIKE, STRIPS, Line, ProfileExperiment, choices
+from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, claimed, differences
 from cnn_invariance.study import Study
 
 
-def _others(panel: MeasuredPanel) -> list[float]:
-    return [value for place in range(1, len(panel.lines)) for value in differences(0, place)(panel)]
+@claimed("The profile changes on the samples of another dataset.", above=0.1, over="sets, seeds and other datasets")
+def profile_changes(panel: MeasuredPanel) -> list[float]:
+    """relative difference of the NV profiles on the network's own dataset and on another."""
+    return [value for other in range(1, len(panel.lines)) for value in differences(0, other)(panel)]
 
 
 class DatasetTransfer(ProfileExperiment):
@@ -28,31 +22,19 @@ class DatasetTransfer(ProfileExperiment):
     group = "stability"
     title = "profiles of {model} on its own and other samples"
     setting = (
-        "Each network is trained on its own dataset with the transformation set of the panel as augmentation, and "
-        "measured under the same set on samples of each dataset. Those of another dataset are resized to the network's "
-        "input, grey images repeated for each colour, coloured ones reduced to their luma, and normalised with the "
-        "mean and standard deviation of their own training split. The strips show the kinds of layers."
+        f"{ALIKE.replace('trained', 'trained on its own dataset')} on samples of each dataset. Those of another "
+        "dataset are resized to the network's input, grey images repeated for each colour, coloured ones reduced to "
+        "their luma, and normalised with the mean and standard deviation of their own training split. " + STRIPS
     )
     shown, combined = choices.WITH_DISTANCE, True
     drawing = {"line_column": "measured_on"}
-    tests = (
-        claim(
-            "profile_changes",
-            "The profile changes on the samples of another dataset.",
-            "relative difference of the NV profiles on the network's own dataset and on another",
-            _others,
-            above=0.1,
-            over="sets, seeds and other datasets",
-        ),
-    )
+    claims = (profile_changes,)
 
     seeds: int = Field(3, ge=1)
 
     def check(self, study: Study) -> None:
         """Raise InputError for one dataset alone."""
-        if len(datasets := self.on(study)) < 2:
-            received = ", ".join(datasets)
-            raise InputError(f"a network is measured on another dataset: two are needed; received {received}")
+        choices.several("a network is measured on another dataset", self.on(study))
 
     def panel(self, at: Panel) -> Iterator[Line]:
         """A line for each dataset, the network's own first."""

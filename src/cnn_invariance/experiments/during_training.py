@@ -1,25 +1,16 @@
 """The profile of a network at checkpoints of its training."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import (
-    POSITIVE,
-    Claim,
-    Finding,
-    Line,
-    Panel,
-    ProfileExperiment,
-    choices,
-    over,
-    values,
-)
+from cnn_invariance.experiments.framework import STRIPS, Finding, Line, ProfileExperiment, choices
+from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, claimed, differences
 from cnn_invariance.statistics.intervals import quotient
-from cnn_invariance.statistics.profiles import difference
-from cnn_invariance.study import MeasureSpec, Study, TrainSpec
+from cnn_invariance.study import Study, TrainSpec
 
 if TYPE_CHECKING:
     from cnn_invariance.results import Results
@@ -27,20 +18,35 @@ if TYPE_CHECKING:
 EARLY, LATER = 0.1, 0.3
 
 
+@claimed("From a third of the training on, the profile hardly changes.", below=0.1)
+def then_stable(panel: MeasuredPanel) -> list[float]:
+    """relative difference of the NV profiles at 30 % of the epochs and at the end."""
+    return _to_the_end(panel, LATER)
+
+
+@claimed("The profile appears early in the training.", below=0.5)
+def early(panel: MeasuredPanel) -> Iterator[float]:
+    """relative difference of the NV profiles at 10 % of the epochs and at the end, as a share of that before the
+    training and at the end.
+    """
+    return map(quotient, _to_the_end(panel, EARLY), _to_the_end(panel, 0.0))
+
+
 class DuringTraining(ProfileExperiment):
     """``shares`` of the epochs; those which are the same epoch as the one before in every panel are left out."""
 
     question = "When in its training does a network take on its profile?"
     group = "stability"
-    overview_row = (3, "During training")
+    in_overview = (3, "During training")
     title = "profiles of {model} during training"
     setting = (
         "The network is trained with the transformation set of the panel as augmentation, and measured under the same "
         "set at checkpoints, by the share of the epochs done, rounded to whole epochs. Where two shares are the same "
-        "epoch, their lines coincide. The strips show the kinds of layers."
+        f"epoch, their lines coincide. {STRIPS}"
     )
     shown, combined = choices.WITH_DISTANCE, True
     drawing = {"ordered": True, "line_column": "checkpoint"}
+    claims = (then_stable, early)
 
     shares: tuple[Annotated[float, Field(ge=0, le=1)], ...] = (0.0, 0.01, 0.03, 0.05, EARLY, LATER, 0.5, 1.0)
 
@@ -50,54 +56,21 @@ class DuringTraining(ProfileExperiment):
 
     def panel(self, at: Panel) -> Iterator[Line]:
         """A line for each share that is another epoch."""
+        networks = at.networks()
         for done in self._distinct(at.study):
-            cells = [_measured(at.study, one, at.label, done) for one in at.networks()]
-            yield Line(f"at {100 * done:g} %", cells)
-
-    @property
-    def claims(self) -> tuple[Claim, ...]:
-        """That the profile appears early, and then is stable."""
-        return (
-            Claim(
-                "then_stable",
-                "From a third of the training on, the profile hardly changes.",
-                "relative difference of the NV profiles at 30 % of the epochs and at the end",
-                "below",
-                0.1,
-            ),
-            Claim(
-                "early",
-                "The profile appears early in the training.",
-                "relative difference of the NV profiles at 10 % of the epochs and at the end, as a share of that "
-                "before the training and at the end",
-                "below",
-                0.5,
-            ),
-        )
+            yield at.line(f"at {100 * done:g} %", networks, epoch=_epoch(networks[0], done))
 
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
-        """For each dataset, over the sets and seeds."""
-        (plan,) = self.plans(study)
-        for dataset, panels in plan.lines.items():
-            ends = [(label, cell) for label, lines in panels.items() for cell in lines[-1].cells]
-            later, early, first = (
-                [
-                    difference(*values(results, (_measured(study, end.network, label, done), end), plan.measures[0]))
-                    for label, end in ends
-                ]
-                for done in (LATER, EARLY, 0.0)
-            )
-            found = (later, map(quotient, early, first))
-            for claim, numbers, done in zip(self.claims, found, (LATER, EARLY), strict=True):
-                reason = _too_short([end.network for _, end in ends], done)
-                interval = over(numbers, "sets and seeds", POSITIVE)
-                yield Finding(claim, (dataset,), interval, plan.cells(dataset), reason=reason)
+        """A finding for each dataset and claim; undecided where the share it is about is no epoch."""
+        for found in super().findings(study, results):
+            done = EARLY if found.claim == early else LATER
+            epochs = [cell.network.recipe.epochs for cell in found.cells]
+            untrained = any(round(done * count) == 0 for count in epochs)
+            yield replace(found, reason=f"{100 * done:g} % of {min(epochs)} epochs is no epoch" if untrained else "")
 
     def _distinct(self, study: Study) -> list[float]:
         """The shares that are another epoch than the one before in some panel: all panels have the same lines."""
-        networks = [
-            Panel(study, self, dataset, label).networks()[0] for dataset in self.on(study) for label in self.sets(study)
-        ]
+        networks = [at.networks()[0] for dataset in self.on(study) for at in self.at(study, dataset)]
         if untrained := [network.dataset.name for network in networks if not network.recipe.epochs]:
             raise InputError(f"{self.model} is not trained on {untrained[0]}: it has 0 epochs")
         by_epochs: dict[tuple[int, ...], float] = {}
@@ -110,11 +83,7 @@ def _epoch(network: TrainSpec, done: float) -> int:
     return round(done * network.recipe.epochs)
 
 
-def _measured(study: Study, network: TrainSpec, label: str, done: float) -> MeasureSpec:
-    return study.measurement(network, label, epoch=_epoch(network, done))
-
-
-def _too_short(networks: list[TrainSpec], done: float) -> str:
-    fewest = min(network.recipe.epochs for network in networks)
-    untrained = any(_epoch(network, done) == 0 for network in networks)
-    return f"{100 * done:g} % of {fewest} epochs is no epoch" if untrained else ""
+def _to_the_end(panel: MeasuredPanel, done: float) -> list[float]:
+    """The difference of the profiles after a share of the epochs and at the end, of each seed."""
+    epoch = _epoch(panel.lines[-1].cells[0].network, done)
+    return list(differences(next(line.label for line in panel.lines if line.cells[0].epoch == epoch), -1)(panel))

@@ -1,7 +1,7 @@
 """Goodfellow's measure at several thresholds of firing."""
 
-from cnn_invariance.experiments.framework import captions
-from cnn_invariance.experiments.framework.goodfellow import NETWORKS, GoodfellowExperiment
+from cnn_invariance.experiments.framework.goodfellow import NETWORKS, GoodfellowExperiment, unstable
+from cnn_invariance.paper import captions
 
 
 class GoodfellowAlpha(GoodfellowExperiment):
@@ -10,7 +10,7 @@ class GoodfellowAlpha(GoodfellowExperiment):
     question = "How does Goodfellow's measure depend on the threshold above which an activation fires?"
     title = "Goodfellow's measure of {model} by threshold"
     setting = f"One line for each threshold. {NETWORKS}"
-    rate, claim, subject = "Goodfellow", "unstable_at_extremes", "Goodfellow's measure"
+    claims = (unstable("unstable_at_extremes", "Goodfellow's measure", "Goodfellow"),)
     drawing = {
         "ordered": True,
         "line_column": "threshold",

@@ -1,6 +1,6 @@
 """SimpleConv with larger kernels."""
 
-from cnn_invariance.experiments.framework.variants import VariantExperiment
+from cnn_invariance.experiments.framework.variants import VariantExperiment, changes
 
 
 class KernelSize(VariantExperiment):
@@ -9,3 +9,4 @@ class KernelSize(VariantExperiment):
     question = "Does the size of the kernels change the structure of invariance?"
     part, argument = "the size of the kernels", "kernel"
     variants = {"3 × 3": 3, "5 × 5": 5, "7 × 7": 7}
+    claims = changes(part)

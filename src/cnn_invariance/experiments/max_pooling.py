@@ -1,6 +1,6 @@
 """SimpleConv with strided convolutions in the place of max pooling."""
 
-from cnn_invariance.experiments.framework.variants import VariantExperiment
+from cnn_invariance.experiments.framework.variants import VariantExperiment, changes
 
 
 class MaxPooling(VariantExperiment):
@@ -9,3 +9,4 @@ class MaxPooling(VariantExperiment):
     question = "Does max pooling change the structure of invariance?"
     part, argument = "the pooling", "pooling"
     variants = {"max pooling": "max", "strided convolution": "stride"}
+    claims = changes(part)

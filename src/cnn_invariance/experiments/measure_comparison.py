@@ -1,25 +1,14 @@
 """A plain and an augmented network, seen by every family of measures."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import (
-    Claim,
-    Finding,
-    Line,
-    Outputs,
-    Panel,
-    ProfileExperiment,
-    ProfilePlan,
-    captions,
-    choices,
-    over,
-    unknown,
-    values,
-)
+from cnn_invariance.experiments.framework import Line, Outputs, ProfileExperiment, UntestableError, captions, choices
+from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, ProfileClaim
+from cnn_invariance.experiments.framework.profiles import ProfilePlan, values
 from cnn_invariance.measures.requests import check, rises
-from cnn_invariance.statistics.intervals import mean
+from cnn_invariance.statistics.intervals import ANY, mean
 from cnn_invariance.statistics.profiles import separation
 from cnn_invariance.study import Study
 
@@ -33,9 +22,27 @@ SEPARATION = (
     "plain, augmented: means over layers and seeds."
 )
 FAMILIES = ("TV", "SV", "TD", "SD", "ANOVA", "NV", "ND", "Goodfellow", "NVSE", "NDSE", "DSES")
-"""The measures that are higher for a more invariant network."""
 RIVALS = ("TV", "SV", "TD", "SD", "ANOVA", "Goodfellow")
 """What NV and ND are compared with by the claims."""
+
+
+def separates_best(name: str) -> ProfileClaim:
+    """The claim that a measure separates the two networks better than every rival."""
+
+    def leads(panel: MeasuredPanel) -> list[float]:
+        if panel.place:
+            return []
+        found = _separations(panel.plan, panel.dataset, panel.results)
+        by_name = {check(measure).name: found[measure] for measure in reversed(list(found))}  # of two forms, the first
+        rivals = [by_name[rival] for rival in RIVALS if rival in by_name]
+        if name not in by_name or not rivals:
+            reason = f"{name} is not measured" if rivals else f"none of {', '.join(RIVALS)} is measured"
+            raise UntestableError(reason, "no pair of measures")
+        return [own - max(others) for own, *others in zip(by_name[name], *rivals, strict=True)]
+
+    statement = f"{name} separates augmented from plain networks best."
+    words = f"separation of {name} less the largest separation of {', '.join(RIVALS)}"
+    return ProfileClaim(f"{name}_separates_best", statement, words, "above", 0, leads, within=ANY)
 
 
 class MeasureComparison(ProfileExperiment):
@@ -55,11 +62,12 @@ class MeasureComparison(ProfileExperiment):
         "ylabel": "mean over the layer",
         "share_y": False,
     }
+    claims = (separates_best("NV"), separates_best("ND"))
 
     def requests(self, study: Study) -> Sequence[str]:
         """The measures compared (InputError for fewer than two)."""
         if self.measures is None:
-            measures = choices.measured_forms(study, FAMILIES)
+            measures = choices.measured_forms(study.measures, FAMILIES)
         else:
             measures = choices.measures(study, self.measures)
         if len(measures) < 2:
@@ -69,18 +77,13 @@ class MeasureComparison(ProfileExperiment):
 
     def plans(self, study: Study) -> Sequence[ProfilePlan]:
         """A plan for each set."""
-        choices.choose("model", self.compared(study), study.models)
-        datasets, measures = self.on(study), self.requests(study)
-        return [
-            self.plan(
-                study,
-                {dataset: _panels(Panel(study, self, dataset, label), measures) for dataset in datasets},
-                words={"set": label},
-                measures=measures[:1],
-                part=label,
-            )
-            for label in self.sets(study)
-        ]
+        datasets, _, sets = self.grid(study)
+        measures = self.requests(study)
+        by_set = {
+            label: {dataset: _panels(Panel(study, self, dataset, label), measures) for dataset in datasets}
+            for label in sets
+        }
+        return [self.plan(study, lines, {"set": label}, part=label) for label, lines in by_set.items()]
 
     def outputs(self, study: Study) -> Outputs:
         """A figure for each dataset and set, a table of profiles for each set, and a table of separations."""
@@ -107,56 +110,17 @@ class MeasureComparison(ProfileExperiment):
                     }
                     for measure, (plain, augmented) in zip(found, panels.values(), strict=True)
                 ]
+        title = f"How clearly measures separate {self.model} trained with and without augmentation"
         caption = captions.caption(
-            study,
-            self.name,
-            self.cells(study),
-            title=f"How clearly measures separate {self.model} trained with and without augmentation",
-            question=self.question,
-            setting=SEPARATION,
+            study, self.name, self.cells(study), title=title, question=self.question, setting=SEPARATION
         )
         canvas.table(self.name, pd.DataFrame(rows), caption)
 
-    @property
-    def claims(self) -> tuple[Claim, ...]:
-        """That NV, and that ND, separates the two networks best."""
-        return tuple(
-            Claim(
-                f"{measure}_separates_best",
-                f"{measure} separates augmented from plain networks best.",
-                f"separation of {measure} less the largest separation of {', '.join(RIVALS)}",
-                "above",
-                0,
-            )
-            for measure in ("NV", "ND")
-        )
 
-    def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
-        """For each dataset, over the sets and seeds."""
-        plans = self.plans(study)
-        for dataset in self.on(study):
-            cells = [cell for plan in plans for cell in plan.cells(dataset)]
-            found = [_by_name(_separations(plan, dataset, results)) for plan in plans]
-            rivals = [name for name in RIVALS if name in found[0]]
-            for claim, measure in zip(self.claims, ("NV", "ND"), strict=True):
-                if measure not in found[0] or not rivals:
-                    reason = f"{measure} is not measured" if rivals else f"none of {', '.join(RIVALS)} is measured"
-                    yield Finding(claim, (dataset,), unknown("no pair of measures"), cells, reason=reason)
-                    continue
-                leads = [
-                    own - max(others)
-                    for each in found
-                    for own, *others in zip(each[measure], *(each[name] for name in rivals), strict=True)
-                ]
-                yield Finding(claim, (dataset,), over(leads, "sets and seeds"), cells)
-
-
-def _panels(at: Panel, measures: Sequence[str]) -> dict[str, list[Line]]:
+def _panels(at: Panel, measures: Sequence[str]) -> Mapping[str, Sequence[Line]]:
     """For each measure the lines of the plain and of the augmented network."""
-    lines = (
-        at.line("trained without augmentation", at.networks(augmentation=None)),
-        at.line(f"trained with {at.label}"),
-    )
+    plain = at.line("trained without augmentation", at.networks(augmentation=None))
+    lines = (plain, at.line(f"trained with {at.label}"))
     return {choices.label(measure): [line._replace(measure=measure) for line in lines] for measure in measures}
 
 
@@ -169,9 +133,3 @@ def _separations(plan: ProfilePlan, dataset: str, results: "Results") -> dict[st
         pairs = zip(values(results, plain.cells, measure), values(results, augmented.cells, measure), strict=True)
         found[measure] = [sign * separation(p, a) for p, a in pairs]
     return found
-
-
-def _by_name(separations: Mapping[str, list[float]]) -> dict[str, list[float]]:
-    """By the name of the measure; of two forms of one measure, the first."""
-    names = {check(measure).name: measure for measure in reversed(list(separations))}
-    return {name: separations[measure] for name, measure in names.items()}

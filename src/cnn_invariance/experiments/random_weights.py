@@ -5,11 +5,19 @@ from collections.abc import Iterator
 import numpy as np
 from pydantic import Field
 
-from cnn_invariance.experiments.framework import Line, MeasuredPanel, Panel, ProfileExperiment, apart, claim
+from cnn_invariance.experiments.framework import STRIPS, Line, MeasuredPanel, Panel, ProfileExperiment, apart, claimed
 from cnn_invariance.statistics.profiles import difference
 
 
-def _from_trained(panel: MeasuredPanel) -> list[float]:
+@claimed("Untrained networks have a stable structure.", below=0.1, over="sets")  # the same ones under each set
+def stable(panel: MeasuredPanel) -> list[float]:
+    """relative difference of the NV profiles of two untrained networks, mean over all pairs."""
+    return apart(panel)
+
+
+@claimed("Untrained networks have a structure of their own, other than trained ones.", above=0.1, over="sets")
+def own_structure(panel: MeasuredPanel) -> list[float]:
+    """relative difference of the untrained networks' mean NV profile and the trained network's."""
     return [difference(np.mean(panel.profiles(0), axis=0), panel.profiles(1)[0])]
 
 
@@ -21,28 +29,11 @@ class RandomWeights(ProfileExperiment):
     title = "profiles of {model} before training"
     setting = (
         "Untrained networks, whose weights are random, and one network that was trained with the transformation set of "
-        "the panel as augmentation; all measured under the set. The strips show the kinds of layers."
+        f"the panel as augmentation; all measured under the set. {STRIPS}"
     )
     drawing = {"line_column": "networks"}
     reference = 1
-    tests = (  # over the sets only: the untrained networks are the same ones under each
-        claim(
-            "stable",
-            "Untrained networks have a stable structure.",
-            "relative difference of the NV profiles of two untrained networks, mean over all pairs",
-            apart,
-            below=0.1,
-            over="sets",
-        ),
-        claim(
-            "own_structure",
-            "Untrained networks have a structure of their own, other than trained ones.",
-            "relative difference of the untrained networks' mean NV profile and the trained network's",
-            _from_trained,
-            above=0.1,
-            over="sets",
-        ),
-    )
+    claims = (stable, own_structure)
 
     networks: int = Field(10, ge=2)
 

@@ -1,8 +1,7 @@
 """The headline: whether the structure of invariance belongs to the design of a network, and not to its training."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, product
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,62 +9,44 @@ import numpy as np
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import Claim, Finding, GridExperiment, Outputs, captions, choices, over
-from cnn_invariance.experiments.framework.grid import Grid
-from cnn_invariance.statistics.profiles import at_depths, difference
+from cnn_invariance.experiments.framework import Claim, Finding, Models, Outputs, Overview, captions, choices
+from cnn_invariance.experiments.framework.choice import Grid
+from cnn_invariance.statistics.groups import Group, among, between, log_ratio, permuted, within
+from cnn_invariance.statistics.intervals import over
+from cnn_invariance.statistics.profiles import at_depths
 from cnn_invariance.study import Cell, MeasureSpec, Study
 
 if TYPE_CHECKING:
     from cnn_invariance.plotting import Canvas
     from cnn_invariance.results import Results
 
-SETTING = (
-    "Each point is the difference between the {measure} profiles of two networks that are alike in all but one thing, "
-    "named to the left: mean |P - Q| / mean (P + Q) / 2 over 101 depths from the first layer to the last, profiles "
-    "interpolated between layers. Each network is trained with the set it is measured under; 'trained plain or "
-    "augmented' compares it with the network trained plain. The bar is the mean."
+DESIGN = Claim(
+    "design",
+    "The structure of invariance depends on the design: designs differ more than seeds of one design.",
+    "log2 of the mean difference between designs over that between seeds; p: designs permuted",
+    "above",
+    math.log2(1.5),
 )
-
-KINDS = {
-    "seed": "another seed",
-    "augmentation": "trained plain or augmented",
-    "transformations": "another transformation set",
-    "dataset": "another dataset",
-    "design": "another design",
-}
-"""What two networks differ in, and in nothing else."""
-
-PERMUTATIONS = 10_000
-
-CLAIMS = (
-    Claim(
-        "design",
-        "The structure of invariance depends on the design: designs differ more than seeds of one design.",
-        "log2 of the mean difference between designs over that between seeds; p: designs permuted",
-        "above",
-        math.log2(1.5),
-    ),
-    Claim(
-        "not_training",
-        "It does not depend on the training: designs differ more than plain and augmented training.",
-        "log2 of the mean difference between designs over that between plain and augmented training",
-        "above",
-        0.0,
-    ),
-    Claim(
-        "transformation",
-        "It changes with the transformation: sets differ more than seeds.",
-        "log2 of the mean difference between transformation sets over that between seeds; p: sets permuted",
-        "above",
-        math.log2(1.5),
-    ),
-    Claim(
-        "dataset",
-        "It changes with the dataset: datasets differ more than seeds.",
-        "log2 of the mean difference between datasets over that between seeds; p: datasets permuted",
-        "above",
-        math.log2(1.5),
-    ),
+NOT_TRAINING = Claim(
+    "not_training",
+    "It does not depend on the training: designs differ more than plain and augmented training.",
+    "log2 of the mean difference between designs over that between plain and augmented training",
+    "above",
+    0.0,
+)
+TRANSFORMATION = Claim(
+    "transformation",
+    "It changes with the transformation: sets differ more than seeds.",
+    "log2 of the mean difference between transformation sets over that between seeds; p: sets permuted",
+    "above",
+    math.log2(1.5),
+)
+DATASET = Claim(
+    "dataset",
+    "It changes with the dataset: datasets differ more than seeds.",
+    "log2 of the mean difference between datasets over that between seeds; p: datasets permuted",
+    "above",
+    math.log2(1.5),
 )
 
 
@@ -78,34 +59,26 @@ class Place(NamedTuple):
     augmented: bool = True
 
 
-@dataclass(frozen=True)
-class Profiles:
-    """The profiles of the study by relative depth: of each place one for each seed, (101,)."""
-
-    at: dict[Place, list[np.ndarray]]
-
-    def seeds(self, places: Iterable[Place]) -> list[float]:
-        """Differences between the seeds of each place."""
-        return [difference(p, q) for place in places for p, q in combinations(self.at[place], 2)]
-
-    def between(self, pairs: Iterable[tuple[Place, Place]]) -> list[float]:
-        """Differences between two places, of networks of one seed."""
-        return [difference(p, q) for a, b in pairs for p, q in zip(self.at[a], self.at[b], strict=False)]
+Profiles = Mapping[Place, Group]
+"""The profiles of the study by relative depth: of each place one for each seed, (101,)."""
 
 
-class Structure(GridExperiment):
+class Structure(Models):
     """``measure``: whose profiles; ``seeds``: how many of the preset's seeds, at least two."""
 
     question = "Does the structure of invariance belong to the design of a network, and not to its training?"
     group = "characterisation"
+    combined = True
+    claims = (DESIGN, NOT_TRAINING, TRANSFORMATION, DATASET)
+    setting = (
+        "Each point is the difference between the {measure} profiles of two networks that are alike in all but one "
+        "thing, named to the left: mean |P - Q| / mean (P + Q) / 2 over 101 depths from the first layer to the last, "
+        "profiles interpolated between layers. Each network is trained with the set it is measured under; 'trained "
+        "plain or augmented' compares it with the network trained plain. The bar is the mean."
+    )
 
     measure: str = choices.HEADLINE
     seeds: int = Field(3, ge=2)
-
-    @property
-    def claims(self) -> tuple[Claim, ...]:
-        """On what the structure depends."""
-        return CLAIMS
 
     def cells(self, study: Study) -> list[Cell]:
         """Each network of each seed, trained with and measured under each set; and of the first seed, trained plain."""
@@ -121,55 +94,54 @@ class Structure(GridExperiment):
 
         from cnn_invariance.plotting import spread_figure
 
-        panels, measure = self.overview_spreads(study, results), choices.measure(study, self.measure)
+        panels, measure = self.overview(study, results).spreads, choices.measure(study, self.measure)
         name = choices.label(measure)
         caption = captions.caption(
             study,
             self.name,
             self.cells(study),
-            title=f"Differences between {name} profiles, {' and '.join(self.grid(study).datasets)}",
+            title=f"Differences between {name} profiles, {' and '.join(self.on(study))}",
             question=self.question,
-            setting=f"{SETTING.format(measure=name)} {captions.measure_in_words(measure)}",
+            setting=f"{self.setting.format(measure=name)} {captions.measure_in_words(measure)}",
         )
         canvas.figure(self.name, spread_figure(panels, xlabel=f"difference between two {name} profiles"), caption)
         canvas.table(self.name, pd.DataFrame(_table(panels)), caption)
 
-    def overview_spreads(self, study: Study, results: "Results") -> dict[str, dict[str, list[float]]]:
+    def overview(self, study: Study, results: "Results") -> Overview:
         """By dataset and by what two networks differ in, in words: the differences between their profiles."""
         profiles, grid = self._profiles(study, results), self.grid(study)
-        return {
-            dataset: {KINDS[kind]: values for kind, values in _differences(grid, profiles, dataset).items()}
-            for dataset in grid.datasets
-        }
+        return Overview(spreads={dataset: _differences(grid, profiles, dataset) for dataset in grid.datasets})
 
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
         """For each dataset over its sets; the last claim over designs and sets, for all datasets together."""
         profiles, cells = self._profiles(study, results), self._cells(study)
-        chosen = self.grid(study)
-        for dataset in chosen.datasets:
-            used = [cell for place, found in cells.items() if place.dataset == dataset for cell in found]
-            at = [[Place(dataset, design, label) for design in chosen.models] for label in chosen.sets]
-            designs = [profiles.between(combinations(places, 2)) for places in at]
-            seeds = [profiles.seeds(places) for places in at]
-            trainings = [
-                profiles.between((place._replace(augmented=False), place) for place in places) for places in at
-            ]
-            yield _finding(CLAIMS[0], (dataset,), designs, seeds, "sets", used, permuted(profiles, at))
-            yield _finding(CLAIMS[1], (dataset,), designs, trainings, "sets", used)
-            by_design = [[Place(dataset, design, label) for label in chosen.sets] for design in chosen.models]
-            sets = [profiles.between(combinations(places, 2)) for places in by_design]
-            seeds = [profiles.seeds(places) for places in by_design]
-            yield _finding(CLAIMS[2], (dataset,), sets, seeds, "designs", used, permuted(profiles, by_design))
-        if len(chosen.datasets) > 1:
-            by_both = [
-                [Place(dataset, design, label) for dataset in chosen.datasets]
-                for design, label in product(chosen.models, chosen.sets)
-            ]
-            datasets = [profiles.between(combinations(places, 2)) for places in by_both]
-            seeds = [profiles.seeds(places) for places in by_both]
-            every = [cell for found in cells.values() for cell in found]
-            p = permuted(profiles, by_both)
-            yield _finding(CLAIMS[3], tuple(chosen.datasets), datasets, seeds, "designs and sets", every, p)
+        datasets, designs, sets = self.grid(study)
+
+        def finding(
+            claim: Claim,
+            strata: Sequence[Sequence[Place]],
+            of: str,
+            among_datasets: Sequence[str],
+            trained: bool = False,
+        ) -> Finding:
+            """The places of each stratum against seeds, or against the training."""
+            groups = [[profiles[place] for place in places] for places in strata]
+            plain = [[profiles[place._replace(augmented=False)] for place in places] for places in strata if trained]
+            against = map(between, map(zip, plain, groups)) if trained else map(within, groups)
+            ratios = [log_ratio(among(each), other) for each, other in zip(groups, against, strict=True)]
+            used = [cell for place, found in cells.items() if place.dataset in among_datasets for cell in found]
+            p = None if trained else permuted(groups)
+            return Finding(claim, tuple(among_datasets), over(ratios, of), used, p=p)
+
+        for dataset in datasets:
+            by_set = [[Place(dataset, design, label) for design in designs] for label in sets]
+            yield finding(DESIGN, by_set, "sets", [dataset])
+            yield finding(NOT_TRAINING, by_set, "sets", [dataset], trained=True)
+            by_design = [[Place(dataset, design, label) for label in sets] for design in designs]
+            yield finding(TRANSFORMATION, by_design, "designs", [dataset])
+        if len(datasets) > 1:
+            by_both = [[Place(each, design, label) for each in datasets] for design, label in product(designs, sets)]
+            yield finding(DATASET, by_both, "designs and sets", datasets)
 
     def _cells(self, study: Study) -> dict[Place, list[MeasureSpec]]:
         chosen, seeds = self.grid(study), choices.seeds(study, self.seeds)
@@ -187,77 +159,36 @@ class Structure(GridExperiment):
                 choices.check_held(measure, found[place])
         return found
 
-    def _profiles(self, study: Study, results: "Results") -> "Profiles":
+    def _profiles(self, study: Study, results: "Results") -> Profiles:
         measure = choices.measure(study, self.measure)
-        return Profiles(
-            {
-                place: [at_depths(results.profile(cell, measure)["value"]) for cell in cells]
-                for place, cells in self._cells(study).items()
-            }
-        )
-
-
-def permuted(profiles: Profiles, strata: Sequence[Sequence[Place]], draws: int = PERMUTATIONS) -> float:
-    """The p of a permutation test that places differ: that their labels do not matter, within each stratum.
-
-    Statistic: the mean difference between places less that between seeds of one place, mean over strata. The labels of
-    the networks of a stratum are permuted, p = (1 + permutations as large) / (1 + permutations). The random numbers are
-    fixed.
-    """
-    generator = np.random.default_rng(0)
-    observed, drawn = 0.0, np.zeros(draws)
-    for places in strata:
-        labels = np.array([k for k, place in enumerate(places) for _ in profiles.at[place]])
-        members = [profile for place in places for profile in profiles.at[place]]
-        rows, columns = np.triu_indices(len(members), 1)
-        distances = np.array([difference(members[i], members[j]) for i, j in zip(rows, columns, strict=True)])
-
-        def statistic(labels: np.ndarray, pairs: tuple = (rows, columns), distances: np.ndarray = distances) -> float:
-            same = labels[pairs[0]] == labels[pairs[1]]
-            return float(distances[~same].mean() - distances[same].mean())
-
-        observed += statistic(labels)
-        drawn += [statistic(generator.permutation(labels)) for _ in range(draws)]
-    return float((1 + (drawn >= observed - 1e-12).sum()) / (1 + draws))
-
-
-def _finding(
-    claim: Claim,
-    datasets: tuple[str, ...],
-    above: Sequence[Sequence[float]],
-    below: Sequence[Sequence[float]],
-    of: str,
-    cells: Sequence[Cell],
-    p: float | None = None,
-) -> Finding:
-    """The log2 of the ratios of means, one for each stratum."""
-    ratios = (
-        math.log2(np.mean(a) / np.mean(b)) if np.mean(b) > 0 and np.mean(a) > 0 else math.nan
-        for a, b in zip(above, below, strict=True)
-    )
-    return Finding(claim, datasets, over(ratios, of), cells, p=p)
+        return {
+            place: [at_depths(results.profile(cell, measure)["value"]) for cell in cells]
+            for place, cells in self._cells(study).items()
+        }
 
 
 def _differences(chosen: Grid, profiles: Profiles, dataset: str) -> dict[str, list[float]]:
     """The differences of pairs that differ in one thing, by what they differ in; other datasets against this one."""
     here = [Place(dataset, design, label) for design, label in product(chosen.models, chosen.sets)]
 
-    def alike(same: Callable[[Place, Place], bool]) -> Iterator[tuple[Place, Place]]:
-        return ((a, b) for a, b in combinations(here, 2) if same(a, b))
+    def differences(both: Iterable[tuple[Place, Place]]) -> list[float]:
+        return between((profiles[a], profiles[b]) for a, b in both)
 
+    def alike(same: Callable[[Place], str]) -> list[float]:
+        return differences((a, b) for a, b in combinations(here, 2) if same(a) == same(b))
+
+    others = [other for other in chosen.datasets if other != dataset]
     found = {
-        "seed": profiles.seeds(here),
-        "augmentation": profiles.between((place._replace(augmented=False), place) for place in here),
-        "transformations": profiles.between(alike(lambda a, b: a.design == b.design)),
-        "dataset": profiles.between(
-            (place, place._replace(dataset=other)) for place in here for other in chosen.datasets if other != dataset
-        ),
-        "design": profiles.between(alike(lambda a, b: a.transformations == b.transformations)),
+        "another seed": within(profiles[place] for place in here),
+        "trained plain or augmented": differences((place._replace(augmented=False), place) for place in here),
+        "another transformation set": alike(lambda place: place.design),
+        "another dataset": differences((place, place._replace(dataset=other)) for place in here for other in others),
+        "another design": alike(lambda place: place.transformations),
     }
     return {kind: values for kind, values in found.items() if values}
 
 
-def _table(found: dict[str, dict[str, list[float]]]) -> list[dict[str, object]]:
+def _table(found: Mapping[str, Mapping[str, list[float]]]) -> list[dict[str, object]]:
     return [
         {
             "dataset": dataset,

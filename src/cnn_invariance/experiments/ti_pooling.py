@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import Line, MeasuredPanel, Panel, ProfileExperiment, claim
+from cnn_invariance.experiments.framework import DEPTH, Line, MeasuredPanel, Panel, ProfileExperiment, claimed
 from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.study import Study
 from cnn_invariance.transformations import sets
@@ -14,13 +14,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def _after_to_before(panel: MeasuredPanel) -> Iterator[float]:
+@claimed("TI-pooling is invariant after the pooling over transformations.", below=0.5)
+def invariant_after(panel: MeasuredPanel) -> Iterator[float]:
+    """NV of TI-pooling's layers from the pooling over transformations on, divided by that of those before."""
     for design in panel.tables(0):
         pooled = _first(design, "PathMaxPool")
         yield layer_mean(design["value"][pooled:]) / layer_mean(design["value"][:pooled])
 
 
-def _design_to_data(panel: MeasuredPanel) -> Iterator[float]:
+@claimed("Invariance by design is stronger than invariance by data.", below=1)
+def more_than_data(panel: MeasuredPanel) -> Iterator[float]:
+    """NV of TI-pooling's layers from the pooling over transformations on, divided by that of the augmented network's
+    layers after its flattening.
+    """
     for design, data in zip(panel.tables(0), panel.tables(1), strict=True):
         invariant = layer_mean(design["value"][_first(design, "PathMaxPool") :])
         yield invariant / layer_mean(data["value"][_first(data, "Flatten") + 1 :])
@@ -40,27 +46,11 @@ class TIPooling(ProfileExperiment):
     setting = (
         "TI-pooling takes the maximum over the transformations of the set of the panel, and is trained without "
         "augmentation; its layers before the pooling are averaged over the transformed paths. The other network is "
-        "trained with the set. Both are measured under the set. Layers by relative depth: the first at 0 %, the last "
-        "at 100 %. The strips show the kinds of each network's layers."
+        f"trained with the set. Both are measured under the set. {DEPTH} The strips show the kinds of each network's "
+        "layers."
     )
     drawing = {"axis": "depth"}
-    tests = (
-        claim(
-            "invariant_after",
-            "TI-pooling is invariant after the pooling over transformations.",
-            "NV of TI-pooling's layers from the pooling over transformations on, divided by that of those before",
-            _after_to_before,
-            below=0.5,
-        ),
-        claim(
-            "more_than_data",
-            "Invariance by design is stronger than invariance by data.",
-            "NV of TI-pooling's layers from the pooling over transformations on, divided by that of the augmented "
-            "network's layers after its flattening",
-            _design_to_data,
-            below=1,
-        ),
-    )
+    claims = (invariant_after, more_than_data)
 
     ti_model: str = "TIPooling"
 

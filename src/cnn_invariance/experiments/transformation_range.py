@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cnn_invariance.experiments.framework import Line, MeasuredPanel, Panel, ProfileExperiment, choices, claim
+from cnn_invariance.experiments.framework import STRIPS, Line, MeasuredPanel, Panel, ProfileExperiment, choices, claimed
 from cnn_invariance.statistics.intervals import quotient
 from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.study import Study
@@ -16,8 +16,9 @@ FULL = 1.0
 TRAINED = " (trained with)"
 
 
-def _beyond(panel: MeasuredPanel) -> list[float]:
-    """The last line is measured at the full range."""
+@claimed("NV rises beyond the range that the network was trained with.", above=1.05)
+def rises_beyond(panel: MeasuredPanel) -> list[float]:
+    """NV (mean over layers) measured at the full range, as a share of that at the trained range."""
     trained = next(line.label for line in panel.lines if line.label.endswith(TRAINED))
     both = zip(panel.profiles(trained), panel.profiles(-1), strict=True)
     return [quotient(layer_mean(full), layer_mean(inside)) for inside, full in both]
@@ -31,19 +32,11 @@ class TransformationRange(ProfileExperiment):
     title = "profiles of {model} by measured range"
     setting = (
         "Each network is trained with the transformation set of the panel over {trained} of its range, and measured "
-        "under the set over shares of its range below, at and beyond that. The strips show the kinds of layers."
-    )
+        "under the set over shares of its range below, at and beyond that. "
+    ) + STRIPS
     drawing = {"ordered": True, "line_column": "measured_at"}
     reference = -1
-    tests = (
-        claim(
-            "rises_beyond",
-            "NV rises beyond the range that the network was trained with.",
-            "NV (mean over layers) measured at the full range, as a share of that at the trained range",
-            _beyond,
-            above=1.05,
-        ),
-    )
+    claims = (rises_beyond,)
 
     trained_share: Share = 0.5
     shares: tuple[Share, ...] = (0.25, 0.5, 0.75, FULL)
@@ -52,9 +45,9 @@ class TransformationRange(ProfileExperiment):
         """Raise InputError for shares that do not rise, or lack one that the claim compares."""
         choices.rising("shares", self.shares, needed=dict.fromkeys((self.trained_share, FULL)))
 
-    def words(self) -> Mapping[str, object]:
-        """The fields, and the share trained with in per cent."""
-        return {**dict(self), "trained": f"{100 * self.trained_share:g} %"}
+    def words(self, study: Study) -> Mapping[str, object]:
+        """The share trained with in per cent, too."""
+        return {**super().words(study), "trained": f"{100 * self.trained_share:g} %"}
 
     def panel(self, at: Panel) -> Iterator[Line]:
         """A line for each share that is measured."""

@@ -1,16 +1,13 @@
 """The whole study on one page: profiles, what makes them differ, and what became of the paper's claims. No torch."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from cnn_invariance.experiments.framework.experiment import Experiment
-from cnn_invariance.experiments.framework.profile_experiment import ProfilesOfModels
+from cnn_invariance.experiments.framework.experiment import Experiment, Row
 from cnn_invariance.report import claims
 from cnn_invariance.workflow.plan import Plan
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import SubFigure
 
     from cnn_invariance.plotting import Caption, Series
@@ -18,25 +15,15 @@ if TYPE_CHECKING:
 NAME = "overview"
 
 
-class Row(NamedTuple):
-    """The profiles of one experiment: a panel for each dataset, all of one measure."""
-
-    title: str
-    measure: str
-    axis: Any
-    panels: Mapping[str, Sequence["Series"]]
-
-    def every(self) -> list["Series"]:
-        """The lines of all panels."""
-        return list(chain.from_iterable(self.panels.values()))
-
-
 def draw(plan: Plan) -> None:
     """Draw ``figures/<preset>/overview/overview.{svg,png,md,json}`` from the results of a preset."""
     from cnn_invariance.plotting import Canvas
     from cnn_invariance.plotting.style import DOUBLE, new_figure, style
 
-    rows, differences, verdicts = list(_rows(plan)), _differences(plan), _verdicts(claims.table(claims.records(plan)))
+    shown = [one.overview(plan.study, plan.results) for one in _computed(plan)]
+    rows = sorted((row for one in shown for row in one.rows), key=lambda row: (row.place, row.title))
+    differences = {dataset: groups for one in shown for dataset, groups in one.spreads.items()}
+    verdicts = _verdicts(claims.records(plan))
     heights = [
         *map(_row_height, rows),
         *([0.3] if rows else []),
@@ -61,40 +48,18 @@ def draw(plan: Plan) -> None:
     canvas.figure(NAME, figure, _caption(plan, rows, bool(differences)))
 
 
-def _rows(plan: Plan) -> Iterator[Row]:
-    from cnn_invariance.experiments.framework.choices import label
-
-    shown = {name: one.overview_row for name, one in plan.study.experiments.items() if one.overview_row}
-    for name, (_, title) in sorted(shown.items(), key=lambda item: item[1]):
-        chosen = plan.study.experiments[name]
-        if plan.lacking(name) or not isinstance(chosen, ProfilesOfModels):
-            continue
-        lines = chosen.plans(plan.study)[0]
-        measure = lines.measures[0]
-        panels = {
-            f"{title}: {dataset}, {first}": series
-            for dataset, by_panel in lines.series(plan.results, measure).items()
-            for first, series in list(by_panel.items())[:1]
-        }
-        yield Row(title, label(measure), lines.axis, panels)
+def _computed(plan: Plan) -> list[Experiment]:
+    """The experiments whose cells all have a result."""
+    return [one for name, one in plan.study.experiments.items() if not plan.lacking(name)]
 
 
-def _differences(plan: Plan) -> dict[str, dict[str, list[float]]]:
-    """What makes profiles differ, by dataset, from the experiments that have such values."""
-    found: dict[str, dict[str, list[float]]] = {}
-    for name, experiment in plan.study.experiments.items():
-        if type(experiment).overview_spreads is not Experiment.overview_spreads and not plan.lacking(name):
-            found |= experiment.overview_spreads(plan.study, plan.results)
-    return found
-
-
-def _verdicts(table: "pd.DataFrame") -> dict[str, dict[str, str]]:
-    """The verdict of each claim by what it is about."""
+def _verdicts(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """The verdict of each claim by the dataset that it is about; of several or all of them, under "all"."""
     found: dict[str, dict[str, str]] = {}
-    for row in table.to_dict("records"):
-        about = row["about"] if isinstance(row["about"], str) else "all"
+    for row in records:
         name = f"{row['experiment']}: {row['claim']}".replace("_", " ")
-        found.setdefault(name, {})["all" if " and " in about else about] = row["verdict"]
+        about = row["datasets"][0] if len(row["datasets"]) == 1 else "all"
+        found.setdefault(name, {})[about] = row["verdict"]
     return found
 
 

@@ -13,6 +13,8 @@ CONFIDENCE = 0.95
 DRAWS = 2000
 """Bootstrap samples of an interval."""
 
+ANY = (-math.inf, math.inf)
+"""What a number can be."""
 CORRELATION = (-1.0, 1.0)
 """What a correlation can be."""
 POSITIVE = (0.0, math.inf)
@@ -29,7 +31,7 @@ class Interval:
     source: str
 
 
-def over(values: Iterable[float], of: str, within: tuple[float, float] = (-math.inf, math.inf)) -> Interval:
+def over(values: Iterable[float], of: str, within: tuple[float, float] = ANY) -> Interval:
     """The mean of independent values, with Student's interval: mean +- t(n - 1) s / sqrt(n).
 
     of:     what a value is of, in the plural: "networks". A single value has no interval; values that are NaN are left
@@ -86,12 +88,6 @@ def bootstrap(
         return Interval(statistic(groups), math.nan, math.nan, source)
     low, high = np.quantile(drawn, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
     return Interval(float(statistic(groups)), float(low), float(high), source)
-
-
-CORRELATION = (-1.0, 1.0)
-"""What a correlation can be."""
-POSITIVE = (0.0, math.inf)
-"""What the difference between two profiles and the quotient of positive numbers can be."""
 
 
 def unknown(source: str) -> Interval:

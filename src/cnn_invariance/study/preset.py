@@ -201,7 +201,7 @@ class Preset(Closed):
     """What all trainings share."""
     seeds: tuple[Seed, ...] = Field(min_length=1)
     """The seeds that networks are trained with."""
-    samples: SampleSpec = Field(default_factory=SampleSpec)
+    samples: SampleSpec = SampleSpec()
     """Which samples are measured."""
     measures: tuple[str, ...] = Field(min_length=1)
     """The measures that every measure cell holds: names, with options in brackets."""

@@ -107,7 +107,7 @@ class SampleSpec(Spec):
 
     split: Literal["train", "validation", "test"] = "test"
     """The split they are from."""
-    count: int | None = Field(None, ge=1, strict=True)
+    count: int | None = Field(default=None, ge=1, strict=True)
     """How many; without it, the whole split."""
-    seed: int = Field(0, ge=0, strict=True)
+    seed: int = Field(default=0, ge=0, strict=True)
     """The seed of the draw."""

@@ -1,47 +1,32 @@
 """What experiments are built from; see `experiment` for what an experiment is."""
 
-from cnn_invariance.experiments.framework import captions, choices
-from cnn_invariance.experiments.framework.claims import Claim, Finding
-from cnn_invariance.experiments.framework.experiment import Experiment, Outputs
-from cnn_invariance.experiments.framework.grid import GridExperiment, OneModelExperiment
-from cnn_invariance.experiments.framework.profile_experiment import (
+from cnn_invariance.experiments.framework import choices
+from cnn_invariance.experiments.framework.choice import Choice, Models, OneModel
+from cnn_invariance.experiments.framework.claims import Claim, Finding, UntestableError
+from cnn_invariance.experiments.framework.experiment import Experiment, Outputs, Overview
+from cnn_invariance.experiments.framework.panels import (
     FurtherTable,
     MeasuredPanel,
     Panel,
+    ProfileClaim,
+    apart,
+    claimed,
+    differences,
+    same_profile,
+)
+from cnn_invariance.experiments.framework.profile_experiment import (
+    ALIKE,
+    DEPTH,
+    STRIPS,
     ProfileExperiment,
     ProfilesOfModels,
-    apart,
-    claim,
-    differences,
-    measured,
 )
-from cnn_invariance.experiments.framework.profiles import Line, Lines, ProfilePlan, values
-from cnn_invariance.statistics.intervals import CORRELATION, POSITIVE, over, unknown
+from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan, values
+from cnn_invariance.paper import captions
 
 __all__ = [
-    "CORRELATION",
-    "POSITIVE",
-    "Claim",
-    "Experiment",
-    "Finding",
-    "FurtherTable",
-    "GridExperiment",
-    "Line",
-    "Lines",
-    "MeasuredPanel",
-    "OneModelExperiment",
-    "Outputs",
-    "Panel",
-    "ProfileExperiment",
-    "ProfilePlan",
-    "ProfilesOfModels",
-    "apart",
-    "captions",
-    "choices",
-    "claim",
-    "differences",
-    "measured",
-    "over",
-    "unknown",
+    "ALIKE", "DEPTH", "STRIPS", "Choice", "Claim", "Experiment", "Finding", "FurtherTable", "Line", "MeasuredPanel",
+    "Models", "OneModel", "Outputs", "Overview", "Panel", "ProfileClaim", "ProfileExperiment", "ProfilePlan",
+    "ProfilesOfModels", "UntestableError", "apart", "captions", "choices", "claimed", "differences", "same_profile",
     "values",
-]
+]  # fmt: skip

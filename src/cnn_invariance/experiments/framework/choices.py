@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.measures import requests as measure_names
-from cnn_invariance.study import MeasureSpec, Scalar, Study
+from cnn_invariance.study import MeasureSpec, SampleSpec, Scalar, Study
 from cnn_invariance.transformations.affine import AffineSet
 
 HEADLINE = measure_names.HEADLINE[0]
@@ -26,12 +26,6 @@ def choose(kind: str, wanted: Sequence[str] | None, available: Sequence[str]) ->
     if not wanted or len(set(wanted)) < len(wanted):
         raise InputError(f"each {kind} once, and at least one; received {', '.join(wanted) or 'none'}")
     return wanted
-
-
-def simple_sets(study: Study, labels: Labels) -> Sequence[str]:
-    """The sets given by their labels, checked; None: all but those named "combined"."""
-    simple = tuple(label for label in study.sets if study.set(label).name != "combined")
-    return choose("transformation set", simple if labels is None else labels, study.sets)
 
 
 def identity(study: Study, label: str) -> int:
@@ -95,13 +89,10 @@ def check_held(measure: str, cells: Iterable[MeasureSpec]) -> None:
         )
 
 
-def measured_forms(study: Study, requests: Sequence[str]) -> list[str]:
-    """Of these measures those that the preset has, of units or else as the mean of feature maps."""
-    found = []
-    for request in requests:
-        forms = (request, f"{request}[aggregate=mean]")
-        found += [form for form in forms if form in study.measures][:1]
-    return found
+def measured_forms(available: Sequence[str], requests: Sequence[str]) -> list[str]:
+    """Of these measures those that are available, of units or else as the mean of feature maps."""
+    both = ((request, f"{request}[aggregate=mean]") for request in requests)
+    return [found[0] for forms in both if (found := [form for form in forms if form in available])]
 
 
 def measure(study: Study, request: str) -> str:
@@ -110,3 +101,33 @@ def measure(study: Study, request: str) -> str:
     if name not in study.measures:
         raise unknown_name("measure in this preset:", name, study.measures)
     return name
+
+
+def share_of(usual: SampleSpec, share: float, label: str) -> SampleSpec:
+    """A share of twice the samples measured under a set.
+
+    Errors: InputError if they are fewer than two, or their number is not known.
+    """
+    if usual.count is None:
+        raise InputError("a share of the samples needs their number; give the preset's 'samples' a 'count'")
+    if (count := round(2 * usual.count * share)) < 2:
+        raise InputError(
+            f"{100 * share:g} % of {2 * usual.count} samples under {label!r} is {count}, and a measure needs 2; "
+            "leave out the share, or measure more"
+        )
+    return SampleSpec(split=usual.split, count=count, seed=usual.seed)
+
+
+def by_class(measure: str) -> str:
+    """The measure taken per class (InputError for a distance: its pooled form wants the samples in another order)."""
+    request = measure_names.check(measure)
+    if measure_names.family(request.full_name).name == "distance":
+        raise InputError(f"{measure} cannot be measured pooled and per class in one pass; leave it out of 'measures'")
+    options = ",".join(f"{key}={str(value).lower()}" for key, value in request.options if key != "stratified")
+    return str(measure_names.check(f"{request.full_name}[{options},stratified=true]"))
+
+
+def several(what: str, labels: Sequence[str]) -> None:
+    """Raise InputError for one label alone, where ``what`` is done with two or more."""
+    if len(labels) < 2:
+        raise InputError(f"{what}: two are needed; received {', '.join(labels)}")

@@ -47,6 +47,18 @@ class Claim:
         return f"supported if {self.side} {self.threshold:g}"
 
 
+class UntestableError(Exception):
+    """Raised by the statistic of a claim that results cannot decide.
+
+    reason: why they cannot, in words
+    source: what there is no number of, in the place of an interval's source
+    """
+
+    def __init__(self, reason: str, source: str) -> None:
+        super().__init__(reason)
+        self.reason, self.source = reason, source
+
+
 @dataclass(frozen=True)
 class Finding:
     """What the results say about a claim.

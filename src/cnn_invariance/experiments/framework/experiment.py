@@ -9,16 +9,17 @@ and ``findings`` need (plotting, pandas) is imported there.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework.claims import Claim, Finding
 from cnn_invariance.study import Cell, Closed, Study
 
 if TYPE_CHECKING:
-    from cnn_invariance.plotting import Canvas
+    from cnn_invariance.plotting import Canvas, Series
     from cnn_invariance.results import Results
 
 Group = Literal["validation", "stability", "characterisation"]
@@ -46,29 +47,47 @@ class Outputs:
                 raise InputError(f"{kind} names repeat: {', '.join(sorted(names))}")
 
 
+class Row(NamedTuple):
+    """Profiles in the overview: a panel for each dataset, all of one measure; rows stand in order of ``place``."""
+
+    place: int
+    title: str
+    measure: str
+    axis: Any
+    panels: Mapping[str, Sequence["Series"]]
+
+    def every(self) -> list["Series"]:
+        """The lines of all panels."""
+        return [line for lines in self.panels.values() for line in lines]
+
+
+class Overview(NamedTuple):
+    """What the overview shows of an experiment: rows of profiles, and values by dataset and by what they are."""
+
+    rows: Sequence[Row] = ()
+    spreads: Mapping[str, Mapping[str, list[float]]] = MappingProxyType({})
+
+
 class Experiment(Closed):
     """An experiment with the options that a preset gives it.
 
-    question:     what it asks, one sentence
-    group:        the kind of experiment, by which the report is ordered
-    overview_row: the place and the title of its profiles in the overview; None: they are not shown there
-    summarised:   whether the report shows it in a section of its own before all others, with its table open
+    question:   what it asks, one sentence
+    group:      the kind of experiment, by which the report is ordered
+    claims:     what it tests
+    setting:    what the reader of a caption must know
+    summarised: whether the report shows it in a section of its own before all others, with its table open
     """
 
     question: ClassVar[str]
     group: ClassVar[Group]
-    overview_row: ClassVar[tuple[int, str] | None] = None
+    claims: ClassVar[Sequence[Claim]] = ()
+    setting: ClassVar[str]
     summarised: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
         """The experiment's name in presets and file names: that of its file."""
         return type(self).__module__.rpartition(".")[2]
-
-    @property
-    def claims(self) -> tuple[Claim, ...]:
-        """The claims that it tests."""
-        return ()
 
     def cells(self, study: Study) -> Iterable[Cell]:
         """The cells that it needs."""
@@ -86,6 +105,6 @@ class Experiment(Closed):
         """What the results say about each of its claims."""
         return iter(())
 
-    def overview_spreads(self, study: Study, results: "Results") -> dict[str, dict[str, Any]]:
-        """Groups of values that the overview shows, by dataset and by what they are; of most experiments none."""
-        return {}
+    def overview(self, study: Study, results: "Results") -> Overview:
+        """What the overview shows of it; of most experiments nothing."""
+        return Overview()

@@ -1,22 +1,19 @@
 """Experiments on the threshold above which an activation fires, in Goodfellow's measure."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import choices
-from cnn_invariance.experiments.framework.claims import Claim, Finding
-from cnn_invariance.experiments.framework.profile_experiment import Panel, ProfileExperiment
+from cnn_invariance.experiments.framework.claims import UntestableError
+from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, ProfileClaim
+from cnn_invariance.experiments.framework.profile_experiment import ProfileExperiment
 from cnn_invariance.experiments.framework.profiles import Line, values
 from cnn_invariance.measures.requests import check
-from cnn_invariance.statistics.intervals import over, quotient, unknown
+from cnn_invariance.statistics.intervals import ANY, quotient
 from cnn_invariance.statistics.profiles import variation
-from cnn_invariance.study import MeasureSpec, Study
-
-if TYPE_CHECKING:
-    from cnn_invariance.results import Results
+from cnn_invariance.study import Study
 
 USUAL, EXTREME = 0.9, 0.999
 """The two alphas that the claims compare."""
@@ -28,16 +25,10 @@ NETWORKS = (
 
 
 class GoodfellowExperiment(ProfileExperiment):
-    """Lines for several thresholds; ``alphas``: those shown, in order.
-
-    rate:     the measure that the claim is about, whose id and subject are ``claim`` and ``subject``
-    """
+    """Lines for several thresholds; ``alphas``: those shown, in order."""
 
     group = "validation"
     combined = True
-    rate: ClassVar[str]
-    claim: ClassVar[str]
-    subject: ClassVar[str]
 
     alphas: tuple[float, ...] = Field((0.5, 0.9, 0.95, 0.99, 0.999), min_length=1)
     measures: None = None
@@ -61,28 +52,24 @@ class GoodfellowExperiment(ProfileExperiment):
         for alpha in self.alphas:
             yield at.line(f"alpha = {alpha:g}", measure=choices.measure(at.study, request(name, alpha)))
 
-    @property
-    def claims(self) -> tuple[Claim, ...]:
-        """That the rate varies more from seed to seed at the extreme alpha than at the usual one."""
-        statistic = (
-            f"coefficient of variation of {self.rate} over seeds (mean over layers) at alpha = {EXTREME:g}, divided by "
-            f"the same at {USUAL:g}"
-        )
-        return (Claim(self.claim, f"{self.subject} is unstable at extreme alpha.", statistic, "above", 1.5),)
 
-    def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
-        """For each dataset, over the sets."""
-        (plan,), (claim,) = self.plans(study), self.claims
-        measures = [request(self.rate, alpha) for alpha in (EXTREME, USUAL)]
-        missing = [measure for measure in measures if measure not in study.measures]
-        for dataset, panels in plan.lines.items():
-            if missing:
-                reason = f"not measured: {', '.join(missing)}"
-                yield Finding(claim, (dataset,), unknown("no pair of alphas"), plan.cells(dataset), reason=reason)
-                continue
-            networks = dict.fromkeys(tuple(line.cells) for panel in panels.values() for line in panel)
-            ratios = (_ratio(results, cells, measures) for cells in networks)
-            yield Finding(claim, (dataset,), over(ratios, "sets"), plan.cells(dataset))
+def unstable(name: str, subject: str, rate: str) -> ProfileClaim:
+    """The claim that a rate varies more from seed to seed at the extreme alpha than at the usual one."""
+    both = [request(rate, alpha) for alpha in (EXTREME, USUAL)]
+    words = (
+        f"coefficient of variation of {rate} over seeds (mean over layers) at alpha = {EXTREME:g}, divided by the same "
+        f"at {USUAL:g}"
+    )
+
+    def ratio(panel: MeasuredPanel) -> list[float]:
+        cells, shown = panel.line(0)
+        if missing := [measure for measure in both if measure not in cells[0].measures]:
+            raise UntestableError(f"not measured: {', '.join(missing)}", "no pair of alphas")
+        if check(shown).name != rate:  # the same networks stand in another panel
+            return []
+        return [quotient(*(variation(values(panel.results, cells, measure)) for measure in both))]
+
+    return ProfileClaim(name, f"{subject} is unstable at extreme alpha.", words, "above", 1.5, ratio, "sets", ANY)
 
 
 def request(name: str, alpha: float) -> str:
@@ -92,7 +79,3 @@ def request(name: str, alpha: float) -> str:
     ('Goodfellow[alpha=0.9]', 'Goodfellow_G')
     """
     return str(check(f"{name}[alpha={alpha}]"))
-
-
-def _ratio(results: "Results", cells: Sequence[MeasureSpec], measures: Sequence[str]) -> float:
-    return quotient(*(variation(values(results, cells, measure)) for measure in measures))

@@ -1,0 +1,134 @@
+"""Experiments on the test accuracy of networks, plain and augmented: a dot plot for each dataset, and one table."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from pydantic import Field
+
+from cnn_invariance.experiments.framework import choices
+from cnn_invariance.experiments.framework.choice import Models
+from cnn_invariance.experiments.framework.experiment import Outputs
+from cnn_invariance.paper import captions, departures
+from cnn_invariance.study import Study, TrainSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cnn_invariance.plotting import Canvas, Caption, Dot
+    from cnn_invariance.results import Results
+
+
+class Setting(NamedTuple):
+    """One setting by its labels, with a cell for each seed; ``augmentation`` None: trained plain.
+
+    cells: networks or their measurements; ``under``: the label of the set they are tested under
+    """
+
+    dataset: str
+    model: str
+    augmentation: str | None
+    cells: Sequence[Any]
+    under: str = ""
+
+
+class AccuracyExperiment(Models):
+    """Class variables:
+
+    titles:  of the table and of a figure, which may name the datasets: ``{on}``
+    panel:   the column of the table whose values have a panel each
+    ends:    the columns whose values stand at the hollow and at the full dot
+    series:  what the dots of a panel are
+    drawing: further arguments of `plotting.dot_figure`
+
+    Fields: ``seeds``: how many of the preset's seeds to average over; ``batch_norm``: networks that can have batch
+    normalisation have it, as in the paper's tables of accuracy.
+    """
+
+    group = "validation"
+    combined = True
+    titles: ClassVar[tuple[str, str]]
+    panel: ClassVar[str]
+    ends: ClassVar[tuple[str, str]]
+    series: ClassVar[Sequence[str]]
+    drawing: ClassVar[Mapping[str, Any]]
+
+    seeds: int = Field(1, ge=1)
+    batch_norm: bool = True
+
+    def settings(self, study: Study) -> Iterator[Setting]:
+        """The settings compared."""
+        raise NotImplementedError
+
+    def row(self, study: Study, one: Setting, results: "Results") -> dict[str, object]:
+        """The row of a setting in the table, which has the columns ``dataset`` and ``network``."""
+        raise NotImplementedError
+
+    def printed(self, frame: "pd.DataFrame") -> "pd.DataFrame":
+        """The table for a page."""
+        raise NotImplementedError
+
+    def place(self, row: Mapping[Any, Any]) -> int:
+        """Which of the series a row is of."""
+        return 0
+
+    def heading(self, value: Any) -> str:
+        """The title of a panel, from the value of its column."""
+        return str(value)
+
+    def networks(self, study: Study, dataset: str, model: str, label: str | None) -> list[TrainSpec]:
+        """The networks of a setting, one for each seed."""
+        arguments = choices.normalised(study, dataset, model, self.batch_norm)
+        given: dict[str, Any] = {"model": model, "augmentation": label, "arguments": arguments}
+        return [study.network(dataset=dataset, seed=seed, **given) for seed in choices.seeds(study, self.seeds)]
+
+    def outputs(self, study: Study) -> Outputs:
+        """A figure for each dataset that has a setting, and a table of all."""
+        datasets = dict.fromkeys(one.dataset for one in self.settings(study))
+        return Outputs([f"{self.name}_{dataset}" for dataset in datasets], [self.name])
+
+    def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
+        """Draw the dot plots and write the table."""
+        import pandas as pd
+
+        from cnn_invariance.plotting import dot_figure
+
+        settings = list(self.settings(study))
+        frame = pd.DataFrame(self.row(study, one, results) for one in settings)
+        canvas.table(self.name, frame, self._caption(study, self.titles[0], settings), printed=self.printed(frame))
+        for dataset, here in frame.groupby("dataset", sort=False):
+            panels = {self.heading(title): self._dots(group) for title, group in here.groupby(self.panel, sort=False)}
+            figure = dot_figure(panels, xlabel="test accuracy", **self.drawing)
+            caption = self._caption(study, self.titles[1], [one for one in settings if one.dataset == dataset])
+            canvas.figure(f"{self.name}_{dataset}", figure, caption)
+
+    def _caption(self, study: Study, title: str, settings: Sequence[Setting]) -> "Caption":
+        cells = [cell for one in settings for cell in one.cells]
+        networks = [cell if isinstance(cell, TrainSpec) else cell.network for cell in cells]
+        return captions.caption(
+            study,
+            self.name,
+            cells,
+            title=title.format(on=" and ".join(dict.fromkeys(one.dataset for one in settings))),
+            question=self.question,
+            setting=self.setting,
+            departures=departures.without_normalisation(network.model for network in networks),
+        )
+
+    def _dots(self, table: "pd.DataFrame") -> "list[Dot]":
+        from cnn_invariance.plotting import Dot, looks
+
+        chosen = list(zip(self.series, looks(len(self.series)), strict=True))
+        return [
+            Dot(row["network"], *chosen[self.place(row)], *(_bounded(row, name) for name in self.ends))
+            for row in table.to_dict("records")
+        ]
+
+
+def bracketed(frame: "pd.DataFrame", name: str) -> list[str]:
+    """A column with the bounds that stand in the columns ``<name>_low`` and ``<name>_high``, in brackets."""
+    rows = (_bounded(row, name) for row in frame.to_dict("records"))
+    return [f"{value:.3f} [{low:.3f}, {high:.3f}]" for value, low, high in rows]
+
+
+def _bounded(row: Mapping[Any, Any], name: str) -> tuple[float, float, float]:
+    return row[name], row[f"{name}_low"], row[f"{name}_high"]

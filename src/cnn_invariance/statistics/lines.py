@@ -1,0 +1,92 @@
+"""Numbers of drawn lines of profiles, for tables and captions: their means, and what was left out of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cnn_invariance.statistics.intervals import falls, mean, rank_correlation
+from cnn_invariance.statistics.profiles import pairs
+
+if TYPE_CHECKING:
+    from cnn_invariance.plotting import Series
+
+COUNTS = {"values": "units", "infinite": "infinite", "undefined": "nan", "dead": "dead"}
+
+
+def summary(line: "Series") -> dict[str, object]:
+    """A line in numbers: its mean over layers, where it is lowest, and what was left out.
+
+    ``mean`` and ``lowest`` are those of the mean over seeds; layers without a finite value are left
+    out of both. ``lowest_depth`` is in per cent. Values (of units, or of feature maps) are counted
+    over all layers and seeds.
+    """
+    found = line.lowest()
+    return {
+        "layers": len(line.middle()),
+        "seeds": len(line.profiles),
+        "mean": line.mean(),
+        "lowest": None if found is None else float(line.middle()[found]),
+        "lowest_layer": None if found is None else line.profiles[0]["layer"].iloc[found],
+        "lowest_depth": None if found is None else round(float(line.places("depth")[found])),
+        **{name: int(line.count(column).sum()) for name, column in COUNTS.items()},
+    }
+
+
+def counted(lines: Sequence["Series"]) -> str:
+    """How many values were left out of the layers' means, and how many of those in them are dead."""
+    totals = {name: sum(int(line.count(c).sum()) for line in lines) for name, c in COUNTS.items()}
+    out = [f"{totals[kind]:,} {kind}" for kind in ("infinite", "undefined") if totals[kind]]
+    first = (
+        f"Left out of the layers' means: {' and '.join(out)} of {totals['values']:,} values"
+        if out
+        else f"None of the {totals['values']:,} values is infinite or undefined"
+    )
+    return f"{first}; {totals['dead']:,} are dead (0/0, counted as 1)."
+
+
+def counted_maps(values: ArrayLike) -> str:
+    """How many feature maps have no finite value."""
+    given = np.asarray(values, dtype=float)
+    infinite, undefined = int(np.isinf(given).sum()), int(np.isnan(given).sum())
+    if not infinite + undefined:
+        return f"None of the {given.size:,} maps is infinite or undefined."
+    return f"Of {given.size:,} maps, {infinite:,} are infinite and {undefined:,} undefined (hatched)."
+
+
+def trend(lines: Sequence["Series"]) -> dict[str, object]:
+    """How the means of some lines change from the first, without something, to the last, with all of it.
+
+    Of the mean over layers and of the last layer: the first and the last value, and Spearman's rho with the place of
+    the line; of all layers: how many fall from every line to the next, and how many are lower at the last than at the
+    first. The lines have the same layers.
+    """
+    means = [line.mean() for line in lines]
+    layers = list(zip(*(line.middle() for line in lines), strict=True))
+    return {
+        "steps": len(lines) - 1,
+        "mean_without": means[0],
+        "mean_full": means[-1],
+        "rho": rank_correlation(range(len(means)), means),
+        "falls_throughout": falls(means),
+        "last_without": layers[-1][0],
+        "last_full": layers[-1][-1],
+        "last_rho": rank_correlation(range(len(means)), layers[-1]),
+        "layers": len(layers),
+        "layers_falling": sum(falls(values) for values in layers),
+        "layers_lower": sum(values[-1] < values[0] for values in layers),
+    }
+
+
+def matrix(measure: str, panels: Mapping[str, Sequence["Series"]]) -> Iterator[dict[str, object]]:
+    """A row for each line that all panels have, with its mean in each panel in a column."""
+    for row, line in enumerate(next(iter(panels.values()))):
+        means = {name: lines[row].mean() for name, lines in panels.items()}
+        yield {"measure": measure, "network": line.label, **means}
+
+
+def spread(lines: Sequence["Series"]) -> dict[str, object]:
+    """How far the profiles of one line, the first, lie apart: the differences of all pairs of seeds."""
+    found = pairs(list(lines[0].values()))
+    return {"pairs": len(found), "mean": mean(found), "largest": max(found)}
