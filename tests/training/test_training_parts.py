@@ -42,7 +42,7 @@ def test_each_spec_and_each_purpose_has_its_own_stream() -> None:
 # Batches
 
 
-def samples(data: Dataset, split: str = "train", count: int | None = None) -> batches.Samples:
+def samples(data: Dataset, split: str = "train", count: int | None = None) -> batches.DeviceSamples:
     return batches.load(data, split, count, CPU)
 
 
