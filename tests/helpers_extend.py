@@ -1,4 +1,11 @@
-"""Files of a user's own: a network, transformations that are not affine, a measure."""
+"""Files that users add: a network, transformations that are not affine, a measure; and files in the package."""
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from cnn_invariance.plugins import catalog
 
 NETWORK = """
 from torch import nn
@@ -26,3 +33,10 @@ def statistics(request, context):
 def combine(request, context, t, s):
     return aggregate(quotient(t, t + s), request["aggregate"])
 '''
+
+
+def add_to_package(monkeypatch: pytest.MonkeyPatch, package: ModuleType, file: Path) -> None:
+    """Let a file be found and imported as if it were in the folder of a package (for the length of a test)."""
+    found = catalog.folder(package.__name__.rpartition(".")[2])
+    monkeypatch.setattr(catalog, "folder", lambda name: (*found, catalog.read(file)))
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(file.parent)])

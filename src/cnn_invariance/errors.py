@@ -1,6 +1,6 @@
 """The errors a user of the package can cause, and the way they are worded.
 
-A message says what was expected, what came, what is allowed and what to do.
+A message states what was expected, what was received, what is allowed and what to do.
 """
 
 from collections.abc import Iterable
@@ -8,15 +8,15 @@ from difflib import get_close_matches
 
 
 class FailedError(RuntimeError):
-    """A stage ran and failed; the message says why and what may be changed."""
+    """A stage ran and failed. The message gives the reason and the remedy."""
 
 
 class InputError(ValueError):
-    """What was asked for cannot be done; the message says what can."""
+    """The input cannot be used. The message says what is allowed."""
 
 
 def unknown_name(kind: str, received: object, allowed: Iterable[str]) -> InputError:
-    """The error for a name that is none of the ``allowed`` ones, with the nearest match.
+    """The error for a name that is not among the ``allowed`` ones. Its message gives the nearest match.
 
     >>> print(unknown_name("measure", "NW", ["NV", "ANOVA"]))
     unknown measure 'NW'; did you mean 'NV'? allowed: ANOVA, NV

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from cnn_invariance.measures import MeasureResult
 
 DEFAULT_MEASURES = ("NV", "NVSE")
-"""The measures where none is named; where transformations cannot be undone, only the first."""
+"""The measures that are computed if none is named; only the first if the transformations cannot be undone."""
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation by channel with which networks are trained on ImageNet, of values in [0, 1]."""
 
 NORMALISATIONS = ("images", "imagenet", "none")
 CLASSES = {"torchvision:": 1000, "timm:": 1000}
-"""The outputs of the networks of a library, as their published weights have them."""
+"""The number of outputs of a library's networks, which is that of their published weights."""
 
 WIDTH = 140  # columns of the table where there is no terminal
 TABLES = (".csv", ".parquet")
@@ -88,7 +88,7 @@ class InspectionOptions:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A result, and what was done for it, in words: (what, how) each."""
+    """A result, and the facts to print above it: pairs of a label and a text."""
 
     result: "MeasureResult"
     facts: Sequence[tuple[str, str]]
@@ -97,7 +97,7 @@ class Inspection:
 def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection:
     """Measure a network on images.
 
-    Errors: InputError for anything that cannot be, before the pass where it can be known.
+    Errors: InputError for options, files, networks or images that cannot be used; before the pass wherever possible.
     """
     import torch
 
@@ -124,7 +124,7 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
 
 
 def show(options: InspectionOptions) -> None:
-    """Inspect, print facts, table and remarks, and write what was asked for."""
+    """Inspect a network, print the facts, the table and the remarks, and write the files of ``options.output``."""
     import sys
 
     from rich.console import Console
@@ -142,7 +142,7 @@ def show(options: InspectionOptions) -> None:
 
 
 def table(result: "MeasureResult") -> "Table":
-    """The profiles for a terminal: a row a layer, a column a measure; a dash where a layer does not have it."""
+    """The profiles for a terminal: one row per layer, one column per measure, a dash where a layer has no value."""
     from rich import box
     from rich.table import Table
 
@@ -160,7 +160,7 @@ def table(result: "MeasureResult") -> "Table":
 
 
 def remarks(result: "MeasureResult") -> Iterator[str]:
-    """What the table leaves open: layers without a measure, units left out, and accuracy."""
+    """Notes on the table: layers without a value and why, units left out of the means, and accuracy."""
     for measure in result.measures:
         reasons: dict[str, list[str]] = {}
         for layer, reason in result.absent(measure).items():
@@ -238,7 +238,7 @@ def split_measures(text: str) -> list[str]:
 
 
 def _measures(asked: Sequence[str], affine: bool) -> tuple[list[str], list[tuple[str, str]]]:
-    """The measures, and a fact on those that are left out."""
+    """The measures to compute, and a fact on those that are left out."""
     if asked:
         return [str(request) for request in requests.check_all(asked)], []
     if affine:
@@ -249,7 +249,7 @@ def _measures(asked: Sequence[str], affine: bool) -> tuple[list[str], list[tuple
 
 
 def _images(options: InspectionOptions) -> tuple["Tensor", Any, list[tuple[str, str]]]:
-    """Images as the network takes them, (N, C, H, W), the folder of each, and what was done to them."""
+    """Images (N, C, H, W) in the form that the network expects, the index of each image's folder, and facts on them."""
     import torch
 
     try:
@@ -270,7 +270,7 @@ def _images(options: InspectionOptions) -> tuple["Tensor", Any, list[tuple[str, 
 
 
 def _normalised(images: "Tensor", how: str) -> tuple["Tensor", str]:
-    """Images of values in [0, 1] as the network expects them, and how that was done."""
+    """Images with values in [0, 1], normalised as ``how`` says, and a description of the normalisation."""
     import torch
 
     if how == "none":
@@ -288,11 +288,11 @@ def _normalised(images: "Tensor", how: str) -> tuple["Tensor", str]:
 
 
 def _network(options: InspectionOptions, images: "Tensor") -> tuple["nn.Module", list[tuple[str, str]]]:
-    """The network for these images, in evaluation, and what it is."""
+    """The network for these images, in evaluation mode, and facts on it."""
     import torch
 
-    usual = next((count for start, count in CLASSES.items() if options.model.startswith(start)), 10)
-    classes = options.classes or usual
+    default = next((count for start, count in CLASSES.items() if options.model.startswith(start)), 10)
+    classes = options.classes or default
     torch.manual_seed(0)
     channels, height, width = images.shape[1:]
     network = models.build(options.model, (channels, height, width), classes, **options.arguments).eval()
@@ -314,7 +314,7 @@ def _name(options: InspectionOptions, members: object) -> str:
 
 
 def _cell(row: Mapping[Any, Any]) -> str:
-    """A value with what was left out of it or is dead in it."""
+    """A value, followed by the number of units that are infinite, not a number, or dead."""
     if row["absent"]:
         return "–"
     marks = [f"{int(row[name]):,} {name}" for name in ("infinite", "nan", "dead") if row[name]]
@@ -322,7 +322,7 @@ def _cell(row: Mapping[Any, Any]) -> str:
 
 
 def _few(texts: Sequence[str]) -> str:
-    """The texts, or of many the first and the last: the table has them all."""
+    """The texts joined; of six or more only the first three and the last, because the table lists all."""
     return ", ".join(texts if len(texts) < 6 else [*texts[:3], "...", texts[-1]])
 
 

@@ -1,4 +1,4 @@
-"""What this machine has, told without torch."""
+"""Properties of this machine, found without importing torch."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def gpus() -> int:
-    """How many NVIDIA GPUs a job could use: those of the driver, unless CUDA_VISIBLE_DEVICES is empty."""
+    """The number of NVIDIA GPUs that the driver shows; 0 if CUDA_VISIBLE_DEVICES hides them all."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and visible.strip() in ("", "-1"):
         return 0
@@ -15,16 +15,16 @@ def gpus() -> int:
 
 
 def put_own_commands_first() -> None:
-    """Let child processes find the commands installed beside this Python before any others.
+    """Put the folder of this Python first in PATH, so that child processes use the commands installed there.
 
-    So ``.venv/bin/snakemake`` works in a shell where the environment is not activated.
+    ``.venv/bin/snakemake`` then works in a shell where the environment is not activated.
     """
-    own, others = Path(sys.executable).parent, os.environ.get("PATH", os.defpath)
-    os.environ["PATH"] = os.pathsep.join([str(own), others])
+    folder, others = Path(sys.executable).parent, os.environ.get("PATH", os.defpath)
+    os.environ["PATH"] = os.pathsep.join([str(folder), others])
 
 
 def cpu() -> str:
-    """The model name of the processor, as far as the system tells it."""
+    """The model name of the processor; its architecture where the system does not report a name."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -32,9 +32,10 @@ def cpu() -> str:
 
 
 def cpu_id() -> str | None:
-    """Vendor, family, model and stepping of the processor, which its name may hide; None where they are not told.
+    """Vendor, family, model and stepping of the processor; None if the system does not report them.
 
-    A virtual machine often shows one name, such as "AMD EPYC", for several generations that compute differently.
+    The model name is not enough: a virtual machine often reports one name, such as "AMD EPYC", for several generations
+    of processors, whose rounding differs.
     """
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
@@ -44,11 +45,11 @@ def cpu_id() -> str | None:
 
 
 def peak_memory() -> int:
-    """The most resident memory of this process so far, in bytes."""
+    """The largest resident memory of this process so far, in bytes."""
     status = Path("/proc/self/status")
     lines = status.read_text(encoding="utf-8").splitlines() if status.is_file() else []
     if peaks := [line.split()[1] for line in lines if line.startswith("VmHWM:")]:
-        return int(peaks[0]) * 1024  # getrusage would tell the peak of the parent, where that was larger
+        return int(peaks[0]) * 1024  # getrusage would report the parent's peak if that is larger
     import resource  # not on Windows
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

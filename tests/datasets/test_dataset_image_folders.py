@@ -19,6 +19,10 @@ PARTED = [f"train/{name}/{i}.png" for name in ("oak", "ash") for i in range(10)]
     f"test/{name}/{i}.png" for name in ("oak", "ash") for i in range(3)
 ]
 
+every_compression = pytest.mark.parametrize(
+    ("ending", "mode"), [("tar", "w"), ("tar.gz", "w:gz"), ("tar.bz2", "w:bz2"), ("tar.xz", "w:xz")]
+)
+
 
 @pytest.fixture
 def read(tmp_path: Path, no_raw_data: Path) -> Callable[[Path], Dataset]:
@@ -51,9 +55,7 @@ def test_train_and_test(write_images: Writer, read: Callable[[Path], Dataset]) -
         assert np.bincount(dataset.split(name)[1]).tolist() == [share] * 2
 
 
-@pytest.mark.parametrize(
-    ("ending", "mode"), [("tar", "w"), ("tar.gz", "w:gz"), ("tar.bz2", "w:bz2"), ("tar.xz", "w:xz")]
-)
+@every_compression
 @pytest.mark.parametrize("prefix", ["", "./", "wrapped/twice/", "/../up/"])
 @pytest.mark.parametrize("paths", [BY_CLASS, PARTED])
 def test_an_archive_gives_the_dataset_of_the_folder(
@@ -252,9 +254,7 @@ def test_not_an_archive(tmp_path: Path, read: Callable[[Path], Dataset]) -> None
         read(tmp_path / "leaves.tar.xz")
 
 
-@pytest.mark.parametrize(
-    ("ending", "mode"), [("tar", "w"), ("tar.gz", "w:gz"), ("tar.bz2", "w:bz2"), ("tar.xz", "w:xz")]
-)
+@every_compression
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_an_archive_cut_short(
     write_images: Writer,

@@ -12,7 +12,7 @@ import pytest
 from cnn_invariance import datasets
 from cnn_invariance.datasets import Dataset, load, name_of, names, official, prepare
 from cnn_invariance.errors import InputError
-from cnn_invariance.plugins import catalog
+from helpers_extend import add_to_package
 
 MNIST5K = "431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa"
 MNIST = "c715ce49684a04dce271e41dc526c0e0bd43a6a8b36d9a5a9f28e5d1077a857a"
@@ -67,9 +67,7 @@ def test_a_new_source_is_one_file(tmp_path: Path, toy: Dataset, monkeypatch: pyt
         "    splits = {'train': np.array([0]), 'validation': np.array([1]), 'test': np.array([2])}\n"
         "    return Dataset.create(name, np.zeros((3, 1, 2, 2), np.uint8), [0, 1, 0], splits, ['a', 'b'])\n"
     )
-    found = catalog.folder("datasets")
-    monkeypatch.setattr(catalog, "folder", lambda name: (*found, catalog.read(file)))
-    monkeypatch.setattr(datasets, "__path__", [*datasets.__path__, str(tmp_path)])
+    add_to_package(monkeypatch, datasets, file)
     assert "toy_grey" in names()
     prepared = prepare("toy_grey", tmp_path / "toy_grey.npz")
     assert prepared.name == "toy_grey"

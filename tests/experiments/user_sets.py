@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cnn_invariance.transformations.sets import AffineSet
+from cnn_invariance.transformations import AffineSet
 
 
 def turned():

@@ -10,7 +10,6 @@ import pytest
 
 from cnn_invariance import transformations
 from cnn_invariance.errors import InputError
-from cnn_invariance.plugins import catalog
 from cnn_invariance.transformations import (
     AffineSet,
     build,
@@ -24,6 +23,7 @@ from cnn_invariance.transformations import (
     translation,
 )
 from cnn_invariance.transformations.affine import is_identity
+from helpers_extend import add_to_package
 
 EYE = np.eye(2, 3)
 
@@ -197,9 +197,7 @@ def test_a_new_set_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "def shear(amount=0.5):\n"
         "    return AffineSet('shear', {'amount': amount}, np.array([[[1, amount, 0], [0, 1, 0]]]))\n"
     )
-    found = catalog.folder("transformations")
-    monkeypatch.setattr(catalog, "folder", lambda name: (*found, catalog.read(file)))
-    monkeypatch.setattr(transformations, "__path__", [*transformations.__path__, str(tmp_path)])
+    add_to_package(monkeypatch, transformations, file)
     assert "shear" in names()
     built = build("shear", amount=0.25)
     assert isinstance(built, AffineSet)

@@ -1,8 +1,8 @@
-"""Datasets: where they come from, how they are kept, and how they are looked at.
+"""Datasets: their sources, their files, and the adaptation of their images to a network.
 
 A dataset is prepared once, into one ``.npz`` file, and loaded from that file afterwards. Importing this package needs
-no torch. A dataset of one's own is a file with a function `read` that returns a `Dataset`, whose samples `hold_out` can
-divide into splits.
+no torch. To add a dataset, write a file with a function `read` that returns a `Dataset`; `hold_out` divides its samples
+into splits.
 """
 
 from cnn_invariance.datasets._adapt import adapt

@@ -28,7 +28,7 @@ class Dataset:
 
     images: uint8 (N, C, H, W). labels: int64 (N,), from 0 to K - 1.
     splits: "train", "validation" and "test", each int64 indices into the images, rising.
-    classes: K names. fingerprint: see ``fingerprint_of``; the name is no part of it.
+    classes: K names. fingerprint: see ``fingerprint_of``; it does not depend on the name.
 
     Errors: InputError if the parts do not fit together.
     """
@@ -116,7 +116,7 @@ class Dataset:
 
         Stratified and nested: the order is random by ``seed`` and takes one sample of each class
         in turn, so that any prefix is balanced within one sample while classes last, and a smaller
-        subset is a prefix of a larger one. The same everywhere, for ever.
+        subset is a prefix of a larger one. The result is the same on every machine and in every version.
 
         Errors: InputError for an unknown split, and unless 1 <= count <= the size of the split.
         """
@@ -131,10 +131,10 @@ class Dataset:
         return order[:count]
 
     def adapted(self, input_shape: tuple[int, int, int]) -> "Dataset":
-        """The dataset as a network for images (C, H, W) can see it: see ``datasets.adapt``.
+        """The dataset with its images adapted to a network that takes images (C, H, W): see ``datasets.adapt``.
 
-        Labels and splits stay; the fingerprint is that of the adapted images, and ``normalise`` uses the mean and
-        standard deviation of the adapted training split. The dataset itself where its images fit already.
+        Labels and splits are kept; the fingerprint is that of the adapted images, and ``normalise`` uses the mean and
+        standard deviation of the adapted training split. Images that already have this shape are not copied.
 
         Errors: InputError for channels other than 1 and 3 that differ.
         """
@@ -163,7 +163,7 @@ class Dataset:
 
     @cached_property
     def _histogram(self) -> NDArray[np.int64]:
-        """(C, 256): how often each value occurs; whole numbers, so the statistics are exact."""
+        """(C, 256): the number of pixels of each value. Whole numbers, so that the statistics are exact."""
         train = self.indices("train")
         if not len(train):
             raise InputError(f"{self.name}: the training split is empty; it has no mean")

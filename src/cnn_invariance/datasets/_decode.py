@@ -1,4 +1,4 @@
-"""Image files to one uint8 array."""
+"""Decoding of image files into one uint8 array."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -14,7 +14,7 @@ WIDE = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 class DifferentSizesError(InputError):
-    """Images that are not all of one size."""
+    """The images do not all have the same size."""
 
 
 def decode(files: Sequence[tuple[str, Path | bytes]], size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
@@ -22,8 +22,8 @@ def decode(files: Sequence[tuple[str, Path | bytes]], size: tuple[int, int] | No
 
     C is 1 if all are grey, else 3: RGB, grey images repeated, transparency dropped.
 
-    Errors: InputError, by name, for a file that is no image, an image of more than 8 bits a
-    channel, and the first that differs in size from the first of all.
+    Errors: InputError that names the file, if it is not an image or has more than 8 bits per channel;
+    DifferentSizesError if its size is not that of the first image.
     """
     images: list[NDArray[np.uint8]] = []  # (H, W) or (H, W, 3) each
     for name, file in files:

@@ -1,4 +1,4 @@
-"""Images of a folder for a look at a network: any layout, no splits, no labels that mean something."""
+"""Unlabelled images in a folder of any layout, to inspect a network with. They have no splits."""
 
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -15,12 +15,12 @@ ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".ti
 
 
 class Pictures(NamedTuple):
-    """Some images of a folder."""
+    """A choice of the images in a folder."""
 
     images: NDArray[np.uint8]  # (N, C, H, W)
-    groups: NDArray[np.int64]  # (N,): which folder each is from, the class of a folder by class
+    groups: NDArray[np.int64]  # (N,): index into `folders`, which is the class if the images are sorted by class
     folders: tuple[str, ...]
-    total: int  # how many images there are
+    total: int  # the number of images in the folder, chosen or not
 
 
 def read_pictures(
@@ -28,11 +28,12 @@ def read_pictures(
 ) -> Pictures:
     """``count`` images (None: all) below a folder or in a tar archive, flat or in folders.
 
-    Of several folders as many from each, as far as they go; drawn at random by ``seed``, in the order of their paths.
-    Files with another ending than those of images are passed over. ``size``: (H, W) that each is resized to.
+    The images are drawn at random by ``seed``, equally many from each folder as long as it has some left, and returned
+    in the order of their paths. Files whose ending is not that of an image are ignored. ``size`` is the (H, W) to which
+    each image is resized.
 
-    Errors: InputError for a path that is not there or holds no images, and for one that cannot be read or is of
-    another size than the first.
+    Errors: InputError if the path does not exist or contains no images, and if an image cannot be read or its size
+    differs from that of the first.
     """
     path = Path(path).expanduser()
     if not path.exists():

@@ -1,7 +1,7 @@
 """Sources of datasets by name, and their preparation.
 
-A source is one file of this folder: a constant ``NAMES`` and ``read(name, raw) -> Dataset``. It
-imports what is heavy (torch, torchvision) inside functions only; names are found without running it.
+A source is one file of this folder with a constant ``NAMES`` and a function ``read(name, raw) -> Dataset``. It
+imports large packages (torch, torchvision) only inside functions. Its names are found without running it.
 """
 
 import importlib
@@ -43,13 +43,13 @@ def name_of(source: str) -> str:
 
 
 def prepare(source: str, path: Path, *, raw: Path | None = None) -> Dataset:
-    """Read a source and write it to ``path``, an ``.npz`` file, whole or not at all.
+    """Read a source and write it to ``path``, an ``.npz`` file. An error leaves no file, or the previous one.
 
     source: one of ``names()``, or ``"folder:PATH"``, a folder or tar archive of images by class.
     raw: the folder with the raw files. By default ``$CNN_INVARIANCE_DATA`` if set, then the user's
-    cache folder; what is in neither is downloaded to the cache (or to ``raw``), if it can be.
+    cache folder. Files that are in neither are downloaded to the cache (or to ``raw``) if possible.
 
-    Errors: InputError for an unknown source, and raw files that are missing or cannot be read.
+    Errors: InputError if the source is unknown, or if its raw files are missing or cannot be read.
     """
     name = name_of(source)
     dataset = _read(source, name, raw)

@@ -12,9 +12,9 @@ from cnn_invariance.storage.files import atomic_write
 
 
 def save(dataset: Dataset, path: Path) -> None:
-    """Write a dataset to ``path`` (``.npz``), whole or not at all.
+    """Write a dataset to ``path`` (``.npz``). An error leaves no file, or the previous one.
 
-    Errors: InputError for another ending.
+    Errors: InputError if the path does not end in ``.npz``.
     """
     if path.suffix != ".npz":
         raise InputError(f"a prepared dataset is an .npz file; received {path}")
@@ -35,7 +35,7 @@ def save(dataset: Dataset, path: Path) -> None:
 def load(path: Path) -> Dataset:
     """The prepared dataset of a file, its content checked against its fingerprint.
 
-    Errors: InputError for a file that is missing, damaged, or not what its fingerprint says.
+    Errors: InputError if the file is missing or damaged, or if its content does not have its fingerprint.
     """
     if not path.is_file():
         raise InputError(f"no prepared dataset {path}; make it with: cnn-invariance dataset {path.stem}")

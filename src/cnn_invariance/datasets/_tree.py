@@ -1,7 +1,7 @@
-"""The files of a folder or of a tar archive, as one thing.
+"""The files of a folder or of a tar archive, in the same form.
 
-An archive is read as a stream, from end to end and in memory: nothing is ever extracted to the
-disk, so what its members are called can do no harm.
+An archive is read as a stream, from end to end and in memory. Nothing is extracted to the disk, so the
+names of its members cannot do harm.
 """
 
 import bz2
@@ -38,7 +38,7 @@ class Tree:
 def read_tree(path: Path) -> Tree:
     """The tree of a folder or a tar archive (plain, gz, bz2, xz), without hidden entries.
 
-    Errors: InputError for another kind of file, a damaged archive, and links in an archive.
+    Errors: InputError if the file is not such an archive, is damaged, or contains links.
     """
     entries: Iterable[tuple[Parts, Path | bytes | None]]
     entries = _folder(path) if path.is_dir() else _archive(path)
@@ -76,10 +76,10 @@ def _archive(path: Path) -> Iterator[tuple[Parts, bytes | None]]:
 
 
 class _Stream(BufferedIOBase):
-    """Reads on, and knows whether the archive came to its end.
+    """A stream that remembers whether the archive was complete.
 
-    ``tarfile`` takes a file that was cut short between two members for a whole one: a dataset
-    would lack images without a word. So the end must be there: two blocks of zeros.
+    ``tarfile`` accepts a file that was cut short between two members, so that a dataset would lack images
+    and nobody would notice. Therefore the end of the archive, two blocks of zeros, must be present.
     """
 
     def __init__(self, opened: BufferedIOBase) -> None:
@@ -92,14 +92,14 @@ class _Stream(BufferedIOBase):
         return content
 
     def check_end(self) -> None:
-        while self.read(CHUNK):  # to the checksum at the end of the compressed file
+        while self.read(CHUNK):  # the checksum of a compressed file is at its end
             pass
         if self.tail != bytes(END):
             raise EOFError("it ends early: was it cut short?")
 
 
 def _decompressed(path: Path) -> BufferedIOBase:
-    """The file opened through its decompressor, which it is known by from its first bytes."""
+    """The file, opened by the decompressor that its first bytes call for."""
     with path.open("rb") as file:
         start = file.read(6)
     for magic, opener in MAGIC.items():

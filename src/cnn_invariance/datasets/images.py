@@ -2,9 +2,9 @@
 
 Two layouts: ``train/<class>/...`` and ``test/<class>/...``, where a tenth of the training images is
 held out for validation; or ``<class>/...`` alone, parted 70 : 10 : 20 into train, validation and
-test. Both splits are fixed and stratified. Folders around the whole are passed over, so are hidden
-files, and files outside the class folders; every other file must be an image. Images are in the order
-of their paths, and an archive gives the very dataset of the folder that it was made from.
+test. Both splits are fixed and stratified. Folders that enclose all others are ignored, as are hidden
+files and files outside the class folders; every other file must be an image. Images are in the order
+of their paths, and an archive gives the same dataset as the folder that it was made from.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
 def read(name: str, raw: Path | None) -> Dataset:
     """The dataset of the archive ``<name>.tar.xz`` in the folder of raw files.
 
-    Errors: InputError if it is not there (it cannot be downloaded) or cannot be read.
+    Errors: InputError if the archive is not found (it cannot be downloaded) or cannot be read.
     """
     places = [place / f"{name}.tar.xz" for place in folders(raw)]
     for place in places:
@@ -40,12 +40,12 @@ def read(name: str, raw: Path | None) -> Dataset:
 
 
 def read_folder(name: str, path: str, raw: Path | None) -> Dataset:
-    """The dataset of a user's own folder or archive.
+    """The dataset of a user's folder or archive.
 
-    A relative path is looked for in ``raw``, or else ``$CNN_INVARIANCE_DATA``, and then in the
+    A relative path is searched for in ``raw``, or else ``$CNN_INVARIANCE_DATA``, and then in the
     current folder.
 
-    Errors: InputError if it is not there, or is no dataset by one of the two layouts.
+    Errors: InputError if the path is not found, or has neither of the two layouts.
     """
     places = [place / Path(path).expanduser() for place in (*given(raw), Path.cwd())]
     for place in places:
@@ -79,7 +79,7 @@ def _splits(labels: Indices, tests: np.ndarray | None) -> dict[str, Indices]:
 
 
 def _unwrapped(tree: Tree) -> Tree:
-    """The tree without the folders around the whole, and without the files beside the classes."""
+    """The tree without the folders that enclose all classes, and without files outside the class folders."""
     while True:
         tree = Tree({parts: file for parts, file in tree.files.items() if len(parts) > 1}, tree.folders)
         tops = {parts[0] for parts in (*tree.files, *tree.folders)}
@@ -93,7 +93,7 @@ def _unwrapped(tree: Tree) -> Tree:
 
 
 def _parted(tree: Tree) -> bool:
-    """Whether the layout is that with ``train`` and ``test``."""
+    """Whether the layout has the folders ``train`` and ``test``."""
     return any(parts[0] in PARTS for parts in tree.files)
 
 

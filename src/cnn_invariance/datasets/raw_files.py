@@ -1,4 +1,4 @@
-"""Where raw files are looked for."""
+"""The folders in which raw files are searched for."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ VARIABLE = "CNN_INVARIANCE_DATA"
 
 
 def given(raw: Path | None) -> list[Path]:
-    """The folder that was named: ``raw``, or else ``$CNN_INVARIANCE_DATA``; none if neither is."""
+    """The folder that the user named: ``raw``, or else ``$CNN_INVARIANCE_DATA``. Empty if there is neither."""
     if raw is not None:
         return [raw.expanduser()]
     variable = os.environ.get(VARIABLE)
@@ -17,7 +17,7 @@ def given(raw: Path | None) -> list[Path]:
 
 
 def folders(raw: Path | None) -> list[Path]:
-    """The folders to look in, in order. A download goes to the last: ``raw``, or else the cache."""
+    """The folders to search, in order. Downloads go to the last one: ``raw``, or else the cache."""
     if raw is not None:
         return given(raw)
     return [*given(None), user_cache_path("cnn-invariance")]

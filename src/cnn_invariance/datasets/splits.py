@@ -18,11 +18,11 @@ SPLIT_SEED = 20210801
 
 
 def hold_out(labels: Indices, indices: Indices, count: int) -> tuple[Indices, Indices]:
-    """Part ``indices`` into (kept, held out), the latter about ``count`` samples, stratified.
+    """Divide ``indices`` into (kept, held out), stratified; about ``count`` samples are held out.
 
-    Each class gives its share of ``count`` (by largest remainder), one sample at least: with many
-    tiny classes the held-out part grows beyond ``count``. Both parts are in rising order. The
-    choice depends on ``SPLIT_SEED``, the labels at ``indices`` and ``count`` alone.
+    Each class contributes its share of ``count`` (by largest remainder) and at least one sample, so that with
+    many small classes more than ``count`` samples are held out. Both parts are in rising order. The choice
+    depends only on ``SPLIT_SEED``, the labels at ``indices`` and ``count``.
     """
     chosen = labels[indices]
     _, group, sizes = np.unique(chosen, return_inverse=True, return_counts=True)
@@ -58,9 +58,11 @@ def rank_within(groups: NDArray[Scalar], keys: NDArray[np.uint64]) -> Indices:
 
 
 def _quotas(sizes: Indices, count: int) -> Indices:
-    """How many of each class: ``count`` in proportion to ``sizes``, whole, at least 1."""
+    """The number of samples of each class: ``count`` in proportion to ``sizes``, rounded, at least 1."""
     whole, remainder = np.divmod(count * sizes, sizes.sum())
-    remainder[whole == 0] = -1  # raised to 1 already: last in line for what is left
+    remainder[
+        whole == 0
+    ] = -1  # these are raised to 1 below, so they come last when the remaining samples are given out
     quotas = np.maximum(whole, 1)
     left = max(count - int(quotas.sum()), 0)
     quotas[np.argsort(-remainder, kind="stable")[:left]] += 1

@@ -4,7 +4,7 @@ A file of this folder that holds a constant ``NAME`` and a function ::
 
     def build(input_shape: tuple[int, int, int], classes: int, *, width: int = 32, ...) -> nn.Module
 
-is a model; nothing else has to be told about it. Its keyword-only arguments are what a preset may
+is a model, and needs no other registration. Its keyword-only arguments are those that a preset may
 set. An optional literal ``CHOICES = {"argument": (allowed, values)}`` limits them. Both are read
 from the source text, so that a preset is checked without torch: this module does not import it.
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 LIBRARIES = {"torchvision:": "_torchvision", "timm:": "_timm"}
-"""What a name begins with that is a network of a library, and the file here that builds it."""
+"""The prefixes of names that mean a network of a library, and the file of this folder that builds it."""
 
 
 def names() -> list[str]:
@@ -53,9 +53,9 @@ def check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
     """Check a model's name and arguments. Needs no torch.
 
     An argument has the type of its default; an integer is a size or a count, so at least 1 (or 0
-    where the default is 0). What a reference to other code takes is only known to that code: for
-    "torchvision:resnet18", "package.module:callable" and "file.py:callable" nothing is checked
-    here, and `build` reports what does not fit.
+    where the default is 0). The arguments of other code are not known here: nothing is checked for
+    "torchvision:resnet18", "package.module:callable" and "file.py:callable", and `build` reports
+    arguments that do not fit.
 
     Errors: InputError with the received value, the allowed ones and the nearest match.
     """
@@ -84,10 +84,10 @@ def build(name: str, input_shape: tuple[int, int, int], classes: int, **argument
     input_shape: (C, H, W) of one sample
     classes:     K, the number of columns of the output
 
-    The network is tried twice on two blank samples, in evaluation mode, so that one which does not fit its
-    input or its classes, or has other layers the second time, is refused here and not after a training.
+    The network is called twice on two blank samples, in evaluation mode. So a network that does not fit its
+    input or its classes, or whose layers change between calls, fails here and not after a training.
 
-    Errors: InputError for unknown names and arguments, for values that are not allowed, for a network that fails, does
+    Errors: InputError if the name or an argument is unknown, if a value is not allowed, and if the network fails, does
     not map (B, C, H, W) to (B, K), or changes its layers.
     """
     channels, height, width = input_shape
@@ -110,16 +110,16 @@ def build(name: str, input_shape: tuple[int, int, int], classes: int, **argument
 
 
 def check_callable(name: str, arguments: Mapping[str, Any]) -> None:
-    """Import what a reference names, and check that it takes these arguments; for other names, as `check_arguments`.
+    """Import the builder of a network and check that it accepts these arguments, without building the network.
 
-    Errors: InputError for what fails to import, is not there, cannot be called, or takes other arguments.
+    Errors: InputError if the builder cannot be imported, is not found, cannot be called, or does not accept them.
     """
     maker, given = _maker(name, (3, 1, 1), dict(arguments))
     _check_call(name, maker, given)
 
 
 def check_trainable(name: str, model: "nn.Module") -> None:
-    """Refuse to train a network without parameters that learn (InputError); it can be measured as it is."""
+    """Raise InputError if no parameter of a network can be trained. Such a network can still be measured."""
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise InputError(
             f"{name!r} has no parameters to train; give it 'epochs: 0' in the preset, and it is measured as it is"
@@ -127,9 +127,11 @@ def check_trainable(name: str, model: "nn.Module") -> None:
 
 
 def load_weights(model: "nn.Module", path: Path | str) -> list[str]:
-    """Put the weights of a safetensors file into a network; returns the tensors of a last layer that did not fit.
+    """Load the weights of a safetensors file into a network; return the names of the tensors that were not loaded.
 
-    Errors: InputError for a file that cannot be read, or does not fit the network.
+    These are the tensors of a last layer for another number of classes.
+
+    Errors: InputError if the file cannot be read, or does not fit the network.
     """
     from cnn_invariance.models import _weights
 

@@ -1,4 +1,4 @@
-"""Any network of timm, by its name there, if timm is installed."""
+"""The networks of timm, by their names in timm, if it is installed."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def build(input_shape: tuple[int, int, int], classes: int, *, model: str, **argu
     The output is logits (B, K), and the names of its layers are timm's own. Networks of a fixed size of image
     (vision transformers) take it as ``img_size``.
 
-    Errors: InputError if timm is not installed, for an unknown name and for arguments that the network does not take.
+    Errors: InputError if timm is not installed, the name is unknown, or the network does not accept the arguments.
     """
     try:
         import timm

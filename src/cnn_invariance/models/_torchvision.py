@@ -1,4 +1,4 @@
-"""Any network of torchvision, by its name there."""
+"""The networks of torchvision, by their names in torchvision."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ def build(input_shape: tuple[int, int, int], classes: int, *, model: str, **argu
     Without pretrained weights unless ``weights`` is given. The output is whatever the network
     gives, usually logits (B, K), and the names of its layers are torchvision's own.
 
-    Errors: InputError for an unknown name, for images that are not of 3 channels and for arguments
-    that the network does not take.
+    Errors: InputError if the name is unknown, the images do not have 3 channels, or the network does not
+    accept the arguments.
     """
     allowed = torchvision.models.list_models(module=torchvision.models)
     if model not in allowed:

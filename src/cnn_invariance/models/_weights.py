@@ -12,28 +12,29 @@ PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl")
 
 
 def load_weights(model: nn.Module, path: Path | str) -> list[str]:
-    """Put the tensors of a safetensors file in the place of a network's own, by name.
+    """Replace the parameters and buffers of a network by the tensors of the same names in a safetensors file.
 
-    A last layer for another number of classes does not fit, and stays as it is: the names of its tensors are returned.
+    The last layer keeps its values if the file has it for another number of classes. Returns the names of the tensors
+    that were not replaced.
 
-    Errors: InputError for a file that is missing or is no safetensors file, and for tensors that are missing, unknown,
-    or of another shape.
+    Errors: InputError if the file is missing or is not a safetensors file, and if a tensor is missing, unknown, or of
+    another shape.
     """
     path = Path(path).expanduser()
-    tensors, own = _read(path), model.state_dict()
-    if unknown := sorted(tensors.keys() - own.keys()):
-        raise InputError(f"{path} does not fit the network: {unknown_name('tensor', unknown[0], _few(own))}")
-    if missing := sorted(name for name in own.keys() - tensors.keys() if not name.endswith("num_batches_tracked")):
+    tensors, present = _read(path), model.state_dict()
+    if unknown := sorted(tensors.keys() - present.keys()):
+        raise InputError(f"{path} does not fit the network: {unknown_name('tensor', unknown[0], _few(present))}")
+    if missing := sorted(name for name in present.keys() - tensors.keys() if not name.endswith("num_batches_tracked")):
         raise InputError(f"{path} does not fit the network: it lacks {len(missing)} tensors, the first {missing[0]!r}")
-    other = [name for name, tensor in tensors.items() if tensor.shape != own[name].shape]
-    if kept := [name for name in other if not _of_last_layer(name, list(own), tensors[name], own[name])]:
+    differing = [name for name, tensor in tensors.items() if tensor.shape != present[name].shape]
+    if wrong := [name for name in differing if not _of_last_layer(name, list(present), tensors[name], present[name])]:
         raise InputError(
-            f"{path} does not fit the network: {kept[0]!r} is {tuple(tensors[kept[0]].shape)} there and "
-            f"{tuple(own[kept[0]].shape)} in the network; give the arguments (width, number of classes, ...) that the "
-            "weights were trained with"
+            f"{path} does not fit the network: {wrong[0]!r} is {tuple(tensors[wrong[0]].shape)} there and "
+            f"{tuple(present[wrong[0]].shape)} in the network; give the arguments (width, number of classes, ...) that "
+            "the weights were trained with"
         )
-    model.load_state_dict(own | {name: tensor for name, tensor in tensors.items() if name not in other})
-    return other
+    model.load_state_dict(present | {name: tensor for name, tensor in tensors.items() if name not in differing})
+    return differing
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -50,10 +51,10 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path} cannot be read as a safetensors file ({error}){advice}") from error
 
 
-def _of_last_layer(name: str, names: list[str], tensor: Tensor, own: Tensor) -> bool:
-    """Whether a tensor is the weight or bias of the last module with weights, and differs in its first side alone."""
+def _of_last_layer(name: str, names: list[str], received: Tensor, expected: Tensor) -> bool:
+    """Whether a tensor belongs to the last module with weights, and its shape differs only in the first dimension."""
     last = names[-1].rpartition(".")[0]
-    return name.rpartition(".")[0] == last and tensor.shape[1:] == own.shape[1:]
+    return name.rpartition(".")[0] == last and received.shape[1:] == expected.shape[1:]
 
 
 def _few(names: dict[str, Tensor]) -> list[str]:

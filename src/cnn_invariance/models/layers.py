@@ -1,4 +1,4 @@
-"""What the architectures share."""
+"""Layers and checks that several architectures use."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ class Add(nn.Module):
 
 
 def check_size(name: str, input_shape: tuple[int, int, int], least: int) -> None:
-    """Refuse images on which a pooling would leave nothing."""
+    """Raise InputError if the images are smaller than ``least`` pixels, so that a pooling would leave nothing."""
     _, height, width = input_shape
     if min(height, width) < least:
         raise InputError(

@@ -12,10 +12,10 @@ BLOCKS = 2  # per stage
 
 
 class BasicBlock(nn.Module):
-    """Two convolutions beside a shortcut: (B, inputs, H, W) -> (B, outputs, H / s, W / s).
+    """Two convolutions and a shortcut around them: (B, inputs, H, W) -> (B, outputs, H / s, W / s).
 
     The shortcut is the input itself, or a 1 x 1 convolution where the shape changes. The sum and
-    the activation after it are modules of their own: both are observed layers.
+    the activation after it are separate modules, so that both are observed layers.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int, *, batch_norm: bool) -> None:

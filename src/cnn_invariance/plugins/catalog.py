@@ -1,4 +1,4 @@
-"""Discovery of what one file adds, without running it.
+"""Discovery of the names, arguments and defaults in a Python file, without running it.
 
 A model, a dataset source or a family of measures is a Python file in its folder that states its names as
 literal constants at the top and takes its arguments as keyword-only parameters. Reading the syntax tree is

@@ -1,4 +1,4 @@
-"""References to a user's own Python objects: ``file.py:name`` or ``package.module:name``."""
+"""References to Python objects of a user: ``file.py:name`` or ``package.module:name``."""
 
 import hashlib
 import importlib

@@ -1,1 +1,1 @@
-"""Files that are whole or absent, and their checksums."""
+"""Writing files so that they are never incomplete, and their checksums."""

@@ -1,8 +1,8 @@
 """A checksum of a file inside the file itself, over each of its bytes.
 
 The writer puts `BLANK` behind the name ``content_sha256``; `close` replaces it by the SHA-256 of the
-bytes as they are with the blank. `is_whole` puts the blank back and compares. So one changed bit
-anywhere is seen, before anything in the file is decoded.
+bytes with the blank in place. `is_whole` puts the blank back and compares. So a single changed bit
+is found before anything in the file is decoded.
 """
 
 import hashlib

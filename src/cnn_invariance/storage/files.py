@@ -1,8 +1,8 @@
-"""Files that are whole or absent.
+"""Writing files so that they are never incomplete.
 
-Snakemake, and every later run, takes a file that exists as finished. So nothing is written in
-place: a file is written beside its final name, forced to the disk and then renamed, which puts it
-in the place of the old one in a single step.
+Snakemake, and every later run, takes a file that exists to be complete. So no file is written in place: it is
+written under a temporary name in the same folder, forced to the disk and then renamed, which replaces the old file in a
+single step.
 """
 
 import os
@@ -14,13 +14,13 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that becomes ``path`` at the end (on an error: none).
+    """Yield a temporary path in the folder of ``path``; rename it to ``path`` at the end, or remove it on an error.
 
     Missing parent folders are made. The temporary is an empty file that exists. It keeps the ending
     of ``path``, so that writers that choose a format by it (``numpy.savez``) add nothing. Its name
-    is hidden and random: two processes that write the same file never share one. What it holds
-    is forced to the disk before the rename, and the rename itself after: a crash at any moment
-    leaves the old file or the new one, and at worst a hidden temporary beside it.
+    is hidden and random, so that two processes that write the same file do not share one. The content is
+    forced to the disk before the rename, and the rename itself after: a crash at any moment leaves the
+    old file or the new one, and at worst also a hidden temporary file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}-{secrets.token_hex(8)}{path.suffix}")

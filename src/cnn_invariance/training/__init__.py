@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from cnn_invariance.training.errors import TrainingError as TrainingError
     from cnn_invariance.training.loop import train as train
 
-# Imported when they are first used: measuring a checkpoint does not need what trains.
+# Imported when they are first used, because measuring a checkpoint does not need the modules that train.
 _PLACES = {"TrainingError": "errors", "input_shape": "checkpoint", "load_network": "checkpoint", "train": "loop"}
 __all__ = ["TrainingError", "input_shape", "load_network", "train"]
 

@@ -1,8 +1,8 @@
 """Samples that live on the device, and the batches made of them there.
 
-The images stay uint8, so that a whole dataset fits on a GPU; a batch is taken out, normalised and
-transformed where it is. No worker processes, and nothing crosses to the device but, once an epoch,
-the order of the samples and the transformation drawn for each.
+The images stay uint8, so that a whole dataset fits on a GPU. Batches are selected, normalised and
+transformed on the device. There are no worker processes, and the only transfers to the device are, once
+per epoch, the order of the samples and the transformation drawn for each.
 """
 
 from collections.abc import Iterator
@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from cnn_invariance.measures.engine.inputs import check_members
-from cnn_invariance.transformations import AffineSet, TransformationSet, transform_each
+from cnn_invariance.transformations import AffineSet, TransformationSet, check_members, transform_each
 
 if TYPE_CHECKING:
     from cnn_invariance.datasets import Dataset
 
 
 @dataclass(frozen=True)
-class Samples:
+class DeviceSamples:
     """N samples on a device, and the statistics that normalise them."""
 
     images: Tensor  # (N, C, H, W) uint8
@@ -34,19 +33,19 @@ class Samples:
 
     @property
     def device(self) -> torch.device:
-        """Where the samples are."""
+        """The device on which the samples are."""
         return self.images.device
 
     def normalised(self, taken: Tensor | slice) -> Tensor:
         """(B, C, H, W) float32: ``Dataset.normalise``, with the statistics already on the device.
 
-        (Sent with each batch, they would make the processor wait for the GPU at each step.)
+        Sending the statistics with each batch would make the processor wait for the GPU at each step.
         """
         return self.images[taken].to(torch.float32).div_(255).sub_(self.mean).div_(self.std)
 
 
-def load(data: "Dataset", split: str, count: int | None, device: torch.device) -> Samples:
-    """A split on the device: all of it, or a fixed stratified subset where it has more samples."""
+def load(data: "Dataset", split: str, count: int | None, device: torch.device) -> DeviceSamples:
+    """A split on the device; a fixed stratified subset of ``count`` samples if the split has more."""
     chosen = data.indices(split)
     if count is not None and len(chosen) > count:
         chosen = data.subset(split, count, seed=0)
@@ -54,14 +53,14 @@ def load(data: "Dataset", split: str, count: int | None, device: torch.device) -
         torch.tensor(value, dtype=torch.float32, device=device)[:, None, None] for value in (data.mean, data.std)
     )
     images, labels = torch.from_numpy(data.images[chosen]), torch.from_numpy(data.labels[chosen])
-    return Samples(images.to(device), labels.to(device), mean, std)
+    return DeviceSamples(images.to(device), labels.to(device), mean, std)
 
 
 class Augmentation:
     """One transformation for each sample, drawn uniformly from a set."""
 
     def __init__(self, transformations: TransformationSet, device: torch.device) -> None:
-        """Matrices of an affine set are kept on the device; other sets are called by member."""
+        """Keep the matrices of an affine set on the device; the functions of other sets are called one by one."""
         self._size = len(transformations)
         self._callables = () if isinstance(transformations, AffineSet) else transformations
         self._matrices = (
@@ -75,23 +74,23 @@ class Augmentation:
         return torch.randint(self._size, (count,), generator=generator)
 
     def prepare(self, members: Tensor) -> Tensor:
-        """What `apply` takes of the members: matrices (N, 2, 3) on the device, or the members."""
+        """The argument of `apply` for these members: matrices (N, 2, 3) on the device; the members for other sets."""
         if self._matrices is None:
             return members
         return self._matrices[members.to(self._matrices.device)]
 
-    def check(self, samples: Samples) -> None:
-        """Try a user's own functions on a few samples (InputError for one that fails, or changes their shape)."""
+    def check(self, samples: DeviceSamples) -> None:
+        """Try the functions of a set on a few samples (errors: as `check_members`); an affine set needs no trial."""
         if self._callables:
             check_members(self._callables, samples.normalised(slice(0, 4)))
 
     @property
     def on_device(self) -> bool:
-        """Whether applying it is work of the device alone: so for affine sets; a user's functions may do anything."""
+        """Whether `apply` runs on the device alone. True for affine sets; a user's functions may do anything."""
         return self._matrices is not None
 
     def apply(self, images: Tensor, prepared: Tensor) -> Tensor:
-        """(B, C, H, W) images, each under its own transformation."""
+        """Images (B, C, H, W), each under the transformation that was prepared for it."""
         if self._matrices is not None:
             return transform_each(images, prepared)
         moved = torch.empty_like(images)
@@ -106,7 +105,7 @@ def _float64(device: torch.device) -> torch.dtype:
 
 
 def batches(
-    samples: Samples,
+    samples: DeviceSamples,
     size: int,
     *,
     order: Tensor | None = None,
@@ -115,11 +114,11 @@ def batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of images (B, C, H, W), float32, channels last, and labels (B,).
 
-    order:   (n,) the samples that are taken, in order; all, as they are stored, if None
-    members: (n,) the member of the augmentation for the first taken sample, the second, ...
+    order:   (n,) the samples to use, in order; all samples in the order of storage if None
+    members: (n,) the member of the augmentation for the first sample of the order, the second, ...
 
-    Every sample of the order is taken once. The last batch may be smaller; a last single sample joins the batch
-    before it, because one sample alone has no variance to normalise a batch by.
+    Every sample of the order is used once. The last batch may be smaller. A single last sample joins the
+    batch before it, because batch normalisation needs the variance of at least two.
     """
     order = None if order is None else order.to(samples.device)
     prepared = None
@@ -131,11 +130,11 @@ def batches(
 
 
 def batch(
-    samples: Samples, taken: Tensor | slice, augmentation: Augmentation | None, prepared: Tensor | None
+    samples: DeviceSamples, taken: Tensor | slice, augmentation: Augmentation | None, prepared: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Images (B, C, H, W), float32, channels last, and labels (B,) of the samples taken.
 
-    prepared: what `Augmentation.prepare` made of their members; without it the images stay as they are
+    prepared: the result of `Augmentation.prepare` for their members; if None, the images are not transformed
     """
     images = samples.normalised(taken)
     if augmentation is not None and prepared is not None:
@@ -144,7 +143,7 @@ def batch(
 
 
 def bounds(count: int, size: int) -> list[tuple[int, int]]:
-    """Where batches start and end.
+    """The start and end of each batch.
 
     >>> bounds(10, 4), bounds(9, 4), bounds(1, 4), bounds(0, 4)
     ([(0, 4), (4, 8), (8, 10)], [(0, 4), (4, 9)], [(0, 1)], [])

@@ -22,11 +22,11 @@ class Captured:
     """A training step that is recorded after `WARM_UP` batches of the first batch's size, and replayed from then on.
 
     The step: (taken (B,) int64, prepared (B, ...) or None) -> loss, a scalar; all on the device, no waiting for it.
-    The steps before the recording are real ones, and so are those on batches of another size, which are never
-    recorded. The random numbers of dropout go on as without a graph: the device's generator counts for both.
+    The steps before the recording also train, and so do the steps on batches of another size, which are never
+    recorded. Dropout draws the same random numbers as without a graph, because the device's generator counts for both.
 
-    A step that cannot be recorded (a user's network that waits for the device, say) is run as it is, with a warning;
-    CNN_INVARIANCE_CAPTURE=0 runs every step as it is. What is computed is the same either way.
+    A step that cannot be recorded (for example because the network waits for the device) runs without a graph, with a
+    warning. With CNN_INVARIANCE_CAPTURE=0 every step does. The results are the same in both cases.
     """
 
     def __init__(self, step: Step, device: torch.device) -> None:
@@ -37,7 +37,7 @@ class Captured:
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, taken: Tensor, prepared: Tensor | None) -> Tensor:
-        """Run the step; the loss is only good until the next call."""
+        """Run the step and return its loss, which the next call overwrites."""
         self._size = self._size or len(taken)
         if not self._wanted or len(taken) != self._size:
             return self._step(taken, prepared)
@@ -49,7 +49,7 @@ class Captured:
         return self._replay(taken, prepared)
 
     def _aside(self, taken: Tensor, prepared: Tensor | None) -> Tensor:
-        """Run the step on a stream of its own: what it allocates must not be tied to the usual stream."""
+        """Run the step on a separate stream, because memory that it allocates must not belong to the current stream."""
         stream = torch.cuda.Stream(self._device)
         stream.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(stream):
@@ -58,7 +58,7 @@ class Captured:
         return loss
 
     def _record(self, taken: Tensor, prepared: Tensor | None) -> bool:
-        """Record the step on copies of its arguments, without running it; whether that worked."""
+        """Record the step on copies of its arguments, without running it. Returns whether it could be recorded."""
         self._taken = taken.clone()
         self._prepared = None if prepared is None else prepared.clone()
         graph = torch.cuda.CUDAGraph()

@@ -1,4 +1,4 @@
-"""The weights of a network after an epoch, in a file that says which network it is."""
+"""The weights of a network after an epoch, in a file that also identifies the network."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ def write(
 
 
 def is_checkpoint(path: Path, spec: "TrainSpec", epoch: int) -> bool:
-    """Whether the file is there, intact, and the network of this spec at this epoch."""
+    """Whether the file exists, is intact, and holds the network of this spec at this epoch."""
     try:
         _, document = tensorfile.read(path)
     except tensorfile.DamagedFileError:
@@ -43,11 +43,11 @@ def is_checkpoint(path: Path, spec: "TrainSpec", epoch: int) -> bool:
 
 
 def load_network(path: Path, spec: "TrainSpec", *, epoch: int, device: str | None = "cpu") -> nn.Module:
-    """The network of a spec at an epoch, for evaluation, on a device (None: CUDA if there is any).
+    """The network of a spec at an epoch, in evaluation mode, on a device (None: CUDA if available).
 
     No dataset is needed: the file holds the shape of a sample and the number of classes.
 
-    Errors: InputError where the file is missing or damaged, or is another network or epoch.
+    Errors: InputError if the file is missing or damaged, or holds another network or epoch.
     """
     tensors, document = _read(path)
     if not _same(document, spec, epoch):
@@ -66,7 +66,7 @@ def load_network(path: Path, spec: "TrainSpec", *, epoch: int, device: str | Non
 
 
 def input_shape(path: Path) -> tuple[int, int, int]:
-    """(C, H, W) of the samples that the network of a checkpoint takes (InputError as `load_network`)."""
+    """(C, H, W) of the samples that the network of a checkpoint takes (errors: as `load_network`)."""
     return _shape(_read(path)[1])
 
 

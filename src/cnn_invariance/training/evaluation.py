@@ -1,9 +1,9 @@
-"""Accuracy of a network on samples, as they are or each under a transformation drawn for it."""
+"""Accuracy of a network on samples, untransformed or each under a transformation drawn for it."""
 
 import torch
 from torch import Tensor, nn
 
-from cnn_invariance.training.batches import Augmentation, Samples, batches
+from cnn_invariance.training.batches import Augmentation, DeviceSamples, batches
 
 BATCH = 256  # small enough for the activations to stay in a processor's cache
 
@@ -11,14 +11,14 @@ BATCH = 256  # small enough for the activations to stay in a processor's cache
 @torch.no_grad()
 def accuracy(
     model: nn.Module,
-    samples: Samples,
+    samples: DeviceSamples,
     *,
     augmentation: Augmentation | None = None,
     members: Tensor | None = None,
 ) -> float | None:
     """The share of samples whose class has the highest output; None if there are no samples.
 
-    The network is set to evaluation. One wait for the device, at the end.
+    Sets the network to evaluation mode. Waits for the device once, at the end.
     """
     if len(samples) == 0:
         return None

@@ -1,4 +1,4 @@
-"""A network while it learns: its data, its optimiser, and one epoch of steps."""
+"""A network in training: its samples, its optimiser, and the steps of an epoch."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +29,7 @@ class Learner:
     """The network of a spec, its optimiser and the samples it learns from, on a device."""
 
     def __init__(self, spec: "TrainSpec", data: "Dataset", device: torch.device, weights: Path | None = None) -> None:
-        """An untrained network, or one with pretrained weights."""
+        """Build an untrained network, or one with pretrained weights."""
         self.spec, self.recipe = spec, spec.recipe
         self.data, self.device, self.weights = data, device, weights
         self.started_from = ""
@@ -43,7 +43,7 @@ class Learner:
         self.reset()
 
     def reset(self) -> None:
-        """Start from an untrained network, or from pretrained weights; which ones depends on the spec alone."""
+        """Start anew from an untrained network or pretrained weights. The random weights depend only on the spec."""
         torch.manual_seed(seeds.derive(self.spec.hash, "weights"))
         model = models.build(
             self.spec.model.name,
@@ -58,7 +58,8 @@ class Learner:
             models.check_trainable(self.spec.model.name, model)
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.optimiser = AdamW(
-            [*self.model.parameters()] or [nn.Parameter(torch.zeros(1, device=self.device))],  # AdamW wants one
+            [*self.model.parameters()]
+            or [nn.Parameter(torch.zeros(1, device=self.device))],  # AdamW needs at least one parameter
             lr=self.recipe.learning_rate,
             weight_decay=self.recipe.weight_decay,
             fused=self.device.type in ("cpu", "cuda"),
@@ -78,10 +79,12 @@ class Learner:
         return self.recipe.epoch_samples or len(self.samples)
 
     def run_epoch(self, epoch: int, on_step: Callable[[], None]) -> float:
-        """See the samples of an epoch once; the mean loss. ``epoch`` counts from 1 and fixes what is drawn.
+        """Train on each sample of an epoch once; return the mean loss.
 
-        Errors: TrainingError where the loss or a weight is not finite at the end: looked at once an
-        epoch, because looking makes the processor wait for the device.
+        ``epoch`` counts from 1 and determines the order of the samples and their transformations.
+
+        Errors: TrainingError if the loss or a weight is not finite at the end of the epoch. This is checked once
+        per epoch, because a check makes the processor wait for the device.
         """
         generator = seeds.generator(self.spec.hash, f"epoch {epoch}")
         order = torch.randperm(len(self.samples), generator=generator)[: self.epoch_samples]
@@ -100,7 +103,7 @@ class Learner:
         return mean
 
     def step(self, taken: Tensor, prepared: Tensor | None) -> Tensor:
-        """One step of the optimiser on the samples taken; their mean loss."""
+        """One step of the optimiser on some samples; returns their mean loss."""
         images, labels = batches.batch(self.samples, taken, self.augmentation, prepared)
         half = self.recipe.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
@@ -125,7 +128,7 @@ class Learner:
             )
 
     def validate(self) -> float | None:
-        """The accuracy on the validation samples, as they are."""
+        """The accuracy on the validation samples, untransformed."""
         return accuracy(self.model, self.validation)
 
     def evaluate(self) -> tuple[Accuracies, dict[str, int]]:

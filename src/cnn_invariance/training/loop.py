@@ -31,29 +31,29 @@ def train(
     threads: int | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Train the network of a spec, write the checkpoints asked for, return its record.
+    """Train the network of a spec, write its checkpoints, and return its record.
 
     Each epoch sees every sample of the training split once, in a random order (or as many, drawn anew
     each time, as the recipe's ``epoch_samples`` says), each normalised and then under a transformation
-    drawn uniformly from the augmentation. AdamW, cross-entropy; the network ends in a log-softmax, or
-    in logits: a second log-softmax changes nothing.
+    drawn uniformly from the augmentation. The optimiser is AdamW, the loss cross-entropy. The network may
+    return log-probabilities or logits, because a second log-softmax changes nothing.
 
-    checkpoints: epoch -> safetensors file; epoch 0 is the untrained network
-    state:       where the unfinished run is kept after each epoch; the same call goes on from it
-                 after an interruption, to the same final weights. It is removed at the end. A state
-                 that is damaged or of another spec, or that is past a checkpoint asked for which is
-                 not there, is not used: the run starts again and says so.
-    weights:     the safetensors file of the spec's pretrained weights, if it has some; a last layer for another number
+    checkpoints: epoch -> safetensors file to write; epoch 0 is the untrained network
+    state:       file that keeps the unfinished run after each epoch. After an interruption the same call
+                 continues from it, to the same final weights. It is removed at the end. The run starts
+                 again, with a notice, if the state is damaged, belongs to another spec, or is past an
+                 epoch whose checkpoint is missing.
+    weights:     the safetensors file of the spec's pretrained weights, if it has any; a last layer for another number
                  of classes starts from random weights
-    device:      "cpu", "cuda", ...; None: CUDA if there is any
-    threads:     of the CPU's operations; None leaves torch's own number
-    progress:    whether to show it on standard error: a bar on a terminal, else a line per epoch
+    device:      "cpu", "cuda", ...; None: CUDA if available
+    threads:     number of threads on the CPU; None: torch's default
+    progress:    whether to show progress on standard error, as a bar on a terminal, else as a line per epoch
 
     The record holds: ``epochs``; ``history``, with the mean training loss, the accuracy on at most
     500 validation samples and the seconds of each epoch; ``accuracies`` of each split, "plain" and
     "augmented" (one transformation drawn for each sample), on ``samples`` of it (all, or a fixed
     stratified 10,000 of the test split and 5,000 of the others); ``weights_sha256``;
-    ``parameters``, their number; and how it was made: ``device``, ``threads``, ``resumed_after``
+    ``parameters``, their number; and the circumstances: ``device``, ``threads``, ``resumed_after``
     (epochs), ``wall_s``, ``peak_memory_bytes`` (of the GPU, else None). Nothing is selected by the
     validation accuracy. The same spec on the same machine with the same number of threads gives the
     same weights, to the byte.
@@ -61,11 +61,11 @@ def train(
     Precision "bf16" runs the forward pass of the training under autocast, not the evaluation; "fp32" is IEEE's, on
     CUDA too; "tf32" lets CUDA round the factors of products and convolutions. On CUDA, steps are captured as a graph.
 
-    Errors: InputError for another dataset than the spec's, fewer samples than an epoch takes, an epoch
-    that is not trained, a device that is not there, weights that do not fit, a network without parameters to train,
-    or an augmentation that does not keep images as they must be. TrainingError where the loss or a weight is not
-    finite after an epoch, or the accuracy on the augmented training split is below the recipe's floor
-    (not asked of an untrained network): then no checkpoint and no state is left.
+    Errors: InputError if the dataset is not the spec's or has too few samples for an epoch, a checkpoint's epoch is
+    not trained, the device is not available, the weights do not fit, the network has no parameters to train, or a
+    function of the augmentation fails or changes the shape of the images. TrainingError if the loss or a weight is not
+    finite after an epoch, or the accuracy of a trained network on the augmented training split is below the recipe's
+    floor; then no checkpoint and no state is left.
     """
     _check(spec, data, checkpoints)
     chosen = devices.choose(device)
@@ -109,7 +109,7 @@ def _check_precision(spec: "TrainSpec", device: torch.device) -> None:
 
 
 class _Run:
-    """A training from its first or its next epoch to its record, and the files it leaves."""
+    """A training from its first or its next epoch to its record, with the files that it writes."""
 
     def __init__(self, learner: Learner, checkpoints: Mapping[int, Path], state: Path) -> None:
         self.learner, self.spec, self.recipe = learner, learner.spec, learner.recipe
@@ -119,7 +119,7 @@ class _Run:
         self.resumed_after: list[int] = []
 
     def complete(self, progress: bool) -> dict[str, Any]:
-        """Run what is left, evaluate, and leave the last checkpoint in place of the state."""
+        """Run the remaining epochs, evaluate, write the last checkpoint and remove the state."""
         started = time.perf_counter()
         notice = self.resume()
         earlier = sum(entry["seconds"] for entry in self.history)
@@ -154,7 +154,7 @@ class _Run:
         }
 
     def resume(self) -> str | None:
-        """Go on from the state, where there is one that can be trusted; what to tell a reader."""
+        """Continue from the state if it is usable. Returns a notice for the reader; None if there is no state."""
         if not self.state.exists():
             return None
         try:
@@ -169,7 +169,7 @@ class _Run:
         return f"resuming after epoch {self.epoch} of {self.recipe.epochs}"
 
     def check_checkpoints(self, done: int) -> None:
-        """Refuse a state that is past a checkpoint which is asked for and not there."""
+        """Raise UnusableStateError if the state is past an epoch whose checkpoint is missing."""
         for epoch, path in self.checkpoints.items():
             due = epoch <= done and epoch < self.recipe.epochs
             if due and not checkpoint.is_checkpoint(path, self.spec, epoch):
@@ -178,7 +178,10 @@ class _Run:
                 )
 
     def next_epoch(self, report: Silent) -> None:
-        """Run one epoch; then its checkpoint is on the disk, and after it the state."""
+        """Run one epoch, then write its checkpoint and after it the state.
+
+        In this order, so that an interruption between the two repeats an epoch and never loses a checkpoint.
+        """
         started = time.perf_counter()
         self.epoch += 1
         loss = self.learner.run_epoch(self.epoch, report.step)
@@ -208,7 +211,7 @@ class _Run:
         )
 
     def check_floor(self, reached: float | None) -> None:
-        """Refuse a trained network that did not learn its own training samples."""
+        """Raise TrainingError if a trained network's accuracy on its training samples is below the recipe's floor."""
         floor = self.recipe.accuracy_floor
         if self.recipe.epochs and reached is not None and reached < floor:
             raise TrainingError(
@@ -219,7 +222,7 @@ class _Run:
             )
 
     def write_checkpoint(self, *, final: bool = False) -> None:
-        """Write the checkpoint of this epoch if asked for; the last one only when all is well."""
+        """Write the checkpoint of this epoch if it is wanted; that of the last epoch only after the evaluation."""
         path = self.checkpoints.get(self.epoch)
         if path is not None and final == (self.epoch == self.recipe.epochs):
             data = self.learner.data

@@ -1,4 +1,4 @@
-"""What a person sees of a training: a bar on a terminal, one plain line per epoch elsewhere."""
+"""The progress of a training for its user: a bar on a terminal, one plain line per epoch elsewhere."""
 
 import sys
 from collections.abc import Iterator
@@ -36,10 +36,10 @@ class Lines(Silent):
 
 
 class Bar(Silent):
-    """A bar over all batches of all epochs, with the last epoch's summary beside it."""
+    """A bar over all batches of all epochs, followed by the last epoch's summary."""
 
     def __init__(self, stream: TextIO, progress: Progress, task: TaskID) -> None:
-        """The bar is running."""
+        """``progress`` has been started."""
         super().__init__(stream)
         self._progress = progress
         self._task = task
@@ -53,7 +53,7 @@ class Bar(Silent):
         self._progress.advance(self._task)
 
     def epoch(self, text: str) -> None:
-        """Show the summary beside the bar."""
+        """Show the summary after the bar."""
         self._progress.update(self._task, summary=text)
 
 
@@ -61,7 +61,7 @@ class Bar(Silent):
 def reporter(*, show: bool, title: str, done: int, total: int, stream: TextIO | None = None) -> Iterator[Silent]:
     """The reporter that fits the stream (standard error): a bar if it is a terminal, else lines.
 
-    ``done`` of ``total`` batches are done before the start (of a resumed run).
+    ``done`` of ``total`` batches were done before a resumed run starts.
     """
     stream = sys.stderr if stream is None else stream
     if not show:

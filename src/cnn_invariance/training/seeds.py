@@ -1,8 +1,8 @@
-"""Random streams that depend on the spec and on what they are for, and on nothing else.
+"""Random streams that depend only on the spec and on their purpose.
 
-Each purpose has a stream of its own ("weights", "epoch 3", ...). So epoch 3 draws the same
-numbers whether the run started at epoch 1 or was resumed at epoch 2, and no generator's state has
-to be kept. Numbers are drawn on the CPU, so that they are the same for every device.
+Each purpose ("weights", "epoch 3", ...) has a separate stream. So epoch 3 draws the same numbers
+whether the run started at epoch 1 or was resumed at epoch 2, and the state of a generator need not be
+kept. Numbers are drawn on the CPU, so that they are the same for every device.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """The state of an unfinished training: everything that the next epoch depends on.
 
-That is the network, the optimiser and the number of epochs done; the random streams depend on the
-spec and the epoch alone (see seeds).
+This is the network, the optimiser and the number of epochs done. The random streams depend only on
+the spec and the epoch (see seeds).
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class State:
 
 
 class UnusableStateError(ValueError):
-    """A state file that a training must not go on from; the message says why."""
+    """A training must not continue from this state file. The message gives the reason."""
 
 
 def write(
@@ -43,7 +43,7 @@ def write(
     history: list[dict[str, Any]],
     resumed_after: list[int],
 ) -> None:
-    """Write the state atomically, in the place of the last epoch's."""
+    """Write the state atomically, replacing that of the epoch before."""
     tensors = {f"network/{name}": tensor for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         for key, value in optimiser.state.get(parameter, {}).items():
@@ -60,7 +60,7 @@ def write(
 def read(path: Path, spec: "TrainSpec") -> State:
     """The state in a file.
 
-    Errors: UnusableStateError where the file is damaged or belongs to another spec.
+    Errors: UnusableStateError if the file is damaged or belongs to another spec.
     """
     try:
         tensors, document = tensorfile.read(path)
@@ -83,8 +83,8 @@ def restore(state: State, model: nn.Module, optimiser: Optimizer) -> None:
     The optimiser's tensors get the memory layout of their parameters: its fused kernel walks over
     the memory of both side by side.
 
-    Errors: UnusableStateError where the network has other tensors (its code was changed since);
-    it is then partly restored.
+    Errors: UnusableStateError if the network has other tensors, because its code was changed. It is then
+    partly restored.
     """
     try:
         model.load_state_dict(state.network)

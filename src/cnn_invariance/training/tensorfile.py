@@ -1,7 +1,7 @@
-"""Tensors and a JSON document in one safetensors file that knows when it is damaged.
+"""Tensors and a JSON document in one safetensors file with a checksum.
 
 The document and a SHA-256 of everything are one metadata entry: safetensors writes several entries
-in an order that changes from run to run, and the same content must be the same bytes.
+in an order that changes from run to run, and equal content must give equal bytes.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ ENTRY = "cnn_invariance"
 
 
 class DamagedFileError(ValueError):
-    """A file is not what `write` wrote; the message says in which way."""
+    """A file is not as `write` wrote it. The message says how it differs."""
 
 
 def digest(tensors: Mapping[str, Tensor], document: str = "") -> str:
@@ -47,8 +47,8 @@ def write(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors, on the CPU, and the document.
 
-    Errors: DamagedFileError where the file is missing, no safetensors file, not written by `write`,
-    or where a single byte of its content has changed.
+    Errors: DamagedFileError if the file is missing, is not a safetensors file, was not written by `write`,
+    or if a single byte of its content has changed.
     """
     try:
         with safe_open(path, framework="pt") as file:

@@ -1,22 +1,19 @@
 """Transformation sets, and their application to images and feature maps.
 
 The sets (``rotation``, ``scale``, ``build`` and so on) need NumPy only. The functions that apply
-them (``transform_all``, ``transform_each``) import torch when first used.
+them (``transform_all``, ``transform_each``, ``check_members``) import torch when they are first used.
 """
 
 from typing import TYPE_CHECKING, Any
 
+from cnn_invariance.transformations.affine import AffineSet, compose, invert, product
 from cnn_invariance.transformations.sets import (
-    AffineSet,
     TransformationSet,
     build,
     combined,
-    compose,
     identity,
-    invert,
     names,
     parse,
-    product,
     rotation,
     rotation_reference,
     scale,
@@ -24,12 +21,13 @@ from cnn_invariance.transformations.sets import (
 )
 
 if TYPE_CHECKING:
-    from cnn_invariance.transformations.warp import transform_all, transform_each
+    from cnn_invariance.transformations.warp import check_members, transform_all, transform_each
 
 __all__ = [
     "AffineSet",
     "TransformationSet",
     "build",
+    "check_members",
     "combined",
     "compose",
     "identity",
@@ -45,7 +43,7 @@ __all__ = [
     "translation",
 ]
 
-_IN_TORCH = ("transform_all", "transform_each")
+_IN_TORCH = ("check_members", "transform_all", "transform_each")
 
 
 def __getattr__(name: str) -> Any:

@@ -27,11 +27,11 @@ QUARTER_TURNS = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))  # (cos, sin)
 class AffineSet:
     """A transformation set: M affine maps, in a fixed order.
 
-    name, parameters: what it was built from, as a preset states it.
+    name, parameters: those that it was built from, as a preset states them.
     matrices: (M, 2, 3) float64, see the module's docstring for the convention.
     labels: M short texts for figures and tables ("rotation 15 deg"); numbered if not given.
 
-    Errors: InputError for no members, another shape, maps that are not finite or not invertible.
+    Errors: InputError if there are no members, the shapes differ from these, or a map is not finite or not invertible.
     """
 
     name: str
@@ -62,7 +62,7 @@ class AffineSet:
     def identity(self) -> int:
         """The index of the first member that is exactly the identity.
 
-        Errors: InputError if there is none.
+        Errors: InputError if no member is the identity.
         """
         found = np.flatnonzero(is_identity(self.matrices))
         if not len(found):
@@ -76,7 +76,7 @@ class AffineSet:
 def as_matrices(matrices: ArrayLike, what: str = "matrices") -> Matrices:
     """The float64 copy of (M, 2, 3) matrices, checked.
 
-    Errors: InputError for another shape, M = 0, values that are not finite, singular maps.
+    Errors: InputError if the shape is another one, M is 0, or a map is not finite or is singular.
     """
     checked = np.array(matrices, dtype=np.float64)
     if checked.ndim != 3 or checked.shape[1:] != (2, 3) or len(checked) == 0:

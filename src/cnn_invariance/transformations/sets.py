@@ -1,7 +1,7 @@
 """The study's transformation sets, by name. NumPy only: the study plans with it, without torch.
 
-A further set is one file in this folder: a constant ``NAMES`` and a function of each name that
-returns an ``AffineSet`` (NumPy only, too); or a function in a user's own file, see ``build``.
+To add a set, write a file in this folder with a constant ``NAMES`` and, for each name, a function that
+returns an ``AffineSet`` and imports only NumPy; or a function in a file of your own, see ``build``.
 """
 
 import importlib
@@ -20,30 +20,11 @@ from cnn_invariance.plugins.references import resolve
 from cnn_invariance.transformations.affine import (
     IDENTITY_LABEL,
     AffineSet,
-    compose,
-    invert,
     product,
     rotation_matrix,
     scale_matrix,
     translation_matrix,
 )
-
-__all__ = [
-    "AffineSet",
-    "build",
-    "combined",
-    "compose",
-    "identity",
-    "invert",
-    "names",
-    "parse",
-    "product",
-    "rotation",
-    "rotation_reference",
-    "scale",
-    "text_of",
-    "translation",
-]
 
 NAMES = ("combined", "identity", "rotation", "rotation_reference", "scale", "translation")
 
@@ -79,8 +60,8 @@ def rotation(n: int = 25, angle_deg: float = 360.0) -> AffineSet:
 def rotation_reference(n: int = 25) -> AffineSet:
     """The angles of the paper's own code: n numbers evenly spaced over [0, 360], taken as radians.
 
-    Order: rising number; M = n. Only the first member is the identity. Kept under a name of its
-    own so that the difference to ``rotation``, the paper's text, can be measured.
+    Order: rising number; M = n. Only the first member is the identity. It has a separate
+    name so that its difference from ``rotation``, the paper's text, can be measured.
 
     Errors: InputError unless n >= 1.
     """
@@ -153,7 +134,7 @@ def combined(
     the identity is first; M = rotation_n (6 scale_n + 1) (8 translation_n + 1), by default
     8 x 7 x 9 = 504. (The paper's code translates first, then rotates and scales.)
 
-    Errors: as those of the three sets.
+    Errors: those of the three sets.
     """
     parts = (
         rotation(_count("rotation_n", rotation_n), angle_deg),
@@ -181,14 +162,14 @@ def names() -> list[str]:
 def build(name: str, **parameters: Any) -> TransformationSet:
     """The transformation set of a name with its parameters, as a preset states them.
 
-    ``name`` is one of ``names()``, or a user's own ``"file.py:function"`` or
-    ``"package.module:function"`` that returns an ``AffineSet`` or a sequence of callables, each a
+    ``name`` is one of ``names()``, or the ``"file.py:function"`` or
+    ``"package.module:function"`` of a user, which returns an ``AffineSet`` or a sequence of callables, each a
     transformation of a batch of images (B, C, H, W); the latter come back as a tuple.
 
     Errors: InputError for an unknown name or parameter (with the nearest match), a missing
     parameter, a value out of range, or a user's function that returns something else.
     """
-    function = _resolved(name) if ":" in name else _named(name)
+    function = resolve(name) if ":" in name else _named(name)
     if not callable(function):
         raise InputError(f"{name!r} is no function; expected one that returns an AffineSet")
     _check_parameters(name, function, parameters)
@@ -212,7 +193,8 @@ def parse(text: str, **parameters: Any) -> TransformationSet:
     >>> parse("rotation[n=9, angle_deg=180]").parameters
     mappingproxy({'n': 9, 'angle_deg': 180.0})
 
-    Errors: InputError for another form of text, a repeated parameter, a value that is no number, and as ``build``.
+    Errors: InputError if the text has another form, repeats a parameter or has a value that is not a number; and the
+    errors of ``build``.
     """
     name, given = read_text(text)
     return build(name, **{**given, **parameters})
@@ -255,11 +237,6 @@ def _files() -> dict[str, str]:
     """Each name with the file (of this folder) that builds it."""
     modules = catalog.folder("transformations")
     return {name: module.name for module in modules for name in module.constants.get("NAMES", ())}
-
-
-def _resolved(reference: str) -> Any:
-
-    return resolve(reference)
 
 
 def _named(name: str) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ matrices follow the convention of ``affine``; they may be NumPy arrays or tensor
 computed in float64 where the matrices are, then moved to the device of the images.
 """
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -61,6 +62,26 @@ def transform_each(images: Tensor, matrices: MatricesLike) -> Tensor:
     return torch.where(same[:, None, None, None], images, moved)
 
 
+def check_members(members: Sequence[Callable[[Tensor], Tensor]], images: Tensor, finite: bool = True) -> None:
+    """Try each function of a transformation set on some images (B, C, H, W).
+
+    A function must keep the shape of the images and, if ``finite``, give finite values for finite images.
+
+    Errors: InputError that names the first function which fails, or which returns something else.
+    """
+    for number, member in enumerate(members, 1):
+        name = f"transformation {number} of {len(members)} ({getattr(member, '__name__', repr(member))})"
+        try:
+            moved = member(images.clone())  # a copy, because the function may work in place
+        except Exception as error:  # the function may be anyone's code
+            raise InputError(f"{name} fails: {type(error).__name__}: {error}; correct it") from error
+        if not isinstance(moved, Tensor) or moved.shape != images.shape:
+            received = tuple(moved.shape) if isinstance(moved, Tensor) else type(moved).__name__
+            raise InputError(f"{name} turns a batch of shape {tuple(images.shape)} into {received}; expected the same")
+        if finite and images.isfinite().all() and not moved.isfinite().all():
+            raise InputError(f"{name} gives values that are not finite (nan or infinite); correct it")
+
+
 def neighbours(matrices: MatricesLike, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """The four input pixels around the source of each output pixel, and the way between them, for maps (H, W).
 
@@ -114,7 +135,7 @@ def _grid(matrices: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-@torch.inference_mode(False)  # what is kept must serve training too
+@torch.inference_mode(False)  # the cached tensors are used in training too
 def _kept_grid(
     matrices: bytes, size: tuple[int, int], device: torch.device, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:

@@ -83,8 +83,7 @@ def _try_network(plan: Plan, spec: ModelSpec, dataset: DatasetSpec, trained: boo
 def _try_set(plan: Plan, spec: SetSpec, dataset: DatasetSpec) -> None:
     import torch
 
-    from cnn_invariance.measures.engine.inputs import check_members
-    from cnn_invariance.transformations import AffineSet
+    from cnn_invariance.transformations import AffineSet, check_members
 
     members, data = spec.build(), _prepared(plan, dataset)
     if not isinstance(members, AffineSet) and data is not None:

@@ -80,24 +80,6 @@ def check_transformations(transformations: AffineSet | Callables) -> int:
     return len(transformations)
 
 
-def check_members(members: Callables, images: Tensor, finite: bool = True) -> None:
-    """Try each transformation on some images (b, C, H, W): it must keep their shape, and give ``finite`` values.
-
-    Errors: InputError that names the first one which fails, or gives something else.
-    """
-    for number, member in enumerate(members, 1):
-        name = f"transformation {number} of {len(members)} ({getattr(member, '__name__', repr(member))})"
-        try:
-            moved = member(images.clone())  # it may work in place
-        except Exception as error:  # it may be anyone's code
-            raise InputError(f"{name} fails: {type(error).__name__}: {error}; correct it") from error
-        if not isinstance(moved, Tensor) or moved.shape != images.shape:
-            received = tuple(moved.shape) if isinstance(moved, Tensor) else type(moved).__name__
-            raise InputError(f"{name} turns a batch of shape {tuple(images.shape)} into {received}; expected the same")
-        if finite and images.isfinite().all() and not moved.isfinite().all():
-            raise InputError(f"{name} gives values that are not finite (nan or infinite); correct it")
-
-
 def image_of(item: Any) -> Tensor:
     """The image of a dataset's item, alone or with a label."""
     image = item[0] if isinstance(item, tuple | list) else item

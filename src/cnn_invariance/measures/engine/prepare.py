@@ -22,7 +22,6 @@ from cnn_invariance.measures.engine.inputs import (
     batch,
     check_choice,
     check_images,
-    check_members,
     check_model,
     check_transformations,
     labels_of,
@@ -33,6 +32,7 @@ from cnn_invariance.measures.statistics.base import Context, Statistic
 from cnn_invariance.measures.statistics.distances import DistanceToUntransformed, PairDistance
 from cnn_invariance.measures.statistics.firing import Firing
 from cnn_invariance.transformations.affine import AffineSet
+from cnn_invariance.transformations.warp import check_members
 
 BLOCK = 8  # samples in a block of a column, for sample distances
 CPU_SLAB = 24 << 20  # bytes of the largest layer of a tile: stays in a last-level cache
