@@ -88,7 +88,7 @@ def test_plan_before_and_after(tree, here):
 def test_a_report_of_what_is_not_there_yet_is_an_error_and_leaves_no_page(here):
     done = run("report", "--preset", "tiny.yaml")
     assert done.exit_code == 2
-    assert done.output.startswith("error: results/tiny/claims.csv: not there yet; `snakemake report` draws")
+    assert done.output.startswith("error: results/tiny/claims.json is missing; `snakemake report` draws")
     assert not here.folders.page(here.study.name).exists()
 
 

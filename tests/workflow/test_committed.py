@@ -17,7 +17,8 @@ PRESETS = ("quick", "laptop")
 ALIKE = {
     *("accuracy", "compare_models", "heatmap", "augmentation_intensity"),  # drawn for quick, too
     *("activation_function", "kernel_size", "max_pooling", "random_weights"),  # as others are, by the same code
-    *("dataset_subset", "dataset_transfer", "goodfellow_alpha"),
+    *("dataset_size", "dataset_subset", "dataset_transfer", "goodfellow_alpha"),
+    *("batch_normalization", "transformation_diversity"),
     *("measure_comparison", "feature_maps"),  # of many figures
 }
 """Experiments of laptop that are left to `make`, which draws all, so that this takes a minute."""

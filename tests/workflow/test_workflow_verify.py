@@ -24,7 +24,7 @@ def test_cells_are_computed_again_beside_the_cache_and_one_that_disagrees_ends_w
     assert set(found["kind"]) == {"network", "measure cell"}
     assert contents(tree) == cache
     assert {path.name for path in (tree.root / "figures" / "tiny" / "verification").iterdir()} == {
-        "verification.svg", "verification.png", "verification.md",
+        "verification.svg", "verification.png", "verification.md", "verification.json",
     }  # fmt: skip
     assert tree.planned() == [], "the study itself has nothing to do"
 
