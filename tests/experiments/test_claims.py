@@ -121,7 +121,7 @@ def test_the_brief_table_has_a_row_for_each_claim_and_a_column_for_each_dataset(
         ("c", "Not computed.", None, "undecided"),
     ]
     frame = pd.DataFrame(rows, columns=["experiment", "statement", "about", "verdict"])
-    brief = claims.brief(frame).set_index("the paper expects")
+    brief = claims.brief(frame).set_index("claim")
     assert list(brief.columns) == ["experiment", "mnist", "cifar10_jpeg", "mnist and cifar10_jpeg"]
     assert brief.loc["Falls."].tolist()[:3] == ["a", "supported", "undecided"]
     assert brief.loc["Changes."].isna().tolist() == [False, True, True, False]

@@ -1,4 +1,4 @@
-"""The claims of a study: what the paper expects, tested on the results of a preset. No torch."""
+"""The claims of a study, tested on the results of a preset. No torch."""
 
 import json
 import math
@@ -66,8 +66,8 @@ def brief(frame: "pd.DataFrame") -> "pd.DataFrame":
     for row in frame.to_dict("records"):
         about = [row["about"]] if isinstance(row["about"], str) else columns  # what is not computed is about all
         rows.setdefault((row["experiment"], row["statement"]), {}).update(dict.fromkeys(about, row["verdict"]))
-    shown = [{"experiment": name, "the paper expects": text, **verdicts} for (name, text), verdicts in rows.items()]
-    return pd.DataFrame(shown, columns=["experiment", "the paper expects", *columns])
+    shown = [{"experiment": name, "claim": text, **verdicts} for (name, text), verdicts in rows.items()]
+    return pd.DataFrame(shown, columns=["experiment", "claim", *columns])
 
 
 def printed(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -78,7 +78,7 @@ def printed(frame: "pd.DataFrame") -> "pd.DataFrame":
     return pd.DataFrame(
         {
             "experiment": [row["experiment"] for row in rows],
-            "the paper expects": [row["statement"] for row in rows],
+            "claim": [row["statement"] for row in rows],
             "on": [row["about"] for row in rows],
             "statistic": [row["statistic"] for row in rows],
             "estimate [95 %]": [

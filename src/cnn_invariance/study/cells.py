@@ -14,6 +14,7 @@ kind of cell has
 """
 
 import re
+from abc import abstractmethod
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
@@ -39,9 +40,9 @@ class CellSpec(Spec):
     """What the specs of all cells have in common."""
 
     @property
+    @abstractmethod
     def title(self) -> str:
         """The readable part of the key."""
-        raise NotImplementedError
 
     @property
     def key(self) -> str:

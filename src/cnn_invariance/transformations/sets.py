@@ -58,10 +58,10 @@ def rotation(n: int = 25, angle_deg: float = 360.0) -> AffineSet:
 
 
 def rotation_reference(n: int = 25) -> AffineSet:
-    """The angles of the paper's own code: n numbers evenly spaced over [0, 360], taken as radians.
+    """The angles of the author's code: n numbers evenly spaced over [0, 360], taken as radians.
 
     Order: rising number; M = n. Only the first member is the identity. It has a separate
-    name so that its difference from ``rotation``, the paper's text, can be measured.
+    name so that its difference from ``rotation``, in degrees, can be measured.
 
     Errors: InputError unless n >= 1.
     """

@@ -1,5 +1,6 @@
 """What a result holds, sorted by how equal it must be when the cell is computed again."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,7 @@ class ComparedValues:
     floor: float
 
 
-class Content:
+class Content(ABC):
     """The content of the result of one cell; each kind of cell has a class of its own."""
 
     def __init__(self, held: Any) -> None:
@@ -40,17 +41,17 @@ class Content:
         """The SHA-256 of the weights that the result was made from."""
         return str(self.held.weights_sha256)
 
+    @abstractmethod
     def fixed(self) -> dict[str, Any]:
         """What must be equal on any machine, by its name."""
-        raise NotImplementedError
 
     def image(self) -> Vector | None:
         """The image that is shown, which must be equal on any machine, within `IMAGE`."""
         return None
 
+    @abstractmethod
     def exact(self) -> dict[str, Any]:
         """What must be equal to the last bit on the same kind of machine, by its name."""
-        raise NotImplementedError
 
     def compared(self) -> dict[str, ComparedValues]:
         """What is compared with the spread over seeds elsewhere, by its name.

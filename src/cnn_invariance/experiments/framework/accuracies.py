@@ -1,5 +1,6 @@
 """Experiments on the test accuracy of networks, plain and augmented: a dot plot for each dataset, and one table."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -55,17 +56,17 @@ class AccuracyExperiment(Models):
     seeds: int = Field(1, ge=1)
     batch_norm: bool = True
 
+    @abstractmethod
     def settings(self, study: Study) -> Iterator[Setting]:
         """The settings compared."""
-        raise NotImplementedError
 
+    @abstractmethod
     def row(self, study: Study, one: Setting, results: "Results") -> dict[str, object]:
         """The row of a setting in the table, which has the columns ``dataset`` and ``network``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def printed(self, frame: "pd.DataFrame") -> "pd.DataFrame":
         """The table for a page."""
-        raise NotImplementedError
 
     def place(self, row: Mapping[Any, Any]) -> int:
         """Which of the series a row is of."""

@@ -1,5 +1,6 @@
 """Experiments that choose datasets, models and transformation sets among those of a preset."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
@@ -27,9 +28,9 @@ class Choice(Experiment):
     datasets: choices.Labels = None
     transformation_sets: choices.Labels = None
 
+    @abstractmethod
     def compared(self, study: Study) -> Sequence[str]:
         """The labels of the models."""
-        raise NotImplementedError
 
     def on(self, study: Study) -> Sequence[str]:
         """The labels of the datasets chosen, checked."""

@@ -9,6 +9,7 @@ and ``findings`` need (plotting, pandas) is imported there.
 """
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -89,17 +90,17 @@ class Experiment(Closed):
         """The experiment's name in presets and file names: that of its file."""
         return type(self).__module__.rpartition(".")[2]
 
+    @abstractmethod
     def cells(self, study: Study) -> Iterable[Cell]:
         """The cells that it needs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def outputs(self, study: Study) -> Outputs:
         """The names of the figures and tables that it draws."""
-        raise NotImplementedError
 
+    @abstractmethod
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
         """Draw exactly these outputs from the results of its cells."""
-        raise NotImplementedError
 
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
         """What the results say about each of its claims."""

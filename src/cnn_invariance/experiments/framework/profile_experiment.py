@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import choices
 from cnn_invariance.experiments.framework.choice import Choice, OneModel
 from cnn_invariance.experiments.framework.claims import Finding
@@ -55,8 +56,8 @@ class ProfilesOfModels(Choice):
     seeds: int = Field(1, ge=1)
 
     def panel(self, at: Panel) -> Iterable[Line]:
-        """The lines of one panel."""
-        raise NotImplementedError
+        """The lines of one panel; an experiment that defines ``panels`` itself has no need of it."""
+        raise InputError(f"{self.name}: its class defines neither `panel` nor `panels`; define one of them")
 
     def panels(self, study: Study, dataset: str) -> Mapping[str, Sequence[Line]]:
         """The panels of a dataset by their titles: one for each set."""

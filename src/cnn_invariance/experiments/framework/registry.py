@@ -20,7 +20,7 @@ def load(name: str) -> type[Experiment]:
     """The class of an experiment.
 
     Errors: InputError for an unknown name, with the nearest match, and for a file that fails to import or that does not
-    define one experiment.
+    define one experiment with all that an experiment must define.
     """
     if name not in names():
         raise unknown_name("experiment", name, names())
@@ -36,4 +36,6 @@ def load(name: str) -> type[Experiment]:
     ]
     if len(defined) != 1:
         raise InputError(f"{path}: expected one class that derives from Experiment; found {len(defined)}")
+    if missing := sorted(defined[0].__abstractmethods__):
+        raise InputError(f"{path}: {defined[0].__name__} does not define {', '.join(missing)}; define what is missing")
     return defined[0]
