@@ -78,7 +78,7 @@ def case(name: str, N: int, M: int, device: torch.device) -> tuple[nn.Module, Te
     arguments, shape = NETWORKS[name]
     torch.manual_seed(0)
     network = models.build(name, shape, 10, **arguments).eval().to(device, memory_format=torch.channels_last)
-    return network, torch.randn(N, *shape), rotation(n=M, angle_deg=360)
+    return network, torch.randn(N, *shape), rotation(n=M, closed=False)
 
 
 def row(name: str, N: int, M: int, runs: int, device: torch.device, tile: int | None) -> dict[str, float]:

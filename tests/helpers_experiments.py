@@ -23,7 +23,7 @@ WITHOUT_MAPS = ("Flatten", "Linear", "GlobalMean", "LogSoftmax")
 TI_POOLING = ["PathConv" if kind == "Conv2d" else kind for kind in SIMPLE_CONV]
 TI_POOLING.insert(TI_POOLING.index("Flatten") + 1, "PathMaxPool")
 KINDS = {"SimpleConv": SIMPLE_CONV, "AllConvolutional": ALL_CONVOLUTIONAL, "TIPoolingSimpleConv": TI_POOLING}
-ACTIVATIONS = {"elu": "ELU", "relu": "ReLU", "prelu": "PReLU", "tanh": "Tanh"}
+ACTIVATIONS = {"elu": "ELU", "relu": "ReLU", "prelu": "PReLU", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 
 PRESET: dict[str, Any] = {
     "name": "synthetic",

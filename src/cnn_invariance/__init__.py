@@ -6,7 +6,7 @@ Convolutional Neural Networks", CLEI Electronic Journal 24(1), 2021, doi 10.1915
 As a library::
 
     import cnn_invariance as ci
-    result = ci.measure(model, images, ci.transformations.rotation(n=25, angle_deg=360))
+    result = ci.measure(model, images, ci.transformations.rotation(n=24, closed=False))
     result.profile("NV")
 
 Names are imported when they are first used, so that reading a preset or planning the study never loads torch.

@@ -99,27 +99,32 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
 
     Errors: InputError for options, files, networks or images that cannot be used; before the pass wherever possible.
     """
+    import warnings
+
     import torch
 
     import cnn_invariance as ci
+    from cnn_invariance.measures.engine.inputs import EqualMembersWarning
 
     members = sets.parse(options.transformations, **options.parameters)
     measures, left_out = _measures(split_measures(options.measures), isinstance(members, AffineSet))
     images, groups, seen = _images(options)
     network, built = _network(options, images)
     stratified = any(requests.check(measure)["stratified"] for measure in measures)
-    result = ci.measure(
-        network,
-        images,
-        members,
-        measures,
-        torch.from_numpy(groups) if stratified else None,
-        layers=options.layers or None,
-        device=options.device,
-        tile=options.tile,
-        progress=progress,
-    )
-    under = [("under", f"{_name(options, members)}: {len(members)} transformations")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EqualMembersWarning)  # it is among the facts
+        result = ci.measure(
+            network,
+            images,
+            members,
+            measures,
+            torch.from_numpy(groups) if stratified else None,
+            layers=options.layers or None,
+            device=options.device,
+            tile=options.tile,
+            progress=progress,
+        )
+    under = [("under", f"{_name(options, members)}: {_count_of(members)}")]
     return Inspection(result, [*built, *seen, *under, *left_out])
 
 
@@ -311,6 +316,12 @@ def _name(options: InspectionOptions, members: object) -> str:
     name, given = sets.read_text(options.transformations)
     known = members.parameters if isinstance(members, AffineSet) else {**given, **options.parameters}
     return sets.text_of(name, known)
+
+
+def _count_of(members: sets.TransformationSet) -> str:
+    """How many transformations there are, and which of them are one map."""
+    said = members.coincidence() if isinstance(members, AffineSet) else ""
+    return f"{len(members)} transformations{said and f' (note: {said})'}"
 
 
 def _cell(row: Mapping[Any, Any]) -> str:

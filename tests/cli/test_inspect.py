@@ -51,13 +51,13 @@ def refused(*arguments, **options):
 
 
 def test_it_says_what_it_did_and_prints_profiles(here):
-    text = said("--set", "n=3", "--argument", "width=3")
+    text = said("--set", "n=3", "--set", "closed=false", "--argument", "width=3")
     assert text.splitlines()[:5] == [
         "network   nets.py:build, 10 outputs, 1,174 parameters",
         "weights   random (seed 0): --weights FILE takes trained ones",
         "images    8 in photos, 8 x 8, RGB",
         "values    normalised by channel with the mean and standard deviation of these images",
-        "under     rotation[n=3,angle_deg=360]: 3 transformations",
+        "under     rotation[n=3,angle_deg=360,closed=false]: 3 transformations",
     ]
     assert re.search(r"^ +1 +0 +Conv2d +3 x 6 x 6 +0\.\d+ +\d\.\d+ *$", text, re.M)
     assert re.search(r"^ +4 +3 +Linear +10 +0\.\d+ +– *$", text, re.M)
@@ -67,14 +67,25 @@ def test_it_says_what_it_did_and_prints_profiles(here):
 
 
 def test_it_measures_what_the_library_measures(here):
-    said("--set", "n=3", "--output", "out/profiles.parquet", "--output", "profiles.csv", "--output", "profiles.svg")
+    said(
+        "--set",
+        "n=3",
+        "--set",
+        "closed=false",
+        "--output",
+        "out/profiles.parquet",
+        "--output",
+        "profiles.csv",
+        "--output",
+        "profiles.svg",
+    )
     table = pd.read_parquet("out/profiles.parquet")
     assert pd.read_csv("profiles.csv").columns.tolist() == table.columns.tolist()
     images = torch.from_numpy(read_pictures("photos").images).float() / 255
     images = (images - images.mean((0, 2, 3), keepdim=True)) / images.std((0, 2, 3), correction=0, keepdim=True)
     torch.manual_seed(0)
     network = models.build("nets.py:build", (3, 8, 8), 10).eval()
-    result = ci.measure(network, images, ci.transformations.rotation(n=3), ["NV", "NVSE"])
+    result = ci.measure(network, images, ci.transformations.rotation(n=3, closed=False), ["NV", "NVSE"])
     pd.testing.assert_frame_equal(table, result.profiles(), check_dtype=False)
     assert "<svg" in Path("profiles.svg").read_text()
 
@@ -84,16 +95,18 @@ def test_a_set_that_cannot_be_undone_and_a_measure_of_one_s_own(here):
     assert "under     sets.py:brightness[n=3]: 3 transformations" in text
     assert "left out  same-equivariance: these transformations cannot be undone on feature maps" in text
     assert "NVSE" not in text
-    text = said("--measures", "mine.py:ShareT[aggregate=mean], NV[stratified=true]", "--set", "n=2")
+    text = said(
+        "--measures", "mine.py:ShareT[aggregate=mean], NV[stratified=true]", "--set", "n=2", "--set", "closed=false"
+    )
     assert "mine.py:ShareT[aggregate=mean]" in text
     assert "NV[stratified=true]: of " in text
 
 
 def test_as_many_images_from_each_folder(here):
-    text = said("--count", 4, "--set", "n=2")
+    text = said("--count", 4, "--set", "n=2", "--set", "closed=false")
     assert "4 of 8, drawn evenly from 2 folders in photos" in text
     assert "one image has no spread over samples" not in text
-    assert "one image has no spread over samples" in said("--count", 1, "--set", "n=2")
+    assert "one image has no spread over samples" in said("--count", 1, "--set", "n=2", "--set", "closed=false")
     found = read_pictures("photos", count=6)
     assert found.groups.tolist() == [0, 0, 0, 1, 1, 1]
     assert (found.folders, found.total) == (("ash", "oak"), 8)
@@ -103,22 +116,26 @@ def test_as_many_images_from_each_folder(here):
 
 
 def test_sizes_channels_and_normalisation(here):
-    text = said("--size", "12x10", "--channels", 1, "--normalise", "none", "--set", "n=2")
+    text = said("--size", "12x10", "--channels", 1, "--normalise", "none", "--set", "n=2", "--set", "closed=false")
     assert "images    8 in photos, resized to 12 x 10, grey" in text
     assert "values    from 0 to 1, not normalised" in text
     assert "2 x 10 x 8" in text
-    assert "ImageNet's mean and standard deviation" in said("--normalise", "imagenet", "--set", "n=2")
+    assert "ImageNet's mean and standard deviation" in said(
+        "--normalise", "imagenet", "--set", "n=2", "--set", "closed=false"
+    )
     for path in [*Path("photos").rglob("*.png"), *Path("photos").rglob("*.PNG")]:
         Image.open(path).convert("L").save(path)
-    assert "8 x 8, grey" in said("--set", "n=2")
-    assert "32 x 32, RGB" in said("--set", "n=2", "--size", 32, "--layers", "fc", model="torchvision:resnet18")
+    assert "8 x 8, grey" in said("--set", "n=2", "--set", "closed=false")
+    assert "32 x 32, RGB" in said(
+        "--set", "n=2", "--set", "closed=false", "--size", 32, "--layers", "fc", model="torchvision:resnet18"
+    )
 
 
 def test_weights(here):
     torch.manual_seed(5)
     trained = models.build("nets.py:build", (3, 8, 8), 4)
     save_file(trained.state_dict(), "w.safetensors")
-    text = said("--weights", "w.safetensors", "--classes", 4, "--set", "n=2")
+    text = said("--weights", "w.safetensors", "--classes", 4, "--set", "n=2", "--set", "closed=false")
     assert "nets.py:build, 4 outputs" in text
     assert "weights   w.safetensors" in text
     assert "'3.bias' is for another number of outputs than 10; give --classes" in refused("--weights", "w.safetensors")
@@ -156,7 +173,7 @@ def test_images_that_cannot_be_measured(here):
     text = refused()
     assert "images of different sizes: photos: ash/0.png is 8 x 8, photos: oak/9.png is 9 x 8" in text
     assert "here, --size 224 resizes them" in text
-    assert "9 in photos, resized to 8 x 8" in said("--size", 8, "--set", "n=2")
+    assert "9 in photos, resized to 8 x 8" in said("--size", 8, "--set", "n=2", "--set", "closed=false")
     Path("photos/oak/9.png").write_bytes(Path("photos/oak/0.PNG").read_bytes()[:90])
     assert "photos: oak/9.png cannot be read as an image" in refused()
 

@@ -15,7 +15,7 @@ from helpers_experiments import kinds
 
 VARIANTS = {
     "batch_normalization": ("batch_norm", [False, True]),
-    "activation_function": ("activation", ["elu", "relu", "prelu", "tanh"]),
+    "activation_function": ("activation", ["elu", "relu", "prelu", "tanh", "sigmoid"]),
     "kernel_size": ("kernel", [3, 5, 7]),
     "max_pooling": ("pooling", ["max", "stride"]),
 }

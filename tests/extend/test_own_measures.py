@@ -31,7 +31,7 @@ def changed(old, new):
 
 
 def test_it_is_measured_beside_those_of_the_package(here):
-    result = ci.measure(small_network(), some_images(), rotation(n=3), ["TV", "SV", "mine.py:ShareT"])
+    result = ci.measure(small_network(), some_images(), rotation(n=3, closed=False), ["TV", "SV", "mine.py:ShareT"])
     for layer, share in result["mine.py:ShareT"].items():
         tv, sv = result["TV"][layer], result["SV"][layer]
         with np.errstate(invalid="ignore"):
@@ -42,10 +42,12 @@ def test_it_is_measured_beside_those_of_the_package(here):
 def test_options_and_stratified_which_it_need_not_name(here):
     labels = torch.arange(13) % 2
     requests = ["mine.py:ShareT[statistic=var,aggregate=mean]", "mine.py:ShareT[stratified=true]"]
-    result = ci.measure(small_network(), some_images(), rotation(n=3), requests, labels)
+    result = ci.measure(small_network(), some_images(), rotation(n=3, closed=False), requests, labels)
     assert result[requests[0]]["0"].shape == (5,)
     halves = [
-        ci.measure(small_network(), some_images()[labels == k], rotation(n=3), ["mine.py:ShareT"])["mine.py:ShareT"]
+        ci.measure(small_network(), some_images()[labels == k], rotation(n=3, closed=False), ["mine.py:ShareT"])[
+            "mine.py:ShareT"
+        ]
         for k in (0, 1)
     ]
     np.testing.assert_allclose(result[requests[1]]["0"], (halves[0]["0"] + halves[1]["0"]) / 2, rtol=1e-6)
@@ -136,7 +138,7 @@ def test_what_fails_when_it_is_run_is_named_before_the_pass(here, old, new, mess
     changed(old, new)
     model = Counting().eval()
     with pytest.raises(InputError, match=message):
-        ci.measure(model, torch.rand(9, 1, 6, 6), rotation(n=3), ["mine.py:ShareT"])
+        ci.measure(model, torch.rand(9, 1, 6, 6), rotation(n=3, closed=False), ["mine.py:ShareT"])
     assert model.images < 27
 
 
@@ -148,7 +150,7 @@ def test_one_that_undoes_says_so(here):
     with pytest.raises(InputError, match=r"say so at the top of mine\.py: UNDONE = \(\"ShareT\",\)"):
         user_measures.check(requests.check("mine.py:ShareT"))
     Path("mine.py").write_text(text + 'UNDONE = ("ShareT",)\n')
-    result = ci.measure(small_network(), some_images(), rotation(n=3), ["mine.py:ShareT"])
+    result = ci.measure(small_network(), some_images(), rotation(n=3, closed=False), ["mine.py:ShareT"])
     assert "6" not in result["mine.py:ShareT"]
     assert result.absent("mine.py:ShareT")["6"].startswith("units, not feature maps")
     with pytest.raises(InputError, match="ShareT needs transformations that can be undone"):

@@ -9,7 +9,8 @@ import cnn_invariance as ci
 from cnn_invariance.errors import InputError
 from cnn_invariance.measures import requests
 from cnn_invariance.measures.engine import prepare, run
-from cnn_invariance.transformations import identity, rotation
+from cnn_invariance.measures.engine.inputs import EqualMembersWarning
+from cnn_invariance.transformations import AffineSet, combined, identity, rotation, scale, translation
 
 TURNS = rotation(n=3, angle_deg=180)
 X = torch.randn(6, 1, 6, 6, generator=torch.Generator().manual_seed(0))
@@ -334,7 +335,7 @@ def test_memory_too_small_for_one_tile(monkeypatch, measure, last):
 def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch):
     tiles = starved(monkeypatch, 0, RuntimeError("something else"))
     with pytest.raises(RuntimeError, match="something else"):
-        ci.measure(Counting().eval(), X, identity(), ["NV"])
+        ci.measure(Counting().eval(), X, TURNS, ["NV"])
     assert len(tiles) == 1
 
 
@@ -342,3 +343,44 @@ def test_a_model_with_layers_that_returns_nothing_is_refused():
     refused(
         r"Forgetful has layers, but its forward pass returned nothing; a missing 'return'\?", model=Forgetful().eval()
     )
+
+
+@pytest.mark.parametrize(
+    ("transformations", "message"),
+    [
+        (identity(), r"identity\(\): its only member is one map"),
+        (rotation(n=1), r"rotation\(n=1, .* its only member is one map"),
+        (rotation(n=2), r"rotation\(n=2, angle_deg=360.0, closed=True\): all of its 2 members are one map"),
+        (rotation(n=4, angle_deg=0), "all of its 4 members are one map"),
+        (scale(low=1, high=1), "all of its 25 members are one map"),
+        (translation(distance=0), "all of its 25 members are one map"),
+        (combined(rotation_n=2, low=1, high=1, distance=0), "all of its 126 members are one map"),
+        (AffineSet("mine", {}, [[[2, 0, 0], [0, 2, 0]]] * 3), "all of its 3 members are one map"),
+        ([torch.clone], "there is one transformation, .* expected at least two"),
+    ],
+)
+def test_a_set_of_one_map_alone_is_refused(transformations, message):
+    with pytest.raises(InputError, match=message):
+        ci.measure(nn.Sequential(nn.Flatten()).eval(), torch.randn(9, 1, 6, 6), transformations, ["NV"])
+
+
+@pytest.mark.parametrize(
+    ("transformations", "message"),
+    [
+        (rotation(n=4), r"rotation\(n=4, .*\): 2 of 4 members are the identity: 3 different maps; closed=False"),
+        (combined(rotation_n=3), "126 of 189 members are the same map as another member: 126 different maps"),
+        (scale(n=1, low=1), "4 of 7 members are the identity: 4 different maps"),
+        (AffineSet("mine", {}, [[[2, 0, 0], [0, 2, 0]]] * 2 + [[[1, 0, 0], [0, 1, 0]]]), r"one map \(mine 0\)"),
+    ],
+)
+def test_members_that_are_one_map_are_warned_of(transformations, message):
+    network, images = nn.Sequential(nn.Flatten()).eval(), torch.randn(9, 1, 6, 6)
+    with pytest.warns(EqualMembersWarning, match=message) as caught:
+        ci.measure(network, images, transformations, ["NV"])
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize("transformations", [rotation(), combined(), rotation(n=4, closed=False), [torch.clone] * 2])
+def test_of_the_authors_sets_of_different_members_and_of_functions_there_is_no_warning(transformations):
+    result = ci.measure(nn.Sequential(nn.Flatten()).eval(), torch.randn(9, 1, 6, 6), transformations, ["NV"])
+    assert len(result.transformations) == len(transformations)  # warnings are errors here

@@ -10,10 +10,10 @@ from torch import nn
 
 import cnn_invariance as ci
 from cnn_invariance.measures import requests
-from cnn_invariance.transformations import identity, rotation
+from cnn_invariance.transformations import rotation
 
 pytestmark = pytest.mark.usefixtures("kernels")
-QUARTERS = rotation(n=5, angle_deg=360)  # 0, 90, 180, 270, 360 degrees
+QUARTERS = rotation(n=4, closed=False)  # 0, 90, 180, 270 degrees
 
 
 class Constant(nn.Module):
@@ -125,17 +125,18 @@ def test_pointwise_network_is_same_equivariant():
 
 
 def test_members_that_move_nothing_give_exactly_zero():
-    """A set of zero range keeps its members, all of them the identity."""
+    """Of functions it is not known that they are one map; one pixel stays where it is under every turn."""
+    still = [lambda x: x, torch.clone, lambda x: x + 0]
     torch.manual_seed(2)
     network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU()).eval()
-    result = ci.measure(network, images(), rotation(n=4, angle_deg=0), ["NVSE", "DSES", "TVSE", "TDSE", "NV"], tile=4)
+    result = ci.measure(network, images(), still, ["NV", "TV", "TD"], tile=4)
     # copies of one image may still be convolved in another order of summation
-    for measure in ("DSES", "TVSE", "TDSE", "NVSE", "NV"):
+    for measure in result.measures:
         assert max(np.abs(values).max() for values in result.values[measure]) < 1e-6, measure
-    exact = ci.measure(
-        nn.Sequential(nn.Identity()).eval(), images(), rotation(n=4, angle_deg=0), ["NVSE", "DSES", "NV"]
-    )
-    assert all(np.all(exact.values[measure][0] == 0) for measure in ("NVSE", "DSES", "NV"))
+    exact = ci.measure(nn.Sequential(nn.Identity()).eval(), images(), still, ["NV", "TV", "TD"])
+    assert all(np.all(exact.values[measure][0] == 0) for measure in exact.measures)
+    pixels = ci.measure(nn.Sequential(nn.Identity()).eval(), images()[..., :1, :1], QUARTERS, ["NVSE", "DSES", "NV"])
+    assert all(np.all(pixels.values[measure][0] == 0) for measure in pixels.measures)
 
 
 def test_symmetric_kernel_is_equivariant_and_others_are_not():
@@ -206,10 +207,8 @@ def test_blocks_of_a_column_stay_together(N, tile):
     np.testing.assert_allclose(value(matrix, "SD", tile=tile), want, rtol=1e-7)
 
 
-def test_a_single_sample_or_transformation_spreads_by_zero():
+def test_a_single_sample_spreads_by_zero():
     one = ci.measure(nn.Sequential(nn.Identity()).eval(), images(1), QUARTERS, ["SV", "SD", "NV", "TV"])
     assert np.all(one.values["SV"][0] == 0)
     assert np.all(one.values["SD"][0] == 0)
     assert np.isinf(one.values["NV"][0]).any()
-    alone = ci.measure(nn.Sequential(nn.Identity()).eval(), images(), identity(), ["TV", "TD", "NV", "ANOVA"])
-    assert all(np.all(alone.values[measure][0] == 0) for measure in ("TV", "TD", "NV", "ANOVA"))

@@ -20,7 +20,7 @@ from helpers_measures import small_network, some_images
 def measured():
     labels = torch.arange(13) % 7
     requests = ["NV", "NVSE", "NV[aggregate=mean]", "DSES"]
-    return ci.measure(small_network(), some_images(), rotation(n=3), requests, labels)
+    return ci.measure(small_network(), some_images(), rotation(n=3, closed=False), requests, labels)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The networks, layer by layer, against the paper's tables."""
+"""The networks, layer by layer, against those of the author's code."""
 
 from itertools import pairwise
 
@@ -22,7 +22,7 @@ def leaves(model: nn.Module) -> dict[str, nn.Module]:
 
 def kinds(model: nn.Module) -> str:
     short = {
-        "Conv2d": "C", "ELU": "a", "ReLU": "a", "PReLU": "a", "Tanh": "a", "MaxPool2d": "P",
+        "Conv2d": "C", "ELU": "a", "ReLU": "a", "PReLU": "a", "Tanh": "a", "Sigmoid": "a", "MaxPool2d": "P",
         "BatchNorm2d": "N", "BatchNorm1d": "N", "Flatten": "F", "Dropout": "X", "Linear": "D",
         "LogSoftmax": "L", "GlobalMean": "M", "Add": "+",
         "PathConv": "C", "PathMaxPool": "T",
@@ -113,11 +113,33 @@ def test_a_residual_block_adds_its_input_before_the_activation() -> None:
     torch.testing.assert_close(block(x), nn.functional.elu(main + x))
 
 
+def shapes(model: nn.Module, size: int = 28) -> dict[str, tuple[int, ...]]:
+    layers, _ = activations.find_layers(model.eval(), torch.zeros(2, 1, size, size))
+    return {layer.name: layer.shape for layer in layers}
+
+
+@pytest.mark.parametrize(("size", "before", "after"), [(28, 7, 9), (32, 8, 10)])
+def test_the_maps_of_all_convolutional_grow_by_its_1x1_convolution(size: int, before: int, after: int) -> None:
+    found = shapes(models.build("AllConvolutional", (1, size, size), 10, **SMALL), size)
+    assert found["conv7"] == found["act7"] == (8, before, before)
+    assert found["conv8"] == found["act8"] == (8, after, after)
+    assert found["conv9"] == (10, after, after)
+    assert found["mean"] == (10,)
+    assert models.defaults("AllConvolutional")["padding_1x1"] == 1
+
+
+def test_without_its_padding_the_1x1_convolution_keeps_the_size() -> None:
+    found = shapes(models.build("AllConvolutional", (1, 28, 28), 10, padding_1x1=0, **SMALL))
+    assert found["conv7"][1:] == found["conv8"][1:] == found["conv9"][1:] == (7, 7)
+    with pytest.raises(InputError, match=r"unknown padding_1x1 of AllConvolutional 2; allowed: 0, 1"):
+        models.build("AllConvolutional", (1, 28, 28), 10, padding_1x1=2)
+
+
 def test_every_spatial_size_is_that_of_same_padding() -> None:
     for name in models.names():
-        model = models.build(name, (1, 28, 28), 10, **SMALL).eval()
-        layers, _ = activations.find_layers(model, torch.zeros(2, 1, 28, 28))
-        sizes = [layer.shape[1] for layer in layers if layer.spatial]
+        same = {"padding_1x1": 0} if name == "AllConvolutional" else {}
+        model = models.build(name, (1, 28, 28), 10, **SMALL, **same)
+        sizes = [shape[1] for shape in shapes(model).values() if len(shape) == 3]
         assert sizes[0] == 28
         allowed = {14: 28, 7: 14, 4: 7, 3: 7, 1: 3}
         assert all(b == a or allowed[b] == a for a, b in pairwise(sizes)), (name, sizes)
@@ -130,6 +152,7 @@ def test_every_spatial_size_is_that_of_same_padding() -> None:
         {"activation": "relu"},
         {"activation": "prelu"},
         {"activation": "tanh"},
+        {"activation": "sigmoid"},
         {"kernel": 5},
         {"kernel": 7},
         {"pooling": "stride"},
@@ -148,10 +171,27 @@ def test_batch_normalisation_of_simple_conv_is_where_the_paper_has_it() -> None:
     assert kinds(model) == "CNaCNaPCNaCNaPCNaFDNaDL"
 
 
-def test_batch_normalisation_of_the_others_follows_each_convolution() -> None:
-    assert kinds(models.build("VGG16D", (1, 28, 28), 10, batch_norm=True, **SMALL)) == (
-        "CNaCNaPCNaCNaPCNaCNaCNaPCNaCNaCNaPFXDaXDaDL"
-    )
+def test_batch_normalisation_of_vgg16d_follows_the_activation_unless_it_is_to_come_first() -> None:
+    model = models.build("VGG16D", (1, 28, 28), 10, batch_norm=True, **SMALL)
+    assert kinds(model) == "CaNCaNPCaNCaNPCaNCaNCaNPCaNCaNCaNPFXDaXDaDL"
+    assert len(shapes(model)) == 43
+    other = models.build("VGG16D", (1, 28, 28), 10, batch_norm=True, norm_after_activation=False, **SMALL)
+    assert kinds(other) == "CNaCNaPCNaCNaPCNaCNaCNaPCNaCNaCNaPFXDaXDaDL"
+    assert {name: value.shape for name, value in other.state_dict().items()} == {
+        name: value.shape for name, value in model.state_dict().items()
+    }
+    plain = models.build("VGG16D", (1, 28, 28), 10, norm_after_activation=False, **SMALL)
+    assert kinds(plain) == "CaCaPCaCaPCaCaCaPCaCaCaPFXDaXDaDL"
+
+
+def test_the_batch_normalisation_of_vgg16d_normalises_the_output_of_the_activation() -> None:
+    model = models.build("VGG16D", (1, 28, 28), 10, batch_norm=True, **SMALL).train()
+    first = model[:3](torch.randn(50, 1, 28, 28))
+    torch.testing.assert_close(first.mean((0, 2, 3)), torch.zeros(4), atol=1e-5, rtol=0)
+    torch.testing.assert_close(first.std((0, 2, 3), correction=0), torch.ones(4), atol=1e-2, rtol=0)
+
+
+def test_batch_normalisation_of_resnet18_follows_each_convolution() -> None:
     model = models.build("ResNet18", (1, 28, 28), 10, batch_norm=True, **SMALL)
     assert kinds(model) == "CNa" + "CNaCN+a" * 2 + "CNaCNCN+aCNaCN+a" * 3 + "MDL"
     observed, _ = activations.find_layers(model.eval(), torch.zeros(2, 1, 28, 28))
@@ -168,7 +208,7 @@ def test_larger_kernels_leave_the_last_convolution_and_the_pooling() -> None:
 
 @pytest.mark.parametrize(
     ("activation", "kind"),
-    [("elu", ELU), ("relu", nn.ReLU), ("prelu", nn.PReLU), ("tanh", nn.Tanh)],
+    [("elu", ELU), ("relu", nn.ReLU), ("prelu", nn.PReLU), ("tanh", nn.Tanh), ("sigmoid", nn.Sigmoid)],
 )
 def test_the_activation_is_the_one_asked_for(activation: str, kind: type[nn.Module]) -> None:
     model = models.build("SimpleConv", (1, 28, 28), 10, activation=activation, **SMALL)
@@ -195,7 +235,9 @@ def test_weights_depend_on_the_global_generator_alone(name: str) -> None:
 
 
 def test_ti_pooling_has_the_papers_widths_and_shared_weights() -> None:
-    model = models.build("TIPoolingSimpleConv", (1, 28, 28), 10, width=5, dense=11, transformations="rotation[n=4]")
+    model = models.build(
+        "TIPoolingSimpleConv", (1, 28, 28), 10, width=5, dense=11, transformations="rotation[n=4,closed=false]"
+    )
     assert filters(model) == [(5, 3, 1), (5, 3, 1), (10, 3, 1), (10, 3, 1), (20, 3, 1)]
     assert dense(model) == [11, 10]
     plain = models.build("SimpleConv", (1, 28, 28), 10, width=5, dense=11)
@@ -219,7 +261,7 @@ def test_ti_pooling_is_the_maximum_over_paths_that_simple_conv_would_take() -> N
 
 def test_ti_pooling_over_a_group_is_invariant_after_the_pooling() -> None:
     """Quarter turns of square images permute the paths: invariant to them, and not before the pooling."""
-    text = "rotation[n=4,angle_deg=270]"
+    text = "rotation[n=4,closed=false]"
     model = models.build("TIPoolingSimpleConv", (1, 16, 16), 10, width=4, dense=8, transformations=text).eval()
     result = ci.measure(model, torch.randn(40, 1, 16, 16), sets.parse(text), ["NV"])
     profile = result.profile("NV").set_index("layer")["value"]

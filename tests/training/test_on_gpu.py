@@ -110,7 +110,7 @@ class TestOnGpu:
         profiles = {}
         for device in ("cpu", "cuda"):
             model = load_network(path, asked, epoch=asked.recipe.epochs, device=device)
-            result = ci.measure(model, images, ci.transformations.rotation(n=9, angle_deg=360.0), ["NV", "NVSE"])
+            result = ci.measure(model, images, ci.transformations.rotation(n=8, closed=False), ["NV", "NVSE"])
             profiles[device] = np.concatenate([result.profile(name)["value"] for name in ("NV", "NVSE")])
         np.testing.assert_allclose(profiles["cuda"], profiles["cpu"], rtol=1e-3)
 

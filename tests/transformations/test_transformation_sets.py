@@ -66,6 +66,72 @@ def test_rotation_is_evenly_spaced_ends_included() -> None:
     assert members.labels[-1] == "rotation 360 deg"
 
 
+def test_without_the_end_of_the_circle_all_angles_differ() -> None:
+    members = rotation(4, closed=False)
+    np.testing.assert_allclose(angles_of(members.matrices), [0, 90, 180, 270], atol=1e-12)
+    assert members.labels[-1] == "rotation 270 deg"
+    assert [rotation(n, closed=False).distinct for n in (1, 2, 3, 24, 25)] == [1, 2, 3, 24, 25]
+    np.testing.assert_allclose(angles_of(rotation(3, 90, closed=False).matrices), [0, 30, 60], atol=1e-12)
+    turned = combined(rotation_n=4, closed=False)
+    assert len(turned) == turned.distinct == 4 * 7 * 9
+    np.testing.assert_array_equal(turned.matrices[:: 7 * 9], members.matrices)
+
+
+@pytest.mark.parametrize(
+    ("built", "distinct", "said"),
+    [
+        (rotation(), 24, "2 of 25 members are the identity: 24 different maps; closed=False leaves out the end"),
+        (rotation(4), 3, "2 of 4 members are the identity: 3 different maps"),
+        (rotation(2), 1, "2 of 2 members are the identity: 1 different map;"),
+        (rotation(3, 0, closed=False), 1, "3 of 3 members are the identity: 1 different map"),
+        (rotation(25, 359.9), 25, ""),
+        (rotation_reference(), 25, ""),
+        (combined(), 7 * 7 * 9, "126 of 504 members are the same map as another member: 441 different maps"),
+        (combined(low=1, high=1, distance=0, rotation_n=1), 1, "63 of 63 members are the identity: 1 different map"),
+        (scale(), 25, ""),
+        (scale(low=1), 13, "13 of 25 members are the identity: 13 different maps"),
+        (scale(low=1, high=1), 1, "25 of 25 members are the identity: 1 different map"),
+        (translation(distance=0), 1, "25 of 25 members are the identity"),
+        (translation(), 25, ""),
+        (identity(), 1, ""),
+    ],
+)
+def test_members_that_are_one_map_are_counted(built: AffineSet, distinct: int, said: str) -> None:
+    assert built.distinct == distinct
+    assert built.coincidence().startswith(said) and bool(built.coincidence()) == bool(said)
+    if distinct == 1:
+        with pytest.raises(InputError, match="one map, .* expected at least two different maps"):
+            built.check_different()
+    else:
+        built.check_different()
+
+
+def test_which_member_is_first_alike() -> None:
+    shear = np.array([[1.0, 0.5, 0], [0, 1, 0]])
+    half, whole = (
+        np.array([[c, s, 0], [-s, c, 0]], dtype=np.float32)
+        for c, s in ((np.cos(np.float32(a)), np.sin(np.float32(a))) for a in (np.pi, 2 * np.pi))
+    )
+    near = EYE + [[0, 0, 1e-3], [0, 0, 0]]
+    mine = AffineSet("mine", {}, np.stack([shear, EYE, whole, half, shear, near]))
+    assert mine.first_alike == (0, 1, 1, 3, 0, 5)
+    assert mine.coincidence() == "4 of 6 members are the same map as another member: 4 different maps"
+    twice = AffineSet("mine", {}, np.stack([shear, EYE, shear]), ("tilt", "still", "tilt again"))
+    assert twice.coincidence() == "2 of 3 members are one map (tilt): 2 different maps"
+
+
+def test_a_share_of_a_half_open_range_is_that_share_of_each_angle() -> None:
+    whole, part = (angles_of(rotation(5, angle, closed=False).matrices) for angle in (300, 100))
+    np.testing.assert_allclose(part, whole / 3, atol=1e-9)
+
+
+def test_the_authors_sets_are_known_by_their_members() -> None:
+    assert all(sets.is_authors(built) for built in (rotation(), combined(), scale(), rotation(closed=True)))
+    assert not any(sets.is_authors(built) for built in (rotation(9), rotation(closed=False), combined(rotation_n=4)))
+    assert not sets.is_authors(AffineSet("rotation", {}, EYE[None]))
+    assert not sets.is_authors(AffineSet("mine", {}, rotation().matrices))
+
+
 def test_rotation_of_part_of_the_circle() -> None:
     np.testing.assert_allclose(angles_of(rotation(3, 90).matrices), [0, 45, 90], atol=1e-12)
 
@@ -132,6 +198,9 @@ def test_a_range_of_no_width_keeps_its_members(built: AffineSet, count: int) -> 
         ("rotation", {"n": 2.0}, "n must be a whole number"),
         ("rotation", {"n": True}, "n must be a whole number"),
         ("rotation", {"n": "25"}, "received '25'"),
+        ("rotation", {"n": -2}, "at least 1; received -2"),
+        ("rotation", {"closed": 0}, "closed must be true or false; received 0"),
+        ("combined", {"closed": "no"}, "closed must be true or false; received 'no'"),
         ("rotation", {"angle_deg": -1}, "0 <= angle_deg <= 360; received -1"),
         ("rotation", {"angle_deg": 361}, "angle_deg"),
         ("rotation", {"angle_deg": float("nan")}, "angle_deg"),
@@ -167,6 +236,8 @@ def test_names_and_build_agree() -> None:
     ("name", "parameters"),
     [
         ("rotation", {"n": 5, "angle_deg": 120.0}),
+        ("rotation", {"n": 5, "closed": False}),
+        ("combined", {"rotation_n": 4, "closed": False}),
         ("scale", {"n": 2, "low": 0.7, "high": 1.1}),
         ("translation", {"n": 1, "distance": 0.3}),
         ("combined", {"rotation_n": 2, "low": 0.75}),
@@ -295,7 +366,9 @@ def test_directions_agree_with_the_reference_library() -> None:
         torch.testing.assert_close(member, expected, atol=2e-5, rtol=0)
 
 
-@pytest.mark.parametrize("given", [sets.rotation(n=5, angle_deg=90.5), sets.scale(), sets.combined(rotation_n=2)])
+@pytest.mark.parametrize(
+    "given", [sets.rotation(n=5, angle_deg=90.5, closed=False), sets.scale(), sets.combined(rotation_n=2)]
+)
 def test_a_set_is_read_back_from_its_text(given):
     read = sets.parse(sets.text_of(given.name, given.parameters))
     assert dict(read.parameters) == dict(given.parameters)
@@ -312,7 +385,7 @@ def test_a_name_alone_is_a_set_of_the_papers_size():
         ("rotation[n=2", "cannot read the transformation set 'rotation\\[n=2'"),
         ("", "cannot read the transformation set ''"),
         ("rotation[n=2,n=3]", "parameter 'n' is given twice"),
-        ("rotation[n=two]", "parameter 'n' in .* must be a number; received 'two'"),
+        ("rotation[n=two]", "parameter 'n' in .* must be a number, true or false; received 'two'"),
         ("rotation[m=2]", "unknown parameter of 'rotation'"),
         ("rotatoin", "did you mean 'rotation'"),
     ],

@@ -11,6 +11,7 @@ from cnn_invariance.study import SetSpec, Study
 
 Counts = tuple[Annotated[int, Field(ge=1)], ...]
 AUTHOR: dict[str, Counts] = {"rotation": (8, 16, 32), "scale": (1, 3, 5), "translation": (1, 2, 3)}
+"""His rotations have both ends of the circle, so 8 of them are 7 angles; a preset's set with ``closed: false`` has 8."""
 
 STABLE = same_profile(
     "stable",

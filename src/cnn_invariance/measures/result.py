@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from cnn_invariance.statistics.layouts import Layout
+
 Values = Mapping[str, Sequence[np.ndarray | None]]
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 
@@ -68,8 +70,12 @@ class MeasureResult:
         pairs = zip(self.layers, self._of(measure), strict=True)
         return {layer.name: values for layer, values in pairs if values is not None}
 
-    def profile(self, measure: str) -> "pd.DataFrame":
+    def profile(self, measure: str, *, layers: "Layout | None" = None) -> "pd.DataFrame":
         """The layer profile: the mean of a measure over the units of each layer, in forward order.
+
+        Args:
+            measure: one of this result.
+            layers: those of another library, such as ``models.author_layers("ResNet18")``; None: those observed.
 
         Returns:
             One row a layer where the measure has a value: ``layer_index``, ``layer``, ``kind``, ``value`` (the mean
@@ -79,7 +85,8 @@ class MeasureResult:
         columns = ["layer_index", "layer", "kind", "value", "units", "infinite", "dead", "nan"]
         summary = self.summary(maps=())
         rows = summary[summary["measure"] == str(self._name(measure))]
-        return rows[columns].reset_index(drop=True)
+        profile = rows[columns].reset_index(drop=True)
+        return profile if layers is None else layers.lay(profile, [layer.name for layer in self.layers])
 
     def absent(self, measure: str) -> dict[str, str]:
         """The layers where a measure has no value, in forward order, and why.
@@ -136,7 +143,7 @@ class MeasureResult:
 
         >>> import torch, cnn_invariance as ci
         >>> network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU(), torch.nn.Flatten()).eval()
-        >>> result = ci.measure(network, torch.rand(10, 1, 8, 8), ci.transformations.rotation(n=5), ["NV", "NVSE"])
+        >>> result = ci.measure(network, torch.rand(10, 1, 8, 8), ci.transformations.rotation(n=5, closed=False), ["NV", "NVSE"])
         >>> [panel.get_title(loc="left") for panel in result.plot().axes]
         ['NV of units', 'NVSE of units']
         """

@@ -8,6 +8,9 @@ is a model, and needs no other registration. Its keyword-only arguments are thos
 set. An optional literal ``CHOICES = {"argument": (allowed, values)}`` limits them. Both are read
 from the source text, so that a preset is checked without torch: this module does not import it.
 
+A file may say how the layers that the author's library observes differ from ours, as literals ``AUTHOR_HANDS_ON`` and
+``AUTHOR_LEAVES_OUT``, see `author_layers`.
+
 Every model returns log-probabilities (B, K), and every leaf module is used once in a forward pass,
 in the order of ``named_modules``: its output is an observed layer.
 """
@@ -21,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.plugins import catalog, references
+from cnn_invariance.statistics.layouts import HandedOn, Layout
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,20 +46,35 @@ def defaults(name: str) -> dict[str, Any]:
     """The arguments of one of the package's own models, with their defaults. Needs no torch.
 
     >>> defaults("VGG16D")
-    {'width': 16, 'dense': 64, 'batch_norm': False}
+    {'width': 16, 'dense': 64, 'batch_norm': False, 'norm_after_activation': True}
 
     Errors: InputError for an unknown name.
     """
     return dict(_find(name).functions["build"].arguments)
 
 
+def author_layers(name: str) -> Layout:
+    """The layers that the author's library observes of one of the package's own models, on which a profile can be laid.
+
+    ``result.profile("NV", layers=author_layers("ResNet18"))`` has his 54 layers, so that a published curve can be held
+    against ours point by point: the five shortcuts that hand on their input have the values of that input, and the
+    flattening those of the global mean. For a model of which he observes the same layers, the profile stays as it is.
+    Needs no torch.
+
+    Errors: InputError for an unknown name.
+    """
+    constants = _find(name).constants
+    handed_on = {layer: HandedOn(*place) for layer, place in constants.get("AUTHOR_HANDS_ON", {}).items()}
+    return Layout(name, handed_on, frozenset(constants.get("AUTHOR_LEAVES_OUT", ())))
+
+
 def check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
     """Check a model's name and arguments. Needs no torch.
 
     An argument has the type of its default; an integer is a size or a count, so at least 1 (or 0
-    where the default is 0). The arguments of other code are not known here: nothing is checked for
-    "torchvision:resnet18", "package.module:callable" and "file.py:callable", and `build` reports
-    arguments that do not fit.
+    where the default is 0), unless ``CHOICES`` lists its values. The arguments of other code are not known
+    here: nothing is checked for "torchvision:resnet18", "package.module:callable" and "file.py:callable", and `build`
+    reports arguments that do not fit.
 
     Errors: InputError with the received value, the allowed ones and the nearest match.
     """
@@ -68,7 +87,9 @@ def check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
             raise unknown_name(f"argument of {name}", argument, function.arguments)
         _check_type(f"{argument} of {name}", value, function.arguments[argument])
         choices = module.constants.get("CHOICES", {}).get(argument)
-        if choices is not None and value not in choices:
+        if choices is None:
+            _check_least(f"{argument} of {name}", value, function.arguments[argument])
+        elif value not in choices:
             raise unknown_name(f"{argument} of {name}", value, map(str, choices))
     missing = sorted(function.required - arguments.keys())
     if missing:
@@ -171,7 +192,10 @@ def _check_type(what: str, value: Any, default: Any) -> None:
     boolean = isinstance(value, bool) != isinstance(default, bool)  # a bool is an int to Python
     if boolean or not isinstance(value, expected):
         raise InputError(f"{what}: expected {type(default).__name__}, received {value!r}; its default is {default!r}")
-    if isinstance(default, int) and value < min(default, 1):
+
+
+def _check_least(what: str, value: Any, default: Any) -> None:
+    if isinstance(default, int) and not isinstance(default, bool) and value < min(default, 1):
         raise InputError(f"{what}: expected {min(default, 1)} or more, received {value!r}")
 
 

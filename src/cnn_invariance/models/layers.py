@@ -37,15 +37,18 @@ class _ELUByExp(torch.autograd.Function):
         return torch.ops.aten.elu_backward(gradient, 1.0, 1.0, 1.0, True, y)
 
 
-ACTIVATIONS = {"elu": ELU, "relu": nn.ReLU, "prelu": nn.PReLU, "tanh": nn.Tanh}
+ACTIVATIONS = {"elu": ELU, "relu": nn.ReLU, "prelu": nn.PReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
 
-def conv(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, bias: bool = True) -> nn.Conv2d:
+def conv(
+    inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, bias: bool = True, padding: int | None = None
+) -> nn.Conv2d:
     """A convolution with 'same' padding: (B, inputs, H, W) -> (B, outputs, ceil(H/s), ceil(W/s)).
 
-    ``kernel`` is odd. Padding is written as a number because torch knows no 'same' for strides.
+    ``kernel`` is odd. Padding is written as a number because torch knows no 'same' for strides; ``padding`` is another
+    one than 'same'.
     """
-    return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=bias)
+    return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2 if padding is None else padding, bias=bias)
 
 
 class GlobalMean(nn.Module):

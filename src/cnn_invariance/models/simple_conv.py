@@ -1,4 +1,4 @@
-"""SimpleConv: the paper's main network, and the variants of its design experiments."""
+"""SimpleConv: the main network of the author's code, and the variants of its experiments on design."""
 
 from collections import OrderedDict
 
@@ -8,7 +8,7 @@ from cnn_invariance.models.layers import ACTIVATIONS, check_size, conv
 
 NAME = "SimpleConv"
 CHOICES = {
-    "activation": ("elu", "relu", "prelu", "tanh"),
+    "activation": ("elu", "relu", "prelu", "tanh", "sigmoid"),
     "kernel": (3, 5, 7),
     "pooling": ("max", "stride"),
 }
@@ -28,9 +28,11 @@ def build(
     """Five convolutions and two dense layers: (B, C, H, W) -> log-probabilities (B, K).
 
     conv c, conv c, pool; conv 2c, conv 2c, pool; conv 4c; flatten, dense f, dense K, log-softmax,
-    where c is ``width`` and f is ``dense``: 17 observed layers, activations included.
+    where c is ``width`` and f is ``dense``: 17 observed layers, activations included. The structure is that of the
+    author's code, and so are the variants.
 
     batch_norm: after each convolution and after the first dense layer, before the activation
+    activation: of all layers that have one
     kernel:     of all convolutions but the last, which stays 3 x 3, and those of the pooling
     pooling:    "max" halves by 2 x 2 maxima (rounded down), "stride" by a 3 x 3 convolution of
                 stride 2 in its place (rounded up), without an activation after it

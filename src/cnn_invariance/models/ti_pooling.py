@@ -1,7 +1,7 @@
 """TI-pooling SimpleConv: invariance by design, a maximum over all transformations of the input.
 
 D. Laptev, N. Savinov, J. M. Buhmann, M. Pollefeys, "TI-POOLING: transformation-invariant pooling for feature
-learning in convolutional neural networks", CVPR 2016; in the paper's study as a variant of SimpleConv.
+learning in convolutional neural networks", CVPR 2016; in the author's code as a variant of SimpleConv.
 """
 
 from collections import OrderedDict
@@ -14,6 +14,8 @@ from cnn_invariance.transformations import AffineSet, sets
 from cnn_invariance.transformations.warp import transform_all
 
 NAME = "TIPoolingSimpleConv"
+AUTHOR_LEAVES_OUT = ("flatten",)
+"""Layers that are none in the author's code, see `models.author_layers`."""
 
 
 def build(
@@ -28,9 +30,11 @@ def build(
 
     The M paths share their weights. ``ti_pool`` takes, of each flattened feature, the maximum over the paths; the
     dense part follows. 18 observed layers: those of SimpleConv and ``ti_pool``. A layer of the paths has the feature
-    maps of all paths, path by path, (B, M C, H, W), so that its profile is the mean over paths.
+    maps of all paths, path by path, (B, M C, H, W), so that its profile is the mean over paths. The structure is that
+    of the author's code, which has 17 layers: it flattens and takes the maximum in one, and so has no ``flatten``
+    (`models.author_layers`).
 
-    transformations: the set the paths apply, as `sets.parse` reads it: "rotation[n=13,angle_deg=360]"
+    transformations: the set the paths apply, as `sets.parse` reads it: "rotation[n=12,closed=false]"
     """
     return TIPooling(input_shape, classes, width, dense, sets.parse(transformations))
 

@@ -7,7 +7,8 @@ from cnn_invariance import models
 from cnn_invariance.measures import requests as measure_names
 from cnn_invariance.paper import departures
 from cnn_invariance.plugins import references
-from cnn_invariance.study import Cell, MeasureSpec, ModelSpec, Study, TrainSpec
+from cnn_invariance.study import Cell, MeasureSpec, ModelSpec, SetSpec, Study, TrainSpec
+from cnn_invariance.transformations import AffineSet
 
 if TYPE_CHECKING:
     from cnn_invariance.plotting.caption import Caption
@@ -109,10 +110,18 @@ def _sizes(dataset: str, cells: Sequence[Cell]) -> str:
         others = dict.fromkeys(one.dataset.name for one in measured if one.dataset.name != dataset)
         where = f" of {' and of '.join([dataset, *others])}" if others else ""
         parts.append(f"measured on {samples}{where}")
-        parts.append(f"under {', '.join(f'{departures.short(one.name)} (M = {one.size})' for one in sets)}")
+        parts.append(f"under {', '.join(f'{departures.short(one.name)} ({_members(one)})' for one in sets)}")
     seeds = len({network.seed for network in networks})
     parts.append("1 seed" if seeds == 1 else f"{seeds} seeds")
     return ", ".join(parts)
+
+
+def _members(spec: SetSpec) -> str:
+    """How many members a set has, and how many maps they are where some are one."""
+    built = spec.build()
+    if not isinstance(built, AffineSet) or built.distinct == len(built):
+        return f"M = {len(built)}"
+    return f"M = {len(built)} members, {built.distinct} {'angles' if built.name == 'rotation' else 'maps'}"
 
 
 def _models(networks: Sequence[TrainSpec]) -> str:

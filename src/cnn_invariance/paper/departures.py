@@ -135,8 +135,9 @@ def short(name: str) -> str:
 def spread(values: Iterable[float]) -> str:
     """One value, or the smallest and the largest.
 
-    >>> spread([5, 5]), spread([17, 5, 9])
-    ('5', '5–17')
+    >>> spread([5, 5]), spread([17, 5, 9]), spread([False])
+    ('5', '5–17', 'false')
     """
     numbers = sorted(values)
-    return "–".join(dict.fromkeys(f"{number:g}" for number in (numbers[0], numbers[-1])))
+    ends = (str(one).lower() if isinstance(one, bool) else f"{one:g}" for one in (numbers[0], numbers[-1]))
+    return "–".join(dict.fromkeys(ends))

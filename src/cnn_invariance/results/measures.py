@@ -23,6 +23,8 @@ from cnn_invariance.study import MeasureSpec
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cnn_invariance.statistics.layouts import Layout
+
 QUANTILES = ("q05", "q25", "q50", "q75", "q95")
 COUNTS = ("units", "infinite", "dead", "nan")
 ENCODINGS = {"map": "DELTA_BINARY_PACKED", **dict.fromkeys(("value", *QUANTILES), "BYTE_STREAM_SPLIT")}
@@ -90,9 +92,16 @@ class MeasureTable:
         nullable = {pa.int32(): pd.Int32Dtype()}
         return self.table.cast(plain).to_pandas(types_mapper=nullable.get)
 
-    def profile(self, measure: str) -> "pd.DataFrame":
-        """The rows of the layers for one measure, in forward order (InputError if it has none)."""
-        return self._rows(measure, whole_layer=True)
+    def profile(self, measure: str, *, layers: "Layout | None" = None) -> "pd.DataFrame":
+        """The rows of the layers for one measure, in forward order (InputError if it has none).
+
+        layers: those of another library, such as ``models.author_layers("ResNet18")``; None: those observed
+        """
+        rows = self._rows(measure, whole_layer=True)
+        if layers is None:
+            return rows
+        observed = self.frame.drop_duplicates("layer_index").sort_values("layer_index")["layer"]
+        return layers.lay(rows, observed.tolist())
 
     def maps(self, measure: str) -> "pd.DataFrame":
         """The rows of the feature maps for one measure, by layer and map."""

@@ -16,6 +16,8 @@ from cnn_invariance.study import Cell, MeasureSpec, ResponseSpec, TrainSpec
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cnn_invariance.statistics.layouts import Layout
+
 
 class Result(Protocol):
     """What the results of all kinds of cells have in common.
@@ -119,9 +121,9 @@ class Results:
         found: Responses = self.read(cell)
         return found
 
-    def profile(self, cell: MeasureSpec, measure: str) -> "pd.DataFrame":
-        """The layer profile of one measure: a row for each layer, in forward order."""
-        return self.measure(cell).profile(measure)
+    def profile(self, cell: MeasureSpec, measure: str, *, layers: "Layout | None" = None) -> "pd.DataFrame":
+        """The layer profile of one measure: a row for each layer, in forward order; see `MeasureTable.profile`."""
+        return self.measure(cell).profile(measure, layers=layers)
 
     def provenance(self, cell: Cell) -> dict[str, Any]:
         """Where, when and with what the result of a cell was made, and what it cost."""

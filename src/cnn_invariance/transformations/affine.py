@@ -7,7 +7,7 @@ units, so a rotation is a rotation on a non-square image too; t is in shares of 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from math import cos, radians, sin
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +20,10 @@ from cnn_invariance.errors import InputError
 Matrices = NDArray[np.float64]
 
 IDENTITY_LABEL = "identity"
+SAME = 1e-6
+"""Two matrices that differ by no more than this in any entry are one map: by about a thousandth of a pixel at most, on
+images of up to 1,000 pixels. Turns by 0 and by 360 degrees are one map even where single precision made them."""
+
 QUARTER_TURNS = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))  # (cos, sin) of 0, 90, 180, 270
 
 
@@ -55,8 +59,76 @@ class AffineSet:
         return len(self.matrices)
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
-        return f"<AffineSet {self.name}({arguments}): {len(self)} transformations>"
+        return f"<AffineSet {self.described}: {len(self)} transformations>"
+
+    @cached_property
+    def first_alike(self) -> tuple[int, ...]:
+        """For each member the index of the first member that is the same map, within `SAME`: M indices.
+
+        >>> import numpy as np
+        >>> AffineSet("still", {}, np.stack([np.eye(2, 3), np.eye(2, 3)])).first_alike
+        (0, 0)
+        """
+        flat = self.matrices.reshape(len(self), -1)
+        firsts: list[int] = []
+        found: list[int] = []
+        for index in range(len(flat)):
+            apart = np.abs(flat[firsts] - flat[index]).max(axis=1)
+            first = next((firsts[k] for k in np.flatnonzero(apart <= SAME)), index)
+            found.append(first)
+            if first == index:
+                firsts.append(index)
+        return tuple(found)
+
+    @property
+    def distinct(self) -> int:
+        """How many different maps the members are: M, less those that are the same map as an earlier member."""
+        return len(set(self.first_alike))
+
+    def coincidence(self) -> str:
+        """Which members are one map, in words; empty where all are different.
+
+        Each member has the same weight in every mean and variance over the set, so a map that is there twice counts
+        twice.
+
+        >>> import numpy as np
+        >>> AffineSet("still", {}, np.stack([np.eye(2, 3), np.eye(2, 3)])).coincidence()
+        '2 of 2 members are the identity: 1 different map'
+        """
+        groups = [group for group in self._groups() if len(group) > 1]
+        if not groups:
+            return ""
+        many = sum(map(len, groups))
+        one = "the same map as another member"
+        if len(groups) == 1:
+            first = groups[0][0]
+            still = np.abs(self.matrices[first] - np.eye(2, 3)).max() <= SAME
+            one = "the identity" if still else f"one map ({self.labels[first]})"
+        maps = "map" if self.distinct == 1 else "maps"
+        advice = "; closed=False leaves out the end of the circle" if self.parameters.get("closed") is True else ""
+        return f"{many} of {len(self)} members are {one}: {self.distinct} different {maps}{advice}"
+
+    def check_different(self) -> None:
+        """Raise InputError if all members are one map: nothing varies over such a set, whatever the network does."""
+        if self.distinct == 1:
+            alone = "its only member" if len(self) == 1 else f"all of its {len(self)} members"
+            raise InputError(
+                f"{self.described}: {alone} {'is' if len(self) == 1 else 'are'} one map, and invariance is measured "
+                "over different ones; expected at least two different maps: give more members or a wider range "
+                "(rotation: closed=False, which leaves out the end of the circle)"
+            )
+
+    @property
+    def described(self) -> str:
+        """The name and the parameters, as they are called."""
+        return f"{self.name}({', '.join(f'{name}={value!r}' for name, value in self.parameters.items())})"
+
+    def _groups(self) -> list[list[int]]:
+        """The members that are one map together, in order of the first."""
+        groups: dict[int, list[int]] = {}
+        for index, first in enumerate(self.first_alike):
+            groups.setdefault(first, []).append(index)
+        return list(groups.values())
 
     @property
     def identity(self) -> int:

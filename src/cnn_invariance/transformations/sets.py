@@ -38,20 +38,31 @@ def identity() -> AffineSet:
     return AffineSet("identity", {}, np.eye(2, 3)[None], (IDENTITY_LABEL,))
 
 
-def rotation(n: int = 25, angle_deg: float = 360.0) -> AffineSet:
-    """Rotations by n angles evenly spaced over [0, angle_deg] degrees, ends included.
+def rotation(n: int = 25, angle_deg: float = 360.0, closed: bool = True) -> AffineSet:
+    """Rotations by n angles evenly spaced from 0 to angle_deg degrees.
 
-    Order: rising angle, counter-clockwise as seen; M = n. One angle is 0 degrees. The angles 0 and
-    360 are both exactly the identity, so the full circle holds it twice (the paper's n = 25, 360).
+    closed: True, as in the author's code: both ends are members, k angle_deg / (n - 1) for k = 0, ..., n - 1. The full
+            circle then has the identity twice, at 0 and 360 degrees: his n = 25 are 24 different angles, n = 4 are
+            three, n = 2 are one. False: the end is left out, k angle_deg / n, so that n angles are n different maps of
+            any range but 0, and a share of the range is the same share of each angle. Of a part of the circle,
+            whose ends differ anyway, ``closed`` says whether angle_deg itself is a member
 
-    Errors: InputError unless n >= 1 and 0 <= angle_deg <= 360.
+    Order: rising angle, counter-clockwise as seen; M = n. One angle alone is 0 degrees.
+
+    >>> rotation(4).labels, rotation(4).distinct
+    (('rotation 0 deg', 'rotation 120 deg', 'rotation 240 deg', 'rotation 360 deg'), 3)
+    >>> rotation(4, closed=False).labels
+    ('rotation 0 deg', 'rotation 90 deg', 'rotation 180 deg', 'rotation 270 deg')
+
+    Errors: InputError unless n >= 1, 0 <= angle_deg <= 360 and closed is True or False.
     """
     n = _count("n", n)
     angle_deg = _number("angle_deg", angle_deg, "0 <= angle_deg <= 360", lambda x: 0 <= x <= 360)
-    angles = np.linspace(0.0, angle_deg, n)
+    closed = _boolean("closed", closed)
+    angles = np.linspace(0.0, angle_deg, n, endpoint=closed)
     return AffineSet(
         "rotation",
-        {"n": n, "angle_deg": angle_deg},
+        {"n": n, "angle_deg": angle_deg, "closed": closed},
         np.stack([rotation_matrix(angle) for angle in angles]),
         tuple(f"rotation {angle:.4g} deg" for angle in angles),
     )
@@ -60,8 +71,9 @@ def rotation(n: int = 25, angle_deg: float = 360.0) -> AffineSet:
 def rotation_reference(n: int = 25) -> AffineSet:
     """The angles of the author's code: n numbers evenly spaced over [0, 360], taken as radians.
 
-    Order: rising number; M = n. Only the first member is the identity. It has a separate
-    name so that its difference from ``rotation``, in degrees, can be measured.
+    Order: rising number; M = n. Only the first member is the identity: 360 radians are no whole number of turns, so the
+    ends differ and there is no ``closed`` to choose. It has a separate name so that its difference from ``rotation``,
+    in degrees, can be measured.
 
     Errors: InputError unless n >= 1.
     """
@@ -79,7 +91,8 @@ def scale(n: int = 4, low: float = 0.5, high: float = 1.25) -> AffineSet:
     """Scales of x, of y and of both, by n factors in [low, 1) and n in (1, high], evenly spaced.
 
     A factor s draws the content s times as large. Order: the identity; then, factors rising, each
-    as (x, y) = (1, s), (s, 1), (s, s); M = 6n + 1. With low = high = 1 all M are the identity.
+    as (x, y) = (1, s), (s, 1), (s, s); M = 6n + 1. With low = 1 or high = 1, the 3n members of that side are the
+    identity too; with both, all M are.
 
     Errors: InputError unless n >= 1 and 0 < low <= 1 <= high.
     """
@@ -122,6 +135,7 @@ def combined(
     *,
     rotation_n: int = 8,
     angle_deg: float = 360.0,
+    closed: bool = True,
     scale_n: int = 1,
     low: float = 0.5,
     high: float = 1.25,
@@ -132,18 +146,20 @@ def combined(
 
     Order: nested loops over ``rotation``, ``scale`` and ``translation``, rotation outermost, so
     the identity is first; M = rotation_n (6 scale_n + 1) (8 translation_n + 1), by default
-    8 x 7 x 9 = 504. (The paper's code translates first, then rotates and scales.)
+    8 x 7 x 9 = 504. (The author's code translates first, then rotates and scales.) ``closed`` is that of
+    ``rotation``: by default the circle has both ends, 7 different angles, and 441 of the 504 maps are different.
 
     Errors: those of the three sets.
     """
     parts = (
-        rotation(_count("rotation_n", rotation_n), angle_deg),
+        rotation(_count("rotation_n", rotation_n), angle_deg, closed),
         scale(_count("scale_n", scale_n), low, high),
         translation(_count("translation_n", translation_n), distance),
     )
     parameters = {
         "rotation_n": parts[0].parameters["n"],
         "angle_deg": parts[0].parameters["angle_deg"],
+        "closed": parts[0].parameters["closed"],
         "scale_n": parts[1].parameters["n"],
         "low": parts[1].parameters["low"],
         "high": parts[1].parameters["high"],
@@ -182,55 +198,67 @@ def build(name: str, **parameters: Any) -> TransformationSet:
     return _as_set(name, built)
 
 
+def is_authors(given: AffineSet) -> bool:
+    """Whether a set has the very members of the author's code: one of this file's, with its defaults."""
+    own = build(given.name) if given.name in NAMES else None
+    return isinstance(own, AffineSet) and np.array_equal(own.matrices, given.matrices)
+
+
 SET_TEXT = re.compile(r"(?P<name>[^\[\]()]+?)\s*(?:[\[(](?P<parameters>[^\[\]()]*)[\])])?")
 
 
 def parse(text: str, **parameters: Any) -> TransformationSet:
-    """The set of a text, ``NAME`` or ``NAME[parameter=number,...]``; ``NAME`` as ``build`` takes it.
+    """The set of a text, ``NAME`` or ``NAME[parameter=value,...]``; ``NAME`` as ``build`` takes it.
 
-    Round brackets do as well. Further ``parameters`` come before those in the text.
+    A value is a number, true or false. Round brackets do as well. Further ``parameters`` come before those in the text.
 
-    >>> parse("rotation[n=9, angle_deg=180]").parameters
-    mappingproxy({'n': 9, 'angle_deg': 180.0})
+    >>> parse("rotation[n=9, closed=false]").parameters
+    mappingproxy({'n': 9, 'angle_deg': 360.0, 'closed': False})
 
-    Errors: InputError if the text has another form, repeats a parameter or has a value that is not a number; and the
+    Errors: InputError if the text has another form, repeats a parameter or has a value that is none of these; and the
     errors of ``build``.
     """
     name, given = read_text(text)
     return build(name, **{**given, **parameters})
 
 
-def read_text(text: str) -> tuple[str, dict[str, int | float]]:
+def read_text(text: str) -> tuple[str, dict[str, bool | int | float]]:
     """The name and the parameters in the text of a set (InputError as ``parse``)."""
     match = SET_TEXT.fullmatch(text.strip())
     if match is None:
-        raise InputError(f"cannot read the transformation set {text!r}; expected NAME or NAME[parameter=number,...]")
-    parameters: dict[str, int | float] = {}
+        raise InputError(f"cannot read the transformation set {text!r}; expected NAME or NAME[parameter=value,...]")
+    parameters: dict[str, bool | int | float] = {}
     for part in filter(None, (part.strip() for part in (match["parameters"] or "").split(","))):
         key, _, value = (piece.strip() for piece in part.partition("="))
         if key in parameters:
             raise InputError(f"parameter {key!r} is given twice in {text!r}")
-        parameters[key] = _read_number(text, key, value)
+        parameters[key] = _read_value(text, key, value)
     return match["name"].strip(), parameters
 
 
 def text_of(name: str, parameters: Mapping[str, Any]) -> str:
     """The text that ``parse`` reads as this set.
 
-    >>> text_of("rotation", {"n": 9, "angle_deg": 180.0})
-    'rotation[n=9,angle_deg=180]'
+    >>> text_of("rotation", {"n": 9, "angle_deg": 180.0, "closed": False})
+    'rotation[n=9,angle_deg=180,closed=false]'
     """
-    inside = ",".join(f"{key}={value:.12g}" for key, value in parameters.items())
+    inside = ",".join(f"{key}={_written(value)}" for key, value in parameters.items())
     return f"{name}[{inside}]" if inside else name
 
 
-def _read_number(text: str, key: str, value: str) -> int | float:
+def _written(value: float) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:.12g}"
+
+
+def _read_value(text: str, key: str, value: str) -> bool | int | float:
+    if value.lower() in ("true", "false"):
+        return value.lower() == "true"
     for kind in (int, float):
         try:
             return kind(value)
         except ValueError:
             continue
-    raise InputError(f"parameter {key!r} in {text!r} must be a number; received {value!r}")
+    raise InputError(f"parameter {key!r} in {text!r} must be a number, true or false; received {value!r}")
 
 
 def _files() -> dict[str, str]:
@@ -285,3 +313,9 @@ def _number(name: str, value: object, rule: str, allowed: Callable[[float], bool
     if not number or not allowed(float(value)):  # type: ignore[arg-type]
         raise InputError(f"{name} must be a number with {rule}; received {value!r}")
     return float(value)  # type: ignore[arg-type]
+
+
+def _boolean(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InputError(f"{name} must be true or false; received {value!r}")
+    return value

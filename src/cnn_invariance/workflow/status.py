@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from cnn_invariance.errors import InputError
 from cnn_invariance.results import audit
 from cnn_invariance.study import KINDS, Cell, ResponseSpec
+from cnn_invariance.transformations import AffineSet
 from cnn_invariance.workflow import costs
 from cnn_invariance.workflow.plan import Plan
 
@@ -22,11 +23,22 @@ def of_plan(plan: Plan, cells: bool = False) -> list[str]:
             "a run draws the other experiments and computes nothing; to compute: snakemake --config compute=missing",
             "",
         ]
+    lines += _equal_members(plan)
     todo = [f"{action} {key}: {why}" for action, key, why in _jobs(plan)]
     lines += todo or ["nothing to compute: every result is there"]
     if cells:
         lines += ["", *(f"{cell.noun} {cell.key}" for cell in plan.cells)]
     return lines
+
+
+def _equal_members(plan: Plan) -> list[str]:
+    """A note on each set, measured or trained with, of which members are one map; then an empty line."""
+    used = [cell.augmentation for cell in plan.networks if cell.augmentation]
+    used += [cell.transformations for cell in plan.measurements]
+    built = [spec.build() for spec in dict.fromkeys(used)]
+    said = {one.described: one.coincidence() for one in built if isinstance(one, AffineSet)}
+    notes = [f"note: {name}: {what}" for name, what in said.items() if what]
+    return [*notes, ""] if notes else []
 
 
 def of_check(plan: Plan) -> list[str]:

@@ -22,7 +22,8 @@ def check(plan: Plan) -> None:
     """Try what the cells without a result need; one InputError names everything that fails, each thing once.
 
     A measure is tried on made-up layers. A network is built for its dataset where that is prepared, and else imported;
-    a user's own functions on images are tried on a few of that dataset.
+    a user's own functions on images are tried on a few of that dataset. A set that is measured must hold two different
+    maps, as far as that can be known.
     """
     if not plan.computes:
         return
@@ -58,6 +59,8 @@ def _sets(plan: Plan) -> Trials:
     for spec, dataset in dict.fromkeys(used):
         if references.is_reference(spec.name):
             yield partial(_try_set, plan, spec, dataset)
+    for spec in dict.fromkeys(one.transformations for one in plan.todo("measure")):
+        yield partial(_check_different, spec)
 
 
 def _try_measure(request: requests.Measure) -> None:
@@ -88,6 +91,14 @@ def _try_set(plan: Plan, spec: SetSpec, dataset: DatasetSpec) -> None:
     members, data = spec.build(), _prepared(plan, dataset)
     if not isinstance(members, AffineSet) and data is not None:
         check_members(members, data.normalise(torch.from_numpy(data.images[:4])))
+
+
+def _check_different(spec: SetSpec) -> None:
+    """Refuse to measure under a set of one map alone; a training may use one."""
+    from cnn_invariance.transformations import AffineSet
+
+    if isinstance(members := spec.build(), AffineSet):
+        members.check_different()
 
 
 def _prepared(plan: Plan, spec: DatasetSpec) -> "Dataset | None":

@@ -1,5 +1,6 @@
 """What the pass is given, checked: the model, the images, the transformations, the labels."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from cnn_invariance import devices
 from cnn_invariance.errors import InputError
+from cnn_invariance.transformations import sets
 from cnn_invariance.transformations.affine import AffineSet, is_identity
 from cnn_invariance.transformations.warp import transform_all
 
@@ -67,16 +69,34 @@ def check_images(images: Tensor | MapStyle) -> int:
     return len(images)
 
 
+class EqualMembersWarning(UserWarning):
+    """Two members of a set of transformations are one map, which then counts twice."""
+
+
 def check_transformations(transformations: AffineSet | Callables) -> int:
-    """The number of transformations."""
-    if not isinstance(transformations, AffineSet):
-        if not isinstance(transformations, Sequence) or not all(map(callable, transformations)):
-            raise InputError(
-                f"transformations is a {type(transformations).__name__}; expected a set from "
-                "cnn_invariance.transformations, or a sequence of callables on a batch of images"
-            )
-        if len(transformations) == 0:
-            raise InputError("there are no transformations; expected at least one")
+    """The number of transformations; refuses a set of one map alone, and warns of members that are one map.
+
+    There is no warning of the author's own sets, ``rotation()`` and ``combined()``, whose circle has both ends:
+    captions, ``plan`` and ``inspect`` say how many of their members are different maps. Of functions it is not known.
+    """
+    if isinstance(transformations, AffineSet):
+        transformations.check_different()
+        if (said := transformations.coincidence()) and not sets.is_authors(transformations):
+            message = f"{transformations.described}: {said}. A map that is there twice counts twice in every measure"
+            warnings.warn(message, EqualMembersWarning, stacklevel=4)  # the line that called measure()
+        return len(transformations)
+    if not isinstance(transformations, Sequence) or not all(map(callable, transformations)):
+        raise InputError(
+            f"transformations is a {type(transformations).__name__}; expected a set from "
+            "cnn_invariance.transformations, or a sequence of callables on a batch of images"
+        )
+    if len(transformations) == 0:
+        raise InputError("there are no transformations; expected at least one")
+    if len(transformations) == 1:
+        raise InputError(
+            "there is one transformation, and invariance is measured over different ones; expected at least two: "
+            "add a function that returns the images as they are"
+        )
     return len(transformations)
 
 

@@ -71,7 +71,7 @@ def measure(
     Example:
         >>> from cnn_invariance.transformations import rotation
         >>> network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten()).eval()
-        >>> result = measure(network, torch.rand(10, 1, 8, 8), rotation(n=5), ["NV", "NVSE"])
+        >>> result = measure(network, torch.rand(10, 1, 8, 8), rotation(n=5, closed=False), ["NV", "NVSE"])
         >>> result.profile("NVSE")["layer"].tolist()
         ['0']
     """
