@@ -6,7 +6,7 @@ from statistics import median
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import ProfileExperiment, ProfilePlan, UntestableError, choices
+from cnn_invariance.experiments.framework import ProfileExperiment, ProfilePlan, Source, UntestableError, choices
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, claimed
 from cnn_invariance.measures.requests import check
 from cnn_invariance.statistics.intervals import ANY
@@ -37,7 +37,7 @@ BEFORE = "NV[aggregate=mean]"
 STABLE = "The mean over the feature map before the quotient is the stable form."
 
 
-@claimed(STABLE, below=1, over="sets", within=ANY)
+@claimed(STABLE, Source.OURS, below=1, over="sets", within=ANY)
 def mean_before_stable(panel: MeasuredPanel) -> list[float]:
     """coefficient of variation over seeds (mean over layers) of NV with the mean before the quotient, divided by the
     median of those of the other forms of NV.

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from pydantic import Field
 
-from cnn_invariance.experiments.framework import STRIPS, Line, ProfileExperiment
+from cnn_invariance.experiments.framework import STRIPS, Line, ProfileExperiment, Source
 from cnn_invariance.experiments.framework.panels import FurtherTable, MeasuredPanel, Panel, claimed, each_panel
 from cnn_invariance.statistics.intervals import CORRELATION, rank_correlation
 from cnn_invariance.statistics.lines import trend
@@ -16,14 +16,14 @@ FALLS = "NV falls as the range of the augmentation grows."
 FULL = "Trained with the full range, a network is more invariant than trained without augmentation."
 
 
-@claimed(FALLS, below=-0.7, within=CORRELATION)  # of four steps, at most two neighbours may change places
+@claimed(FALLS, Source.OURS, below=-0.7, within=CORRELATION)  # of four steps, at most two neighbours may change places
 def monotone(panel: MeasuredPanel) -> Iterator[float]:
     """Spearman's rho of a network's NV (mean over layers) with the range it was trained on."""
     for profiles in panel.by_seed():
         yield rank_correlation(range(len(profiles)), list(map(layer_mean, profiles)))
 
 
-@claimed(FULL, below=0.95)
+@claimed(FULL, Source.ABSTRACT, below=0.95)
 def lower(panel: MeasuredPanel) -> Iterator[float]:
     """NV (mean over layers) of the augmented network, as a share of the plain network's."""
     return (layer_mean(full) / layer_mean(plain) for plain, *_, full in panel.by_seed())

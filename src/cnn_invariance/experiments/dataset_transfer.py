@@ -4,12 +4,14 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from cnn_invariance.experiments.framework import ALIKE, STRIPS, Line, ProfileExperiment, choices
+from cnn_invariance.experiments.framework import ALIKE, STRIPS, Line, ProfileExperiment, Source, choices
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, claimed, differences
 from cnn_invariance.study import Study
 
+CHANGES = "The profile changes on the samples of another dataset."
 
-@claimed("The profile changes on the samples of another dataset.", above=0.1, over="sets, seeds and other datasets")
+
+@claimed(CHANGES, Source.SUCCESSOR, above=0.1, over="sets, seeds and other datasets")
 def profile_changes(panel: MeasuredPanel) -> list[float]:
     """relative difference of the NV profiles on the network's own dataset and on another."""
     return [value for other in range(1, len(panel.lines)) for value in differences(0, other)(panel)]

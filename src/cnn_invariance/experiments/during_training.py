@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import STRIPS, Finding, Line, ProfileExperiment, choices
+from cnn_invariance.experiments.framework import STRIPS, Finding, Line, ProfileExperiment, Source, choices
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, claimed, differences
 from cnn_invariance.statistics.intervals import quotient
 from cnn_invariance.study import Study, TrainSpec
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 EARLY, LATER = 0.1, 0.3
 
 
-@claimed("From a third of the training on, the profile hardly changes.", below=0.1)
+@claimed("From a third of the training on, the profile hardly changes.", Source.OURS, below=0.1)
 def then_stable(panel: MeasuredPanel) -> list[float]:
     """relative difference of the NV profiles at 30 % of the epochs and at the end."""
     return _to_the_end(panel, LATER)
 
 
-@claimed("The profile appears early in the training.", below=0.5)
+@claimed("The profile appears early in the training.", Source.OURS, below=0.5)
 def early(panel: MeasuredPanel) -> Iterator[float]:
     """relative difference of the NV profiles at 10 % of the epochs and at the end, as a share of that before the
     training and at the end.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import Claim, Finding, OneModel, Outputs, captions, choices
+from cnn_invariance.experiments.framework import Claim, Finding, OneModel, Outputs, Source, captions, choices
 from cnn_invariance.statistics.intervals import over
 from cnn_invariance.statistics.responses import contrast
 from cnn_invariance.study import Cell, ResponseSpec, SampleSpec, Study
@@ -23,6 +23,7 @@ VISIBLY = Claim(
     "standard deviation of all the map's responses",
     "above",
     0.0,
+    Source.OURS,
 )
 
 

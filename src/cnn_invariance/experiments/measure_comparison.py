@@ -4,7 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import Line, Outputs, ProfileExperiment, UntestableError, captions, choices
+from cnn_invariance.experiments.framework import (
+    Line,
+    Outputs,
+    ProfileExperiment,
+    Source,
+    UntestableError,
+    captions,
+    choices,
+)
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, ProfileClaim
 from cnn_invariance.experiments.framework.profiles import ProfilePlan, values
 from cnn_invariance.measures.requests import check, rises
@@ -42,7 +50,7 @@ def separates_best(name: str) -> ProfileClaim:
 
     statement = f"{name} separates augmented from plain networks best."
     words = f"separation of {name} less the largest separation of {', '.join(RIVALS)}"
-    return ProfileClaim(f"{name}_separates_best", statement, words, "above", 0, leads, within=ANY)
+    return ProfileClaim(f"{name}_separates_best", statement, words, "above", 0, Source.OURS, leads, within=ANY)
 
 
 class MeasureComparison(ProfileExperiment):

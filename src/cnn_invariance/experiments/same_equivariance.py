@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import Line, ProfileExperiment, UntestableError, choices, values
+from cnn_invariance.experiments.framework import Line, ProfileExperiment, Source, UntestableError, choices, values
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, ProfileClaim
 from cnn_invariance.measures.requests import check
 from cnn_invariance.statistics.intervals import ANY
@@ -28,7 +28,7 @@ def comparable(name: str, *pair: str) -> ProfileClaim:
 
     statement = f"Normalised, the layers can be compared: {normalised} spans fewer orders of magnitude than {raw}."
     words = f"log10 of the largest over the smallest layer of {raw}, less that of {normalised}"
-    return ProfileClaim(name, statement, words, "above", 0, gain, within=ANY)
+    return ProfileClaim(name, statement, words, "above", 0, Source.OURS, gain, within=ANY)
 
 
 class SameEquivariance(ProfileExperiment):

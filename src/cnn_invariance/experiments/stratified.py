@@ -2,13 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 
-from cnn_invariance.experiments.framework import ALIKE, STRIPS, Line, MeasuredPanel, ProfileExperiment, choices, claimed
+from cnn_invariance.experiments.framework import (
+    ALIKE,
+    STRIPS,
+    Line,
+    MeasuredPanel,
+    ProfileExperiment,
+    Source,
+    choices,
+    claimed,
+)
 from cnn_invariance.statistics.intervals import CORRELATION
 from cnn_invariance.statistics.profiles import correlation
 from cnn_invariance.study import Study
 
 
-@claimed("Pooled and per class, profiles have a similar shape.", above=0.9, within=CORRELATION)
+@claimed("Pooled and per class, profiles have a similar shape.", Source.OURS, above=0.9, within=CORRELATION)
 def similar_shape(panel: MeasuredPanel) -> list[float]:
     """correlation over layers of the pooled and the per-class NV profile."""
     if panel.lines[0].measure != panel.plan.measures[0]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import DEPTH, Line, MeasuredPanel, Panel, ProfileExperiment, claimed
+from cnn_invariance.experiments.framework import DEPTH, Line, MeasuredPanel, Panel, ProfileExperiment, Source, claimed
 from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.study import Study
 from cnn_invariance.transformations import sets
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@claimed("TI-pooling is invariant after the pooling over transformations.", below=0.5)
+@claimed("TI-pooling is invariant after the pooling over transformations.", Source.ABSTRACT, below=0.5)
 def invariant_after(panel: MeasuredPanel) -> Iterator[float]:
     """NV of TI-pooling's layers from the pooling over transformations on, divided by that of those before."""
     for design in panel.tables(0):
@@ -22,7 +22,7 @@ def invariant_after(panel: MeasuredPanel) -> Iterator[float]:
         yield layer_mean(design["value"][pooled:]) / layer_mean(design["value"][:pooled])
 
 
-@claimed("Invariance by design is stronger than invariance by data.", below=1)
+@claimed("Invariance by design is stronger than invariance by data.", Source.OURS, below=1)
 def more_than_data(panel: MeasuredPanel) -> Iterator[float]:
     """NV of TI-pooling's layers from the pooling over transformations on, divided by that of the augmented network's
     layers after its flattening.

@@ -5,7 +5,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cnn_invariance.experiments.framework import STRIPS, Line, MeasuredPanel, Panel, ProfileExperiment, choices, claimed
+from cnn_invariance.experiments.framework import (
+    STRIPS,
+    Line,
+    MeasuredPanel,
+    Panel,
+    ProfileExperiment,
+    Source,
+    choices,
+    claimed,
+)
 from cnn_invariance.statistics.intervals import quotient
 from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.study import Study
@@ -16,7 +25,7 @@ FULL = 1.0
 TRAINED = " (trained with)"
 
 
-@claimed("NV rises beyond the range that the network was trained with.", above=1.05)
+@claimed("NV rises beyond the range that the network was trained with.", Source.OURS, above=1.05)
 def rises_beyond(panel: MeasuredPanel) -> list[float]:
     """NV (mean over layers) measured at the full range, as a share of that at the trained range."""
     trained = next(line.label for line in panel.lines if line.label.endswith(TRAINED))

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import STRIPS, Line, Panel, ProfileExperiment, choices, same_profile
+from cnn_invariance.experiments.framework import STRIPS, Line, Panel, ProfileExperiment, Source, choices, same_profile
 from cnn_invariance.study import SetSpec, Study
 
 Counts = tuple[Annotated[int, Field(ge=1)], ...]
@@ -15,6 +15,7 @@ AUTHOR: dict[str, Counts] = {"rotation": (8, 16, 32), "scale": (1, 3, 5), "trans
 STABLE = same_profile(
     "stable",
     "A coarsely sampled set gives the profile of a finely sampled one.",
+    Source.ABSTRACT,
     "under the coarsest and under the finest set",
     0,
     -1,

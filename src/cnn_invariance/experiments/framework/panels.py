@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cnn_invariance.experiments.framework import choices
 from cnn_invariance.experiments.framework.claims import Claim, Finding, UntestableError
 from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan, values
+from cnn_invariance.paper.sources import Source
 from cnn_invariance.statistics.intervals import POSITIVE, mean, over, unknown
 from cnn_invariance.statistics.profiles import difference, pairs
 from cnn_invariance.study import MeasureSpec, Study, TrainSpec
@@ -123,6 +124,7 @@ class ProfileClaim(Claim):
 
 def claimed(
     statement: str,
+    source: Source,
     *,
     above: float | None = None,
     below: float | None = None,
@@ -139,7 +141,7 @@ def claimed(
 
     def claim(statistic: Statistic) -> ProfileClaim:
         words = " ".join(str(statistic.__doc__).split()).removesuffix(".")
-        return ProfileClaim(statistic.__name__, statement, words, side, threshold, statistic, over, within)  # type: ignore[arg-type]
+        return ProfileClaim(statistic.__name__, statement, words, side, threshold, source, statistic, over, within)  # type: ignore[arg-type]
 
     return claim
 
@@ -171,10 +173,12 @@ def differences(first: int | str, second: int | str) -> Statistic:
     return statistic
 
 
-def same_profile(name: str, statement: str, where: str, first: int | str, second: int | str) -> ProfileClaim:
+def same_profile(
+    name: str, statement: str, source: Source, where: str, first: int | str, second: int | str
+) -> ProfileClaim:
     """The claim that two lines show one profile; ``where``: what tells them apart, in words."""
     words = f"relative difference of the NV profiles {where}"
-    return ProfileClaim(name, statement, words, "below", 0.1, differences(first, second))
+    return ProfileClaim(name, statement, words, "below", 0.1, source, differences(first, second))
 
 
 def apart(panel: MeasuredPanel) -> list[float]:

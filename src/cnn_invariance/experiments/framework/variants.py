@@ -8,6 +8,7 @@ from cnn_invariance.experiments.framework.claims import UntestableError
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, ProfileClaim, claimed
 from cnn_invariance.experiments.framework.profile_experiment import DEPTH, STRIPS, ProfileExperiment
 from cnn_invariance.experiments.framework.profiles import Line
+from cnn_invariance.paper.sources import Source
 from cnn_invariance.statistics.intervals import ANY, mean, quotient
 from cnn_invariance.statistics.profiles import at_depths, difference, pairs
 from cnn_invariance.study import Scalar, Study
@@ -44,7 +45,7 @@ class VariantExperiment(ProfileExperiment):
             yield at.line(name, at.networks(seeds, arguments={self.argument: value}))
 
 
-@claimed("", above=1.5, over="variants and sets", within=ANY)
+@claimed("", Source.OURS, above=1.5, over="variants and sets", within=ANY)
 def changes_structure(panel: MeasuredPanel) -> Iterator[float]:
     """relative difference of the NV profiles (by relative depth) of variant and base design, divided by the mean
     difference between two seeds of the base design.
