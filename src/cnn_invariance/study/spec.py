@@ -88,7 +88,8 @@ class Recipe(Spec):
     images:        those it is trained on: the training split, or ``all``, the validation split too
     epoch_samples: the number of samples in an epoch, drawn anew each time without repetition; None means all images
 
-    A last batch that is not full is dropped, unless it is the only one. The floor of accuracy is not part of it: it judges a record.
+    A last batch that is not full is dropped, unless it is the only one. The floor of accuracy is not part of it: it
+    judges a record.
     """
 
     optimiser: Literal["adamw"] = "adamw"
