@@ -395,7 +395,7 @@ def test_statistics_of_two_claims_of_known_effects(study):
         ("random_weights", {"networks": 1}, "networks"),
         ("during_training", {"shares": [0.0, 0.5, 1.0]}, "'shares' must hold 0.1 and 0.3"),
         ("during_training", {"shares": [-0.1, 1.0]}, "shares"),
-        ("stratified", {"measures": ["ND[aggregate=mean]"]}, "cannot be measured pooled and per class in one pass"),
+        ("stratified", {"measures": ["ND"]}, "cannot be measured pooled and per class in one pass"),
     ],
 )
 def test_bad_options_are_refused_before_any_job(experiment, options, message, preset, load):

@@ -82,8 +82,8 @@ def test_one_block_holds_all_pairs(N):
 
 
 def test_the_order_in_which_samples_are_given_makes_no_bias():
-    """Sorted by class or class in turn, it is one value within the errors of both; pairs of neighbours would nearly all be
-    of one class, or none of them.
+    """Sorted by class or class in turn, it is one value within the errors of both; of neighbours nearly all pairs would
+    be of one class, or none of them.
     """
     sorted_ = sorted_by_class(240)
     in_turn = sorted_.view(3, 80, 2, 2, 3).transpose(0, 1).reshape(240, 2, 2, 3)

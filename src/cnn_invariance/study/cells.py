@@ -25,11 +25,17 @@ from cnn_invariance.study.spec import DatasetSpec, ModelSpec, Recipe, SampleSpec
 TRAIN_REVISION = 1
 """Raise by one when a change of the code changes what a training computes: every network is then trained again."""
 
-MEASURE_REVISION = 1
-"""Raise by one when a change of the code changes what a measure cell holds: every cell is then measured again."""
+MEASURE_REVISION = 2
+"""Raise by one when a change of the code changes what a measure cell holds: every cell is then measured again.
 
-RESPONSE_REVISION = 1
-"""Raise by one when a change of the code changes what a response cell holds: every one is then made again."""
+2: sample distances are of all pairs of samples, and distances of feature maps unless units are asked for.
+"""
+
+RESPONSE_REVISION = 2
+"""Raise by one when a change of the code changes what a response cell holds: every one is then made again.
+
+2: with the measure cells whose values rank the maps.
+"""
 
 Extent = Literal["none", "some", "all"]
 """How many of the samples of its split a cell reads. The size of a split is not known without its data, so the time of
