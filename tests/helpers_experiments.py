@@ -40,7 +40,7 @@ PRESET: dict[str, Any] = {
     },
     "seeds": [0, 1, 2],
     "samples": {"count": 200},
-    "measures": ["TV", "SV", "NV", "NV[aggregate=mean]", "NVSE[aggregate=mean]", "ND[aggregate=mean]"],
+    "measures": ["TV", "SV", "NV", "NV[aggregate=mean]", "NVSE[aggregate=mean]", "ND"],
     "experiments": {},
 }
 

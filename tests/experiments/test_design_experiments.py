@@ -48,7 +48,7 @@ def drawn(study, results, folder):
 def test_what_is_drawn_is_what_was_announced(name, planned, computed, tmp_path):
     study = planned(name)
     announced = study.outputs[name]
-    assert announced.figures == [f"{name}_mnist5k", f"{name}_mnist5k_NVSE"]
+    assert announced.figures == [f"{name}_mnist5k", f"{name}_mnist5k_NVSE_of_maps"]
     expected = helpers_experiments.announced(study, name)
     folder = drawn(study, computed(study), tmp_path / "drawn")
     assert {path.name for path in folder.iterdir()} == expected
@@ -125,7 +125,9 @@ def test_one_seed_cannot_tell_how_far_seeds_differ(planned, preset, computed):
 def test_the_table_of_variants(planned, computed, tmp_path):
     study = planned("batch_normalization")
     folder = drawn(study, computed(study, changed("batch_norm", False, 5)), tmp_path / "drawn")
-    table = pd.read_csv(folder / "batch_normalization.csv").query("transformations == 'scale' and measure == 'NV'")
+    table = pd.read_csv(folder / "batch_normalization.csv").query(
+        "transformations == 'scale' and measure == 'NV of maps'"
+    )
     assert table["design"].tolist() == ["without", "with"]
     assert table["layers"].tolist() == [17, 23]
     assert table["seeds"].tolist() == [3, 1]

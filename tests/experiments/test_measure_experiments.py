@@ -119,7 +119,7 @@ def test_bad_options_are_refused_before_any_job(name, options, measures, message
 def test_what_the_preset_does_not_measure_is_left_out(planned, computed, tmp_path):
     study = planned("measure_comparison", {"transformation_sets": ["scale"]}, ["TV", "NV", "NVSE[aggregate=mean]"])
     table = pd.read_csv(drawn(study, computed(study), tmp_path / "drawn") / "measure_comparison.csv")
-    assert table["measure"].tolist() == ["TV of units", "NV of units", "NVSE"]
+    assert table["measure"].tolist() == ["TV of units", "NV of units", "NVSE of maps"]
 
 
 def separated(**leads):
@@ -298,7 +298,7 @@ def test_aggregation_names_its_forms(planned, computed, tmp_path):
 
 
 def test_aggregation_without_the_mean_before_is_undecided(planned, computed):
-    study = planned("aggregation", measures=["ND", "ND[aggregate=mean]"])
+    study = planned("aggregation", measures=["ND[per=unit]", "ND[per=unit,aggregate=mean]"])
     assert study.outputs["aggregation"].figures == ["aggregation_mnist5k_nd"]
     assert "not both shown" in findings(study, computed(study))["mean_before_stable"].why
 

@@ -115,7 +115,7 @@ def test_transfer_measures_each_network_on_every_dataset(study, drawn):
     pairs = {(cell.network.dataset.name, cell.dataset.name) for cell in cells(study, "dataset_transfer")}
     assert pairs == {(a, b) for a in study.datasets for b in study.datasets}
     assert len(cells(study, "dataset_transfer")) == 4 * 4 * 3  # pairs x sets x seeds
-    rows = table(drawn("dataset_transfer"), "dataset_transfer", dataset="cifar10", measure="ND")
+    rows = table(drawn("dataset_transfer"), "dataset_transfer", dataset="cifar10", measure="ND of maps")
     assert set(rows["measured_on"]) == {"cifar10 (own)", "mnist5k (other)"}
 
 
@@ -149,7 +149,7 @@ def test_the_matrix_of_diversity_has_rows_of_networks_and_columns_of_measured_se
     found = cells(study, "transformation_diversity")
     pairs = [(cell.network.augmentation.name, cell.transformations.name) for cell in found]
     assert sorted(pairs) == sorted((a, b) for a in SIMPLE for b in SIMPLE)
-    frame = table(drawn("transformation_diversity"), "transformation_diversity_matrix", measure="NV")
+    frame = table(drawn("transformation_diversity"), "transformation_diversity_matrix", measure="NV of maps")
     assert list(frame["network"]) == [f"trained with {label}" for label in SIMPLE]
     noise = np.random.default_rng(0).normal(0, 0.02, 17).mean()
     matrix = frame[[f"under {label}" for label in SIMPLE]].to_numpy()
@@ -158,7 +158,7 @@ def test_the_matrix_of_diversity_has_rows_of_networks_and_columns_of_measured_se
 
 def test_differences_between_seeds_are_tabulated(study, drawn):
     assert len(cells(study, "random_initialization")) == 3 * 8
-    frame = table(drawn("random_initialization"), "random_initialization_differences", measure="NV")
+    frame = table(drawn("random_initialization"), "random_initialization_differences", measure="NV of maps")
     assert set(frame["pairs"]) == {28}
     profiles = [layer_values(cell, "NV") for cell in cells(study, "random_initialization", "scale")]
     apart = [np.abs(p - q).mean() / ((p + q).mean() / 2) for i, p in enumerate(profiles) for q in profiles[i + 1 :]]
@@ -213,8 +213,8 @@ def test_both_ways_are_measured_in_one_cell(study, drawn):
     expected = {f"{name}[aggregate=mean{way}]" for name in ("NV", "NVSE") for way in ("", ",stratified=true")}
     assert set(found[0].measures) == expected
     frame = table(drawn("stratified"), "stratified")
-    assert list(frame["panel"].unique()) == [f"{m}, {label}" for m in ("NV", "NVSE") for label in SIMPLE]
-    assert set(frame["measure"]) == {"NV", "NV (stratified=true)", "NVSE", "NVSE (stratified=true)"}
+    assert list(frame["panel"].unique()) == [f"{m} of maps, {label}" for m in ("NV", "NVSE") for label in SIMPLE]
+    assert set(frame["measure"]) == {f"{m} of maps{way}" for m in ("NV", "NVSE") for way in ("", " (stratified=true)")}
 
 
 class Case(NamedTuple):
@@ -395,7 +395,7 @@ def test_statistics_of_two_claims_of_known_effects(study):
         ("random_weights", {"networks": 1}, "networks"),
         ("during_training", {"shares": [0.0, 0.5, 1.0]}, "'shares' must hold 0.1 and 0.3"),
         ("during_training", {"shares": [-0.1, 1.0]}, "shares"),
-        ("stratified", {"measures": ["ND[aggregate=mean]"]}, "cannot be measured pooled and per class in one pass"),
+        ("stratified", {"measures": ["ND"]}, "cannot be measured pooled and per class in one pass"),
     ],
 )
 def test_bad_options_are_refused_before_any_job(experiment, options, message, preset, load):

@@ -10,7 +10,7 @@ from cnn_invariance.transformations.affine import AffineSet
 
 HEADLINE = measure_names.HEADLINE[0]
 HEADLINES = measure_names.HEADLINE
-WITH_DISTANCE = (*HEADLINES, "ND[aggregate=mean]")
+WITH_DISTANCE = (*HEADLINES, "ND")
 label = measure_names.label
 
 Labels = tuple[str, ...] | None

@@ -240,7 +240,7 @@ def values(results: "Results", cells: Iterable[MeasureSpec], measure: str) -> li
 def slug(measure: str) -> str:
     """A measure as part of a file name.
 
-    >>> slug("NVSE[aggregate=mean]"), slug("ND[per=map,normalize=true]")
-    ('NVSE', 'ND_of_units_per_map_normalize_true')
+    >>> slug("NVSE[aggregate=mean]"), slug("ND[normalize=true]")
+    ('NVSE_of_maps', 'ND_of_maps_normalize_true')
     """
     return re.sub(r"[^A-Za-z0-9.]+", "_", label(measure)).strip("_").replace(".", "")
