@@ -34,8 +34,7 @@ RESPONSE_REVISION = 2
 CHANGED = {
     ("train", 2): "random numbers derive from the seed and their purpose, the last incomplete batch is dropped, and "
     "AllConvolutional and VGG16D are as in the author's code",
-    ("measure", 2): "sample distances are of all pairs of samples, and distances of feature maps unless units are asked "
-    "for",
+    ("measure", 2): "sample distances are of all pairs of samples, and distances of maps unless units are asked for",
     ("respond", 2): "the measures that rank the maps are of revision 2, and more maps and samples are shown",
 }
 """What came with a revision of a kind of cell, by its stage and number."""
