@@ -102,7 +102,7 @@ def test_sizes_are_shares_of_twice_the_usual_samples(study):
 def test_the_caption_of_sizes_compares_the_usual_size_with_the_paper(drawn):
     caption = (drawn("dataset_size") / "dataset_size_mnist5k.md").read_text()
     assert "measured on 2 samples of the test split, 10 samples of the test split" in caption
-    assert "measured on 100 samples of the test split, 200 samples of the test split (paper: half" in caption
+    assert "measured on 100 samples of the test split, 200 samples of the test split (author: half" in caption
 
 
 def test_subsets_are_of_equal_size(study):
@@ -130,7 +130,7 @@ def test_samplings_have_the_range_of_the_set_and_its_network(study):
 
 def test_the_caption_of_samplings_has_no_departure_in_n(drawn):
     caption = (drawn("transformation_samples") / "transformation_samples_mnist5k.md").read_text()
-    assert "scale: n 2 (paper 4)" in caption  # what networks are trained with
+    assert "scale: n 2 (author 4)" in caption  # what networks are trained with
     assert "rotation: n 8" not in caption
     titles = table(drawn("transformation_samples"), "transformation_samples")["transformations"].unique()
     assert list(titles) == ["rotation, n = 8, 16, 32", "scale, n = 1, 3, 5", "translation, n = 1, 2, 3"]
