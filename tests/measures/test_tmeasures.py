@@ -1,4 +1,4 @@
-"""Agreement with tmeasures, the paper's own library."""
+"""Agreement with tmeasures, the author's own library."""
 
 import importlib.util
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-pytest.importorskip("tmeasures", reason="the paper's library is not installed (extra: test)", exc_type=ImportError)
+pytest.importorskip("tmeasures", reason="the author's library is not installed (extra: test)", exc_type=ImportError)
 pytestmark = pytest.mark.filterwarnings("ignore")  # it pins memory without a GPU, and prints
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "agreement.py"

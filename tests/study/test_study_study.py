@@ -74,7 +74,7 @@ def test_a_dataset_changes_a_model(study):
     assert (network.recipe.accuracy_floor, network.seed) == (0.5, 8)
 
 
-def test_an_augmentation_lengthens_the_training_as_in_the_paper(study):
+def test_an_augmentation_lengthens_the_training_as_in_the_author_s_code(study):
     epochs = {
         label: study.network(dataset="mnist", model="wide", augmentation=label).recipe.epochs
         for label in (None, "pair", "rotation")

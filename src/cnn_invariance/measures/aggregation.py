@@ -20,7 +20,7 @@ def single(request: Measure, values: Tensor) -> Tensor:
 
 
 def normalized(request: Measure, numerator: Tensor, denominator: Tensor) -> Tensor:
-    """A quotient, aggregated before it is taken (the paper's default) or after."""
+    """A quotient, aggregated before it is taken (the author's default) or after."""
     how = request["aggregate"]
     if request["order"] == "before":
         return quotient(aggregate(numerator, how), aggregate(denominator, how))

@@ -23,7 +23,7 @@ from cnn_invariance.plugins import catalog
 Option = str | bool | int | float
 
 HEADLINE = ("NV[aggregate=mean]", "NVSE[aggregate=mean]")
-"""The measures that results keep for each feature map, in the form that the paper takes by default."""
+"""The measures that results keep for each feature map, in the form that the author takes by default."""
 
 REQUEST = re.compile(r"(?:(?P<file>[^\[\]]+\.py):)?(?P<name>[A-Za-z_]\w*)(?:\[(?P<options>[^\[\]]*)\])?")
 STRATIFIED = {"stratified": [False, True]}

@@ -1,4 +1,4 @@
-"""The paper's rules for how long a network is trained."""
+"""The author's rules for how long a network is trained."""
 
 import math
 from typing import Literal
