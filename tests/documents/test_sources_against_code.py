@@ -45,7 +45,8 @@ def entry(study, name):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_widths_epochs_and_rates_of_the_paper_preset_are_the_author_s(study, name, family):
     label = entry(study, name)
-    network = study.network(dataset=FAMILIES[family], model=label)
+    pooled = "rotation" if name == "TIPoolingSimpleConv" else None  # trained plain, for the epochs of its own set
+    network = study.network(dataset=FAMILIES[family], model=label, epochs_for=pooled)
     arguments = {key: network.model.arguments[key] for key in points.value("network", name, "sizes")[family]}
     assert arguments == points.value("network", name, "sizes")[family]
     changes = study.preset.datasets[FAMILIES[family]].models.get(label)
@@ -72,12 +73,18 @@ def test_strides_are_trained_at_the_rate_of_their_own(networks):
 
 
 def test_batches_are_the_author_s(networks):
-    others = {
-        (one.title, one.recipe.batch_size)
-        for one in networks
-        if one.recipe.batch_size not in departures.batch_sizes(one.model)
-    }
-    assert others == set()
+    others = [one for one in networks if one.recipe.batch_size not in departures.batch_sizes(one.model)]
+    assert others == []
+
+
+def test_accuracies_are_compared_in_batches_of_their_own(study):
+    compared = {cell.network.recipe.batch_size for cell in study.cells["accuracy"]}
+    assert compared == {points.value("training", "optimiser", "batch")["accuracy"]}
+
+
+def test_what_pools_over_transformations_has_the_epochs_of_its_own_set(networks):
+    pooled = [one for one in networks if one.model.name == "TIPoolingSimpleConv"]
+    assert {(one.dataset.name, one.recipe.epochs) for one in pooled} == {("mnist", 17), ("cifar10_jpeg", 70)}
 
 
 def test_mnist_is_trained_in_his_precision(networks):

@@ -3,7 +3,7 @@ import pytest
 from cnn_invariance import datasets
 from cnn_invariance.datasets.official import VALIDATION
 from cnn_invariance.paper.captions import caption, measure_in_words
-from cnn_invariance.paper.departures import DATASETS, departures
+from cnn_invariance.paper.departures import DATASETS, author_images, departures, images, other_batches
 from cnn_invariance.study import SampleSpec
 
 SETS = ("rotation", "scale", "translation", "combined")
@@ -53,8 +53,9 @@ def test_the_author_s_own_sizes_depart_only_in_the_held_out_images(load):
         ({"training": {"batch_size": 256, "epoch_samples": 3200}},
          "SimpleConv: 17–34 epochs of 3,200 images, 54,400–108,800 images (author: 17–34 epochs of 60,000"),
         ({"training": {"batch_size": 256, "precision": "bf16"}}, "SimpleConv: precision bf16 (author fp32)"),
-        ({"models": {"VGG16D": {"arguments": {"batch_norm": True}, "learning_rate": 1e-4, "epochs": 10}}},
-         "batches of 256 (author 64)"),
+        ({"models": {"VGG16D": {"arguments": {"batch_norm": True}, "learning_rate": 1e-4, "epochs": 10}},
+          "training": {"batch_size": 16}},
+         "VGG16D: batches of 16 (author 64)"),
         ({"models": {"SimpleConv": {"arguments": {"pooling": "stride"}, "learning_rate": 5e-4, "epochs": 5}}},
          "learning rate 0.0005 (author 0.0001)"),
         ({"training": {"batch_size": 16}}, "batches of 16 (author 256)"),
@@ -144,9 +145,27 @@ def test_either_batch_of_the_author_s_is_no_departure_where_a_design_has_no_batc
 
 def test_the_number_of_training_images_is_that_of_the_source(tmp_path):
     digits = datasets.prepare("mnist5k", tmp_path / "mnist5k.npz")
-    assert len(digits.indices("train")) == DATASETS["mnist5k"].images
-    for name, theirs in (("mnist", 60_000), ("cifar10", 50_000), ("cifar10_jpeg", 50_000)):
-        assert DATASETS[name].images == theirs - VALIDATION
+    ours = DATASETS["mnist5k"]
+    assert [len(digits.indices(split)) for split in ("train", "validation")] == [ours.train, ours.validation]
+    for name in ("mnist", "cifar10", "cifar10_jpeg"):
+        assert DATASETS[name].validation == VALIDATION
+        assert DATASETS[name].train + VALIDATION == author_images(DATASETS[name].family)
+
+
+def test_a_network_that_is_trained_on_all_images_departs_in_none(load):
+    study = load(AUTHOR)
+    network = study.network(dataset="mnist", model="SimpleConv", recipe={"images": "all"})
+    assert departures("mnist", [network], []) == []
+    assert images(network, "mnist") == 60_000
+
+
+def test_other_batches_than_those_of_the_author_s_comparison_are_said(load):
+    study = load(AUTHOR)
+    same, other = (
+        study.network(dataset="mnist", model="SimpleConv", recipe={"batch_size": size}) for size in (64, 256)
+    )
+    assert other_batches([same]) == []
+    assert other_batches([same, other]) == ["accuracies of networks trained in batches of 256 (the author's: 64)"]
 
 
 @pytest.mark.parametrize(

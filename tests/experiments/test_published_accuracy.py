@@ -130,6 +130,25 @@ def test_networks_of_other_experiments_are_compared_with_those_of_their_variant(
     assert found.loc[("kernel=5", "rotation"), "spread_of"] == "the author's nine"
 
 
+def test_of_networks_in_other_batches_those_of_the_log_s_are_compared(preset, load):
+    """AllConvolutional has the batches of the accuracy comparison in the log, though more networks of 256 are there."""
+    preset["training"] = {"batch_size": 256}
+    preset["experiments"] = {
+        "published_accuracy": {"batch_size": 64},
+        "compare_models": {"seeds": 3},
+        "random_initialization": {"seeds": 2},
+    }
+    study = load(preset)
+    chosen = {
+        (one.model, one.variant, one.augmentation): (one.cells[0].recipe.batch_size, len(one.cells))
+        for one in study.experiments["published_accuracy"].settings(study)
+    }
+    assert chosen["AllConvolutional", "base", "rotation"] == (64, 1)
+    assert chosen["SimpleConv", "batch_norm", "rotation"] == (64, 1)
+    assert chosen["SimpleConv", "base", "rotation"] == (256, 3)
+    assert published.batch_of(Key("mnist", "SimpleConv", "base", "rotation")) == 256
+
+
 def test_only_the_experiments_that_are_named_lend_their_networks(shared, preset, load):
     preset["experiments"]["published_accuracy"]["networks_of"] = ["kernel_size"]
     chosen = load(preset)

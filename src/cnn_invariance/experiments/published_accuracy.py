@@ -73,7 +73,7 @@ class PublishedAccuracy(AccuracyExperiment):
         "and then equal or not within a margin (1 point on MNIST, 2 on CIFAR-10) by two one-sided tests at 5 %; else "
         "by the spread of the side that has several, or of the author's nine networks of SimpleConv with the same set. "
         "Reduced ranges of augmentation are in the table alone. The difference in scale between the two is the first "
-        "thing to explain a difference in accuracy: epochs, images seen and width are in the table."
+        "thing to explain a difference in accuracy: epochs, images seen, width and batch are in the table."
     )
     panel, ends = "augmentation", ("published", "replicated")
     series = ("accuracy under the augmentation",)
@@ -100,7 +100,8 @@ class PublishedAccuracy(AccuracyExperiment):
         for dataset, design in product(datasets, designs):
             here = [key for label, key in found if label == dataset and key.model == design]
             for key in sorted(here, key=lambda key: (*_first(key.variant), log.get(key, len(log)), key)):
-                cells = max(map(list, found[dataset, key].values()), key=len)
+                groups = [list(group) for group in found[dataset, key].values()]
+                cells = max(groups, key=lambda group: (_batch_of_the_log(group, key), len(group)))
                 yield Setting(dataset, design, key.augmentation, cells, variant=key.variant)
 
     def cells(self, study: Study) -> list[Cell]:
@@ -134,6 +135,8 @@ class PublishedAccuracy(AccuracyExperiment):
             "images": epochs * images if images else None,
             "published_width": departures.sizes(one.model, family)["width"],
             "width": network.model.arguments["width"],
+            "published_batch": published.batch_of(theirs[0].key),
+            "batch": network.recipe.batch_size,
             "samples": results.training(network)["samples"]["test"],
         }
 
@@ -147,7 +150,7 @@ class PublishedAccuracy(AccuracyExperiment):
             difference=[_signed(row) for row in frame.to_dict("records")],
             verdict=frame["verdict"],
         )
-        for name, column in (("epochs", "epochs"), ("images seen", "images"), ("width", "width")):
+        for name, column in (("epochs",) * 2, ("images seen", "images"), ("width",) * 2, ("batch",) * 2):
             pairs = zip(frame[f"published_{column}"], frame[column], strict=True)
             shown[f"{name}: published, here"] = [f"{theirs:,}; {ours:,}" for theirs, ours in pairs]
         return shown
@@ -275,6 +278,10 @@ def _replicated(one: Setting, results: "Results") -> list[float]:
 
 def _source(study: Study, dataset: str) -> str:
     return study.preset.datasets[dataset].source
+
+
+def _batch_of_the_log(networks: Sequence[TrainSpec], key: Key) -> bool:
+    return networks[0].recipe.batch_size == published.batch_of(key)
 
 
 def _first(variant: str) -> tuple[bool, bool]:

@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from cnn_invariance.paper import points
-from cnn_invariance.study import MeasureSpec, ModelSpec, SampleSpec, SetSpec, TrainSpec
+from cnn_invariance.study import MeasureSpec, ModelSpec, Recipe, SampleSpec, SetSpec, TrainSpec
 from cnn_invariance.study.recipes import effective_epochs
 from cnn_invariance.transformations import sets
 
@@ -13,18 +13,30 @@ HELD_OUT = "5,000 of the training images are held out for validation"
 
 
 class Data(NamedTuple):
-    """A source of images: the author's dataset that it stands for, its training images, and what is not the same."""
+    """A source of images.
+
+    family:      the author's dataset that it stands for
+    train:       the images of its training split, and ``validation``, of the split that is held out
+    differences: what is not the same, in phrases
+    held_out:    what to say where the validation split is not trained on
+    """
 
     family: str
-    images: int
-    differences: tuple[str, ...]
+    train: int
+    validation: int
+    differences: tuple[str, ...] = ()
+    held_out: str = HELD_OUT
+
+    def images(self, recipe: Recipe) -> int:
+        """The images in an epoch of a recipe."""
+        return recipe.epoch_samples or self.train + (self.validation if recipe.images == "all" else 0)
 
 
 DATASETS: Mapping[str, Data] = {
-    "mnist": Data("mnist", 55_000, (HELD_OUT,)),
-    "cifar10": Data("cifar10", 45_000, (HELD_OUT,)),
-    "mnist5k": Data("mnist", 3_500, ("mnist5k is 5,000 of the 60,000 training digits of MNIST, split anew",)),
-    "cifar10_jpeg": Data("cifar10", 45_000, ("cifar10_jpeg is CIFAR-10 after JPEG compression", HELD_OUT)),
+    "mnist": Data("mnist", 55_000, 5_000),
+    "cifar10": Data("cifar10", 45_000, 5_000),
+    "mnist5k": Data("mnist", 3_500, 500, ("mnist5k is 5,000 of the 60,000 training digits of MNIST, split anew",), ""),
+    "cifar10_jpeg": Data("cifar10", 45_000, 5_000, ("cifar10_jpeg is CIFAR-10 after JPEG compression",)),
 }
 
 
@@ -35,6 +47,8 @@ def departures(source: str, networks: Iterable[TrainSpec], measurements: Iterabl
     for network in networks:
         by_model.setdefault(network.model.name, []).append(network)
     found = list(data.differences if data else ["the dataset is none of the author's"])
+    if data and data.held_out and any(one.recipe.images == "train" for group in by_model.values() for one in group):
+        found.append(data.held_out)
     for name, group in by_model.items():
         if data is None or not known(name):
             found += [] if data is None else [f"{short(name)} is none of the author's networks"]
@@ -91,7 +105,7 @@ def author_images(family: str) -> int:
 def images(network: TrainSpec, source: str) -> int | None:
     """The images in an epoch; None: not known without reading the dataset."""
     data = DATASETS.get(source)
-    return network.recipe.epoch_samples or (data.images if data else None)
+    return data.images(network.recipe) if data else network.recipe.epoch_samples
 
 
 def learning_rate(model: ModelSpec) -> float:
@@ -104,13 +118,18 @@ def learning_rate(model: ModelSpec) -> float:
 def batch_sizes(model: ModelSpec) -> tuple[int, ...]:
     """The sizes of the author's batches for a design, first the one that is named where ours is neither.
 
-    Networks with batch normalisation are those of the accuracy comparison. A design that cannot have it is trained for
-    that comparison and for the measures, and may have either.
+    Networks with batch normalisation, and designs that cannot have it, are both compared in accuracy and measured, and
+    may have either. All others are measured alone.
     """
     batch: Mapping[str, int] = points.value("training", "optimiser", "batch")
-    if model.arguments.get("batch_norm") is True:
-        return (batch["accuracy"],)
-    return (batch["usual"],) if "batch_norm" in model.arguments else (batch["usual"], batch["accuracy"])
+    return (batch["usual"],) if model.arguments.get("batch_norm") is False else (batch["accuracy"], batch["usual"])
+
+
+def other_batches(networks: Iterable[TrainSpec]) -> list[str]:
+    """What is not as in the author's comparison of accuracies, whose batches have a size of their own."""
+    theirs: int = points.value("training", "optimiser", "batch")["accuracy"]
+    ours = sorted({one.recipe.batch_size for one in networks} - {theirs})
+    return [f"accuracies of networks trained in batches of {spread(ours)} (the author's: {theirs})"] if ours else []
 
 
 def _of_networks(name: str, data: Data, group: list[TrainSpec]) -> list[str]:
@@ -135,8 +154,8 @@ def _training(data: Data, group: list[TrainSpec]) -> list[str]:
     """Epochs and images seen, where the epochs are others or have other images than those that are left to train on."""
     asked = [author_epochs(one, data.family) for one in group]
     epochs = [one.recipe.epochs for one in group]
-    each = [one.recipe.epoch_samples or data.images for one in group]
-    if epochs == asked and all(one == data.images for one in each):
+    each = [data.images(one.recipe) for one in group]
+    if epochs == asked and not any(one.recipe.epoch_samples for one in group):
         return []
     theirs = author_images(data.family)
     seen = [a * b for a, b in zip(epochs, each, strict=True)]

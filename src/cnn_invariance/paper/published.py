@@ -96,6 +96,16 @@ def candidates(variant: str) -> tuple[str, ...]:
     return tuple(variant.removeprefix(EITHER).split("|"))
 
 
+def batch_of(key: Key) -> int:
+    """The size of the batches that a network of the log was trained in.
+
+    Networks with batch normalisation, and of designs that cannot have it, are those of the comparison of accuracies.
+    """
+    batch: Mapping[str, int] = points.value("training", "optimiser", "batch")
+    compared = key.variant == "batch_norm" or "batch_norm" not in models.defaults(key.model)
+    return batch["accuracy" if compared else "usual"]
+
+
 def variant_of(name: str, arguments: Mapping[str, Scalar]) -> str | None:
     """The variant of a network as the log names it; None: it is of none, or of several at once.
 

@@ -44,7 +44,8 @@ class AccuracyExperiment(Models):
     drawing: further arguments of `plotting.dot_figure`
 
     Fields: ``seeds``: how many of the preset's seeds to average over; ``batch_norm``: networks that can have batch
-    normalisation have it, as in the author's comparison of accuracies.
+    normalisation have it, as in the author's comparison of accuracies; ``batch_size``: samples in a step (None: as
+    the preset has it; the author's comparison has 64).
     """
 
     group = "validation"
@@ -57,6 +58,7 @@ class AccuracyExperiment(Models):
 
     seeds: int = Field(1, ge=1)
     batch_norm: bool = True
+    batch_size: int | None = Field(None, ge=1)
 
     @abstractmethod
     def settings(self, study: Study) -> Iterator[Setting]:
@@ -89,7 +91,8 @@ class AccuracyExperiment(Models):
     def networks(self, study: Study, dataset: str, model: str, label: str | None) -> list[TrainSpec]:
         """The networks of a setting, one for each seed."""
         arguments = choices.normalised(study, dataset, model, self.batch_norm)
-        given: dict[str, Any] = {"model": model, "augmentation": label, "arguments": arguments}
+        recipe = {} if self.batch_size is None else {"batch_size": self.batch_size}
+        given: dict[str, Any] = {"model": model, "augmentation": label, "arguments": arguments, "recipe": recipe}
         return [study.network(dataset=dataset, seed=seed, **given) for seed in choices.seeds(study, self.seeds)]
 
     def outputs(self, study: Study) -> Outputs:
@@ -114,8 +117,9 @@ class AccuracyExperiment(Models):
 
     def departures(self, settings: Sequence[Setting]) -> Sequence[str]:
         """What differs from the author's comparison of accuracies, beyond the sizes that captions compare."""
-        networks = (cell.network for one in settings for cell in one.cells)
-        return departures.without_normalisation(network.model for network in networks)
+        networks = [cell.network for one in settings for cell in one.cells]
+        plain = departures.without_normalisation(network.model for network in networks)
+        return [*plain, *departures.other_batches(networks)]
 
     def _caption(self, study: Study, title: str, settings: Sequence[Setting]) -> "Caption":
         return captions.caption(
