@@ -111,6 +111,9 @@ def test_a_network_is_found_in_the_log_by_variant_and_by_the_range_of_its_augmen
     assert key(changed("rotation", angle_deg=90)) is None
     assert key(changed("rotation", n=8)) is None
     assert key("rotation", kernel=5, activation="tanh") is None
+    assert published.variant_of("SimpleConv", {"width": 3, "dense": 5}) == "base"
+    assert published.variant_of("SimpleConv", {"width": 3, "of_another_kind": 5}) is None
+    assert published.variant_of("torchvision:resnet18", {}) is None
 
 
 def test_networks_of_other_experiments_are_compared_with_those_of_their_variant(shared, tmp_path):

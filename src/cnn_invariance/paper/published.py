@@ -17,6 +17,9 @@ EITHER = "one of "
 VARIANT_ARGUMENTS = ("batch_norm", "activation", "kernel", "pooling")
 """The arguments by which networks of one design differ in the log."""
 
+SIZES = ("width", "dense")
+"""The arguments by which ours may differ from the log's; the table says so."""
+
 RANGES: Mapping[str, tuple[str, ...]] = {
     "rotation": ("angle_deg",),
     "scale": ("low", "high"),
@@ -115,12 +118,8 @@ def variant_of(name: str, arguments: Mapping[str, Scalar]) -> str | None:
     if is_reference(name):
         return None
     defaults = models.defaults(name)
-    changed = {
-        one: value
-        for one, value in arguments.items()
-        if one in VARIANT_ARGUMENTS and value != (False if one == "batch_norm" else defaults.get(one))
-    }
-    if len(changed) > 1:
+    changed = {one: value for one, value in arguments.items() if one not in SIZES and value != defaults.get(one)}
+    if len(changed) > 1 or not changed.keys() <= {*VARIANT_ARGUMENTS}:
         return None
     for argument, value in changed.items():
         return argument if argument == "batch_norm" else f"{argument}={_spelt(value)}"
