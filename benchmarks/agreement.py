@@ -1,4 +1,4 @@
-"""Agreement with tmeasures, the author's own library: a table of maximum relative differences per unit.
+"""Agreement with tmeasures, the author's library: a table of maximum relative differences per unit.
 
 Both measure the same network on the same images; ``tmeasures`` is given this package's transformations and their
 inverses. Units whose denominator is degenerate (below 1e-4 of the layer's largest: dead ones) are left out.

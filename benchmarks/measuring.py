@@ -3,7 +3,7 @@
 Each row is one network; each column a suite of measures. A ratio is the time of ``cnn_invariance.measure`` over N
 samples x M transformations, divided by the time of the bare network over the same N x M images, already transformed,
 same dtype, at its best batch size. Runs alternate; the median of the paired ratios is shown, beside the goal.
-``tmeasures``, the author's own library, is measured beside, on the same device, for NV alone and on fewer samples: its
+``tmeasures``, the author's library, is measured beside, on the same device, for NV alone and on fewer samples: its
 ratio, and how many times as fast NV is here for a sample under a transformation. Memory is the peak of a
 process of its own that measures the whole suite, with N and with 4 N samples.
 
