@@ -8,9 +8,15 @@ from cnn_invariance.measures import requests as measure_names
 from cnn_invariance.study import MeasureSpec, SampleSpec, Scalar, Study
 from cnn_invariance.transformations.affine import AffineSet
 
-HEADLINE = measure_names.HEADLINE[0]
 HEADLINES = measure_names.HEADLINE
-WITH_DISTANCE = (*HEADLINES, "ND[aggregate=mean]")
+HEADLINE, SAME_EQUIVARIANCE = HEADLINES
+UNITS = [str(measure_names.check(name)) for name in ("TD", "SD", "ND")]
+"""Distances of units."""
+MAPS = [str(measure_names.check(f"{name}[per=map]")) for name in ("ND", "NDSE")]
+"""Distances of feature maps."""
+UNIT_NORM = [str(measure_names.check(name)) for name in ("NDSE[per=map,normalize=true]", "DSES[normalize=true]")]
+"""Distances of feature maps of unit norm."""
+WITH_DISTANCE = (*HEADLINES, MAPS[0])
 label = measure_names.label
 
 Labels = tuple[str, ...] | None
@@ -89,12 +95,6 @@ def check_held(measure: str, cells: Iterable[MeasureSpec]) -> None:
         )
 
 
-def measured_forms(available: Sequence[str], requests: Sequence[str]) -> list[str]:
-    """Of these measures those that are available, of units or else as the mean of feature maps."""
-    both = ((request, f"{request}[aggregate=mean]") for request in requests)
-    return [found[0] for forms in both if (found := [form for form in forms if form in available])]
-
-
 def measure(study: Study, request: str) -> str:
     """A measure as results name it (InputError if the preset does not measure it)."""
     name = str(measure_names.check(request))
@@ -119,10 +119,8 @@ def share_of(usual: SampleSpec, share: float, label: str) -> SampleSpec:
 
 
 def by_class(measure: str) -> str:
-    """The measure taken per class (InputError for a distance: its pooled form wants the samples in another order)."""
+    """The measure taken of each class by itself, mean over the classes."""
     request = measure_names.check(measure)
-    if measure_names.family(request.full_name).name == "distance":
-        raise InputError(f"{measure} cannot be measured pooled and per class in one pass; leave it out of 'measures'")
     options = ",".join(f"{key}={str(value).lower()}" for key, value in request.options if key != "stratified")
     return str(measure_names.check(f"{request.full_name}[{options},stratified=true]"))
 
