@@ -21,9 +21,8 @@ SEPARATION = (
     "standard deviation of this difference (mean over seeds); the sign is turned where higher is more invariant. "
     "plain, augmented: means over layers and seeds."
 )
-TD, SD, _ = choices.UNITS
-ND = choices.MAPS[0]
-RIVALS = ("TV", "SV", TD, SD, "ANOVA", "Goodfellow")
+UNITS = ("TV", "SV", "TD[per=unit]", "SD[per=unit]")
+RIVALS = (*UNITS, "ANOVA", "Goodfellow")
 """What NV and ND are compared with by the claims."""
 
 
@@ -57,7 +56,11 @@ class MeasureComparison(ProfileExperiment):
         "transformation set; both are measured under the set."
     )
     combined = True
-    shown = ("TV", "SV", TD, SD, "ANOVA", choices.HEADLINE, ND, "Goodfellow", choices.HEADLINES[1], *choices.UNIT_NORM)
+    shown = (
+        *UNITS,
+        *("ANOVA", choices.HEADLINE, "ND", "Goodfellow"),
+        *(choices.HEADLINES[1], "NDSE[normalize=true]", "DSES[normalize=true]"),
+    )
     drawing = {
         "line_column": "trained_with",
         "panel_column": "panel",
@@ -65,7 +68,7 @@ class MeasureComparison(ProfileExperiment):
         "share_y": False,
         "columns": 4,
     }
-    claims = (separates_best("NV", choices.HEADLINE), separates_best("ND", ND))
+    claims = (separates_best("NV", choices.HEADLINE), separates_best("ND", "ND"))
 
     def plans(self, study: Study) -> Sequence[ProfilePlan]:
         """A plan for each set."""

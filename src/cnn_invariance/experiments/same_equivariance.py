@@ -11,13 +11,13 @@ from cnn_invariance.statistics.profiles import log_range
 from cnn_invariance.study import Study
 
 TVSE, SVSE = "TVSE[aggregate=mean]", "SVSE[aggregate=mean]"
-NVSE, NDSE = choices.SAME_EQUIVARIANCE, choices.MAPS[1]
-NDSE_UNIT_NORM, DSES_UNIT_NORM = choices.UNIT_NORM
+NVSE = choices.HEADLINES[1]
+DSES_UNIT_NORM = "DSES[normalize=true]"
 COMPARED: Mapping[str, Mapping[str, str]] = {
     "variance": {"TVSE": TVSE, "SVSE": SVSE},
-    "normalised": {"DSES of unit norm": DSES_UNIT_NORM, "NDSE of maps": NDSE, "NVSE": NVSE},
+    "normalised": {"DSES of unit norm": DSES_UNIT_NORM, "NDSE of maps": "NDSE", "NVSE": NVSE},
     "simple": {"DSES": "DSES", "DSES of unit norm": DSES_UNIT_NORM},
-    "distance": {"NDSE of maps": NDSE, "NDSE of unit norm": NDSE_UNIT_NORM},
+    "distance": {"NDSE of maps": "NDSE", "NDSE of unit norm": "NDSE[normalize=true]"},
 }
 """The forms that stand in one panel, by the names of their lines."""
 
@@ -60,7 +60,7 @@ class SameEquivariance(ProfileExperiment):
         "share_y": False,
         "columns": 2,
     }
-    claims = (comparable("comparable", TVSE, NVSE), comparable("comparable_distance", "DSES", NDSE))
+    claims = (comparable("comparable", TVSE, NVSE), comparable("comparable_distance", "DSES", "NDSE"))
 
     measures: None = None
 

@@ -9,14 +9,8 @@ from cnn_invariance.study import MeasureSpec, SampleSpec, Scalar, Study
 from cnn_invariance.transformations.affine import AffineSet
 
 HEADLINES = measure_names.HEADLINE
-HEADLINE, SAME_EQUIVARIANCE = HEADLINES
-UNITS = [str(measure_names.check(name)) for name in ("TD", "SD", "ND")]
-"""Distances of units."""
-MAPS = [str(measure_names.check(f"{name}[per=map]")) for name in ("ND", "NDSE")]
-"""Distances of feature maps."""
-UNIT_NORM = [str(measure_names.check(name)) for name in ("NDSE[per=map,normalize=true]", "DSES[normalize=true]")]
-"""Distances of feature maps of unit norm."""
-WITH_DISTANCE = (*HEADLINES, MAPS[0])
+HEADLINE = HEADLINES[0]
+WITH_DISTANCE = (*HEADLINES, "ND")
 label = measure_names.label
 
 Labels = tuple[str, ...] | None
@@ -53,8 +47,8 @@ def normalised(study: Study, dataset: str, model: str, wanted: bool) -> dict[str
 def kept_for_maps(study: Study, request: str) -> str:
     """A measure as results name it (InputError if results do not keep its values for feature maps)."""
     name = measure(study, request)
-    if name not in HEADLINES:
-        kept = ", ".join(HEADLINES)
+    if name not in measure_names.KEPT_FOR_MAPS:
+        kept = ", ".join(measure_names.KEPT_FOR_MAPS)
         raise InputError(f"results keep no values of feature maps for {name}; expected one of: {kept}")
     return name
 
@@ -123,6 +117,15 @@ def by_class(measure: str) -> str:
     request = measure_names.check(measure)
     options = ",".join(f"{key}={str(value).lower()}" for key, value in request.options if key != "stratified")
     return str(measure_names.check(f"{request.full_name}[{options},stratified=true]"))
+
+
+def spread(size: int, shown: int) -> tuple[int, ...]:
+    """So many members of a set, evenly spread from the first to the last; all, if it has no more.
+
+    >>> spread(25, 3), spread(2, 3)
+    ((0, 12, 24), (0, 1))
+    """
+    return tuple(dict.fromkeys(round(k * (size - 1) / (shown - 1)) for k in range(shown)))
 
 
 def several(what: str, labels: Sequence[str]) -> None:

@@ -265,9 +265,9 @@ def values(results: "Results", cells: Iterable[MeasureSpec], measure: str) -> li
 
 
 def slug(measure: str) -> str:
-    """A measure as part of a file name.
+    """A measure as part of a file name, in which maps go without saying.
 
-    >>> slug("NVSE[aggregate=mean]"), slug("ND[per=map,normalize=true]")
-    ('NVSE', 'ND_of_units_per_map_normalize_true')
+    >>> slug("NVSE[aggregate=mean]"), slug("ND[per=unit]"), slug("NDSE[normalize=true]")
+    ('NVSE', 'ND_of_units', 'NDSE_normalize_true')
     """
-    return re.sub(r"[^A-Za-z0-9.]+", "_", label(measure)).strip("_").replace(".", "")
+    return re.sub(r"[^A-Za-z0-9.]+", "_", label(measure).replace(" of maps", "")).strip("_").replace(".", "")
