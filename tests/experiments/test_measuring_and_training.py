@@ -189,7 +189,7 @@ def test_checkpoints_are_at_shares_of_the_epochs(study):
 
 
 def test_a_share_is_left_out_only_if_no_set_has_an_epoch_for_it(preset, load):
-    preset["training"] = {"augmentation_epochs": "paper"}
+    preset["training"] = {"augmentation_epochs": "author"}
     preset["models"]["SimpleConv"]["epochs"] = 8
     preset["experiments"] = {"during_training": {"transformation_sets": ["rotation", "translation"]}}
     study = load(preset)

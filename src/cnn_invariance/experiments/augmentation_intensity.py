@@ -50,9 +50,8 @@ class AugmentationIntensity(ProfileExperiment):
 
     def panel(self, at: Panel) -> Iterator[Line]:
         """A line for each share of the range."""
-        epochs = at.networks()[0].recipe.epochs
         for step in range(self.steps + 1):
             share = Fraction(step, self.steps)
             name = "no augmentation" if not share else "full range" if share == 1 else f"{share} of the range"
             augmentation = scaled(at.study.set(at.label), float(share))
-            yield at.line(name, at.networks(augmentation=augmentation, epochs=epochs))
+            yield at.line(name, at.networks(augmentation=augmentation, epochs_for=at.label))

@@ -63,6 +63,6 @@ class TIPooling(ProfileExperiment):
         if not isinstance(spec.build(), AffineSet):
             raise InputError(f"TI-pooling needs an affine transformation set; {at.label!r} has other members")
         over_set = {"transformations": sets.text_of(spec.name, spec.parameters)}
-        by_design = at.networks(model=self.ti_model, augmentation=None, arguments=over_set)
+        by_design = at.networks(model=self.ti_model, augmentation=None, arguments=over_set, epochs_for=at.label)
         yield at.line("TI-pooling, trained plain", by_design, without="Flatten")
         yield at.line(f"{self.model}, augmented")

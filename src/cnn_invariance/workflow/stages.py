@@ -23,8 +23,10 @@ def compute(job: Job, folders: Folders, *, threads: int | None = None) -> None:
     threads: of a CPU; None leaves torch's choice
 
     Errors: InputError for data, weights or a result that are missing or not those of the spec; FailedError for a
-    training that failed.
+    training that failed, and for a cell of a network that is a failed run.
     """
+    if job.cell.needs:
+        _refuse_failed(job, folders)
     STAGES[job.cell.stage](job, folders, threads)
 
 
@@ -56,6 +58,8 @@ def train(job: Job, folders: Folders, threads: int | None) -> None:
     made = {name: record.pop(name) for name in HOW_IT_WAS_MADE}
     made["gpu_peak_memory_bytes"] = record.pop("peak_memory_bytes")
     write_training(results.path(network), network, record, provenance(clock, **_gpu(made["device"]), **made))
+    if reason := results.failure(network, job.floor):  # no error: the files of a job that fails are deleted
+        print(reason, file=sys.stderr)
 
 
 def measure(job: Job, folders: Folders, threads: int | None) -> None:
@@ -115,6 +119,12 @@ def respond(job: Job, folders: Folders, threads: int | None) -> None:
 
 STAGES: dict[str, Callable[[Job, Folders, int | None], None]] = {"train": train, "measure": measure, "respond": respond}
 """What computes the cells of each stage."""
+
+
+def _refuse_failed(job: Job, folders: Folders) -> None:
+    """Raise FailedError for a cell of a network that is a failed run."""
+    if reason := folders.cells(job.preset).failure(job.cell.network, job.floor):
+        raise FailedError(reason)
 
 
 def _loaded(cell: Cell, folders: Folders) -> tuple[Any, dict[str, Any]]:
