@@ -67,21 +67,30 @@ def levels(values: np.ndarray) -> np.ndarray:
 def _mosaic(parts: Sequence[Rows], head: float) -> tuple[np.ndarray, list[float]]:
     """One picture (H, W, 3) of all rows, on white, and the height at which each text stands; ``head`` in pictures."""
     side = max(row.shape[1] for part in parts for row in part.rows)
-    gap = max(1, round(GAP * side))
     strips: list[np.ndarray] = []
     heads: list[float] = []
     for part in parts:
-        width = len(part.rows[0]) * (side + gap)
-        strips.append(np.ones((round(head * side), width, 3)))
-        heads.append(sum(len(strip) for strip in strips) - 1.5)
-        strips += [np.concatenate(list(_framed(row, side, gap)), axis=1) for row in part.rows]
+        rows = mosaic(part.rows, len(part.rows[0]), side)
+        strips.append(np.ones((round(head * side), rows.shape[1], 3)))
+        heads.append(sum(map(len, strips)) - 1.5)
+        strips.append(rows)
     return np.concatenate(strips), heads
 
 
-def _framed(row: np.ndarray, side: int, gap: int) -> Iterator[np.ndarray]:
-    """Each picture of a row at its size in the mosaic, without interpolation, with white to its right and below."""
+def mosaic(rows: Sequence[np.ndarray], beside: int, side: int | None = None) -> np.ndarray:
+    """Rows of pictures as one picture (H, W, 3), on white; each is ``side`` pixels wide (None: as the largest)."""
+    size = side or max(row.shape[1] for row in rows)
+    gap = max(1, round(GAP * size))
+    picture = np.ones((len(rows) * (size + gap), beside * (size + gap), 3))
+    for r, row in enumerate(rows):
+        for c, one in enumerate(_enlarged(row, size)):
+            picture[r * (size + gap) :, c * (size + gap) :][:size, :size] = one
+    return picture
+
+
+def _enlarged(row: np.ndarray, side: int) -> Iterator[np.ndarray]:
+    """Each picture of a row at its size in the mosaic, without interpolation, in three colours."""
     for picture in row:
         high, wide = (np.arange(side) * size // side for size in picture.shape[:2])
         enlarged = picture[high][:, wide]
-        colours = enlarged if enlarged.ndim == 3 else np.repeat(enlarged[..., None], 3, axis=-1)
-        yield np.pad(colours, ((0, gap), (0, gap), (0, 0)), constant_values=1.0)
+        yield enlarged if enlarged.ndim == 3 else np.repeat(enlarged[..., None], 3, axis=-1)

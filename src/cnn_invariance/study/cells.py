@@ -206,7 +206,7 @@ class ResponseSpec(CellSpec):
     sample: SampleSpec
     members: tuple[int, ...] = Field(min_length=1)
     kind: str
-    maps: int = Field(1, ge=1)
+    maps: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -16,6 +16,11 @@ label = measure_names.label
 Labels = tuple[str, ...] | None
 
 
+def form(request: str) -> str:
+    """A measure as results name it: with those of its options that are not its defaults."""
+    return str(measure_names.check(request))
+
+
 def choose(kind: str, wanted: Sequence[str] | None, available: Sequence[str]) -> Sequence[str]:
     """The wanted labels, checked; all that are available if None."""
     if wanted is None:
