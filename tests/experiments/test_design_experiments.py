@@ -126,7 +126,9 @@ def test_one_seed_cannot_tell_how_far_seeds_differ(planned, preset, computed):
 def test_the_table_of_variants(planned, computed, tmp_path):
     study = planned("batch_normalization")
     folder = drawn(study, computed(study, changed("batch_norm", False, 5)), tmp_path / "drawn")
-    table = pd.read_csv(folder / "batch_normalization.csv").query("transformations == 'scale' and measure == 'NV of maps'")
+    table = pd.read_csv(folder / "batch_normalization.csv").query(
+        "transformations == 'scale' and measure == 'NV of maps'"
+    )
     assert table["design"].tolist() == ["without", "with"]
     assert table["layers"].tolist() == [17, 17]  # the six of batch normalisation are left out
     assert table["seeds"].tolist() == [3, 1]

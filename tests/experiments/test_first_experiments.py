@@ -165,7 +165,9 @@ def test_intensity_shows_the_authors_measures(preset, load):
 
 def test_intensity_tables_tell_the_trend(drawn):
     folder = drawn("augmentation_intensity")
-    means = pd.read_csv(folder / "augmentation_intensity.csv").query("transformations == 'scale' and measure == 'NV of maps'")
+    means = pd.read_csv(folder / "augmentation_intensity.csv").query(
+        "transformations == 'scale' and measure == 'NV of maps'"
+    )
     assert means["mean"].is_monotonic_decreasing
     assert means["mean"].diff().dropna().tolist() == pytest.approx([-0.1] * 3)
     assert set(means["infinite"]) == {3}

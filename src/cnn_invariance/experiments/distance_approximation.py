@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from pydantic import Field
-
 from cnn_invariance.experiments.framework import ALIKE, STRIPS, Line, ProfileExperiment, Source, choices
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, claimed
 from cnn_invariance.statistics.intervals import CORRELATION
@@ -34,7 +32,7 @@ class DistanceApproximation(ProfileExperiment):
 
     transformation_sets: choices.Labels = ("rotation",)
     measures: None = None
-    blocks: tuple[int, ...] = Field((32, 128, 512, 1024), min_length=2)
+    blocks: tuple[int, ...] = (32, 128, 512, 1024)
 
     def check(self, study: Study) -> None:
         """Raise InputError for blocks that do not rise."""

@@ -1,11 +1,13 @@
 """Networks measured under a set within and beyond the range that they were trained with."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated
 
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import STRIPS, Line, MeasuredPanel, Panel, ProfileExperiment, Source, claimed
+from cnn_invariance.experiments.framework import STRIPS, Line, Panel, ProfileExperiment, Source, choices
+from cnn_invariance.experiments.framework.panels import MeasuredPanel, claimed
 from cnn_invariance.experiments.framework.profiles import ProfilePlan
 from cnn_invariance.statistics.intervals import quotient
 from cnn_invariance.statistics.profiles import layer_mean
@@ -18,6 +20,8 @@ AUTHOR: Mapping[str, Sequence[Mapping[str, float]]] = {
     "translation": [{"distance": distance} for distance in (0.05, 0.1, 0.15, 0.2)],
 }
 """The ranges of the author's code, by set."""
+HALF = 0.5
+"""The share of the range that is trained with in our question."""
 
 
 @claimed("NV rises beyond the range that the network was trained with.", Source.OURS, above=1.05)
@@ -32,7 +36,7 @@ def rises_beyond(panel: MeasuredPanel) -> list[float]:
 
 
 class TransformationRange(ProfileExperiment):
-    """``shares`` of a set's range that are measured in our question, of networks trained at half of it."""
+    """``shares`` of a set's range that are measured in our question, rising; networks are trained with half of it."""
 
     question = "Is a network invariant beyond the range of transformations it was trained with?"
     group = "stability"
@@ -45,10 +49,15 @@ class TransformationRange(ProfileExperiment):
     reference = -1
     claims = (rises_beyond,)
 
-    shares: tuple[float, ...] = Field((0.25, 0.5, 0.75, 1.0), min_length=2)
+    shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.25, HALF, 0.75, 1.0)
+
+    def check(self, study: Study) -> None:
+        """Raise InputError for shares that do not rise, or lack the trained one."""
+        choices.rising("shares", self.shares, needed=(HALF,))
 
     def plans(self, study: Study) -> Sequence[ProfilePlan]:
         """The author's comparison, and ours."""
+        self.check(study)
         datasets = self.grid(study).datasets
         full = {dataset: dict(self._full(at) for at in self.at(study, dataset)) for dataset in datasets}
         half = {dataset: {at.label: self._half(at) for at in self.at(study, dataset)} for dataset in datasets}
@@ -66,7 +75,7 @@ class TransformationRange(ProfileExperiment):
 
     def _half(self, at: Panel) -> list[Line]:
         own = at.study.set(at.label)
-        return _lines(at, scaled(own, 0.5), [scaled(own, share) or own for share in self.shares])
+        return _lines(at, scaled(own, HALF), [scaled(own, share) or own for share in self.shares])
 
 
 def _lines(at: Panel, trained: SetSpec | None, under: Iterable[SetSpec]) -> list[Line]:

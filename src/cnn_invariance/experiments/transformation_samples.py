@@ -10,7 +10,7 @@ from cnn_invariance.experiments.framework import STRIPS, Line, Panel, ProfileExp
 from cnn_invariance.experiments.framework.profiles import ProfilePlan
 from cnn_invariance.study import SetSpec, Study
 
-Counts = dict[str, Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=2)]]
+Counts = dict[str, tuple[Annotated[int, Field(ge=1)], ...]]
 
 STABLE = "A coarsely sampled set gives the profile of a finely sampled one."
 WHERE = "under the coarsest and under the finest set"

@@ -59,9 +59,10 @@ def kept_for_maps(study: Study, request: str) -> str:
 
 
 def rising(name: str, values: Sequence[float], needed: Iterable[float] = ()) -> None:
-    """Check that values rise, and that those are among them which a claim compares (InputError)."""
-    if any(b <= a for a, b in pairwise(values)):
-        raise InputError(f"{name!r} must rise; received {', '.join(f'{value:g}' for value in values)}")
+    """Check that there are two values or more, that they rise, and that those are among them which a claim compares."""
+    if len(values) < 2 or any(b <= a for a, b in pairwise(values)):
+        received = ", ".join(f"{value:g}" for value in values) or "none"
+        raise InputError(f"{name!r} must be two numbers or more that rise; received {received}")
     if absent := [f"{value:g}" for value in needed if value not in values]:
         raise InputError(f"{name!r} must hold {' and '.join(absent)}, which the experiment's claims compare")
 
