@@ -1,6 +1,7 @@
 """An experiment on layer profiles: which lines stand in which panel, and what is claimed of them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -156,7 +157,7 @@ class ProfilesOfModels(Choice):
         """The first panel of each dataset, of the first measure."""
         if self.in_overview is None:
             return Overview()
-        (place, title), plan = self.in_overview, self.plans(study)[0]
+        (place, title), plan = self.in_overview, replace(self.plans(study)[0], note=None)
         panels = {
             f"{title}: {dataset}, {first}": series
             for dataset, by_panel in plan.series(results, plan.measures[0]).items()
