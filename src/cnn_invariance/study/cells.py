@@ -37,9 +37,9 @@ CHANGED = {
     (
         "measure",
         2,
-    ): "sample distances are of all pairs of samples, distances are of feature maps unless units are asked "
-    "for, and images of another dataset are resized as in the author's code",
-    ("respond", 2): "several samples and several maps at either end",
+    ): "sample distances are of all pairs of samples, distances are of maps unless units are asked for, and "
+    "images of another dataset are resized as in the author's code",
+    ("respond", 2): "the measures that rank the maps are of revision 2, and more maps and samples are shown",
 }
 """What came with a revision of a kind of cell, by its stage and number."""
 
