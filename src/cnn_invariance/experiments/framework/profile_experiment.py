@@ -76,10 +76,6 @@ class ProfilesOfModels(Choice):
         """The measures shown, as results name them."""
         return choices.measures(study, self.measures, self.shown)
 
-    def departures(self, study: Study) -> Sequence[str]:
-        """What differs from the author's settings beyond the sizes that captions compare."""
-        return ()
-
     def words(self, study: Study) -> Mapping[str, object]:
         """What ``title``, ``setting`` and ``ylabel`` may name: the fields, and the measures as ``labels``."""
         return {**dict(self), "labels": ", ".join(map(choices.label, self.requests(study)))}
@@ -105,7 +101,6 @@ class ProfilesOfModels(Choice):
             "title": self.title,
             "setting": self.setting,
             "measures": requests[:1] if own else requests,
-            "departures": self.departures(study),
             "usual": self._reference_cells(study, lines),
             **self.drawing,
             **changes,
