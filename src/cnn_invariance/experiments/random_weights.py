@@ -5,16 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from pydantic import Field
 
-from cnn_invariance.experiments.framework import (
-    STRIPS,
-    Line,
-    MeasuredPanel,
-    Panel,
-    ProfileExperiment,
-    Source,
-    apart,
-    claimed,
-)
+from cnn_invariance.experiments.framework import STRIPS, Line, ProfileExperiment, Source
+from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, apart, claimed
 from cnn_invariance.statistics.profiles import difference
 
 AS_TRAINED = "The structure does not depend on the training: untrained networks have that of trained ones."
