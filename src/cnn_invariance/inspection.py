@@ -110,7 +110,7 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
     measures, left_out = _measures(split_measures(options.measures), isinstance(members, AffineSet))
     images, groups, seen = _images(options)
     network, built = _network(options, images)
-    stratified = any(requests.check(measure)["stratified"] for measure in measures)
+    by_class = any(_by_class(requests.check(measure)) for measure in measures)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EqualMembersWarning)  # it is among the facts
         result = ci.measure(
@@ -118,7 +118,7 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
             images,
             members,
             measures,
-            torch.from_numpy(groups) if stratified else None,
+            torch.from_numpy(groups) if by_class else None,
             layers=options.layers or None,
             device=options.device,
             tile=options.tile,
@@ -126,6 +126,11 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
         )
     under = [("under", f"{_name(options, members)}: {_count_of(members)}")]
     return Inspection(result, [*built, *seen, *under, *left_out])
+
+
+def _by_class(request: requests.Measure) -> bool:
+    """Whether a measure reads the classes of the images."""
+    return request["stratified"] or dict(request.options).get("order") == "class"
 
 
 def show(options: InspectionOptions) -> None:

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from cnn_invariance.cli import app
 from cnn_invariance.experiments.framework.programme import Programme
+from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
 
 PIN = "431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa"
@@ -139,7 +140,10 @@ def test_check_of_results(here, tmp_path):
     stray.write_bytes(b"")
     done = run("results", "check", "--preset", "tiny.yaml")
     stray.unlink()
-    assert done.output.splitlines()[1] == f"{stray}: no cell of this preset"
+    assert (
+        done.output.splitlines()[1]
+        == f"{stray}: no cell of this preset, and no spec can be read from it; it is left as it is"
+    )
 
 
 @pytest.mark.parametrize("command", [("plan",), ("results", "check"), ("draw", "compare_models")])
@@ -154,16 +158,33 @@ def test_a_damaged_result_is_named(here, command):
     assert "Traceback" not in done.output
 
 
-def test_a_network_below_its_floor_ends_with_status_1(here, tmp_path):
+def test_a_failed_run_keeps_its_record_and_is_judged_anew_by_another_floor(here, tmp_path):
     text = PRESET.replace("accuracy_floor: 0", "accuracy_floor: 1").replace("epochs: 0", "epochs: 1")
     preset = tmp_path / "floor.yaml"
     preset.write_text(text)
-    plan = Plan(Programme.load(preset))
-    done = run("train", plan.networks[0].key, "--preset", preset, "--results-dir", tmp_path)
-    assert done.exit_code == 1
-    assert "is below the floor of 1 after 1 epochs" in done.stderr.splitlines()[-1]
-    assert done.stderr.splitlines()[-1].startswith("error: ")
-    assert not list(tmp_path.rglob("*.json"))
+    folders = ("--results-dir", tmp_path)
+    plan = Plan(Programme.load(preset), Folders(results=tmp_path))
+    network = plan.networks[0]
+    done = run("train", network.key, "--preset", preset, *folders)
+    assert done.exit_code == 0
+    failed = f"{network.key} is a failed run: its accuracy on training samples, under its augmentation, is "
+    assert failed in done.stderr
+    assert "below the floor of 1; its record and weights are kept: lower the accuracy floor" in done.stderr
+    assert plan.results.has(network)
+    refused = run("measure", next(one.key for one in plan.measurements if one.network == network), "--preset", preset,
+                  *folders)  # fmt: skip
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith(f"error: {failed}")
+    judged = plan.anew()
+    assert list(judged.failed) == [network]
+    assert not any(cell.network == network for cell in judged.to_compute)
+    assert failed in run("plan", "--preset", preset, *folders).output
+    assert f"note: {failed}" in run("results", "check", "--preset", preset, *folders).output
+    preset.write_text(text.replace("accuracy_floor: 1", "accuracy_floor: 0"))
+    again = Plan(Programme.load(preset), Folders(results=tmp_path))
+    assert not again.failed
+    assert again.results.has(again.networks[0])
+    assert any(cell.network == network for cell in again.to_compute)
 
 
 def test_data_of_another_fingerprint_is_refused_by_every_stage(here, tmp_path):

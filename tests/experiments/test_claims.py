@@ -8,14 +8,15 @@ import pandas as pd
 import pytest
 
 from cnn_invariance.experiments.framework.claims import Claim, Finding
+from cnn_invariance.paper.sources import Source
 from cnn_invariance.report import claims
 from cnn_invariance.statistics.intervals import CORRELATION, Interval, bootstrap, over, unknown
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
 
-ABOVE = Claim("high", "It is high.", "height", "above", 0.5)
-BELOW = Claim("low", "It is low.", "height", "below", 0.5)
+ABOVE = Claim("high", "It is high.", "height", "above", 0.5, Source.OURS)
+BELOW = Claim("low", "It is low.", "height", "below", 0.5, Source.OURS)
 
 
 def found(claim: Claim, low: float, high: float, reason: str = "") -> Finding:
@@ -110,20 +111,20 @@ def test_claims_are_written_for_programs_and_readers(preset, load, computed, tmp
     assert all(cell.key in table for cell in study.cells["augmentation_intensity"])
     assert "2 supported, 0 not supported, 0 undecided" in page
     assert "−1.000" not in page.splitlines()[0]
-    assert "| augmentation\\_intensity | NV falls as the range of the augmentation grows. | supported |" in page
+    assert "| augmentation\\_intensity | NV falls as the range of the augmentation grows. | ours | supported |" in page
 
 
 def test_the_brief_table_has_a_row_for_each_claim_and_a_column_for_each_dataset():
     rows = [
-        ("a", "Falls.", "mnist", "supported"),
-        ("a", "Falls.", "cifar10_jpeg", "undecided"),
-        ("b", "Changes.", "mnist and cifar10_jpeg", "not supported"),
-        ("c", "Not computed.", None, "undecided"),
+        ("a", "Falls.", "ours", "mnist", "supported"),
+        ("a", "Falls.", "ours", "cifar10_jpeg", "undecided"),
+        ("b", "Changes.", "successor", "mnist and cifar10_jpeg", "not supported"),
+        ("c", "Not computed.", "abstract", None, "undecided"),
     ]
-    frame = pd.DataFrame(rows, columns=["experiment", "statement", "about", "verdict"])
+    frame = pd.DataFrame(rows, columns=["experiment", "statement", "source", "about", "verdict"])
     brief = claims.brief(frame).set_index("claim")
-    assert list(brief.columns) == ["experiment", "mnist", "cifar10_jpeg", "mnist and cifar10_jpeg"]
-    assert brief.loc["Falls."].tolist()[:3] == ["a", "supported", "undecided"]
-    assert brief.loc["Changes."].isna().tolist() == [False, True, True, False]
-    assert brief.loc["Not computed."].tolist() == ["c", "undecided", "undecided", "undecided"]
+    assert list(brief.columns) == ["experiment", "source", "mnist", "cifar10_jpeg", "mnist and cifar10_jpeg"]
+    assert brief.loc["Falls."].tolist()[:4] == ["a", "ours", "supported", "undecided"]
+    assert brief.loc["Changes."].isna().tolist() == [False, False, True, True, False]
+    assert brief.loc["Not computed."].tolist() == ["c", "abstract", "undecided", "undecided", "undecided"]
     assert claims.brief(frame[3:])["verdict"].tolist() == ["undecided"]

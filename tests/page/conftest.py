@@ -109,7 +109,7 @@ def _add_claims(records: list[dict[str, Any]]) -> None:
          "reason": "the threshold lies inside the interval"},
         {**known, "claim": "hostile", "datasets": [], "about": HOSTILE, "statement": HOSTILE, "statistic": HOSTILE,
          "reason": HOSTILE},
-        {"experiment": "feature_maps", "claim": "look", "statement": "They look invariant.",
+        {"experiment": "feature_maps", "claim": "look", "statement": "They look invariant.", "source": "ours",
          "statistic": "relative difference", "rule": "supported if below 0.1", "side": "below", "threshold": 0.1,
          "datasets": [], "cells": [], "verdict": "undecided", "reason": "not yet computed: 3 of 3 cells"},
     ]  # fmt: skip

@@ -44,6 +44,7 @@ def test_groups_are_in_order_and_a_group_of_ones_own_comes_last():
 RECORD = {
     "experiment": "some",
     "claim": "falls",
+    "source": "abstract",
     "statement": "It falls.",
     "statistic": "slope",
     "side": "above",

@@ -89,7 +89,7 @@ def test_what_ran_without_a_gpu_says_nothing_about_a_job_on_one(plan):
 
 def test_the_time_of_untrained_networks_says_nothing_about_trained_ones(plan):
     network = plan.networks[0]
-    untrained = network.model_copy(update={"recipe": Recipe(learning_rate=1, epochs=0, accuracy_floor=0)})
+    untrained = network.model_copy(update={"recipe": Recipe(learning_rate=1, epochs=0)})
     computed(plan.results, TrainSpec(**untrained.model_dump()), seconds=3, peak=1e9)
     rates = Rates.measured(plan.results, [TrainSpec(**untrained.model_dump())])
     assert rates.cells == 1

@@ -87,7 +87,7 @@ def test_the_preset_the_other_tests_break_is_good(tmp_path):
             "    accuracy_floor: 0.5",
             "    accuracy_flour: 0.5",
             "line 6: datasets.mnist5k.accuracy_flour: unknown key 'accuracy_flour'; did you mean "
-            "'accuracy_floor'? allowed: accuracy_floor, fingerprint, models, source",
+            "'accuracy_floor'? allowed: accuracy_floor, fingerprint, models, precision, source",
         ),
         (
             "accuracy_floor: 0.5",
@@ -232,8 +232,8 @@ def test_the_preset_the_other_tests_break_is_good(tmp_path):
         ),
         (
             "samples:",
-            "training: {augmentation_epochs: papers}\nsamples:",
-            "line 16: training.augmentation_epochs: expected 'paper' or 'same'; received 'papers'",
+            "training: {augmentation_epochs: authors}\nsamples:",
+            "line 16: training.augmentation_epochs: expected 'author' or 'same'; received 'authors'",
         ),
         (
             'measures: [TV, SV, NV, "NV[aggregate=mean]"]',

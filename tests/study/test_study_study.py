@@ -12,7 +12,7 @@ PRESET = f"""\
 name: tiny
 description: A study.
 datasets:
-  mnist: {{fingerprint: {PIN}, accuracy_floor: 0.9}}
+  mnist: {{fingerprint: {PIN}, accuracy_floor: 0.9, precision: fp32}}
   jpeg:
     source: cifar10_jpeg
     fingerprint: {PIN}
@@ -20,12 +20,17 @@ datasets:
     models:
       wide: {{arguments: {{width: 64}}, epochs: 25, learning_rate: 2e-4}}
 models:
-  wide: {{model: SimpleConv, arguments: {{width: 32, dense: 16}}, learning_rate: 5e-4, epochs: 5}}
+  wide:
+    model: SimpleConv
+    arguments: {{width: 32, dense: 16}}
+    learning_rate: 5e-4
+    epochs: 5
+    variants: [{{arguments: {{pooling: stride}}, learning_rate: 1e-4}}]
 transformation_sets:
   rotation: {{}}
   third: {{set: rotation, parameters: {{angle_deg: 120}}}}
   pair: {{set: rotation, parameters: {{n: 2}}}}
-training: {{batch_size: 32}}
+training: {{batch_size: 32, precision: bf16}}
 seeds: [7, 8]
 samples: {{split: validation, count: 50, seed: 3}}
 measures: ["NV[aggregate=mean, order=before]", TV]
@@ -56,7 +61,7 @@ def test_a_network_has_everything_that_determines_it(study):
     assert network.seed == 7
     assert network.recipe.batch_size == 32
     assert network.recipe.learning_rate == 5e-4
-    assert network.recipe.accuracy_floor == 0.9
+    assert study.floor(network) == 0.9
 
 
 def test_defaults_and_values_equal_to_them_are_the_same_cell(study):
@@ -71,10 +76,44 @@ def test_a_dataset_changes_a_model(study):
     assert network.model.arguments["width"] == 64
     assert network.model.arguments["dense"] == 16
     assert (network.recipe.epochs, network.recipe.learning_rate) == (25, 2e-4)
-    assert (network.recipe.accuracy_floor, network.seed) == (0.5, 8)
+    assert (study.floor(network), network.seed) == (0.5, 8)
 
 
-def test_an_augmentation_lengthens_the_training_as_in_the_paper(study):
+def test_a_dataset_has_a_precision_of_its_own(study):
+    precisions = [study.network(dataset=name, model="wide").recipe.precision for name in study.datasets]
+    assert precisions == ["fp32", "bf16"]
+
+
+def test_a_variant_has_a_learning_rate_of_its_own(study):
+    strided = {"pooling": "stride"}
+    for dataset, usual in (("mnist", 5e-4), ("jpeg", 2e-4)):
+        assert study.network(dataset=dataset, model="wide").recipe.learning_rate == usual
+        assert study.network(dataset=dataset, model="wide", arguments=strided).recipe.learning_rate == 1e-4
+    with pytest.raises(InputError, match=r"'poolign'.*did you mean 'pooling'"):
+        Programme.load(_edited(study.path, "pooling: stride", "poolign: stride"))
+
+
+def _edited(path, old, new):
+    path.write_text(path.read_text().replace(old, new))
+    return path
+
+
+def test_a_set_can_give_the_epochs_of_a_network_that_is_not_trained_with_it(study):
+    plain = study.network(dataset="mnist", model="wide", epochs_for="rotation")
+    assert (plain.augmentation, plain.recipe.epochs) == (None, 17)
+    assert study.network(dataset="mnist", model="wide", augmentation="pair", epochs_for="rotation").recipe.epochs == 17
+    assert study.network(dataset="mnist", model="wide", epochs=0, epochs_for="rotation").recipe.epochs == 0
+
+
+def test_a_recipe_can_differ_from_the_presets(study):
+    changed = study.network(dataset="mnist", model="wide", recipe={"batch_size": 64, "images": "all"})
+    assert changed.recipe == study.network(dataset="mnist", model="wide").recipe.model_copy(
+        update={"batch_size": 64, "images": "all"}
+    )
+    assert changed != study.network(dataset="mnist", model="wide")
+
+
+def test_an_augmentation_lengthens_the_training_as_in_the_authors_code(study):
     epochs = {
         label: study.network(dataset="mnist", model="wide", augmentation=label).recipe.epochs
         for label in (None, "pair", "rotation")

@@ -1,9 +1,11 @@
 """Batches, random streams, files and what a person sees."""
 
 import io
+import itertools
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,9 +13,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from cnn_invariance import models
 from cnn_invariance.datasets import Dataset
 from cnn_invariance.errors import InputError
-from cnn_invariance.training import batches, evaluation, load_network, seeds, tensorfile
+from cnn_invariance.training import batches, evaluation, learner, load_network, seeds, tensorfile
 from cnn_invariance.training.progress import reporter
 from cnn_invariance.transformations import AffineSet, rotation, transform_all
 from helpers_training import ROTATION, paths, run, spec
@@ -26,22 +29,122 @@ CPU = torch.device("cpu")
 
 def test_seeds_are_pinned() -> None:
     """A change would give other networks to the same specs, and needs another revision of them."""
-    assert seeds.derive("ab", "weights") == 2484318794986543561
+    assert seeds.derive(0, "weights") == 133441691874178746
 
 
-def test_each_spec_and_each_purpose_has_its_own_stream() -> None:
-    derived = {seeds.derive(h, p) for h in ("a", "b") for p in ("weights", "epoch 1", "epoch 11")}
-    assert len(derived) == 6
+def test_each_seed_and_each_purpose_has_its_own_stream() -> None:
+    derived = {seeds.derive(s, p) for s in (1, 11) for p in ("weights", "order 1", "order 11", "augmentation 1")}
+    assert len(derived) == 8
     assert all(0 <= seed < 2**63 for seed in derived)
-    first, again = (torch.rand(3, generator=seeds.generator("a", "epoch 1")) for _ in range(2))
+    first, again = (torch.rand(3, generator=seeds.generator(0, "order 1")) for _ in range(2))
     assert torch.equal(first, again)
+
+
+def built(seed: int, **arguments: object) -> dict[str, torch.Tensor]:
+    with seeds.InitialWeights(seed):
+        network = models.build("SimpleConv", (1, 16, 16), 3, **{"width": 2, "dense": 8, **arguments})
+    return network.state_dict()
+
+
+@pytest.mark.parametrize(
+    ("change", "alike"),
+    [
+        ({"activation": "relu"}, 14),
+        ({"batch_norm": True}, 14),  # its own weights are no random numbers
+        ({"kernel": 5}, 6),  # four convolutions have other shapes, and their biases another range
+        ({"dense": 9}, 10),  # the convolutions and their biases
+    ],
+)
+def test_designs_of_one_seed_start_from_the_same_weights_where_shapes_agree(change: dict, alike: int) -> None:
+    base, other = built(0), built(0, **change)
+    shared = sum(
+        any(value.shape == one.shape and torch.equal(value, one) for one in other.values()) for value in base.values()
+    )
+    assert shared == alike
+    assert not any(torch.equal(value, base[name]) for name, value in built(1).items())
+
+
+def test_no_two_layers_of_one_shape_start_from_the_same_weights() -> None:
+    with seeds.InitialWeights(0):
+        layers = [nn.Linear(4, 4) for _ in range(3)]
+        noise = [torch.randn(4, 4), torch.randn(4, 4)]
+    drawn = [layer.weight.detach() for layer in layers] + noise
+    assert not any(torch.equal(a, b) for a, b in itertools.combinations(drawn, 2))
+
+
+def test_weights_of_a_design_are_drawn_from_its_own_distribution() -> None:
+    """The mode seeds the draws and nothing else: torch's uniform bound of a linear layer is kept."""
+    with seeds.InitialWeights(0):
+        weight = nn.Linear(100, 400).weight
+    assert weight.abs().max() <= 0.1
+    assert weight.std().item() == pytest.approx(0.1 / 3**0.5, rel=0.02)
+
+
+ORDERS: dict[str, Any] = {
+    "learning rate": {"learning_rate": 1e-3},
+    "design": {"arguments": {"width": 3, "dense": 8}},
+    "plain": {"augmentation": None},
+    "shorter epochs": {"epoch_samples": 48},
+    "more epochs": {"epochs": 3},
+}
+
+
+@pytest.mark.parametrize("change", ORDERS.values(), ids=ORDERS.keys())
+def test_networks_of_one_seed_see_the_same_samples_under_the_same_transformations(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    def seen(**settings: Any) -> list[tuple[Any, Any]]:
+        taken = []
+
+        def step(self: learner.Learner, order: torch.Tensor, prepared: torch.Tensor | None) -> torch.Tensor:
+            taken.append((order.tolist(), None if prepared is None else prepared.tolist()))
+            return torch.zeros(())
+
+        with monkeypatch.context() as patch:
+            patch.setattr(learner.Learner, "step", step)
+            trained = learner.Learner(spec(data, **{"augmentation": ROTATION, "epochs": 2, **settings}), data, CPU)
+            trained.run_epoch(1, lambda: None)
+        return taken
+
+    usual, other = seen(), seen(**change)
+    assert len(usual) == 4
+    for (order, members), (other_order, other_members) in zip(usual, other, strict="epoch_samples" not in change):
+        assert order == other_order
+        assert other_members in (members, None)
+    assert seen(seed=1) != usual
+
+
+@pytest.mark.parametrize(
+    ("size", "steps", "taken"), [(16, 4, 64), (50, 1, 50), (72, 1, 72), (73, 1, 72), (1000, 1, 72)]
+)
+def test_a_last_batch_that_is_not_full_is_dropped_unless_it_is_the_only_one(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch, size: int, steps: int, taken: int
+) -> None:
+    seen = []
+
+    def step(self: learner.Learner, order: torch.Tensor, prepared: None) -> torch.Tensor:
+        seen.append(len(order))
+        return torch.ones(())
+
+    monkeypatch.setattr(learner.Learner, "step", step)
+    trained = learner.Learner(spec(data, batch_size=size), data, CPU)
+    assert trained.run_epoch(1, lambda: None) == 1.0
+    assert (trained.steps, len(seen), sum(seen)) == (steps, steps, taken)
+
+
+def test_all_images_are_those_of_training_and_validation(data: Dataset) -> None:
+    trained = learner.Learner(spec(data, images="all"), data, CPU)
+    assert len(trained.samples) == 72 + 24
+    assert trained.samples.images.sum() == sum(
+        torch.from_numpy(data.split(split)[0]).sum() for split in ("train", "validation")
+    )
 
 
 # Batches
 
 
 def samples(data: Dataset, split: str = "train", count: int | None = None) -> batches.DeviceSamples:
-    return batches.load(data, split, count, CPU)
+    return batches.load(data, (split,), count, CPU)
 
 
 @pytest.mark.parametrize("size", [1, 5, 16, 71, 72, 73, 1000])
@@ -54,7 +157,7 @@ def test_every_sample_is_seen_once_with_its_label(data: Dataset, size: int) -> N
     assert torch.equal(torch.cat([x for x, _ in seen]), expected)
     assert torch.equal(torch.cat([y for _, y in seen]), torch.from_numpy(labels)[order])
     assert all(x.is_contiguous(memory_format=torch.channels_last) for x, _ in seen)
-    assert all(len(x) > 1 for x, _ in seen) or size == 1
+    assert [len(x) for x, _ in seen] == [size] * (72 // size) + [72 % size] * (72 % size > 0)
 
 
 def test_without_an_order_samples_are_seen_as_stored(data: Dataset) -> None:

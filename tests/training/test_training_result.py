@@ -26,7 +26,7 @@ def accuracy_by_hand(network: nn.Module, data: Dataset, split: str) -> float:
 
 
 def test_a_network_learns(data: Dataset, files: Path) -> None:
-    record = run(spec(data, epochs=15, learning_rate=1e-2, accuracy_floor=0.9), data, files)
+    record = run(spec(data, epochs=15, learning_rate=1e-2), data, files)
     assert record["accuracies"]["train"]["plain"] >= 0.9
     assert record["accuracies"]["test"]["plain"] >= 0.9
     losses = [entry["loss"] for entry in record["history"]]
@@ -70,7 +70,7 @@ def test_augmented_accuracy_is_under_one_drawn_transformation_each(data: Dataset
     every = transform_all(data.normalise(torch.from_numpy(images)), ROTATION.build().matrices)
     with torch.no_grad():
         right = torch.stack([network(m).argmax(1) == torch.from_numpy(labels) for m in every])
-    generator = seeds.generator(asked.hash, "evaluation on train")
+    generator = seeds.generator(asked.seed, "evaluation on train")
     members = torch.randint(len(every), (len(images),), generator=generator)
     expected = right[members, torch.arange(len(images))].double().mean().item()
     assert record["accuracies"]["train"]["augmented"] == pytest.approx(expected)
@@ -88,22 +88,22 @@ def test_the_weights_are_those_of_a_loop_written_by_hand(data: Dataset, files: P
     """Float32, contiguous tensors, an unfused optimiser, one transformation of one image each."""
     asked = spec(data, augmentation=augmentation, epochs=2, weight_decay=0.1)
     record = run(asked, data, files)
-    torch.manual_seed(seeds.derive(asked.hash, "weights"))
-    network = models.build("SimpleConv", data.input_shape, 3, width=2, dense=8)
+    with seeds.InitialWeights(asked.seed):
+        network = models.build("SimpleConv", data.input_shape, 3, width=2, dense=8)
     optimiser = torch.optim.AdamW(network.parameters(), lr=5e-3, weight_decay=0.1, fused=False, foreach=False)
     images, labels = (torch.from_numpy(array) for array in data.split("train"))
     for epoch in (1, 2):
-        generator = seeds.generator(asked.hash, f"epoch {epoch}")
-        order = torch.randperm(72, generator=generator)
+        order = torch.randperm(72, generator=seeds.generator(asked.seed, f"order {epoch}"))[:64]
         seen = ((images.float() / 255 - data.mean.item()) / data.std.item())[order]
         if augmentation is not None:
             matrices = augmentation.build().matrices
-            members = torch.randint(len(matrices), (72,), generator=generator)
+            generator = seeds.generator(asked.seed, f"augmentation {epoch}")
+            members = torch.randint(len(matrices), (72,), generator=generator)[:64]
             seen = torch.cat(
                 [transform_all(x[None], matrices[m : m + 1])[0] for x, m in zip(seen, members.tolist(), strict=True)]
             )
-        losses = []  # of each sample; the last batch is smaller
-        for start in range(0, 72, 16):
+        losses = []  # of each sample of the four full batches; the 8 samples that are left are dropped
+        for start in range(0, 64, 16):
             optimiser.zero_grad()
             batch = slice(start, start + 16)
             each = F.nll_loss(network(seen[batch]), labels[order][batch], reduction="none")
@@ -139,9 +139,9 @@ def test_dropout_draws_anew_in_each_epoch(data: Dataset, tmp_path: Path, monkeyp
     monkeypatch.setattr(learner.Learner, "step", step)
     for folder in ("a", "b"):
         run(spec(data), data, tmp_path / folder)
-    assert len(seen) == 2 * 3 * 5
+    assert len(seen) == 2 * 3 * 4
     assert len(set(seen)) == 3
-    assert seen[:15] == seen[15:]
+    assert seen[:12] == seen[12:]
 
 
 def test_seeds_and_settings_change_the_weights(data: Dataset, tmp_path: Path) -> None:
@@ -192,13 +192,13 @@ def test_checkpoints_are_of_the_epochs_asked_for(data: Dataset, files: Path) -> 
     weights = [load_network(p, asked, epoch=e)[0].weight for e, p in paths(files, (0, 2, 3)).items()]
     assert not torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[1], weights[2])
-    torch.manual_seed(seeds.derive(asked.hash, "weights"))
-    untrained = models.build("SimpleConv", data.input_shape, 3, width=2, dense=8)
+    with seeds.InitialWeights(asked.seed):
+        untrained = models.build("SimpleConv", data.input_shape, 3, width=2, dense=8)
     assert torch.equal(untrained[0].weight, weights[0])
 
 
 def test_an_untrained_network_is_a_result_too(data: Dataset, files: Path) -> None:
-    record = run(spec(data, epochs=0, accuracy_floor=1.0), data, files)  # no floor to reach
+    record = run(spec(data, epochs=0), data, files)
     assert record["epochs"] == 0
     assert record["history"] == []
     assert record["accuracies"]["test"]["plain"] < 0.9
@@ -268,9 +268,9 @@ def test_an_epoch_takes_as_many_samples_as_the_recipe_says(data: Dataset, files:
             return super().step(samples, prepared)
 
     watched = Watched(spec(data, epoch_samples=40), data, torch.device("cpu"))
-    assert watched.steps == 3
+    assert watched.steps == 2
     watched.run_epoch(1, lambda: None)
-    assert taken == [16, 16, 8]
+    assert taken == [16, 16]  # the 8 that are left are no full batch
 
 
 def test_each_epoch_draws_its_samples_anew(data: Dataset) -> None:
@@ -281,11 +281,11 @@ def test_each_epoch_draws_its_samples_anew(data: Dataset) -> None:
             seen[-1].extend(taken.tolist())
             return super().step(taken, prepared)
 
-    watched = Watched(spec(data, epoch_samples=24), data, torch.device("cpu"))
+    watched = Watched(spec(data, epoch_samples=32), data, torch.device("cpu"))
     for epoch in (1, 2, 3, 4, 5, 6, 7, 8):
         seen.append([])
         watched.run_epoch(epoch, lambda: None)
-    assert all(len(set(epoch)) == 24 for epoch in seen)
+    assert all(len(set(epoch)) == 32 for epoch in seen)
     assert len({value for epoch in seen for value in epoch}) > 60  # of 72
 
 

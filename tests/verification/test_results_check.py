@@ -10,6 +10,7 @@ from cnn_invariance import __version__
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.storage import checksum
+from cnn_invariance.study import TRAIN_REVISION
 from cnn_invariance.workflow import status
 from cnn_invariance.workflow.plan import Plan
 from helpers_verification import rewrite
@@ -153,3 +154,32 @@ def test_results_of_a_newer_version_are_one_line(done, network, cell):
 def test_results_of_an_older_version_are_read(done, network):
     rewrite(done.plan.results, network, made={"package": "0.0.9"})
     assert len(status.of_check(done.plan)) == 1
+
+
+def test_results_of_earlier_definitions_and_of_other_settings_are_told_apart_and_left_alone(done, cell, network):
+    """A network of an earlier revision, a measure cell of such a network, and a network of another recipe."""
+    results = done.plan.results
+    old = network.model_copy(update={"revision": 1})
+    other = network.model_copy(update={"recipe": network.recipe.model_copy(update={"batch_size": 7})})
+    measured = cell.model_copy(update={"network": old})
+    strays = {
+        results.path(old): "of an earlier definition, never read as a cell of this preset: revision 1 of a network, "
+        f"now {TRAIN_REVISION} (random numbers derive from the seed and their purpose, ",
+        results.path(other): f"no cell of this preset; the cell that is most alike has recipe.batch_size "
+        f"{network.recipe.batch_size}, not 7",
+        results.path(
+            measured
+        ): "of an earlier definition, never read as a cell of this preset: revision 1 of a network, now ",
+    }
+    for one, source in ((old, network), (other, network), (measured, cell)):
+        rewrite(results, one, source=source)
+    before = {path: path.read_bytes() for path in strays}
+    try:
+        lines = dict(line.split(": ", 1) for line in status.of_check(done.plan)[1:])
+        assert {path: path.read_bytes() for path in strays} == before
+    finally:
+        for path in strays:
+            path.unlink()
+    assert lines.keys() == {str(path) for path in strays}
+    for path, reason in strays.items():
+        assert lines[str(path)].startswith(reason)

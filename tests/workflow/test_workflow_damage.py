@@ -69,14 +69,16 @@ def test_a_kill_in_the_middle_of_writing_leaves_nothing_that_is_trusted(tree, tm
     assert path.is_file()
 
 
-def test_a_failed_training_is_said_and_leaves_no_result(empty):
+def test_a_failed_run_is_said_and_nothing_is_measured_of_it(empty):
     empty.edit("accuracy_floor: 0", "accuracy_floor: 1")
     done = empty.snakemake("--cores", 2)
     assert done.returncode != 0
-    assert "is below the floor of 1 after 1 epochs; allow more" in done.stdout, done.stdout
-    failed = [network for network in empty.plan().networks if network.recipe.epochs]
+    assert "below the floor of 1; its record and weights are kept" in done.stdout + done.stderr, done.stdout
+    plan = empty.plan()
+    failed = [network for network in plan.networks if network.recipe.epochs and plan.results.has(network)]
     assert failed
-    assert not any(empty.plan().results.has(network) for network in failed)
+    assert set(failed) == set(plan.failed)
+    assert not any(plan.results.has(cell) for cell in plan.measurements if cell.network in plan.failed)
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def draw(
 
 @app.command(name="claims")
 def tabulate_claims(preset: PresetFile = DEFAULT_PRESET, results_dir: Results = default.results) -> None:
-    """Test the paper's claims on the results of a preset; what is not computed yet is undecided."""
+    """Test the claims on the results of a preset; what is not computed yet is undecided."""
     from cnn_invariance.report import claims
 
     claims.write(plan_of(preset, results=results_dir))

@@ -5,7 +5,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import Claim, Finding, choices
+from cnn_invariance.experiments.framework import Claim, Finding, Source, choices
 from cnn_invariance.experiments.framework.accuracies import AccuracyExperiment, Setting, bracketed
 from cnn_invariance.statistics.intervals import mean, over, with_interval
 from cnn_invariance.study import Cell, MeasureSpec, Study
@@ -21,6 +21,7 @@ KEEP = Claim(
     "accuracy on transformed samples of the augmented network, as a share of its accuracy on plain ones",
     "above",
     0.9,
+    Source.OURS,
 )
 LOSE = Claim(
     "plain_lose",
@@ -28,6 +29,7 @@ LOSE = Claim(
     "accuracy on transformed samples of the plain network, as a share of its accuracy on plain ones",
     "below",
     0.9,
+    Source.OURS,
 )
 COST = Claim(
     "little_cost",
@@ -35,6 +37,7 @@ COST = Claim(
     "accuracy on plain samples of the augmented network, less that of the plain network",
     "above",
     -0.05,
+    Source.OURS,
 )
 
 

@@ -6,7 +6,7 @@ from statistics import median
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import ProfileExperiment, ProfilePlan, UntestableError, choices
+from cnn_invariance.experiments.framework import ProfileExperiment, ProfilePlan, Source, UntestableError, choices
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, claimed
 from cnn_invariance.measures.requests import check
 from cnn_invariance.statistics.intervals import ANY
@@ -25,10 +25,10 @@ FORMS = {
         "NV[aggregate=sum,order=after]": "sum, after",
     },
     "ND": {
-        "ND": "of units",
-        "ND[aggregate=mean]": "mean of units, before",
-        "ND[per=map]": "of maps",
-        "ND[per=map,normalize=true]": "of maps of unit norm",
+        "ND": "of maps",
+        "ND[normalize=true]": "of maps of unit norm",
+        "ND[per=unit]": "of units",
+        "ND[per=unit,aggregate=mean]": "mean of units, before",
     },
 }
 """The forms and the names of their lines: what has a value, or how and when (before or after the quotient) a map is
@@ -37,7 +37,7 @@ BEFORE = "NV[aggregate=mean]"
 STABLE = "The mean over the feature map before the quotient is the stable form."
 
 
-@claimed(STABLE, below=1, over="sets", within=ANY)
+@claimed(STABLE, Source.OURS, below=1, over="sets", within=ANY)
 def mean_before_stable(panel: MeasuredPanel) -> list[float]:
     """coefficient of variation over seeds (mean over layers) of NV with the mean before the quotient, divided by the
     median of those of the other forms of NV.

@@ -5,11 +5,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cnn_invariance.experiments.framework import ALIKE, STRIPS, Line, Panel, ProfileExperiment, choices, same_profile
+from cnn_invariance.experiments.framework import ALIKE, STRIPS, Line, ProfileExperiment, Source, choices
+from cnn_invariance.experiments.framework.panels import Panel, same_profile
 from cnn_invariance.study import Study
 
 TENTH, ALL = 0.1, 1.0
-STABLE = ("stable_from_tenth", "A tenth of the samples gives the profile of all samples.")
+FEW, MANY = "10 % of the samples", "100 % of the samples"
+STABLE = ("stable_from_tenth", "A tenth of the samples gives the profile of all samples.", Source.ABSTRACT)
 
 
 class DatasetSize(ProfileExperiment):
@@ -25,9 +27,7 @@ class DatasetSize(ProfileExperiment):
     shown, combined = choices.WITH_DISTANCE, True
     drawing = {"ordered": True, "line_column": "measured_on"}
     reference = "preset"
-    claims = (
-        same_profile(*STABLE, "on 10 % and on 100 % of the samples", "10 % of the samples", "100 % of the samples"),
-    )
+    claims = (same_profile(*STABLE, f"on {FEW} and on {MANY}", FEW, MANY),)
 
     shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.01, 0.05, TENTH, 0.5, ALL)
     seeds: int = Field(3, ge=1)

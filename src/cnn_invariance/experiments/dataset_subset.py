@@ -5,7 +5,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from cnn_invariance.experiments.framework import ALIKE, STRIPS, Line, Panel, ProfileExperiment, choices, same_profile
+from cnn_invariance.experiments.framework import ALIKE, STRIPS, Line, ProfileExperiment, Source, choices
+from cnn_invariance.experiments.framework.panels import Panel, same_profile
 from cnn_invariance.study import SampleSpec
 
 SPLITS: tuple[Literal["train", "test"], ...] = ("train", "test")
@@ -22,7 +23,7 @@ class DatasetSubset(ProfileExperiment):
     shown, combined = choices.WITH_DISTANCE, True
     drawing = {"line_column": "measured_on"}
     reference = 1
-    claims = (same_profile("same_profile", STATEMENT, "on training and on test samples", 0, 1),)
+    claims = (same_profile("same_profile", STATEMENT, Source.ABSTRACT, "on training and on test samples", 0, 1),)
 
     seeds: int = Field(3, ge=1)
 

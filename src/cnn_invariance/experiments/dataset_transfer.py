@@ -4,12 +4,14 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from cnn_invariance.experiments.framework import ALIKE, STRIPS, Line, ProfileExperiment, choices
+from cnn_invariance.experiments.framework import ALIKE, STRIPS, Line, ProfileExperiment, Source, choices
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, claimed, differences
 from cnn_invariance.study import Study
 
+CHANGES = "The profile changes on the samples of another dataset."
 
-@claimed("The profile changes on the samples of another dataset.", above=0.1, over="sets, seeds and other datasets")
+
+@claimed(CHANGES, Source.SUCCESSOR, above=0.1, over="sets, seeds and other datasets")
 def profile_changes(panel: MeasuredPanel) -> list[float]:
     """relative difference of the NV profiles on the network's own dataset and on another."""
     return [value for other in range(1, len(panel.lines)) for value in differences(0, other)(panel)]
@@ -23,8 +25,9 @@ class DatasetTransfer(ProfileExperiment):
     title = "profiles of {model} on its own and other samples"
     setting = (
         f"{ALIKE.replace('trained', 'trained on its own dataset')} on samples of each dataset. Those of another "
-        "dataset are resized to the network's input, grey images repeated for each colour, coloured ones reduced to "
-        "their luma, and normalised with the mean and standard deviation of their own training split. " + STRIPS
+        "dataset are resized to the network's input (bilinear), grey images repeated for each colour, coloured ones "
+        "reduced to the mean of their channels, and normalised with the mean and standard deviation of their own "
+        f"training split. {STRIPS}"
     )
     shown, combined = choices.WITH_DISTANCE, True
     drawing = {"line_column": "measured_on"}

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from cnn_invariance.experiments.framework import STRIPS, Line, ProfileExperiment, choices
-from cnn_invariance.experiments.framework.panels import FurtherTable, MeasuredPanel, Panel, apart, claimed, each_panel
-from cnn_invariance.statistics.lines import spread
+from cnn_invariance.experiments.framework import STRIPS, Line, ProfileExperiment, Source, choices
+from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, apart, claimed
+from cnn_invariance.statistics.lines import differences
+
+COINCIDE = "The profiles of a design nearly coincide, whatever the random initialization."
 
 
-@claimed("The profiles of a design nearly coincide, whatever the random initialization.", below=0.1, over="sets")
+@claimed(COINCIDE, Source.ABSTRACT, below=0.1, over="sets")
 def nearly_coincide(panel: MeasuredPanel) -> list[float]:
     """relative difference of the NV profiles of two seeds, mean over all pairs."""
     return apart(panel)  # pairs of seeds are not independent of each other
@@ -29,13 +31,7 @@ class RandomInitialization(ProfileExperiment):
     shown = choices.WITH_DISTANCE
     drawing = {"line_column": "networks"}
     claims = (nearly_coincide,)
-    further = (
-        FurtherTable(
-            "differences",
-            "The relative difference of two profiles is the mean of |P - Q| over layers, as a share of their mean.",
-            each_panel(spread),
-        ),
-    )
+    further = (differences,)
 
     seeds: int = Field(8, ge=2)
 

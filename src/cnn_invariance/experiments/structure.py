@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import Claim, Finding, Models, Outputs, Overview, captions, choices
+from cnn_invariance.experiments.framework import Claim, Finding, Models, Outputs, Overview, Source, captions, choices
 from cnn_invariance.experiments.framework.choice import Grid
 from cnn_invariance.statistics.groups import Group, among, between, log_ratio, permuted, within
 from cnn_invariance.statistics.intervals import over
@@ -26,6 +26,7 @@ DESIGN = Claim(
     "log2 of the mean difference between designs over that between seeds; p: designs permuted",
     "above",
     math.log2(1.5),
+    Source.ABSTRACT,
 )
 NOT_TRAINING = Claim(
     "not_training",
@@ -33,6 +34,7 @@ NOT_TRAINING = Claim(
     "log2 of the mean difference between designs over that between plain and augmented training",
     "above",
     0.0,
+    Source.ABSTRACT,
 )
 TRANSFORMATION = Claim(
     "transformation",
@@ -40,6 +42,7 @@ TRANSFORMATION = Claim(
     "log2 of the mean difference between transformation sets over that between seeds; p: sets permuted",
     "above",
     math.log2(1.5),
+    Source.SUCCESSOR,
 )
 DATASET = Claim(
     "dataset",
@@ -47,6 +50,7 @@ DATASET = Claim(
     "log2 of the mean difference between datasets over that between seeds; p: datasets permuted",
     "above",
     math.log2(1.5),
+    Source.SUCCESSOR,
 )
 
 

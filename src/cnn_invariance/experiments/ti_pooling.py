@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import DEPTH, Line, MeasuredPanel, Panel, ProfileExperiment, claimed
+from cnn_invariance.experiments.framework import Line, MeasuredPanel, Panel, ProfileExperiment, Source, claimed
 from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.study import Study
 from cnn_invariance.transformations import sets
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@claimed("TI-pooling is invariant after the pooling over transformations.", below=0.5)
+@claimed("TI-pooling is invariant after the pooling over transformations.", Source.ABSTRACT, below=0.5)
 def invariant_after(panel: MeasuredPanel) -> Iterator[float]:
     """NV of TI-pooling's layers from the pooling over transformations on, divided by that of those before."""
     for design in panel.tables(0):
@@ -22,7 +22,7 @@ def invariant_after(panel: MeasuredPanel) -> Iterator[float]:
         yield layer_mean(design["value"][pooled:]) / layer_mean(design["value"][:pooled])
 
 
-@claimed("Invariance by design is stronger than invariance by data.", below=1)
+@claimed("Invariance by design is stronger than invariance by data.", Source.OURS, below=1)
 def more_than_data(panel: MeasuredPanel) -> Iterator[float]:
     """NV of TI-pooling's layers from the pooling over transformations on, divided by that of the augmented network's
     layers after its flattening.
@@ -45,11 +45,10 @@ class TIPooling(ProfileExperiment):
     title = "profiles of {ti_model} and of {model} trained with augmentation"
     setting = (
         "TI-pooling takes the maximum over the transformations of the set of the panel, and is trained without "
-        "augmentation; its layers before the pooling are averaged over the transformed paths. The other network is "
-        f"trained with the set. Both are measured under the set. {DEPTH} The strips show the kinds of each network's "
-        "layers."
+        "augmentation; its layers before the pooling are averaged over the transformed paths. Its flattening is left "
+        "out, so that its pooling lies on the flattening of the other network, which is trained with the set. Both are "
+        "measured under the set. The strips show the kinds of each network's layers."
     )
-    drawing = {"axis": "depth"}
     claims = (invariant_after, more_than_data)
 
     ti_model: str = "TIPooling"
@@ -64,6 +63,6 @@ class TIPooling(ProfileExperiment):
         if not isinstance(spec.build(), AffineSet):
             raise InputError(f"TI-pooling needs an affine transformation set; {at.label!r} has other members")
         over_set = {"transformations": sets.text_of(spec.name, spec.parameters)}
-        by_design = at.networks(model=self.ti_model, augmentation=None, arguments=over_set)
-        yield at.line("TI-pooling, trained plain", by_design)
+        by_design = at.networks(model=self.ti_model, augmentation=None, arguments=over_set, epochs_for=at.label)
+        yield at.line("TI-pooling, trained plain", by_design, without="Flatten")
         yield at.line(f"{self.model}, augmented")

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cnn_invariance.paper.sources import Source, tests
 from cnn_invariance.storage.files import atomic_write
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
     from cnn_invariance.experiments.framework.claims import Claim, Finding
 
 COLUMNS = (
-    "experiment", "claim", "about", "verdict", "estimate", "low", "high", "rule", "p", "reason", "statement",
+    "experiment", "claim", "about", "verdict", "estimate", "low", "high", "rule", "p", "reason", "source",
+    "statement",
     "statistic", "interval_from", "cells",
 )  # fmt: skip
-"""Of ``claims.csv``: ``low`` and ``high`` bound the 95 % interval of the estimate; ``cells`` are those it is from."""
+"""Of ``claims.csv``: ``low`` and ``high`` bound the 95 % interval of the estimate; ``cells`` are those it is from;
+``source`` is whose statement is tested, see `cnn_invariance.paper.sources`."""
 RULE = (
     "A claim is supported where the whole 95 % interval of its statistic lies on the claimed side of a threshold that "
     "was chosen before looking, not supported where it lies on the other side, and undecided otherwise."
@@ -62,12 +65,16 @@ def brief(frame: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
     columns = list(dict.fromkeys(frame["about"].dropna())) or ["verdict"]
-    rows: dict[tuple[str, str], dict[str, str]] = {}
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
     for row in frame.to_dict("records"):
         about = [row["about"]] if isinstance(row["about"], str) else columns  # what is not computed is about all
-        rows.setdefault((row["experiment"], row["statement"]), {}).update(dict.fromkeys(about, row["verdict"]))
-    shown = [{"experiment": name, "claim": text, **verdicts} for (name, text), verdicts in rows.items()]
-    return pd.DataFrame(shown, columns=["experiment", "claim", *columns])
+        place = (row["experiment"], row["statement"], row["source"])
+        rows.setdefault(place, {}).update(dict.fromkeys(about, row["verdict"]))
+    shown = [
+        {"experiment": name, "claim": text, "source": source, **verdicts}
+        for (name, text, source), verdicts in rows.items()
+    ]
+    return pd.DataFrame(shown, columns=["experiment", "claim", "source", *columns])
 
 
 def printed(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -79,6 +86,7 @@ def printed(frame: "pd.DataFrame") -> "pd.DataFrame":
         {
             "experiment": [row["experiment"] for row in rows],
             "claim": [row["statement"] for row in rows],
+            "tests": [tests(Source(row["source"])) for row in rows],
             "on": [row["about"] for row in rows],
             "statistic": [row["statistic"] for row in rows],
             "estimate [95 %]": [
@@ -108,7 +116,7 @@ def caption(frame: "pd.DataFrame", preset: str) -> str:
     """What the table shows, and how many claims came out how."""
     counts = frame["verdict"].value_counts()
     found = ", ".join(f"{counts.get(name, 0)} {name}" for name in ("supported", "not supported", "undecided"))
-    return f"The paper's expectations, tested on the results of preset {preset}: {found}. {RULE}"
+    return f"Claims, tested on the results of preset {preset}: {found}. {RULE}"
 
 
 def _rows(plan: Plan, experiment: str) -> Iterator[dict[str, Any]]:
@@ -125,6 +133,7 @@ def _row(experiment: str, claim: "Claim") -> dict[str, Any]:
     return {
         "experiment": experiment,
         "claim": claim.name,
+        "source": claim.source.value,
         "statement": claim.statement,
         "statistic": claim.statistic,
         "rule": claim.rule,

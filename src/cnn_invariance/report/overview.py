@@ -1,4 +1,4 @@
-"""The whole study on one page: profiles, what makes them differ, and what became of the paper's claims. No torch."""
+"""The whole study on one page: profiles, what makes them differ, and what became of the claims. No torch."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -136,8 +136,8 @@ def _caption(plan: Plan, rows: Sequence[Row], with_differences: bool) -> "Captio
         else "",
         "Differences: mean |P - Q| / mean (P + Q) / 2 of two profiles." if with_differences else "",
         _absent(plan),
-        "Claims: the paper's expectations, tested; the rule and the numbers are in claims.csv.",
-        "Sizes and departures from the paper are in the caption of each experiment's own figures.",
+        "Claims, and what the results say of each; the rule and the numbers are in claims.csv.",
+        "Sizes and departures from the author's settings are in the caption of each experiment's own figures.",
         "cifar10_jpeg is CIFAR-10 after JPEG compression, not the original pixels."
         if "cifar10_jpeg" in [entry.source for entry in study.preset.datasets.values()]
         else "",

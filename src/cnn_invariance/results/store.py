@@ -111,6 +111,13 @@ class Results:
         """The record of a training: history, accuracies and so on (see `training.train`)."""
         return dict(self.read(cell).record)
 
+    def failure(self, network: TrainSpec, floor: float) -> str | None:
+        """Why a network is a failed run; None if it is none, or has no record. See `TrainingRecord.failure`."""
+        if not self.path(network).is_file():
+            return None
+        record: TrainingRecord = self.read(network)
+        return record.failure(floor)
+
     def measure(self, cell: MeasureSpec) -> MeasureTable:
         """A measure cell: its table, its accuracies, where it was made."""
         found: MeasureTable = self.read(cell)

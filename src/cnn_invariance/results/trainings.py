@@ -53,6 +53,21 @@ class TrainingRecord:
         """The SHA-256 of the trained weights, as recorded."""
         return self.record.get("weights_sha256")
 
+    def failure(self, floor: float) -> str | None:
+        """Why the network is a failed run, whose accuracy is below the floor; None if it is none.
+
+        The accuracy is that on the training samples that were evaluated, under the augmentation. An untrained network
+        is never a failed run.
+        """
+        reached = (self.record.get("accuracies") or {}).get("train", {}).get("augmented")
+        if not self.spec.recipe.epochs or not is_number(reached) or reached >= floor:
+            return None
+        return (
+            f"{self.spec.key} is a failed run: its accuracy on training samples, under its augmentation, is "
+            f"{reached:.4f}, below the floor of {floor:g}; its record and weights are kept: lower the accuracy floor "
+            "in the preset and it is judged anew, or give the model more epochs or another learning rate"
+        )
+
     def faults(self) -> Iterator[str]:
         """A message for each value that is missing, inconsistent with the spec, or not plausible."""
         record, epochs = self.record, self.spec.recipe.epochs

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -50,6 +51,13 @@ class Spec(Closed):
     def hash(self) -> str:
         """SHA-256 of the canonical JSON, in hexadecimal."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with some fields changed, and with the hash of its own content."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in ("canonical", "hash"):  # pydantic copies what is cached, too
+            copied.__dict__.pop(name, None)
+        return copied
 
     def __eq__(self, other: object) -> bool:
         """Equal when of one class and of one hash."""

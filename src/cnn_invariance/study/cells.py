@@ -22,14 +22,26 @@ from pydantic import Field, SerializerFunctionWrapHandler, field_validator, mode
 from cnn_invariance.study.canonical import Spec
 from cnn_invariance.study.spec import DatasetSpec, ModelSpec, Recipe, SampleSpec, SetSpec, without_unset
 
-TRAIN_REVISION = 1
+TRAIN_REVISION = 2
 """Raise by one when a change of the code changes what a training computes: every network is then trained again."""
 
-MEASURE_REVISION = 1
+MEASURE_REVISION = 2
 """Raise by one when a change of the code changes what a measure cell holds: every cell is then measured again."""
 
-RESPONSE_REVISION = 1
+RESPONSE_REVISION = 2
 """Raise by one when a change of the code changes what a response cell holds: every one is then made again."""
+
+CHANGED = {
+    ("train", 2): "random numbers derive from the seed and their purpose, the last incomplete batch is dropped, and "
+    "AllConvolutional and VGG16D are as in the author's code",
+    (
+        "measure",
+        2,
+    ): "sample distances are of all pairs of samples, distances are of maps unless units are asked for, and "
+    "images of another dataset are resized as in the author's code",
+    ("respond", 2): "the measures that rank the maps are of revision 2, and more maps and samples are shown",
+}
+"""What came with a revision of a kind of cell, by its stage and number."""
 
 Extent = Literal["none", "some", "all"]
 """How many of the samples of its split a cell reads. The size of a split is not known without its data, so the time of
@@ -179,12 +191,14 @@ class MeasureSpec(CellSpec):
 
 
 class ResponseSpec(CellSpec):
-    """Responses of feature maps to one sample: of the most and the least invariant map of each layer.
+    """Responses of feature maps to some samples: of the most and the least invariant maps of layers of one kind.
 
     measured: the measure cell whose values rank the maps
     by:       the measure that ranks them, one of those kept for feature maps
-    sample:   which single sample is shown (``count`` 1)
+    sample:   which samples are shown; they have a ``count``
     members:  which transformations of the set are shown, by their index
+    kind:     the class of the layers
+    maps:     how many of the most, and as many of the least invariant maps
     """
 
     folder: ClassVar[str] = "responses"
@@ -197,14 +211,16 @@ class ResponseSpec(CellSpec):
     by: str
     sample: SampleSpec
     members: tuple[int, ...] = Field(min_length=1)
+    kind: str
+    maps: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.by not in self.measured.measures:
             allowed = ", ".join(self.measured.measures)
             raise ValueError(f"maps are ranked by a measure of the cell, {allowed}; received {self.by}")
-        if self.sample.count != 1:
-            raise ValueError(f"responses are of 1 sample; received {self.sample.count}")
+        if self.sample.count is None:
+            raise ValueError("responses are of a few samples; give 'sample' a 'count'")
         if not all(0 <= member < self.measured.transformations.size for member in self.members):
             raise ValueError(
                 f"expected members from 0 to {self.measured.transformations.size - 1}; received {self.members}"
@@ -228,7 +244,7 @@ class ResponseSpec(CellSpec):
 
     @property
     def dataset(self) -> DatasetSpec:
-        """The dataset of the network, which the sample is from."""
+        """The dataset of the network, which the samples are from."""
         return self.network.dataset
 
     @property
@@ -238,7 +254,7 @@ class ResponseSpec(CellSpec):
 
     @property
     def extent(self) -> Extent:
-        """One sample."""
+        """The samples that are shown."""
         return "some"
 
     @property

@@ -7,6 +7,7 @@ never a training. ``config/preset.schema.json`` is this schema for editors.
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -89,6 +90,15 @@ class Changes(Closed):
     """The epochs without augmentation on this dataset; without it, the model's."""
 
 
+class Variant(Closed):
+    """What is trained otherwise where a design has certain arguments."""
+
+    arguments: Arguments = Field(min_length=1)
+    """The arguments that a network must have, all of them."""
+    learning_rate: LearningRate
+    """The learning rate of such a network, on every dataset."""
+
+
 class DatasetEntry(Closed):
     """A dataset: where it comes from, which content it must have, and what training must reach."""
 
@@ -98,7 +108,10 @@ class DatasetEntry(Closed):
     fingerprint: Fingerprint
     """The SHA-256 of the content, as ``cnn-invariance dataset`` prints it."""
     accuracy_floor: Share
-    """The accuracy on training samples below which a training has failed."""
+    """The accuracy on training samples, under the augmentation, below which a network is a failed run. It judges
+    records and is part of no spec: a failed run keeps its weights, and another floor judges it anew."""
+    precision: Precision | None = None
+    """The arithmetic of trainings on this dataset; without it, that of ``training``."""
     models: dict[Name, Changes] = Field(default_factory=dict)
     """What this dataset changes in models, by their labels."""
 
@@ -123,6 +136,8 @@ class ModelEntry(Closed):
     """The learning rate of AdamW."""
     epochs: Epochs
     """The epochs without augmentation; see ``training.augmentation_epochs`` for the epochs with it."""
+    variants: tuple[Variant, ...] = ()
+    """What is trained otherwise where the design has certain arguments; of several that fit, the first."""
 
     @field_validator("model")
     @classmethod
@@ -137,6 +152,13 @@ class ModelEntry(Closed):
         if "model" in info.data:
             models.check_arguments(info.data["model"], arguments)
         return arguments
+
+    @field_validator("variants")
+    @classmethod
+    def _variants_accepted(cls, variants: tuple[Variant, ...], info: ValidationInfo) -> tuple[Variant, ...]:
+        if "model" in info.data:
+            _all(*(partial(models.check_arguments, info.data["model"], one.arguments) for one in variants))
+        return variants
 
 
 class SetEntry(Closed):
@@ -168,13 +190,13 @@ class Training(Closed):
     """What all trainings share."""
 
     batch_size: Count = 64
-    """Samples in a step."""
+    """Samples in a step; a last batch of an epoch that is not full is dropped, unless it is the only one."""
     epoch_samples: Count | None = None
     """Samples in an epoch, drawn anew each time; without it, all of the training split."""
     weight_decay: Weight = 0.01
     """The weight decay of AdamW."""
-    augmentation_epochs: AugmentationEpochs = "paper"
-    """How many epochs an augmented network is trained for: ``paper``, more for larger sets; ``same``, as many as
+    augmentation_epochs: AugmentationEpochs = "author"
+    """How many epochs an augmented network is trained for: ``author``, more for larger sets; ``same``, as many as
     without augmentation."""
     precision: Precision = "fp32"
     """The arithmetic of the forward and backward pass."""

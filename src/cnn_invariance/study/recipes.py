@@ -1,15 +1,15 @@
-"""The paper's rules for how long a network is trained."""
+"""The author's rule for how long a network is trained."""
 
 import math
 from typing import Literal
 
-AugmentationEpochs = Literal["paper", "same"]
+AugmentationEpochs = Literal["author", "same"]
 
 
-def effective_epochs(epochs: int, members: int, rule: AugmentationEpochs = "paper") -> int:
+def effective_epochs(epochs: int, members: int, rule: AugmentationEpochs = "author") -> int:
     """The epochs to run with an augmentation of M transformations (``members``; none: 1).
 
-    ``paper``: epochs x 1.1 ln M for sets with M > e members, rounded down, and never fewer than
+    ``author``: epochs x 1.1 ln M for sets with M > e members, rounded down, and never fewer than
     without augmentation. ``same``: the epochs as they are.
 
     >>> [effective_epochs(5, members) for members in (1, 2, 3, 25, 504)]

@@ -82,10 +82,14 @@ def _build(spec: SetSpec) -> "TransformationSet":
 
 
 class Recipe(Spec):
-    """How a network is trained. ``epochs`` is the number of epochs run, after any rule for augmentations.
+    """How a network is trained.
 
-    ``epoch_samples`` is the number of samples in an epoch, drawn anew each time without repetition; None means all
-    training samples. See `without_unset`.
+    epochs:        the number of epochs run, after any rule for augmentations
+    images:        those it is trained on: the training split, or ``all``, the validation split too
+    epoch_samples: the number of samples in an epoch, drawn anew each time without repetition; None means all images
+
+    A last batch that is not full is dropped, unless it is the only one. The floor of accuracy is not part of it: it
+    judges a record.
     """
 
     optimiser: Literal["adamw"] = "adamw"
@@ -93,13 +97,9 @@ class Recipe(Spec):
     batch_size: int = Field(64, ge=1)
     weight_decay: float = Field(0.01, ge=0, allow_inf_nan=False)
     epochs: int = Field(ge=0)
-    accuracy_floor: float = Field(ge=0, le=1)
     precision: Precision = "fp32"
+    images: Literal["train", "all"] = "train"
     epoch_samples: int | None = Field(None, ge=1)
-
-    @model_serializer(mode="wrap")
-    def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return without_unset(serialise(self), "epoch_samples")
 
 
 class SampleSpec(Spec):

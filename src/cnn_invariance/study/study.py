@@ -16,7 +16,7 @@ from cnn_invariance.plugins import references
 from cnn_invariance.study import document
 from cnn_invariance.study.cells import MeasureSpec, TrainSpec
 from cnn_invariance.study.document import Document, Problem
-from cnn_invariance.study.preset import Changes, Preset
+from cnn_invariance.study.preset import Changes, ModelEntry, Preset
 from cnn_invariance.study.recipes import effective_epochs
 from cnn_invariance.study.spec import DatasetSpec, ModelSpec, Recipe, SampleSpec, Scalar, SetSpec
 from cnn_invariance.transformations.affine import AffineSet
@@ -107,38 +107,48 @@ class Study:
         seed: int | None = None,
         arguments: Mapping[str, Scalar] | None = None,
         epochs: int | None = None,
+        epochs_for: str | SetSpec | None = None,
+        recipe: Mapping[str, Any] | None = None,
     ) -> TrainSpec:
         """A trained network; ``augmentation`` None is plain training, ``seed`` None the first seed.
 
-        arguments: what makes it a variant of the model
-        epochs:    None: the model's, by the preset's rule for augmentations; 0 is an untrained network
+        arguments:  what makes it a variant of the model
+        epochs:     None: the model's, by the preset's rule for augmentations; 0 is an untrained network
+        epochs_for: the set whose size gives the epochs by that rule; None: the augmentation
+        recipe:     fields of `Recipe` that are other than the preset's, such as ``batch_size``
         """
         label = augmentation
         augmented_by = None if label is None else self.set(label)
         entry = entry_of("model", model, self.preset.models)
         changes = self._changes(model, dataset)
         training = self.preset.training
+        design = self.model(model, dataset, arguments)
         if epochs is None:
+            counted = augmented_by if epochs_for is None else self.set(epochs_for)
             epochs = effective_epochs(
                 entry.epochs if changes.epochs is None else changes.epochs,
-                augmented_by.size if augmented_by else 1,
+                counted.size if counted else 1,
                 training.augmentation_epochs,
             )
+        asked: dict[str, Any] = {
+            "learning_rate": _variant_rate(entry, design) or changes.learning_rate or entry.learning_rate,
+            "batch_size": training.batch_size,
+            "weight_decay": training.weight_decay,
+            "epochs": epochs,
+            "precision": self.preset.datasets[dataset].precision or training.precision,
+            "epoch_samples": training.epoch_samples,
+        }
         return TrainSpec(
             dataset=self.dataset(dataset),
-            model=self.model(model, dataset, arguments),
+            model=design,
             augmentation=augmented_by,
-            recipe=Recipe(
-                learning_rate=changes.learning_rate or entry.learning_rate,
-                batch_size=training.batch_size,
-                weight_decay=training.weight_decay,
-                epochs=epochs,
-                accuracy_floor=self.preset.datasets[dataset].accuracy_floor,
-                precision=training.precision,
-                epoch_samples=training.epoch_samples,
-            ),
+            recipe=Recipe(**asked | dict(recipe or {})),
             seed=self.seeds[0] if seed is None else seed,
         )
+
+    def floor(self, network: TrainSpec) -> float:
+        """The accuracy on training samples below which a network of this study is a failed run."""
+        return self.preset.datasets[network.dataset.name].accuracy_floor
 
     def measurement(
         self,
@@ -182,6 +192,12 @@ class Study:
 
     def _changes(self, model: str, dataset: str) -> Changes:
         return entry_of("dataset", dataset, self.preset.datasets).models.get(model, Changes())
+
+
+def _variant_rate(entry: ModelEntry, design: ModelSpec) -> float | None:
+    """The learning rate of the first variant whose arguments a design has."""
+    fits = (one.learning_rate for one in entry.variants if one.arguments.items() <= design.arguments.items())
+    return next(fits, None)
 
 
 def complete_set(name: str, parameters: Mapping[str, Any]) -> SetSpec:

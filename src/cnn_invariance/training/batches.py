@@ -5,10 +5,11 @@ transformed on the device. There are no worker processes, and the only transfers
 per epoch, the order of the samples and the transformation drawn for each.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,10 +45,11 @@ class DeviceSamples:
         return self.images[taken].to(torch.float32).div_(255).sub_(self.mean).div_(self.std)
 
 
-def load(data: "Dataset", split: str, count: int | None, device: torch.device) -> DeviceSamples:
-    """A split on the device; a fixed stratified subset of ``count`` samples if the split has more."""
-    chosen = data.indices(split)
+def load(data: "Dataset", splits: Sequence[str], count: int | None, device: torch.device) -> DeviceSamples:
+    """Splits on the device; of one split, a fixed stratified subset of ``count`` samples if it has more."""
+    chosen = np.concatenate([data.indices(split) for split in splits])
     if count is not None and len(chosen) > count:
+        (split,) = splits
         chosen = data.subset(split, count, seed=0)
     mean, std = (
         torch.tensor(value, dtype=torch.float32, device=device)[:, None, None] for value in (data.mean, data.std)
@@ -117,16 +119,16 @@ def batches(
     order:   (n,) the samples to use, in order; all samples in the order of storage if None
     members: (n,) the member of the augmentation for the first sample of the order, the second, ...
 
-    Every sample of the order is used once. The last batch may be smaller. A single last sample joins the
-    batch before it, because batch normalisation needs the variance of at least two.
+    Every sample of the order is used once. The last batch may be smaller.
     """
     order = None if order is None else order.to(samples.device)
     prepared = None
     if augmentation is not None and members is not None:
         prepared = augmentation.prepare(members)
-    for start, end in bounds(len(samples) if order is None else len(order), size):
-        taken = slice(start, end) if order is None else order[start:end]
-        yield batch(samples, taken, augmentation, None if prepared is None else prepared[start:end])
+    for start in range(0, len(samples) if order is None else len(order), size):
+        part = slice(start, start + size)
+        taken = part if order is None else order[part]
+        yield batch(samples, taken, augmentation, None if prepared is None else prepared[part])
 
 
 def batch(
@@ -140,15 +142,3 @@ def batch(
     if augmentation is not None and prepared is not None:
         images = augmentation.apply(images, prepared)
     return images.contiguous(memory_format=torch.channels_last), samples.labels[taken]
-
-
-def bounds(count: int, size: int) -> list[tuple[int, int]]:
-    """The start and end of each batch.
-
-    >>> bounds(10, 4), bounds(9, 4), bounds(1, 4), bounds(0, 4)
-    ([(0, 4), (4, 8), (8, 10)], [(0, 4), (4, 9)], [(0, 1)], [])
-    """
-    starts = list(range(0, count, size))
-    if len(starts) > 1 and size > 1 and count % size == 1:
-        starts.pop()
-    return list(zip(starts, [*starts[1:], count], strict=True)) if starts else []

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 EVALUATED = {"train": 5_000, "validation": 5_000, "test": 10_000}  # samples of each split, at most, at the end
 VALIDATED = 500  # samples of the validation split, at most, after each epoch
+TRAINED_ON = {"train": ("train",), "all": ("train", "validation")}  # the splits, by the recipe's ``images``
 
 Accuracies = dict[str, dict[str, float | None]]
 
@@ -33,8 +34,8 @@ class Learner:
         self.spec, self.recipe = spec, spec.recipe
         self.data, self.device, self.weights = data, device, weights
         self.started_from = ""
-        self.samples = batches.load(data, "train", None, device)
-        self.validation = batches.load(data, "validation", VALIDATED, device)
+        self.samples = batches.load(data, TRAINED_ON[spec.recipe.images], None, device)
+        self.validation = batches.load(data, ("validation",), VALIDATED, device)
         self.augmentation = (
             None if spec.augmentation is None else batches.Augmentation(spec.augmentation.build(), device)
         )
@@ -43,14 +44,14 @@ class Learner:
         self.reset()
 
     def reset(self) -> None:
-        """Start anew from an untrained network or pretrained weights. The random weights depend only on the spec."""
-        torch.manual_seed(seeds.derive(self.spec.hash, "weights"))
-        model = models.build(
-            self.spec.model.name,
-            self.data.input_shape,
-            len(self.data.classes),
-            **self.spec.model.arguments,
-        )
+        """Start anew from an untrained network or pretrained weights. Random weights: see `seeds.InitialWeights`."""
+        with seeds.InitialWeights(self.spec.seed):
+            model = models.build(
+                self.spec.model.name,
+                self.data.input_shape,
+                len(self.data.classes),
+                **self.spec.model.arguments,
+            )
         if self.weights is not None:
             kept = models.load_weights(model, self.weights)
             self.started_from = f"weights of {self.weights}" + (f"; new: {', '.join(kept)}" if kept else "")
@@ -70,8 +71,13 @@ class Learner:
 
     @property
     def steps(self) -> int:
-        """The number of batches in an epoch."""
-        return len(batches.bounds(self.epoch_samples, self.recipe.batch_size))
+        """The number of batches in an epoch; a last one that is not full is dropped, as in the author's code."""
+        return self.epoch_samples // self.batch_size
+
+    @property
+    def batch_size(self) -> int:
+        """The number of samples in a batch: the recipe's, or all samples of an epoch that has fewer."""
+        return min(self.recipe.batch_size, self.epoch_samples)
 
     @property
     def epoch_samples(self) -> int:
@@ -79,26 +85,27 @@ class Learner:
         return self.recipe.epoch_samples or len(self.samples)
 
     def run_epoch(self, epoch: int, on_step: Callable[[], None]) -> float:
-        """Train on each sample of an epoch once; return the mean loss.
+        """Train on the samples of an epoch, each at most once; return the mean loss.
 
-        ``epoch`` counts from 1 and determines the order of the samples and their transformations.
+        ``epoch`` counts from 1. With the seed it determines the order of the samples, the transformation of each place
+        in that order, and the units that dropout leaves out.
 
         Errors: TrainingError if the loss or a weight is not finite at the end of the epoch. This is checked once
         per epoch, because a check makes the processor wait for the device.
         """
-        generator = seeds.generator(self.spec.hash, f"epoch {epoch}")
-        order = torch.randperm(len(self.samples), generator=generator)[: self.epoch_samples]
-        members = self._draw(len(order), generator)
+        size, count = self.batch_size, self.steps * self.batch_size
+        order = torch.randperm(len(self.samples), generator=self._generator(f"order {epoch}"))[:count]
+        members = self._draw(len(self.samples), f"augmentation {epoch}", count)
         prepared = None if members is None or self.augmentation is None else self.augmentation.prepare(members)
-        torch.manual_seed(seeds.derive(self.spec.hash, f"dropout {epoch}"))
+        torch.manual_seed(seeds.derive(self.spec.seed, f"dropout {epoch}"))
         total = torch.zeros((), device=self.device)
         self.model.train()
         order = order.to(self.device)
-        for start, end in batches.bounds(len(order), self.recipe.batch_size):
-            loss = self._run_step(order[start:end], None if prepared is None else prepared[start:end])
-            total += loss * (end - start)
+        for start in range(0, count, size):
+            taken = slice(start, start + size)
+            total += self._run_step(order[taken], None if prepared is None else prepared[taken])
             on_step()
-        mean = total.item() / len(order)
+        mean = total.item() / self.steps
         self._check_finite(epoch, mean)
         return mean
 
@@ -114,8 +121,14 @@ class Learner:
         self.optimiser.step()
         return loss.detach()
 
-    def _draw(self, count: int, generator: torch.Generator) -> Tensor | None:
-        return None if self.augmentation is None else self.augmentation.draw(count, generator)
+    def _generator(self, purpose: str) -> torch.Generator:
+        return seeds.generator(self.spec.seed, purpose)
+
+    def _draw(self, available: int, purpose: str, count: int) -> Tensor | None:
+        """The members of the augmentation for the first ``count`` of the ``available`` places: others move none."""
+        if self.augmentation is None:
+            return None
+        return self.augmentation.draw(available, self._generator(purpose))[:count]
 
     def _check_finite(self, epoch: int, loss: float) -> None:
         finite = torch.stack([weights.isfinite().all() for weights in self.model.parameters()])
@@ -136,9 +149,8 @@ class Learner:
         accuracies: Accuracies = {}
         counts = {}
         for split, count in EVALUATED.items():
-            samples = batches.load(self.data, split, count, self.device)
-            generator = seeds.generator(self.spec.hash, f"evaluation on {split}")
-            members = self._draw(len(samples), generator)
+            samples = batches.load(self.data, (split,), count, self.device)
+            members = self._draw(len(samples), f"evaluation on {split}", len(samples))
             plain = accuracy(self.model, samples)
             augmented = (
                 plain

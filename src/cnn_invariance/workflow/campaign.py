@@ -164,7 +164,7 @@ def _needed(plan: Plan, experiment: str) -> list[Cell]:
     found: dict[Cell, None] = {}
     for cell in plan.lacking(experiment):
         for one in (*cell.needs, cell):
-            if not plan.results.has(one):
+            if not plan.results.has(one) and one.network not in plan.failed:
                 found.setdefault(one)
     return sorted(found, key=lambda cell: cell.network.seed)
 

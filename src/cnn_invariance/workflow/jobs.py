@@ -25,6 +25,7 @@ class Job(Closed):
     epochs:     of a training, the epochs whose checkpoints are kept, the last among them
     pretrained: of a training, the file of weights that it starts from; None where there is none
     recorded:   of a training, whether its record is there already, and stays: only checkpoints are missing
+    floor:      the accuracy on training samples below which the network is a failed run
     """
 
     preset: str
@@ -32,6 +33,7 @@ class Job(Closed):
     epochs: tuple[int, ...] = ()
     pretrained: str | None = None
     recorded: bool = False
+    floor: float = 0.0
 
     @classmethod
     def read(cls, path: Path) -> "Job":

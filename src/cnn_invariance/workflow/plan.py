@@ -78,26 +78,37 @@ class Plan:
                 found[one][name] = None
         return {cell: tuple(names) for cell, names in found.items()}
 
+    @cached_property
+    def failed(self) -> Mapping[TrainSpec, str]:
+        """The networks that are failed runs, by the floor that the preset has now, and why each is."""
+        judged = ((network, self.results.failure(network, self.study.floor(network))) for network in self.networks)
+        return {network: reason for network, reason in judged if reason}
+
     def lacking(self, experiment: str) -> tuple[Cell, ...]:
-        """The cells of an experiment that have no result."""
-        return tuple(cell for cell in self.study.cells[experiment] if cell in self._without_result)
+        """The cells of an experiment that have no result, or whose network is a failed run."""
+        cells = self.study.cells[experiment]
+        return tuple(cell for cell in cells if cell in self._without_result or cell.network in self.failed)
 
     @cached_property
     def drawn(self) -> tuple[str, ...]:
-        """The experiments that a run draws: all, or those whose cells all have a result."""
-        return tuple(name for name in self.study.experiments if self.computes or not self.lacking(name))
+        """The experiments that a run draws: all of whose cells have a result, or will have one at its end."""
+        return tuple(name for name in self.study.experiments if self._wanted.issuperset(self.study.cells[name]))
 
     @property
     def wanted(self) -> tuple[Cell, ...]:
-        """The cells whose results a run has at its end: all, or those that have one already."""
-        return tuple(cell for cell in self.cells if self.computes or cell not in self._without_result)
+        """The cells whose results a run has at its end, but for those of failed runs."""
+        return tuple(cell for cell in self.cells if cell in self._wanted)
 
     @cached_property
     def to_compute(self) -> tuple[Cell, ...]:
-        """The cells without a result, and the networks of which a checkpoint is missing that such a cell needs."""
-        needing = [cell for cell in self._without_result if cell.needs]
+        """The cells without a result, and the networks of which a checkpoint is missing that such a cell needs.
+
+        Nothing is computed of a network that is a failed run.
+        """
+        absent = {cell for cell in self._without_result if cell.network not in self.failed}
+        needing = [cell for cell in absent if cell.needs]
         again = {cell.network for cell in needing if not self.folders.checkpoint(cell.network, cell.epoch).is_file()}
-        return tuple(cell for cell in self.cells if cell in self._without_result or cell in again)
+        return tuple(cell for cell in self.cells if cell in absent or cell in again)
 
     def todo(self, stage: str) -> tuple[Any, ...]:
         """The cells of one stage among those `to_compute`."""
@@ -120,9 +131,9 @@ class Plan:
 
     def job(self, cell: Cell) -> Job:
         """The job that computes a cell."""
-        if cell != cell.network:
-            return Job(preset=self.study.name, cell=cell)
-        network = cell.network
+        network, floor = cell.network, self.study.floor(cell.network)
+        if cell != network:
+            return Job(preset=self.study.name, cell=cell, floor=floor)
         pretrained = self.study.weights(network.model)
         return Job(
             preset=self.study.name,
@@ -130,6 +141,7 @@ class Plan:
             epochs=self.epochs(network),
             pretrained=None if pretrained is None else str(pretrained),
             recorded=self.results.has(network),
+            floor=floor,
         )
 
     def epochs(self, network: TrainSpec) -> tuple[int, ...]:
@@ -154,6 +166,11 @@ class Plan:
     @cached_property
     def _without_result(self) -> frozenset[Cell]:
         return frozenset(cell for cell in self.cells if not self.results.has(cell))
+
+    @cached_property
+    def _wanted(self) -> frozenset[Cell]:
+        kept = frozenset(self.cells) if self.computes else frozenset(self.cells) - self._without_result
+        return frozenset(cell for cell in kept if cell.network not in self.failed)
 
     @cached_property
     def _measured_epochs(self) -> dict[TrainSpec, set[int]]:

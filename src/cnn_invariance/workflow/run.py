@@ -163,15 +163,20 @@ class Run:
 
     @property
     def closing_lines(self) -> list[str]:
-        """What a run says at its end about cells that it was not to compute: nothing, or a line."""
+        """What a run says at its end: a line for each failed run, and one on cells that it was not to compute."""
         plan = self.plan
-        if plan is None or plan.computes or not (missing := len(plan.cells) - len(plan.wanted)):
+        if plan is None:
             return []
+        failed = list(plan.anew().failed.values())
+        missing = sum(cell.network not in plan.failed for cell in plan.cells) - len(plan.wanted)
+        if plan.computes or not missing:
+            return failed
         absent = ", ".join(name for name in plan.study.experiments if name not in plan.drawn)
         return [
+            *failed,
             f"{missing} of {len(plan.cells)} cells are not computed yet"
             + (f"; not drawn without them: {absent}" if absent else "")
-            + "; --config compute=missing computes them, and `cnn-invariance plan` says how long that takes"
+            + "; --config compute=missing computes them, and `cnn-invariance plan` says how long that takes",
         ]
 
     def _cell(self, wildcards: Any) -> Any:

@@ -23,8 +23,10 @@ def compute(job: Job, folders: Folders, *, threads: int | None = None) -> None:
     threads: of a CPU; None leaves torch's choice
 
     Errors: InputError for data, weights or a result that are missing or not those of the spec; FailedError for a
-    training that failed.
+    training that failed, and for a cell of a network that is a failed run.
     """
+    if job.cell.needs:
+        _refuse_failed(job, folders)
     STAGES[job.cell.stage](job, folders, threads)
 
 
@@ -56,6 +58,8 @@ def train(job: Job, folders: Folders, threads: int | None) -> None:
     made = {name: record.pop(name) for name in HOW_IT_WAS_MADE}
     made["gpu_peak_memory_bytes"] = record.pop("peak_memory_bytes")
     write_training(results.path(network), network, record, provenance(clock, **_gpu(made["device"]), **made))
+    if reason := results.failure(network, job.floor):  # no error: the files of a job that fails are deleted
+        print(reason, file=sys.stderr)
 
 
 def measure(job: Job, folders: Folders, threads: int | None) -> None:
@@ -90,7 +94,7 @@ def measure(job: Job, folders: Folders, threads: int | None) -> None:
 
 
 def respond(job: Job, folders: Folders, threads: int | None) -> None:
-    """Show one sample under transformations to a network, and keep what the ranked feature maps respond."""
+    """Show samples under transformations to a network, and keep what the ranked feature maps respond."""
     import torch
 
     from cnn_invariance.measures.responses import ranked
@@ -100,20 +104,27 @@ def respond(job: Job, folders: Folders, threads: int | None) -> None:
     clock, results = Clock(), folders.cells(job.preset)
     _set_threads(threads)
     data = _data(folders, cell.dataset)
-    chosen = data.subset(cell.sample.split, 1, cell.sample.seed)
+    chosen = data.subset(cell.sample.split, cell.sample.count, cell.sample.seed)
     model, made = _loaded(cell, folders)
+    rows = results.measure(cell.measured).maps(cell.by)
     frame = responses_of(
         model,
         data.normalise(torch.from_numpy(data.images[chosen])),
         cell.measured.transformations.build(),
         cell.members,
-        ranked(results.measure(cell.measured).maps(cell.by)),
+        ranked(rows[rows["kind"] == cell.kind], cell.maps),
     )
     write_responses(results.path(cell), cell, frame, provenance(clock, **made))
 
 
 STAGES: dict[str, Callable[[Job, Folders, int | None], None]] = {"train": train, "measure": measure, "respond": respond}
 """What computes the cells of each stage."""
+
+
+def _refuse_failed(job: Job, folders: Folders) -> None:
+    """Raise FailedError for a cell of a network that is a failed run."""
+    if reason := folders.cells(job.preset).failure(job.cell.network, job.floor):
+        raise FailedError(reason)
 
 
 def _loaded(cell: Cell, folders: Folders) -> tuple[Any, dict[str, Any]]:

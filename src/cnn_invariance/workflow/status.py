@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.results import audit
+from cnn_invariance.results import audit, others
 from cnn_invariance.study import KINDS, Cell, ResponseSpec
 from cnn_invariance.transformations import AffineSet
 from cnn_invariance.workflow import costs
@@ -24,6 +24,7 @@ def of_plan(plan: Plan, cells: bool = False) -> list[str]:
             "",
         ]
     lines += _equal_members(plan)
+    lines += [f"note: {reason}" for reason in plan.failed.values()]
     todo = [f"{action} {key}: {why}" for action, key, why in _jobs(plan)]
     lines += todo or ["nothing to compute: every result is there"]
     if cells:
@@ -44,8 +45,8 @@ def _equal_members(plan: Plan) -> list[str]:
 def of_check(plan: Plan) -> list[str]:
     """The outcome of checking every result; those damaged, incomplete or implausible are named by an InputError.
 
-    Then a line for each network whose cells were made from other weights than its record's, and for each file that is
-    no cell's.
+    Then a line for each network whose cells were made from other weights than its record's, for each failed run, and
+    for each file that is of no cell of the preset, with the reason.
     """
     plan.check()
     results = plan.results
@@ -56,8 +57,8 @@ def of_check(plan: Plan) -> list[str]:
     there = {path for path in wanted if path.is_file()}
     found = {path for kind in KINDS for path in results.root.glob(f"{kind.folder}/*{kind.suffix}")}
     lines = [f"{results.root}: {len(there)} of {len(wanted)} results are there, all of them whole"]
-    lines += [f"note: {note}" for note in found_in.notes]
-    return lines + [f"{path}: no cell of this preset" for path in sorted(found - wanted)]
+    lines += [f"note: {note}" for note in (*found_in.notes, *plan.failed.values())]
+    return lines + [f"{path}: {others.why(path, plan.cells)}" for path in sorted(found - wanted)]
 
 
 def _table(plan: Plan) -> Iterator[str]:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from cnn_invariance.paper.sources import Source
 from cnn_invariance.statistics.intervals import Interval
 from cnn_invariance.study import Cell
 
@@ -26,13 +27,14 @@ Verdict = Literal["supported", "not supported", "undecided"]
 
 @dataclass(frozen=True)
 class Claim:
-    """An expectation of the paper.
+    """A statement that results can support or refute.
 
     name:      its id inside the experiment, such as "monotone"
-    statement: the expectation, a sentence
+    statement: what is claimed, a sentence
     statistic: what number is looked at, in words that name the measure
     side:      on which side of the threshold the claim holds
     threshold: chosen before looking at results
+    source:    whose statement it is: the abstract's, the successor's, or a hypothesis of ours
     """
 
     name: str
@@ -40,6 +42,7 @@ class Claim:
     statistic: str
     side: Side
     threshold: float
+    source: Source
 
     @property
     def rule(self) -> str:

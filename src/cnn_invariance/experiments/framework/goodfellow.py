@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import choices
+from cnn_invariance.experiments.framework import Source, choices
 from cnn_invariance.experiments.framework.claims import UntestableError
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, ProfileClaim
 from cnn_invariance.experiments.framework.profile_experiment import ProfileExperiment
@@ -62,14 +62,16 @@ def unstable(name: str, subject: str, rate: str) -> ProfileClaim:
     )
 
     def ratio(panel: MeasuredPanel) -> list[float]:
-        cells, shown = panel.line(0)
+        cells = panel.line(0).cells
         if missing := [measure for measure in both if measure not in cells[0].measures]:
             raise UntestableError(f"not measured: {', '.join(missing)}", "no pair of alphas")
-        if check(shown).name != rate:  # the same networks stand in another panel
+        if check(str(panel.line(0).measure)).name != rate:  # the same networks stand in another panel
             return []
         return [quotient(*(variation(values(panel.results, cells, measure)) for measure in both))]
 
-    return ProfileClaim(name, f"{subject} is unstable at extreme alpha.", words, "above", 1.5, ratio, "sets", ANY)
+    return ProfileClaim(
+        name, f"{subject} is unstable at extreme alpha.", words, "above", 1.5, Source.OURS, ratio, "sets", ANY
+    )
 
 
 def request(name: str, alpha: float) -> str:

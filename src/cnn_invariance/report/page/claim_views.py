@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnn_invariance.experiments.framework.claims import Claim
+from cnn_invariance.paper.sources import Source, tests
 from cnn_invariance.report import claims
 
 VERDICTS = ("supported", "not supported", "undecided")
@@ -53,6 +54,7 @@ class ClaimView:
     id: str
     experiment: str
     statement: str
+    tests: str
     statistic: str
     rule: str
     findings: tuple[FindingView, ...]
@@ -67,8 +69,9 @@ def claim_views(records: Iterable[Mapping[str, Any]]) -> list[ClaimView]:
     """The claims in the order of the records of ``claims.json``; a record is one finding of its claim."""
     tested: dict[tuple[str, Claim], list[Mapping[str, Any]]] = {}
     for record in records:
-        fields = (record[name] for name in ("statement", "statistic", "side", "threshold"))
-        tested.setdefault((record["experiment"], Claim(record["claim"], *fields)), []).append(record)
+        fields = {name: record[name] for name in ("statement", "statistic", "side", "threshold")}
+        claim = Claim(record["claim"], **fields, source=Source(record["source"]))
+        tested.setdefault((record["experiment"], claim), []).append(record)
     views = []
     for place, ((experiment, claim), findings) in enumerate(tested.items(), start=1):
         name = re.sub(r"[^a-z0-9]+", "-", f"{experiment}-{claim.name}".lower()).strip("-")
@@ -77,6 +80,7 @@ def claim_views(records: Iterable[Mapping[str, Any]]) -> list[ClaimView]:
                 id=f"claim-{place}-{name}",
                 experiment=experiment,
                 statement=claim.statement,
+                tests=tests(claim.source),
                 statistic=claim.statistic,
                 rule=claim.rule,
                 findings=tuple(_finding_views(claim, findings)),
