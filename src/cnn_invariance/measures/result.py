@@ -143,7 +143,8 @@ class MeasureResult:
 
         >>> import torch, cnn_invariance as ci
         >>> network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU(), torch.nn.Flatten()).eval()
-        >>> result = ci.measure(network, torch.rand(10, 1, 8, 8), ci.transformations.rotation(n=5, closed=False), ["NV", "NVSE"])
+        >>> angles = ci.transformations.rotation(n=5, closed=False)
+        >>> result = ci.measure(network, torch.rand(10, 1, 8, 8), angles, ["NV", "NVSE"])
         >>> [panel.get_title(loc="left") for panel in result.plot().axes]
         ['NV of units', 'NVSE of units']
         """
