@@ -237,3 +237,30 @@ def test_a_source_that_no_preset_pins_is_prepared_and_its_fingerprint_printed(he
 def test_results_are_json_without_special_numbers(here):
     (network,) = here.networks
     json.loads(here.results.path(network).read_text(), parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "note"),
+    [
+        (
+            "n: 4",
+            "note: rotation(n=4, angle_deg=360.0, closed=True): 2 of 4 members are the identity: 3 different maps",
+        ),
+        ("n: 25", "note: rotation(n=25, angle_deg=360.0, closed=True): 2 of 25 members are the identity: 24 different"),
+    ],
+)
+def test_plan_says_which_members_of_a_set_are_one_map(tmp_path, monkeypatch, parameters, note):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(PRESET.replace("n: 2, closed: false", parameters))
+    done = run("plan", "--preset", "tiny.yaml")
+    assert done.exit_code == 0, done.output
+    assert sum(line.startswith(note) for line in done.output.splitlines()) == 1
+
+
+@pytest.mark.parametrize("parameters", ["n: 2", "n: 1, closed: false", "n: 9, angle_deg: 0"])
+def test_plan_refuses_to_measure_under_one_map_alone(tmp_path, monkeypatch, parameters):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(PRESET.replace("n: 2, closed: false", parameters))
+    done = run("plan", "--preset", "tiny.yaml")
+    assert done.exit_code == 2
+    assert "one map, and invariance is measured over different ones; expected at least two" in done.stderr

@@ -203,3 +203,15 @@ def test_infinite_and_dead_units_are_counted(here):
 def test_values_of_parameters_are_read_as_numbers_truth_values_or_text():
     texts = ["a=true", "b=text", "c=1e3", "d=null"]
     assert inspection.pairs("--set", texts) == {"a": True, "b": "text", "c": 1000.0, "d": "null"}
+
+
+def test_members_that_are_one_map_are_said_and_one_map_alone_is_refused(here):
+    text = said("--transformations", "rotation[n=4]", "--measures", "NV")
+    assert (
+        "under     rotation[n=4,angle_deg=360,closed=true]: 4 transformations (note: 2 of 4 members are the identity: "
+        "3 different maps; closed=False leaves out the end of the circle)\n"
+    ) in text
+    assert "(note: 2 of 25 members are the identity: 24 different maps" in said("--measures", "NV")
+    assert "note" not in said("--transformations", "rotation[n=4,closed=false]", "--measures", "NV")
+    assert "all of its 2 members are one map" in refused("--set", "n=2")
+    assert "its only member is one map" in refused("--transformations", "identity")
