@@ -24,7 +24,7 @@ PRESET = {
     "description": "One untrained network.",
     "datasets": {"mnist5k": {"fingerprint": PIN, "accuracy_floor": 0}},
     "models": {"SimpleConv": {"arguments": {"width": 3, "dense": 4}, "learning_rate": 1e-3, "epochs": 0}},
-    "transformation_sets": {"rotation": {"parameters": {"n": 5}}},
+    "transformation_sets": {"rotation": {"parameters": {"n": 5, "closed": False}}},
     "seeds": [0],
     "samples": {"count": 20},
     "measures": ["NV[aggregate=mean]"],

@@ -327,7 +327,8 @@ def beyond(cell: MeasureSpec) -> bool:
     """Whether the cell is measured at the widest of its ranges, and that is beyond the trained one."""
     entry = PRESET["transformation_sets"][cell.transformations.name]["parameters"]
     widest = (entry, {"n": 1, "distance": 0.2})
-    return cell.transformations != cell.network.augmentation and cell.transformations.parameters in widest
+    given = cell.transformations.parameters.items()
+    return cell.transformations != cell.network.augmentation and any(one.items() <= given for one in widest)
 
 
 def untrained(cell: MeasureSpec) -> bool:

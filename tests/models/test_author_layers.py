@@ -16,7 +16,7 @@ from cnn_invariance.errors import InputError
 from cnn_invariance.measures import MeasureResult
 from cnn_invariance.models.layers import GlobalMean
 from cnn_invariance.results import Results, write_measure
-from cnn_invariance.study import DatasetSpec, MeasureSpec, ModelSpec, Recipe, SetSpec, TrainSpec
+from cnn_invariance.study import DatasetSpec, MeasureSpec, ModelSpec, Recipe, SampleSpec, SetSpec, TrainSpec
 from cnn_invariance.transformations import rotation
 
 TURNS = rotation(n=4, closed=False)
@@ -108,11 +108,15 @@ def test_a_stored_result_is_laid_as_a_live_one(tmp_path: Path) -> None:
         dataset=DatasetSpec(name="mnist5k", fingerprint="0" * 64),
         model=ModelSpec(name="ResNet18", arguments={"width": 2}),
         augmentation=None,
-        recipe=Recipe(learning_rate=1e-3, epochs=1, accuracy_floor=0.0),
+        recipe=Recipe(learning_rate=1e-3, epochs=1),
         seed=0,
     )
     cell = MeasureSpec(
-        network=network, epoch=1, transformations=SetSpec(name="rotation"), measures=tuple(result.measures)
+        network=network,
+        epoch=1,
+        transformations=SetSpec(name="rotation"),
+        samples=SampleSpec(count=5),
+        measures=tuple(result.measures),
     )
     results = Results(tmp_path)
     write_measure(results.path(cell), cell, result.summary(), None, {"device": "cpu"})

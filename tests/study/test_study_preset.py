@@ -138,7 +138,7 @@ def test_the_preset_the_other_tests_break_is_good(tmp_path):
             "width: 4",
             "activation: rleu",
             "line 9: models.SimpleConv.arguments: unknown activation of SimpleConv 'rleu'; did you "
-            "mean 'relu'? allowed: elu, prelu, relu, tanh",
+            "mean 'relu'? allowed: elu, prelu, relu, sigmoid, tanh",
         ),
         (
             "width: 4",
@@ -190,7 +190,7 @@ def test_the_preset_the_other_tests_break_is_good(tmp_path):
             "n: 3",
             "m: 3",
             "line 14: transformation_sets.rotation.parameters: unknown parameter of 'rotation' 'm'; "
-            "allowed: angle_deg, n",
+            "allowed: angle_deg, closed, n",
         ),
         (
             "n: 3",

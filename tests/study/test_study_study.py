@@ -57,7 +57,7 @@ def test_a_network_has_everything_that_determines_it(study):
         "kernel": 3,
         "pooling": "max",
     }
-    assert network.augmentation == SetSpec(name="rotation", parameters={"n": 25, "angle_deg": 360})
+    assert network.augmentation == SetSpec(name="rotation", parameters={"n": 25, "angle_deg": 360, "closed": True})
     assert network.seed == 7
     assert network.recipe.batch_size == 32
     assert network.recipe.learning_rate == 5e-4
@@ -138,7 +138,7 @@ def test_a_measurement_takes_what_is_not_said_from_the_preset(study):
     assert cell.epoch == 5
     assert cell.samples == SampleSpec(split="validation", count=50, seed=3)
     assert cell.measures == ("NV[aggregate=mean]", "TV")
-    assert cell.transformations.parameters == {"n": 25, "angle_deg": 120}
+    assert cell.transformations.parameters == {"n": 25, "angle_deg": 120, "closed": True}
     early = study.measurement(network, "third", epoch=0, samples=SampleSpec(count=1))
     assert (early.epoch, early.samples.count) == (0, 1)
 
