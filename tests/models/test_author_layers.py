@@ -20,7 +20,7 @@ from cnn_invariance.study import DatasetSpec, MeasureSpec, ModelSpec, Recipe, Sa
 from cnn_invariance.transformations import rotation
 
 TURNS = rotation(n=4, closed=False)
-MEASURES = ["NV", "NV[aggregate=mean]", "ND[per=map]", "Goodfellow", "NVSE"]
+MEASURES = ["NV", "NV[aggregate=mean]", "ND", "Goodfellow", "NVSE"]
 
 
 def resnet(**arguments: object) -> nn.Module:
