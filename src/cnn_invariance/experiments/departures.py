@@ -30,11 +30,13 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "bf16": {"recipe": {"precision": "bf16"}},
     "the held-out images too": {"recipe": {"images": "all"}},
     "original pixels": {"pixels": {"cifar10_jpeg": "cifar10"}},
+    "1x1 convolution without padding": {"arguments": {"padding_1x1": 0}},
+    "normalisation before the activation": {"arguments": {"norm_after_activation": False}, "where": "batch_norm"},
     "8 filters": {"arguments": {"width": 8}},
     "3,200 images an epoch": {"recipe": {"epoch_samples": 3200}},
 }
 """The changes by their names: arguments of `Study.network`; or another set ``instead``, another ``distance``, the label
-of a dataset's original ``pixels``. What a network has already is no change."""
+of a dataset's original ``pixels``; only ``where`` a design has an argument. What a network has already is no change."""
 
 SMALL = Claim(
     "small",
@@ -140,6 +142,8 @@ class Departures(Models):
         dataset = given.pop("pixels", {at.dataset: at.dataset}).get(at.dataset)
         name = given.pop("instead", {own.name: own.name}).get(own.name)
         arguments = study.model(at.model, at.dataset).arguments
+        if not arguments.get(given.pop("where", ""), True):
+            return []
         if dataset not in study.datasets or name is None or not given.get("arguments", {}).keys() <= arguments.keys():
             return []
         under = own if name == own.name else study.set(SetSpec(name=name, parameters={"n": own.parameters["n"]}))
