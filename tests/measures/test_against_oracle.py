@@ -154,7 +154,7 @@ def test_any_shape_and_tile(N, n, tile, seed, shift):
 
 
 @pytest.mark.parametrize("N", [1, 2])
-@pytest.mark.parametrize("chosen", ["without identity", "two"])
+@pytest.mark.parametrize("chosen", ["translation", "two"])
 @pytest.mark.usefixtures("kernels")
 def test_tiny(N, chosen):
     check_against_oracle(chosen, N, None)

@@ -301,12 +301,12 @@ def test_callables_are_transformations():
 @pytest.mark.parametrize("kept", [True, False], ids=["with identity", "without identity"])
 def test_goodfellow_looks_at_untransformed_samples(kept):
     """Its threshold and global rate do not depend on what the transformations are."""
-    flip = [lambda x: x.flip(3)]
-    members = [lambda x: x, *flip] if kept else flip
+    flips = [lambda x: x.flip(3), lambda x: x.flip(2)]
+    members = [lambda x: x, *flips] if kept else flips
     network = nn.Sequential(nn.Conv2d(1, 3, 3)).eval()
     result = ci.measure(network, images(50), members, ["Goodfellow_G[alpha=0.9]", "Goodfellow_L[alpha=0.9]"], tile=8)
-    alone = ci.measure(network, images(50), [lambda x: x], ["Goodfellow_G[alpha=0.9]"])
-    np.testing.assert_array_equal(result["Goodfellow_G[alpha=0.9]"]["0"], alone["Goodfellow_G[alpha=0.9]"]["0"])
+    still = ci.measure(network, images(50), [lambda x: x] * 2, ["Goodfellow_G[alpha=0.9]"])
+    np.testing.assert_array_equal(result["Goodfellow_G[alpha=0.9]"]["0"], still["Goodfellow_G[alpha=0.9]"]["0"])
     assert result["Goodfellow_G[alpha=0.9]"]["0"].mean() > 0.02
 
 

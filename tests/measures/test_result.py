@@ -132,7 +132,7 @@ def test_round_trip(request, tmp_path, which):
 
 
 def test_round_trip_without_accuracy(tmp_path):
-    result = ci.measure(small_network(), some_images(), [lambda x: x], ["NV"])
+    result = ci.measure(small_network(), some_images(), [lambda x: x, torch.neg], ["NV"])
     result.save(tmp_path / "r.parquet")
     same(result, MeasureResult.load(tmp_path / "r.parquet"))
 

@@ -20,7 +20,7 @@ from cnn_invariance.study import DatasetSpec, MeasureSpec, ModelSpec, Recipe, Sa
 from cnn_invariance.transformations import rotation
 
 TURNS = rotation(n=4, closed=False)
-MEASURES = ["NV", "NV[aggregate=mean]", "ND", "Goodfellow", "NVSE"]
+MEASURES = ["NV", "NV[aggregate=mean]", "ND[per=map]", "Goodfellow", "NVSE"]
 
 
 def resnet(**arguments: object) -> nn.Module:
@@ -114,8 +114,8 @@ def test_a_stored_result_is_laid_as_a_live_one(tmp_path: Path) -> None:
     cell = MeasureSpec(
         network=network,
         epoch=1,
-        transformations=SetSpec(name="rotation"),
-        samples=SampleSpec(count=5),
+        transformations=SetSpec(name="rotation", parameters={"n": 4, "closed": False}),
+        samples=SampleSpec(count=24),
         measures=tuple(result.measures),
     )
     results = Results(tmp_path)
