@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cnn_invariance.experiments.framework.claims import Finding
-from cnn_invariance.measures.requests import check
+from cnn_invariance.measures.requests import KEPT_FOR_MAPS, check
 from cnn_invariance.plotting import Canvas
 from cnn_invariance.results import Results, write_measure, write_training
 from cnn_invariance.results.measures import COUNTS, QUANTILES, SCHEMA
@@ -40,7 +40,7 @@ PRESET: dict[str, Any] = {
     },
     "seeds": [0, 1, 2],
     "samples": {"count": 200},
-    "measures": ["TV", "SV", "NV", "NV[aggregate=mean]", "NVSE[aggregate=mean]", "ND[aggregate=mean]"],
+    "measures": ["TV", "SV", "NV", "NV[aggregate=mean]", "NVSE[aggregate=mean]", "ND"],
     "experiments": {},
 }
 
@@ -95,7 +95,7 @@ def measure_frame(cell: MeasureSpec, values: Values) -> pd.DataFrame:
             name = {"layer_index": index, "layer": f"{kind.lower()}{index}", "kind": kind, "measure": measure}
             counts = {"units": 100, "infinite": 3 if index == 2 else 0, "dead": 60 if index == 1 else 0, "nan": 0}
             rows.append(name | {"map": None, "value": value} | dict.fromkeys(QUANTILES, value) | counts)
-            if measure == "NV[aggregate=mean]":
+            if measure in KEPT_FOR_MAPS:
                 spread = value * random.gamma(9, 1 / 9, 8)
                 rows += [name | {"map": i, "value": one} for i, one in enumerate(spread)]
     frame = pd.DataFrame(rows, columns=SCHEMA.names)

@@ -41,35 +41,85 @@ def unit_norm(maps):
 
 
 def distance(a, b, per, normalize=False):
-    if per == "activation":
+    if per == "unit":
         return abs(a - b)
     if normalize:
         a, b = unit_norm(a), unit_norm(b)
     return np.sqrt(((a - b) ** 2).sum((-2, -1)))
 
 
-def mean_distance(pairs, shape, per, normalize):
-    values = [distance(a, b, per, normalize) for a, b in pairs]
-    return np.mean(values, axis=0) if values else np.zeros(shape)
+def shape_of(A, per):
+    return A.shape[2:] if per == "unit" else A.shape[2:3]
 
 
-def TD(A, per="activation", normalize=False):
-    shape = A.shape[2:] if per == "activation" else A.shape[2:3]
-    return np.mean([mean_distance(itertools.combinations(row, 2), shape, per, normalize) for row in A], axis=0)
+def mean_of_pairs(items, A, per, normalize):
+    """The mean distance of all pairs of items; 0 without a pair."""
+    values = [distance(a, b, per, normalize) for a, b in itertools.combinations(items, 2)]
+    return np.mean(values, axis=0) if values else np.zeros(shape_of(A, per))
 
 
-def SD(A, per="activation", normalize=False, block=8):
-    shape = A.shape[2:] if per == "activation" else A.shape[2:3]
-    columns = []
-    for j in range(A.shape[1]):
-        blocks = [A[start : start + block, j] for start in range(0, len(A), block)]
-        pairs = [pair for few in blocks for pair in itertools.combinations(few, 2)]
-        columns.append(mean_distance(pairs, shape, per, normalize))
-    return np.mean(columns, axis=0)
+def cut(n, size):
+    """The places 0 to n - 1 in blocks; the last has the rest."""
+    return [range(start, min(start + size, n)) for start in range(0, n, size)]
 
 
-def ND(A, per="activation", normalize=False):
-    return quotient(TD(A, per, normalize), SD(A, per, normalize))
+def TD(A, per="map", normalize=False, block=None):
+    """All pairs of transformations, or the mean over blocks of them."""
+    M = A.shape[1]
+    blocks = [few for few in cut(M, block or M) if len(few) > 1] or [range(1)]
+    return np.mean([mean_of_pairs(row[list(few)], A, per, normalize) for row in A for few in blocks], axis=0)
+
+
+def all_pairs_SD(A, per="map", normalize=False):
+    """What SD estimates."""
+    return np.mean([mean_of_pairs(A[:, j], A, per, normalize) for j in range(A.shape[1])], axis=0)
+
+
+def random_order(N, seed):
+    return np.argsort(np.atleast_1d(np.random.PCG64(seed).random_raw(N)), kind="stable")
+
+
+def SD(A, per="map", normalize=False, block=8, seed=0, labels=None):
+    """The samples in a random order, each against the others of its block; or sorted by class, blocks alike."""
+    N = len(A)
+    order = random_order(N, seed) if labels is None else np.argsort(labels, kind="stable")
+    blocks = [order[list(few)] for few in cut(N, block) if len(few) > 1]
+    weights = [len(few) if labels is None else 1 for few in blocks]
+    if not blocks:
+        return np.zeros(shape_of(A, per))
+    means = [[mean_of_pairs(A[few, j], A, per, normalize) for j in range(A.shape[1])] for few in blocks]
+    return np.average(np.mean(means, axis=1), axis=0, weights=weights)
+
+
+def SD_error(A, per="map", normalize=False, block=8, seed=0):
+    """From the contrast of the pairs inside halves of whole blocks and across; the covariances of all pairs of pairs."""
+    N = len(A)
+    if N <= block:
+        return np.zeros(shape_of(A, per))
+    order = random_order(N, seed)
+    d = {
+        (i, k): np.mean([distance(A[i, j], A[k, j], per, normalize) for j in range(A.shape[1])], axis=0)
+        for few in cut(N, block)
+        for i, k in itertools.combinations(order[list(few)], 2)
+    }
+    squares, variances = [], []
+    for few in cut(N, block):
+        if len(few) == block:
+            places = order[list(few)]
+            pairs = list(itertools.combinations(range(block), 2))
+            inside = [(a < block // 2) == (b < block // 2) for a, b in pairs]
+            signs = np.where(inside, 1 / np.sum(inside), -1 / np.sum(np.logical_not(inside)))
+            squares.append(sum(s * d[places[a], places[b]] for s, (a, b) in zip(signs, pairs, strict=True)) ** 2)
+            variances.append(variance_of_sum(dict(zip(pairs, signs, strict=True)), N))
+    paired = sum(len(few) for few in cut(N, block) if len(few) > 1)
+    weights = {pair: 2 / ((len(few) - 1) * paired) for few in cut(N, block) for pair in itertools.combinations(few, 2)}
+    return np.sqrt(np.mean(squares, axis=0) / variances[0] * max(variance_of_sum(weights, N), 0))
+
+
+def variance_of_sum(weights, N):
+    """Of a weighted sum over pairs of places, of terms of variance 1 that sum to 0 for each of N samples."""
+    covariance = {2: 1, 1: -1 / (N - 2), 0: 2 / ((N - 2) * (N - 3))}  # by how many samples two pairs share
+    return sum(a * b * covariance[len(set(p) & set(q))] for p, a in weights.items() for q, b in weights.items())
 
 
 def ANOVA_F(A):
@@ -96,11 +146,12 @@ def threshold(X, alpha, sign, form):
     return sign * X.mean(0) + stats.norm.ppf(alpha) * spread(X, 0)
 
 
-def goodfellow(A, X, alpha=0.99, sign=1, form="normal"):
+def goodfellow(A, X, alpha=0.99, sign=1, form="normal", reference="untransformed"):
     """L, G and their quotient."""
-    level = threshold(X, alpha, sign, form)
+    everything = A.reshape(-1, *A.shape[2:])
+    level = threshold(X if reference == "untransformed" else everything, alpha, sign, form)
     L = (sign * A > level).mean((0, 1))
-    G = (sign * X > level).mean(0)
+    G = (sign * X > level).mean(0) if reference == "untransformed" else np.full(L.shape, 1 - alpha)
     return L, G, quotient(L, G)
 
 
@@ -109,6 +160,13 @@ def DSES(A_undone, X, normalize=False):
     return np.mean(
         [[distance(x, a, "map", normalize) for a in row] for x, row in zip(X, A_undone, strict=True)], axis=(0, 1)
     )
+
+
+def forward_DSES(A, X, matrices, normalize=False):
+    """f(t(x)) against t(f(x)): the root of the mean square over the map."""
+    moved = np.stack([bilinear(X, theta) for theta in matrices], axis=1)
+    a, b = (unit_norm(A), unit_norm(moved)) if normalize else (A, moved)
+    return np.sqrt(((a - b) ** 2).mean((-2, -1))).mean((0, 1))
 
 
 def bilinear(images, theta):

@@ -48,7 +48,8 @@ def drawn(study, results, folder):
 def test_what_is_drawn_is_what_was_announced(name, planned, computed, tmp_path):
     study = planned(name)
     announced = study.outputs[name]
-    assert announced.figures == [f"{name}_mnist5k", f"{name}_mnist5k_NVSE"]
+    parts = ["", "_alone"] if name == "batch_normalization" else [""]
+    assert announced.figures == [f"{name}_mnist5k{part}{measure}" for part in parts for measure in ("", "_NVSE")]
     expected = helpers_experiments.announced(study, name)
     folder = drawn(study, computed(study), tmp_path / "drawn")
     assert {path.name for path in folder.iterdir()} == expected
@@ -125,11 +126,26 @@ def test_one_seed_cannot_tell_how_far_seeds_differ(planned, preset, computed):
 def test_the_table_of_variants(planned, computed, tmp_path):
     study = planned("batch_normalization")
     folder = drawn(study, computed(study, changed("batch_norm", False, 5)), tmp_path / "drawn")
-    table = pd.read_csv(folder / "batch_normalization.csv").query("transformations == 'scale' and measure == 'NV'")
+    table = pd.read_csv(folder / "batch_normalization.csv").query(
+        "transformations == 'scale' and measure == 'NV of maps'"
+    )
     assert table["design"].tolist() == ["without", "with"]
-    assert table["layers"].tolist() == [17, 23]
+    assert table["layers"].tolist() == [17, 17]  # the six of batch normalisation are left out
     assert table["seeds"].tolist() == [3, 1]
     assert table["mean"].tolist() == pytest.approx([1, 1 + 0.01 * 4 / 3 * 5])
+    alone = pd.read_csv(folder / "batch_normalization_alone.csv").query("measure == 'NV of maps'")
+    assert set(alone["design"]) == {"with"}
+    assert set(alone["layers"]) == {23}
+
+
+def test_layers_that_are_left_out_are_those_of_batch_normalisation_and_the_others_keep_their_order(planned, computed):
+    study = planned("batch_normalization")
+    results = computed(study)
+    both, alone = study.experiments["batch_normalization"].plans(study)
+    (kept,), (whole,) = (plan.lines["mnist5k"]["scale"][-1].tables(results, plan.measures[0]) for plan in (both, alone))
+    assert list(kept["layer_index"]) == list(range(1, 18))
+    assert list(kept["layer"]) == [name for name in whole["layer"] if "batchnorm" not in name]
+    assert list(kept["kind"]) == helpers_experiments.SIMPLE_CONV
 
 
 def test_ti_pooling_is_trained_plain_over_the_set_it_is_measured_under(planned):
@@ -189,7 +205,7 @@ def test_ti_pooling_against_a_network_without_flattening_is_undecided(planned, c
 def test_ti_pooling_has_sizes_of_its_own_in_the_paper(planned, computed, tmp_path):
     study = planned("ti_pooling", {"transformation_sets": ["rotation"]})
     caption = (drawn(study, computed(study), tmp_path / "drawn") / "ti_pooling_mnist5k.md").read_text(encoding="utf-8")
-    assert "TIPoolingSimpleConv: 3 epochs (paper 5)" in caption
+    assert "TIPoolingSimpleConv (width 16; dense 64; transformations rotation" in caption
     assert "none of the paper's networks" not in caption
 
 
@@ -224,7 +240,7 @@ def test_ti_pooling_needs_affine_sets(planned, preset, request):
 def test_planning_loads_neither_torch_nor_plotting(preset, load, tmp_path):
     rates = [f"{name}[alpha={a}]" for name in ("Goodfellow", "Goodfellow_L", "Goodfellow_G") for a in (0.9, 0.999)]
     preset["models"]["TIPooling"] = {"model": "TIPoolingSimpleConv", "learning_rate": 1e-3, "epochs": 3}
-    preset["measures"] += [*rates, "NVSE", "TVSE"]
+    preset["measures"] += [*rates, "NVSE", "TVSE[aggregate=mean]", "SVSE[aggregate=mean]"]
     alphas = {"alphas": [0.9, 0.999]}
     preset["experiments"] = {name: {} for name in (*NAMES, "measure_comparison", "same_equivariance", "aggregation")}
     preset["experiments"] |= {"goodfellow_alpha": alphas, "goodfellow_parts": alphas}

@@ -28,7 +28,7 @@ PRESET = {
     "seeds": [0],
     "samples": {"count": 20},
     "measures": ["NV[aggregate=mean]"],
-    "experiments": {"feature_maps": {"shown": 3}},
+    "experiments": {"feature_maps": {"shown": 3, "maps": 2}},
 }
 
 
@@ -70,12 +70,19 @@ def test_responses_are_of_the_maps_that_the_measure_ranks_first_and_last(plan):
         here = found.frame[found.frame["layer"] == name]
         if here.empty:
             continue
-        finite = rows[np.isfinite(rows["value"])].set_index("map")["value"]
-        assert set(here.loc[here["role"] == "most", "map"]) == {finite.idxmin()}
-        assert set(here.loc[here["role"] == "least", "map"]) == {finite.idxmax()}
+        finite = rows[np.isfinite(rows["value"])].set_index("map")["value"].sort_values(kind="stable")
+        shown = min(2, len(finite) // 2)
+        assert list(dict.fromkeys(here.loc[here["role"] == "most", "map"])) == list(finite.index[:shown])
+        assert list(dict.fromkeys(here.loc[here["role"] == "least", "map"])) == list(finite.index[: -shown - 1 : -1])
         assert set(here["member"]) == {0, 2, 4}
-    assert found.maps(0, "input").shape == (3, 1, 28, 28)
-    assert found.maps(1, "most").shape == (3, 28, 28)
+        assert set(here["sample"]) == {0, 1}
+        assert set(here["kind"]) == {"ELU"}
+    first, second = (found.maps(0, "input", sample=k) for k in (0, 1))
+    assert first.shape == second.shape == (3, 1, 28, 28)
+    assert not np.array_equal(first, second)
+    assert found.maps(2, "most").shape == (3, 28, 28)
+    with pytest.raises(InputError, match="has no responses with"):
+        found.maps(1, "most")
     assert found.provenance["wall_s"] > 0
 
 
@@ -99,14 +106,18 @@ def test_a_changed_byte_is_found(plan, tmp_path):
 def test_responses_are_what_the_network_computes():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU()).eval()
-    image, turns = torch.randn(1, 2, 6, 6), rotation(n=4, angle_deg=270)
-    table = respond(model, image, turns, (1, 3), {"1": {"most": Ranked(2, 0.5), "least": Ranked(0, 1.5)}})
-    expected = model(transform_all(image, turns.matrices)[:, 0])
+    images, turns = torch.randn(2, 2, 6, 6), rotation(n=4, angle_deg=270)
+    ends = {"most": [Ranked(2, 0.5)], "least": [Ranked(0, 1.5), Ranked(1, 1.0)]}
+    table = respond(model, images, turns, (1, 3), {"1": ends})
+    moved = transform_all(images, turns.matrices)  # (4, 2, 2, 6, 6)
+    expected = model(moved.flatten(0, 1)).unflatten(0, (4, 2)).detach()
     rows = table[(table["layer"] == "1") & (table["role"] == "least")]
-    for (_, row), member in zip(rows.iterrows(), (1, 3), strict=True):
-        np.testing.assert_allclose(row["response"].reshape(6, 6), expected[member, 0].detach(), rtol=2e-3, atol=1e-4)
+    assert len(rows) == 2 * 2 * 2  # maps x members x samples
+    for _, row in rows.iterrows():
+        response = expected[row["member"], row["sample"], row["map"]]
+        np.testing.assert_allclose(row["response"].reshape(6, 6), response, rtol=2e-3, atol=1e-4)
     with pytest.raises(InputError, match="there are none to show"):
-        respond(model, image, turns, (1, 3), {})
+        respond(model, images, turns, (1, 3), {})
 
 
 def test_layers_without_an_order_are_left_out():
@@ -119,7 +130,7 @@ def test_the_claim_can_come_out_each_way(plan, monkeypatch, least, verdict):
     """Responses that vary by a known share over the three members, on top of one pattern."""
     random = np.random.default_rng(0)
 
-    def maps(self: Responses, layer_index: int, role: str) -> np.ndarray:
+    def maps(self: Responses, layer_index: int, role: str, rank: int, sample: int) -> np.ndarray:
         share = 0.1 if role == "most" else random.choice([0.02, 0.8]) if least is None else least
         return random.normal(size=(1, 8, 8)) + share * random.normal(size=(3, 8, 8))
 

@@ -151,19 +151,32 @@ def test_intensity_rises_from_plain_to_the_full_set(study):
     ]
     assert {cell.transformations for cell in cells} == {study.set("rotation")}
     shared = {cell.network for cell in study.cells["accuracy"] if isinstance(cell, MeasureSpec)}
-    assert {cells[0].network, cells[-1].network} <= shared  # no network is trained for the ends
+    assert cells[-1].network in shared
+    assert {cell.network.recipe.epochs for cell in cells} == {cells[-1].network.recipe.epochs} == {10}  # 3 x 1.1 ln 25
+
+
+def test_intensity_shows_the_authors_measures(preset, load):
+    preset["measures"] += ["ANOVA", "Goodfellow"]
+    preset["experiments"] = {"augmentation_intensity": {}}
+    study = load(preset)
+    shown = study.experiments["augmentation_intensity"].requests(study)
+    assert shown == ["NV[aggregate=mean]", "Goodfellow", "ANOVA", "SV", "TV"]
 
 
 def test_intensity_tables_tell_the_trend(drawn):
     folder = drawn("augmentation_intensity")
-    means = pd.read_csv(folder / "augmentation_intensity.csv").query("transformations == 'scale' and measure == 'NV'")
+    means = pd.read_csv(folder / "augmentation_intensity.csv").query(
+        "transformations == 'scale' and measure == 'NV of maps'"
+    )
     assert means["mean"].is_monotonic_decreasing
     assert means["mean"].diff().dropna().tolist() == pytest.approx([-0.1] * 3)
     assert set(means["infinite"]) == {3}
     trend = pd.read_csv(folder / "augmentation_intensity_trend.csv")
     assert set(trend["rho"]) == {-1}
     assert trend["falls_throughout"].all()
-    assert set(trend["layers_falling"]) == set(trend["layers_lower"]) == {17, 13}  # NVSE: of layers with maps
+    assert set(trend["layers_falling"]) == set(trend["layers_lower"]) == {17}
+    caption = (folder / "augmentation_intensity_trend.md").read_text(encoding="utf-8")
+    assert "Of the mean over layers: Spearman's rho with the place of the line" in caption
 
 
 def test_a_trend_that_does_not_fall_is_not_said_to(study):
@@ -174,8 +187,8 @@ def test_a_trend_that_does_not_fall_is_not_said_to(study):
         table = pd.DataFrame({"layer_index": [1, 2], "value": values})
         return Series("a", [table], looks(1)[0])
 
-    (table,) = AugmentationIntensity.further
-    (trend,) = table.rows("NV", {"rotation": [line(0.5, 0.5), line(0.6, 0.3), line(0.4, 0.7)]})
+    (rows,) = AugmentationIntensity.further
+    (trend,) = rows("NV", {"rotation": [line(0.5, 0.5), line(0.6, 0.3), line(0.4, 0.7)]})
     assert (trend["transformations"], trend["measure"]) == ("rotation", "NV")
     assert (trend["last_without"], trend["last_full"], trend["last_rho"]) == (0.5, 0.7, 0.5)
     assert trend["rho"] == 0.5  # the means .5, .45, .55 have the ranks 2, 1, 3
@@ -232,11 +245,13 @@ def test_heatmap_compares_plain_with_augmented(study, drawn):
     cells = study.cells["heatmap"]
     assert [cell.network.augmentation for cell in cells[:2]] == [None, study.set("rotation")]
     assert cells[0].transformations == cells[1].transformations == study.set("rotation")
-    assert "None of the 272 maps" in (drawn("heatmap") / "heatmap_mnist5k_scale.md").read_text()
+    assert "None of the 272 maps" in (drawn("heatmap") / "heatmap_mnist5k_SimpleConv_scale_NV.md").read_text()
+    assert {cell.network.model.name for cell in cells} == {"SimpleConv", "AllConvolutional"}
+    assert len(study.outputs["heatmap"].figures) == 2 * 3 * 3  # models x sets x measures kept for maps
 
 
 def test_heatmap_of_a_measure_without_maps_is_refused_before_any_job(preset, load):
-    preset["experiments"] = {"heatmap": {"measure": "TV"}}
+    preset["experiments"] = {"heatmap": {"measures": ["TV"]}}
     with pytest.raises(InputError, match="no values of feature maps for TV; expected one of: NV"):
         load(preset)
 
@@ -257,8 +272,8 @@ def test_heatmap_of_a_measure_without_maps_is_refused_before_any_job(preset, loa
         ("augmentation_intensity", {"model": "ResNet18"}, "unknown model in this preset: 'ResNet18'"),
         ("augmentation_intensity", {"transformation_sets": ["turns"]}, "unknown transformation set"),
         ("augmentation_intensity", {"steps": 0}, "steps"),
-        ("heatmap", {"model": "simpleconv"}, "did you mean 'SimpleConv'"),
-        ("heatmap", {"measure": "SVV"}, "did you mean 'SV'"),
+        ("heatmap", {"models": ["simpleconv"]}, "did you mean 'SimpleConv'"),
+        ("heatmap", {"measures": ["SVV"]}, "did you mean 'SV'"),
     ],
 )
 def test_bad_options_are_refused_before_any_job(experiment, options, message, preset, load):

@@ -10,6 +10,8 @@ from PIL import Image
 import helpers_experiments
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.aggregation import FORMS
+from cnn_invariance.experiments.measure_comparison import MeasureComparison
+from cnn_invariance.experiments.same_equivariance import COMPARED
 from cnn_invariance.measures.requests import check
 from cnn_invariance.statistics.profiles import log_range, separation, variation
 from helpers_experiments import kinds
@@ -17,10 +19,10 @@ from helpers_experiments import kinds
 ALPHAS = (0.5, 0.9, 0.95, 0.99, 0.999)
 GOODFELLOW = [f"{name}[alpha={a}]" for name in ("Goodfellow", "Goodfellow_L", "Goodfellow_G") for a in ALPHAS]
 MEASURES = {
-    "measure_comparison": ["TV", "SV", "TD", "SD", "ANOVA", "Goodfellow", "NVSE[aggregate=mean]", "DSES", "NV", "ND"],
+    "measure_comparison": list(MeasureComparison.shown),
     "goodfellow_alpha": GOODFELLOW,
     "goodfellow_parts": GOODFELLOW,
-    "same_equivariance": ["TVSE", "SVSE", "NVSE", "TDSE", "SDSE", "NDSE", "DSES", "DSES[normalize=true]"],
+    "same_equivariance": list(dict.fromkeys(form for forms in COMPARED.values() for form in forms.values())),
     "aggregation": [form for forms in FORMS.values() for form in forms],
 }
 NAMES = list(MEASURES)
@@ -68,7 +70,7 @@ def test_what_is_drawn_is_what_was_announced(name, planned, computed, tmp_path):
         ("measure_comparison", 4, 6),  # one plain network, measured under three sets
         ("goodfellow_alpha", 9, 9),
         ("goodfellow_parts", 9, 9),
-        ("same_equivariance", 3, 3),
+        ("same_equivariance", 3, 6),  # one comparison on twice as many samples
         ("aggregation", 9, 9),
     ],
 )
@@ -92,7 +94,7 @@ def test_the_combined_set_is_shown_where_the_paper_does(planned, preset):
             "measure_comparison",
             {},
             ["NV", "NV[aggregate=mean]"],
-            "two or more measures are compared; the preset has NV",
+            "measures are compared: two are needed; received NV[aggregate=mean]",
         ),
         ("measure_comparison", {"measures": ["NVS"]}, None, "'NVS'"),
         ("measure_comparison", {"seeds": 4}, None, "4 seeds asked for"),
@@ -103,7 +105,8 @@ def test_the_combined_set_is_shown_where_the_paper_does(planned, preset):
         ("goodfellow_parts", {"seeds": 1}, None, "seeds"),
         ("goodfellow_parts", {"transformation_sets": ["turns"]}, None, "unknown transformation set"),
         ("same_equivariance", {}, ["NV", "TV"], "the preset has none of TVSE"),
-        ("same_equivariance", {"measures": ["NV"]}, ["NV", "NVSE"], "NV is no form of same-equivariance"),
+        ("same_equivariance", {}, ["NDSE", "SVSE[aggregate=mean]"], "two forms of same-equivariance are compared"),
+        ("same_equivariance", {"measures": ["NV"]}, ["NV", "NVSE"], "measures"),
         ("aggregation", {}, ["NV", "ND"], "two or more forms of NV or of ND"),
         ("aggregation", {"measures": ["TV", "NV"]}, ["TV", "NV"], "TV is no form of NV or ND"),
         ("aggregation", {"seeds": 1}, None, "seeds"),
@@ -117,9 +120,11 @@ def test_bad_options_are_refused_before_any_job(name, options, measures, message
 
 
 def test_what_the_preset_does_not_measure_is_left_out(planned, computed, tmp_path):
-    study = planned("measure_comparison", {"transformation_sets": ["scale"]}, ["TV", "NV", "NVSE[aggregate=mean]"])
+    study = planned(
+        "measure_comparison", {"transformation_sets": ["scale"]}, ["TV", "NV", "NVSE[aggregate=mean]", "ND"]
+    )
     table = pd.read_csv(drawn(study, computed(study), tmp_path / "drawn") / "measure_comparison.csv")
-    assert table["measure"].tolist() == ["TV of units", "NV of units", "NVSE"]
+    assert table["measure"].tolist() == ["TV of units", "ND of maps", "NVSE of maps"]
 
 
 def separated(**leads):
@@ -144,9 +149,9 @@ def test_separation_in_the_table(planned, computed, tmp_path):
     folder = drawn(study, computed(study, separated(NV=0.5, Goodfellow=-0.5)), tmp_path / "drawn")
     rows = pd.read_csv(folder / "measure_comparison.csv").query("transformations == 'rotation'").set_index("measure")
     distance = 0.5 + np.array([-0.1, 0.1] * 8 + [-0.1])
-    assert rows.loc["NV of units", "separation"] == pytest.approx(distance.mean() / distance.std(ddof=1))
-    assert rows.loc["NV of units", "plain"] == 2
-    assert rows.loc["NV of units", "augmented"] == pytest.approx(2 - distance.mean())
+    assert rows.loc["NV of maps", "separation"] == pytest.approx(distance.mean() / distance.std(ddof=1))
+    assert rows.loc["NV of maps", "plain"] == 2
+    assert rows.loc["NV of maps", "augmented"] == pytest.approx(2 - distance.mean())
     above = -0.5 + np.array([-0.1, 0.1] * 8 + [-0.1])
     assert rows.loc["Goodfellow of units", "separation"] == pytest.approx(-above.mean() / above.std(ddof=1))
     assert len(rows) == len(MEASURES["measure_comparison"])
@@ -185,10 +190,10 @@ def test_measures_that_separate_alike_are_undecided(planned, computed):
 
 
 def test_a_family_that_is_not_measured_leaves_its_claim_undecided(planned, computed):
-    study = planned("measure_comparison", measures=["TV", "NV"])
+    study = planned("measure_comparison", measures=["TV", "NV[aggregate=mean]"])
     found = findings(study, computed(study))
     assert found["ND_separates_best"].why == "ND is not measured"
-    study = planned("measure_comparison", measures=["NVSE", "NV"])
+    study = planned("measure_comparison", measures=["NVSE[aggregate=mean]", "NV[aggregate=mean]"])
     assert "none of TV, SV" in findings(study, computed(study))["NV_separates_best"].why
 
 
@@ -264,10 +269,22 @@ def test_normalised_forms_are_comparable_across_layers(raw, normalised, verdict,
 
 
 def test_forms_of_same_equivariance_that_are_not_measured(planned, computed):
-    study = planned("same_equivariance", measures=["TVSE", "NVSE[aggregate=mean]", "NDSE"])
+    forms = ["TVSE[aggregate=mean]", "SVSE[aggregate=mean]", "NVSE[aggregate=mean]", "NDSE"]
+    study = planned("same_equivariance", measures=forms)
     found = findings(study, computed(study))
-    assert found["comparable_distance"].why == "DSES and NDSE are not both measured"
+    assert found["comparable_distance"].why == "not measured: DSES of maps"
     assert not found["comparable"].reason
+
+
+def test_comparisons_of_same_equivariance_and_their_samples(planned, computed, tmp_path):
+    study = planned("same_equivariance", {"transformation_sets": ["scale"]})
+    table = pd.read_csv(drawn(study, computed(study), tmp_path / "drawn") / "same_equivariance_scale.csv")
+    compared = {panel: rows["form"].tolist() for panel, rows in table.groupby("panel", sort=False)}
+    assert compared == {panel: list(forms) for panel, forms in COMPARED.items()}
+    counts = {cell.samples.count: cell for cell in study.cells["same_equivariance"]}
+    assert set(counts) == {200, 400}
+    (plan,) = study.experiments["same_equivariance"].plans(study)
+    assert {line.cells[0].samples.count for line in plan.lines["mnist5k"]["distance"]} == {400}
 
 
 @pytest.mark.parametrize(
@@ -298,7 +315,7 @@ def test_aggregation_names_its_forms(planned, computed, tmp_path):
 
 
 def test_aggregation_without_the_mean_before_is_undecided(planned, computed):
-    study = planned("aggregation", measures=["ND", "ND[aggregate=mean]"])
+    study = planned("aggregation", measures=["ND", "ND[per=unit,aggregate=mean]"])
     assert study.outputs["aggregation"].figures == ["aggregation_mnist5k_nd"]
     assert "not both shown" in findings(study, computed(study))["mean_before_stable"].why
 

@@ -14,6 +14,7 @@ import yaml
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework.programme import Programme
+from cnn_invariance.results import Results
 from cnn_invariance.study import MeasureSpec, Study
 from cnn_invariance.study.intensity import scaled
 from helpers_experiments import (
@@ -51,9 +52,13 @@ def study(tmp_path_factory) -> Study:
 
 
 @pytest.fixture(scope="module")
-def drawn(study, tmp_path_factory) -> Callable[[str], Path]:
+def results(study, tmp_path_factory) -> Results:
+    return write_results(study, tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture(scope="module")
+def drawn(study, results, tmp_path_factory) -> Callable[[str], Path]:
     """Draw an experiment, once for all tests; returns the folder of all its files."""
-    results = write_results(study, tmp_path_factory.mktemp("results"))
     return cache(lambda name: draw(study, name, results, tmp_path_factory.mktemp(name)))
 
 
@@ -115,7 +120,7 @@ def test_transfer_measures_each_network_on_every_dataset(study, drawn):
     pairs = {(cell.network.dataset.name, cell.dataset.name) for cell in cells(study, "dataset_transfer")}
     assert pairs == {(a, b) for a in study.datasets for b in study.datasets}
     assert len(cells(study, "dataset_transfer")) == 4 * 4 * 3  # pairs x sets x seeds
-    rows = table(drawn("dataset_transfer"), "dataset_transfer", dataset="cifar10", measure="ND")
+    rows = table(drawn("dataset_transfer"), "dataset_transfer", dataset="cifar10", measure="ND of maps")
     assert set(rows["measured_on"]) == {"cifar10 (own)", "mnist5k (other)"}
 
 
@@ -124,32 +129,57 @@ def test_samplings_have_the_range_of_the_set_and_its_network(study):
     assert len(found) == 3 * 3
     assert [cell.transformations.parameters["n"] for cell in found[::3]] == [1, 3, 5]
     own = study.set("scale")
-    assert {cell.network.augmentation for cell in found} == {own}
+    assert {cell.network.augmentation for cell in found} == {found[0].transformations}  # the coarsest
     assert all({**cell.transformations.parameters, "n": 2} == own.parameters for cell in found)
+
+
+def test_after_publication_networks_are_trained_with_the_usual_set(study):
+    _, after = study.experiments["transformation_samples"].plans(study)
+    (lines,) = after.lines["mnist5k"].values()
+    assert [line.cells[0].transformations.parameters["n"] for line in lines] == [5, 15, 25, 35, 45, 55]
+    assert {cell.network.augmentation for cell in after.cells()} == {study.set("rotation")}
+    assert study.measurement(lines[0].cells[0].network, "rotation") in after.cells()  # n = 25 is the preset's own
 
 
 def test_the_caption_of_samplings_has_no_departure_in_n(drawn):
     caption = (drawn("transformation_samples") / "transformation_samples_mnist5k.md").read_text()
-    assert "scale: n 2 (paper 4)" in caption  # what networks are trained with
     assert "rotation: n 8" not in caption
+    assert "before publication: each network is trained with the coarsest set" in caption
     titles = table(drawn("transformation_samples"), "transformation_samples")["transformations"].unique()
     assert list(titles) == ["rotation, n = 8, 16, 32", "scale, n = 1, 3, 5", "translation, n = 1, 2, 3"]
 
 
 def test_ranges_are_measured_below_and_beyond_the_trained_one(study, drawn):
-    found = cells(study, "transformation_range", "rotation")
-    assert [cell.transformations.parameters["angle_deg"] for cell in found] == [90, 180, 270, 360]
-    assert {cell.network.augmentation for cell in found} == {scaled(study.set("rotation"), 0.5)}
-    caption = (drawn("transformation_range") / "transformation_range_mnist5k.md").read_text()
-    assert "over 50 % of its range" in caption
+    author, ours = study.experiments["transformation_range"].plans(study)
+
+    def measured(plan, name: str) -> list[dict[str, Any]]:
+        panels = plan.lines["mnist5k"].values()
+        sets = [[line.cells[0].transformations for line in lines] for lines in panels]
+        (found,) = ([one.parameters for one in each] for each in sets if each[0].name == name)
+        return found
+
+    assert [one["angle_deg"] for one in measured(author, "rotation")] == [90, 180, 270, 360]
+    assert [one["low"] for one in measured(author, "scale")] == [0.875, 0.75, 0.625, 0.5]
+    assert [one["high"] for one in measured(author, "scale")] == [1.0625, 1.125, 1.1875, 1.25]
+    assert [one["distance"] for one in measured(author, "translation")] == [0.05, 0.1, 0.15, 0.2]
+    assert {cell.network.augmentation for cell in author.cells()} == set(map(study.set, SIMPLE))
+    assert {cell.network.augmentation for cell in ours.cells()} == {scaled(study.set(one), 0.5) for one in SIMPLE}
+    assert [one["distance"] for one in measured(ours, "translation")] == [0.0375, 0.075, 0.1125, 0.15]
+    folder = drawn("transformation_range")
+    caption = (folder / "transformation_range_mnist5k.md").read_text()
+    assert (
+        "As the author's code does: each network is trained with the transformation set of the panel over its full"
+        in (caption)
+    )
     assert "angle_deg" not in caption
+    assert "Our question: each network" in (folder / "transformation_range_mnist5k_half.md").read_text()
 
 
 def test_the_matrix_of_diversity_has_rows_of_networks_and_columns_of_measured_sets(study, drawn):
     found = cells(study, "transformation_diversity")
     pairs = [(cell.network.augmentation.name, cell.transformations.name) for cell in found]
     assert sorted(pairs) == sorted((a, b) for a in SIMPLE for b in SIMPLE)
-    frame = table(drawn("transformation_diversity"), "transformation_diversity_matrix", measure="NV")
+    frame = table(drawn("transformation_diversity"), "transformation_diversity_matrix", measure="NV of maps")
     assert list(frame["network"]) == [f"trained with {label}" for label in SIMPLE]
     noise = np.random.default_rng(0).normal(0, 0.02, 17).mean()
     matrix = frame[[f"under {label}" for label in SIMPLE]].to_numpy()
@@ -158,7 +188,7 @@ def test_the_matrix_of_diversity_has_rows_of_networks_and_columns_of_measured_se
 
 def test_differences_between_seeds_are_tabulated(study, drawn):
     assert len(cells(study, "random_initialization")) == 3 * 8
-    frame = table(drawn("random_initialization"), "random_initialization_differences", measure="NV")
+    frame = table(drawn("random_initialization"), "random_initialization_differences", measure="NV of maps")
     assert set(frame["pairs"]) == {28}
     profiles = [layer_values(cell, "NV") for cell in cells(study, "random_initialization", "scale")]
     apart = [np.abs(p - q).mean() / ((p + q).mean() / 2) for i, p in enumerate(profiles) for q in profiles[i + 1 :]]
@@ -181,7 +211,7 @@ def test_untrained_networks_are_no_departure_from_the_paper(drawn):
 
 def test_checkpoints_are_at_shares_of_the_epochs(study):
     epochs = [cell.epoch for cell in cells(study, "during_training", "rotation")]
-    assert epochs == [0, 1, 2, 6, 10, 20]  # 1 % is no epoch, 5 % the same as 3 %
+    assert epochs == [0, 1, 2, 6, 10, 20]  # 1 % and 3 % are no epoch, 5 % is the first
     networks = {cell.network for cell in cells(study, "during_training")}
     assert networks == {
         study.network(dataset="mnist5k", model="SimpleConv", augmentation=label) for label in study.sets
@@ -194,8 +224,8 @@ def test_a_share_is_left_out_only_if_no_set_has_an_epoch_for_it(preset, load):
     preset["experiments"] = {"during_training": {"transformation_sets": ["rotation", "translation"]}}
     study = load(preset)
     found = {label: [cell.epoch for cell in cells(study, "during_training", label)] for label in study.sets}
-    assert found["rotation"] == [0, 1, 3, 8, 14, 28]
-    assert found["translation"] == [0, 1, 2, 6, 10, 19]
+    assert found["rotation"] == [0, 1, 2, 8, 14, 28]
+    assert found["translation"] == [0, 1, 5, 9, 19]
 
 
 def test_early_shares_of_a_short_training_cannot_be_told(preset, load):
@@ -203,18 +233,31 @@ def test_early_shares_of_a_short_training_cannot_be_told(preset, load):
     preset["experiments"] = {"during_training": {}}
     study = load(preset)
     later, early = findings(study, "during_training", Profiles(layer_values))
-    assert (later.reason, early.reason) == ("", "10 % of 3 epochs is no epoch")
-    assert early.verdict == "undecided"
+    assert (later.reason, early.reason) == ("30 % of 3 epochs is no epoch", "10 % of 3 epochs is no epoch")
+    assert early.verdict == later.verdict == "undecided"
 
 
-def test_both_ways_are_measured_in_one_cell(study, drawn):
+def test_the_legend_of_checkpoints_tells_their_accuracy(study, results):
+    (plan,) = study.experiments["during_training"].plans(study)
+    (panels,) = plan.series(results, plan.measures[0]).values()
+    labels = {panel: [line.label for line in lines] for panel, lines in panels.items()}
+    assert len({tuple(each) for each in labels.values()}) == 1
+    sizes = [study.set(label).size for label in study.sets]
+    mean = [(0.9 + (size - 1) * 0.8) / size for size in sizes]
+    assert labels["rotation"][0] == f"at 0 % ({', '.join(f'{one:.2f}'[1:] for one in mean)})"
+
+
+def test_classes_are_measured_on_all_training_samples_and_pooled_on_fewer(study, drawn):
     found = cells(study, "stratified")
-    assert len(found) == 3
-    expected = {f"{name}[aggregate=mean{way}]" for name in ("NV", "NVSE") for way in ("", ",stratified=true")}
-    assert set(found[0].measures) == expected
+    assert len(found) == 2 * 3
+    by_count = {cell.samples.count: cell for cell in found}
+    assert {cell.samples.split for cell in found} == {"train"}
+    assert set(by_count[200].measures) == {"NV[aggregate=mean]", "NVSE[aggregate=mean]"}
+    expected = {f"{name}[aggregate=mean,stratified=true]" for name in ("NV", "NVSE")}
+    assert set(by_count[None].measures) == expected
     frame = table(drawn("stratified"), "stratified")
-    assert list(frame["panel"].unique()) == [f"{m}, {label}" for m in ("NV", "NVSE") for label in SIMPLE]
-    assert set(frame["measure"]) == {"NV", "NV (stratified=true)", "NVSE", "NVSE (stratified=true)"}
+    assert list(frame["panel"].unique()) == [f"{m} of maps, {label}" for m in ("NV", "NVSE") for label in SIMPLE]
+    assert set(frame["measure"]) == {f"{m} of maps{way}" for m in ("NV", "NVSE") for way in ("", " (stratified=true)")}
 
 
 class Case(NamedTuple):
@@ -238,12 +281,14 @@ CASES = (
     Case(
         "transformation_samples",
         "stable",
-        lambda cell, _: cell.transformations.parameters["n"] == (8 if cell.transformations.name == "rotation" else 1),
+        lambda cell, _: (
+            cell.transformations.parameters["n"] in ((8, 5) if cell.transformations.name == "rotation" else (1,))
+        ),
         SMALL,
         LARGE,
         ANY,
     ),
-    Case("transformation_range", "rises_beyond", lambda cell, _: full(cell), LARGE, (0.0, 0.01), (-0.1, 0.25)),
+    Case("transformation_range", "rises_beyond", lambda cell, _: beyond(cell), LARGE, (0.0, 0.01), (-0.1, 0.25)),
     Case(
         "transformation_diversity",
         "specific",
@@ -268,6 +313,7 @@ CASES = (
         (0.5, 0.6),
         (0, 0.5),
     ),
+    Case("random_weights", "as_trained", lambda cell, _: untrained(cell), SMALL, LARGE, ANY),
     Case("random_weights", "own_structure", lambda cell, _: untrained(cell), LARGE, SMALL, ANY),
     Case("during_training", "then_stable", lambda cell, _: cell.epoch == 6, SMALL, LARGE, ANY),
     Case("during_training", "early", lambda cell, _: cell.epoch == 2, SMALL, (0.8, 0.9), (0.02, 0.9)),
@@ -277,10 +323,11 @@ CASES = (
 )
 
 
-def full(cell: MeasureSpec) -> bool:
-    """Whether the cell is measured over the full range of its set."""
+def beyond(cell: MeasureSpec) -> bool:
+    """Whether the cell is measured at the widest of its ranges, and that is beyond the trained one."""
     entry = PRESET["transformation_sets"][cell.transformations.name]["parameters"]
-    return cell.transformations.parameters == entry
+    widest = (entry, {"n": 1, "distance": 0.2})
+    return cell.transformations != cell.network.augmentation and cell.transformations.parameters in widest
 
 
 def untrained(cell: MeasureSpec) -> bool:
@@ -331,8 +378,8 @@ def test_every_claim_is_tried():
         ("dataset_size", 0.2 / 1.1, "12 sets and seeds"),
         ("dataset_subset", 0.2 / 1.1, "12 sets and seeds"),
         ("dataset_transfer", 0.2 / 1.1, "12 sets, seeds and other datasets"),
-        ("transformation_samples", 0.2 / 1.1, "9 sets and seeds"),
-        ("transformation_range", 1.2, "3 sets and seeds"),
+        ("transformation_samples", 0.2 / 1.1, "12 sets and seeds"),  # of rotation twice
+        ("transformation_range", 1.2, "4 sets and seeds"),  # of translation twice
         ("transformation_diversity", 1.2, "3 measured sets and seeds"),
         ("random_initialization", 0.2 / 1.1 * 16 / 28, "3 sets"),  # 4 odd seeds, 4 even: 16 of 28 pairs differ
     ],
@@ -370,32 +417,35 @@ def test_statistics_of_two_claims_of_known_effects(study):
         *((name, {"seeds": 9}, "9 seeds asked for; the preset has 3") for name in ONE_DATASET),
         ("dataset_size", {"shares": [0.1, 1.5]}, "shares"),
         ("dataset_size", {"shares": [0.0, 0.1, 1.0]}, "shares"),
-        ("dataset_size", {"shares": [1.0, 0.1]}, "'shares' must rise"),
+        ("dataset_size", {"shares": [1.0, 0.1]}, "'shares' must be two numbers or more that rise"),
         ("dataset_size", {"shares": [0.5, 1.0]}, "'shares' must hold 0.1"),
         ("dataset_size", {"shares": [0.001, 0.1, 1.0]}, "0.1 % of 400 samples under 'rotation' is 0"),
         ("dataset_transfer", {}, "two are needed; received mnist5k"),
         (
             "transformation_samples",
-            {"counts": {"rotation": [2, 3]}},
+            {"before": {"rotation": [2, 3]}},
             "no numbers n for the set 'scale'; it has rotation",
         ),
-        ("transformation_samples", {"counts": {name: [2] for name in SIMPLE}}, "must be two numbers at least"),
-        ("transformation_samples", {"counts": {name: [3, 2] for name in SIMPLE}}, "'counts' must rise"),
         (
             "transformation_samples",
-            {"counts": {"rotation": [2, 3], "scale": [1, 2, 3], "translation": [1, 2]}},
-            "as many for each set; received 2, 3",
+            {"before": {name: [2] for name in SIMPLE}},
+            "'n' must be two numbers or more that rise; received 2",
         ),
-        ("transformation_range", {"trained_share": 0}, "trained_share"),
-        ("transformation_range", {"trained_share": 0.4}, "'shares' must hold 0.4"),
-        ("transformation_range", {"shares": [0.5, 0.75]}, "'shares' must hold 1"),
+        (
+            "transformation_samples",
+            {"before": {name: [3, 2] for name in SIMPLE}},
+            "'n' must be two numbers or more that rise; received 3, 2",
+        ),
+        ("transformation_range", {"shares": [1.0]}, "'shares' must be two numbers or more that rise; received 1"),
+        ("transformation_range", {"shares": [1.0, 0.5]}, "'shares' must be two numbers or more that rise"),
+        ("transformation_range", {"shares": [0.25, 0.75]}, "'shares' must hold 0.5"),
         ("transformation_diversity", {"transformation_sets": ["scale"]}, "two are needed; received scale"),
         ("random_initialization", {}, "8 seeds asked for; the preset has 3"),
         ("random_initialization", {"seeds": 1}, "seeds"),
         ("random_weights", {"networks": 1}, "networks"),
         ("during_training", {"shares": [0.0, 0.5, 1.0]}, "'shares' must hold 0.1 and 0.3"),
         ("during_training", {"shares": [-0.1, 1.0]}, "shares"),
-        ("stratified", {"measures": ["ND[aggregate=mean]"]}, "cannot be measured pooled and per class in one pass"),
+        ("stratified", {"per_class": 0}, "per_class"),
     ],
 )
 def test_bad_options_are_refused_before_any_job(experiment, options, message, preset, load):
@@ -424,7 +474,8 @@ def test_profiles_of_zeros_have_no_quotient_and_leave_claims_undecided(study):
     nothing = Profiles(lambda cell, _: np.zeros(len(KINDS[cell.network.model.name])))
     for experiment in ("transformation_range", "transformation_diversity"):
         (found,) = findings(study, experiment, nothing)
-        assert (found.verdict, found.interval.source.split("(")[1]) == ("undecided", "3 without a value)")
+        without = {"transformation_range": 4, "transformation_diversity": 3}[experiment]
+        assert (found.verdict, found.interval.source.split("(")[1]) == ("undecided", f"{without} without a value)")
     assert findings(study, "during_training", nothing)[1].verdict == "undecided"
 
 

@@ -20,33 +20,46 @@ def expected(request, A, X, matrices):
     r = requests.check(request)
     spatial = A.ndim == 5
     name = r.name
-    if (name.endswith("SE") or name == "DSES") and not spatial:
+    if "SE" in name and not spatial:
         return None
-    if name.endswith("SE") or name == "DSES":
+    if name == "DSES" and r["form"] == "forward":
+        return oracle.forward_DSES(A, X, matrices, r["normalize"])
+    if "SE" in name:
         A = oracle.undone(A, matrices)
     if name == "DSES":
         return oracle.DSES(A, X, r["normalize"])
-    name = name.removesuffix("SE")
+    name = name.replace("SE", "")
     how = dict(r.options).get("aggregate", "none")
     if name in ("TV", "SV", "NV"):
         parts = {"T": [oracle.TV], "S": [oracle.SV], "N": [oracle.TV, oracle.SV]}[name[0]]
         values = [part(A, r["statistic"]) for part in parts]
-    elif name in ("TD", "SD", "ND"):
-        parts = {"T": [oracle.TD], "S": [oracle.SD], "N": [oracle.TD, oracle.SD]}[name[0]]
-        per = r["per"] if spatial else "activation"
-        values = [part(A, per, r["normalize"]) for part in parts]
+    elif name in ("TD", "SD", "ND", "SD_error"):
+        per, size = r["per"] if spatial else "unit", r["block_size"]
+        by_class = dict(r.options).get("order") == "class"
+        parts = {
+            "T": lambda: oracle.TD(A, per, r["normalize"], size if by_class else None),
+            "S": lambda: oracle.SD(A, per, r["normalize"], size, labels=labels_of(len(A)) if by_class else None),
+            "E": lambda: oracle.SD_error(A, per, r["normalize"], size),
+        }
+        values = [parts[part]() for part in {"ND": "TS", "SD_error": "E"}.get(name, name[0])]
     elif name == "ANOVA_F":
         values = [oracle.ANOVA_F(A)]
     elif name == "ANOVA":
         values = [oracle.ANOVA(A, r["alpha"], r["bonferroni"])]
     else:
-        L, G, ratio = oracle.goodfellow(A, X, r["alpha"], r["sign"], r["threshold"])
+        L, G, ratio = oracle.goodfellow(A, X, r["alpha"], r["sign"], r["threshold"], r["reference"])
         values = [{"Goodfellow": ratio, "Goodfellow_L": L, "Goodfellow_G": G}[name]]
-    before = len(values) == 2 and r["order"] == "before"
+    options = dict(r.options)
+    before = len(values) == 2 and options.get("aggregated", options.get("order")) == "before"
     if before:
         values = [aggregate(v, how) for v in values]
     value = oracle.quotient(*values) if len(values) == 2 else values[0]
     return value if before else aggregate(value, how)
+
+
+def labels_of(N):
+    """Three classes that are neither sorted nor taken in turn."""
+    return np.arange(N) * 7 // 4 % 3
 
 
 def aggregate(values, how):
@@ -59,11 +72,18 @@ REQUESTS = [
     *requests.names(),
     "TV[statistic=var]", "NVSE[statistic=var]", "NV[aggregate=mean]", "NV[aggregate=max]",
     "NV[aggregate=sum,order=after]",
-    "NVSE[aggregate=mean,order=after]", "TV[aggregate=mean]", "ND[aggregate=mean]", "ND[per=map]",
-    "ND[per=map,normalize=true]", "NDSE[per=map]", "NDSE[per=map,normalize=true]", "TD[per=map]", "SD[per=map]",
-    "DSES[normalize=true]", "ANOVA[alpha=0.5]", "ANOVA[bonferroni=false]", "ANOVA_F[aggregate=max]",
+    "NVSE[aggregate=mean,order=after]", "TV[aggregate=mean]", "ND[normalize=true]", "NDSE[normalize=true]",
+    "TD[per=unit]", "SD[per=unit]", "ND[per=unit]", "NDSE[per=unit]", "SD_error[per=unit]", "SDSE_error[normalize=true]",
+    "ND[per=unit,aggregate=mean]", "ND[per=unit,aggregate=mean,aggregated=after]",
+    "SD[block_size=4]", "ND[per=unit,block_size=4]", "SD_error[block_size=4]", "SD_error[per=unit,block_size=4]",
+    "SD[order=class]", "ND[order=class,block_size=4]", "NDSE[per=unit,order=class,block_size=4]",
+    "TD[order=class,block_size=4]", "TDSE[normalize=true,order=class,block_size=4]",
+    "NDSE[normalize=true,order=class,block_size=64]", "SD[per=unit,order=class,block_size=64]",
+    "DSES[normalize=true]", "DSES[form=forward]", "DSES[normalize=true,form=forward]", "ANOVA[alpha=0.5]", "ANOVA[bonferroni=false]", "ANOVA_F[aggregate=max]",
     "Goodfellow[alpha=0.5]", "Goodfellow[alpha=0.9,sign=-1]", "Goodfellow_L[alpha=0.9,threshold=percentile]",
     "Goodfellow_G[alpha=0.6,threshold=percentile,sign=-1]", "Goodfellow[alpha=0.7,threshold=percentile]",
+    "Goodfellow[alpha=0.8,reference=all]", "Goodfellow_L[alpha=0.7,sign=-1,reference=all]",
+    "Goodfellow_G[alpha=0.9,reference=all]", "Goodfellow_L[alpha=0.8,threshold=percentile,reference=all]",
 ]  # fmt: skip
 
 SETS = {
@@ -88,11 +108,14 @@ def oracle_values(chosen, N=13):
 
 
 def check_against_oracle(chosen, N, tile):
-    result = ci.measure(small_network(), some_images()[:N], SETS[chosen], REQUESTS, tile=tile)
+    labels = labels_of(N).tolist()
+    result = ci.measure(small_network(), some_images()[:N], SETS[chosen], REQUESTS, labels, tile=tile)
     for request, wanted in oracle_values(chosen, N).items():
         values = result.values[str(requests.check(request))]
         for layer, value, want in zip(result.layers, values, wanted, strict=True):
-            close(value, want, f"{request} of layer {layer.name}")
+            # an error is a difference of distances: to the resolution of these
+            scale = np.abs(result.values["SD"][layer.index - 1]).max() if "_error" in request else 0.0
+            close(value, want, f"{request} of layer {layer.name}", atol=1e-6 * scale)
 
 
 @pytest.mark.parametrize("chosen", SETS)
@@ -102,7 +125,10 @@ def test_every_measure_agrees(chosen, tile):
     check_against_oracle(chosen, 13, tile)
 
 
-PARTS = ["TV", "SV", "TD", "SD", "TVSE", "SVSE", "TDSE", "SDSE", "DSES", "Goodfellow_L", "Goodfellow_G"]
+PARTS = [
+    "TV", "SV", "TD", "SD", "TVSE", "SVSE", "TDSE", "SDSE", "DSES", "Goodfellow_L", "Goodfellow_G", "SD[per=unit]",
+    "TD[per=unit]", "SD[order=class,block_size=4]", "DSES[form=forward]", "Goodfellow_L[reference=all]",
+]  # fmt: skip
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -118,7 +144,7 @@ def test_any_shape_and_tile(N, n, tile, seed, shift):
     """What quotients are made of, to the float32 resolution of the layer's values."""
     images = torch.randn(N, 1, 6, 8, generator=torch.Generator().manual_seed(seed)).double() + shift
     network, transformations = small_network(1, seed), rotation(n=n)
-    result = ci.measure(network, images, transformations, PARTS, tile=tile)
+    result = ci.measure(network, images, transformations, PARTS, labels_of(N).tolist(), tile=tile)
     full, untransformed = dense(network, images, transformations.matrices)
     for request in PARTS:
         for layer, value, A, X in zip(result.layers, result.values[request], full, untransformed, strict=True):
@@ -144,7 +170,7 @@ def test_mean_ten_thousand_times_the_spread(kernels):
     images = 1e4 + torch.randn(1000, 1, 4, 4, generator=generator)
     network = torch.nn.Sequential(Offset()).eval()
     transformations = rotation(n=5, angle_deg=360)
-    requests = ["TV", "SV", "NV", "ANOVA_F", "TD", "SD", "TV[statistic=var]", "SV[statistic=var]"]
+    requests = ["TV", "SV", "NV", "ANOVA_F", "TD", "SD", "SD[per=unit]", "TV[statistic=var]", "SV[statistic=var]"]
     result = ci.measure(network, images, transformations, requests, tile=8)
     (A,), _ = dense(network, images, transformations.matrices)
     for request in requests:

@@ -116,31 +116,51 @@ def test_what_is_not_finite_is_seen(backend, values, zeros, device):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("block", [1, 4, 8])
+@pytest.mark.parametrize("block", [1, 4, 8, 16])
 def test_distances_of_activations(backend, values, zeros, shape, block):
-    tile = values(*shape)
-    found = zeros(shape[2]), zeros(shape[2])
+    tile, blocks = values(*shape), -(-shape[1] // block)
+    found = zeros(shape[2]), zeros(blocks, shape[2]), zeros(blocks, shape[2])
     backend.activation_distances(tile, block, *found)
-    backend.activation_distances(tile, block, found[0], None)
-    backend.activation_distances(tile, block, None, found[1])
-    same(found, [2 * total for total in definitions.activation_distances(tile, block)], rtol=1e-5, atol=1e-5)
+    backend.activation_distances(tile, block, found[0], None, None)
+    backend.activation_distances(tile, block, None, *found[1:])
+    twice = [2 * total for total in definitions.activation_distances(tile, block)]
+    same(found, twice, rtol=1e-5, atol=1e-5)
+    backend.activation_distances(tile, block, None, found[1], None)
+    same(found, [twice[0], 1.5 * twice[1], twice[2]], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("block", [64, 128])
+def test_distances_in_large_blocks(backend, values, zeros, block):
+    """Beyond 64 values a loop may sort them."""
+    tile = values(2, 150, 3)
+    found = zeros(3), zeros(-(-150 // block), 3), zeros(-(-150 // block), 3)
+    backend.activation_distances(tile, block, *found)
+    same(found, definitions.activation_distances(tile, block), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (3, 2, 4, 5), (10, 9, 6, 3), (4, 5, 9, 20)])
 @pytest.mark.parametrize("normalize", [False, True])
 def test_distances_of_maps(backend, values, zeros, shape, normalize):
-    M, _, _, C = shape
+    M, b, _, C = shape
     maps = values(*shape)
     form = {"M": M, "block": 4, "reference": M - 1, "normalize": normalize, "pivot": values(C, seed=1)}
-    found = MapDistanceSums(zeros(C), zeros(C), zeros(C))
+    found = all_sums(zeros, b, 4, C)
     backend.map_distances(maps, found, **form)
     same(found, definitions.map_distances(maps, **form), rtol=1e-5, atol=1e-5)
+    alone = all_sums(zeros, b, 4, C)._replace(transformations=None, halves=None, untransformed=None)
+    backend.map_distances(maps, alone, **form)
+    same([alone.samples], [found.samples], rtol=1e-6, atol=1e-6)
+
+
+def all_sums(zeros, b, block, C):
+    blocks = -(-b // block)
+    return MapDistanceSums(zeros(C), zeros(blocks, C), zeros(blocks, C), zeros(C))
 
 
 def test_the_untransformed_column_beyond_the_set_is_compared_with_and_not_paired(backend, values, zeros):
     maps = values(4, 3, 5, 2)
     form = {"M": 3, "block": 2, "reference": 3, "normalize": False, "pivot": zeros(2, dtype=torch.float32)}
-    found = MapDistanceSums(zeros(2), zeros(2), zeros(2))
+    found = all_sums(zeros, 3, 2, 2)
     backend.map_distances(maps, found, **form)
     same(found, definitions.map_distances(maps, **form), rtol=1e-5, atol=1e-6)
 
@@ -148,7 +168,7 @@ def test_the_untransformed_column_beyond_the_set_is_compared_with_and_not_paired
 def test_a_zero_map_stays_zero_when_maps_are_scaled_to_unit_norm(backend, zeros):
     maps = zeros(2, 1, 4, 1, dtype=torch.float32)
     maps[1] = 3.0
-    found = MapDistanceSums(zeros(1), None, None)
+    found = MapDistanceSums(zeros(1))
     pivot = zeros(1, dtype=torch.float32)
     backend.map_distances(maps, found, M=2, block=1, reference=0, normalize=True, pivot=pivot)
     assert found.transformations.item() == pytest.approx(1.0)  # from the origin to a map of unit norm
@@ -173,7 +193,7 @@ def test_members_beyond_the_kernels_are_left_to_torch(monkeypatch):
     kernels = pytest.importorskip("cnn_invariance.measures.backends.triton_kernels")
     monkeypatch.setattr(kernels, "MOST", 4)
     tile = torch.randn((5, 3, 6), generator=torch.Generator().manual_seed(0))
-    found = [[torch.zeros(6, dtype=torch.float64) for _ in range(2)] for _ in range(2)]
+    found = [[torch.zeros(*shape, dtype=torch.float64) for shape in ((6,), (2, 6), (2, 6))] for _ in range(2)]
     for module, sums in zip((kernels, torch_operations), found, strict=True):
         module.activation_distances(tile, 2, *sums)
     same(*found, rtol=0, atol=0)

@@ -57,10 +57,11 @@ for columns, std, var in ((None, total(U), None), (moments, None, None), (moment
 for A in (1, 3):
     counts = tuple(torch.zeros(A, U, dtype=torch.int32) for _ in range(2))
     triton_kernels.exceedances(values, values[0], torch.ones(A), torch.zeros(A, U), counts, torch.zeros(U))
-triton_kernels.activation_distances(values, 8, total(U), total(U))
+for halves in (None, total(-(-b // 8), U)):
+    triton_kernels.activation_distances(values, 8, total(U), total(-(-b // 8), U), halves)
 maps = values.view(M, b, P, C)
 for normalize in (False, True):
-    sums = MapDistanceSums(total(C), total(C), total(C))
+    sums = MapDistanceSums(total(C), total(-(-b // 8), C), total(-(-b // 8), C), total(C))
     form = dict(M=M, block=8, reference=0, normalize=normalize, pivot=torch.zeros(C))
     triton_kernels.map_distances(maps, sums, **form)
 taps = torch.zeros(M, P, 4, dtype=torch.int32), torch.zeros(M, P, 2), torch.zeros(M, dtype=torch.uint8)

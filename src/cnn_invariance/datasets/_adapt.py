@@ -7,14 +7,13 @@ from cnn_invariance.errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow turns RGB into grey
-
 
 def adapt(images: "Tensor", input_shape: tuple[int, int, int]) -> "Tensor":
     """uint8 images (N, c, h, w) as uint8 (N, C, H, W), to show a network another dataset's samples.
 
-    Grey becomes RGB by repetition, RGB becomes grey by its luma; sizes change by antialiased
-    bilinear resampling; values are rounded. Images that fit already come back as they are.
+    As in the author's code, RGB becomes grey by the mean of its channels, and sizes change by bilinear resampling
+    without antialiasing; grey becomes RGB by repetition. Values are rounded. Images that fit already come back as they
+    are.
 
     Errors: InputError for another dtype, or channels other than 1 and 3 that differ.
     """
@@ -31,9 +30,8 @@ def adapt(images: "Tensor", input_shape: tuple[int, int, int]) -> "Tensor":
         return images
     values = images.float()
     if pair == (3, 1):
-        luma = torch.tensor(LUMA, device=images.device)[:, None, None]
-        values = (values * luma).sum(dim=1, keepdim=True)
+        values = values.mean(dim=1, keepdim=True)
     if tuple(images.shape[2:]) != (H, W):
-        values = F.interpolate(values, (H, W), mode="bilinear", align_corners=False, antialias=True)
+        values = F.interpolate(values, (H, W), mode="bilinear", align_corners=False)
     values = values.round_().clamp_(0, 255).byte()
     return values.expand(-1, C, -1, -1).contiguous()

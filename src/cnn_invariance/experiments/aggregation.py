@@ -25,10 +25,9 @@ FORMS = {
         "NV[aggregate=sum,order=after]": "sum, after",
     },
     "ND": {
-        "ND": "of units",
-        "ND[aggregate=mean]": "mean of units, before",
-        "ND[per=map]": "of maps",
-        "ND[per=map,normalize=true]": "of maps of unit norm",
+        "ND[per=unit,aggregate=mean,aggregated=after]": "mean of units, after",
+        "ND[per=unit,aggregate=mean]": "mean of units, before",
+        "ND": "of maps",
     },
 }
 """The forms and the names of their lines: what has a value, or how and when (before or after the quotient) a map is

@@ -25,8 +25,9 @@ class DatasetTransfer(ProfileExperiment):
     title = "profiles of {model} on its own and other samples"
     setting = (
         f"{ALIKE.replace('trained', 'trained on its own dataset')} on samples of each dataset. Those of another "
-        "dataset are resized to the network's input, grey images repeated for each colour, coloured ones reduced to "
-        "their luma, and normalised with the mean and standard deviation of their own training split. " + STRIPS
+        "dataset are resized to the network's input (bilinear), grey images repeated for each colour, coloured ones "
+        "reduced to the mean of their channels, and normalised with the mean and standard deviation of their own "
+        f"training split. {STRIPS}"
     )
     shown, combined = choices.WITH_DISTANCE, True
     drawing = {"line_column": "measured_on"}

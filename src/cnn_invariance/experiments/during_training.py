@@ -1,6 +1,6 @@
 """The profile of a network at checkpoints of its training."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +9,7 @@ from pydantic import Field
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import STRIPS, Finding, Line, ProfileExperiment, Source, choices
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, claimed, differences
-from cnn_invariance.statistics.intervals import quotient
+from cnn_invariance.statistics.intervals import mean, quotient
 from cnn_invariance.study import Study, TrainSpec
 
 if TYPE_CHECKING:
@@ -32,6 +32,12 @@ def early(panel: MeasuredPanel) -> Iterator[float]:
     return map(quotient, _to_the_end(panel, EARLY), _to_the_end(panel, 0.0))
 
 
+def accuracies(results: "Results", lines: Sequence[Line]) -> str:
+    """The accuracy of each line under its set: mean over the transformations, and over seeds."""
+    measured = ([results.measure(cell).accuracy or [float("nan")] for cell in line.cells] for line in lines)
+    return ", ".join(f"{mean(map(mean, shares)):.2f}".lstrip("0") for shares in measured)
+
+
 class DuringTraining(ProfileExperiment):
     """``shares`` of the epochs; those which are the same epoch as the one before in every panel are left out."""
 
@@ -41,11 +47,12 @@ class DuringTraining(ProfileExperiment):
     title = "profiles of {model} during training"
     setting = (
         "The network is trained with the transformation set of the panel as augmentation, and measured under the same "
-        "set at checkpoints, by the share of the epochs done, rounded to whole epochs. Where two shares are the same "
-        f"epoch, their lines coincide. {STRIPS}"
+        "set at checkpoints, by the share of the epochs done, rounded down to whole epochs. In brackets: the accuracy "
+        "at the checkpoint on the samples measured, under the set of each panel, in the order of the panels. Where two "
+        f"shares are the same epoch, their lines coincide. {STRIPS}"
     )
     shown, combined = choices.WITH_DISTANCE, True
-    drawing = {"ordered": True, "line_column": "checkpoint"}
+    drawing = {"ordered": True, "line_column": "checkpoint", "note": accuracies}
     claims = (then_stable, early)
 
     shares: tuple[Annotated[float, Field(ge=0, le=1)], ...] = (0.0, 0.01, 0.03, 0.05, EARLY, LATER, 0.5, 1.0)
@@ -64,9 +71,9 @@ class DuringTraining(ProfileExperiment):
         """A finding for each dataset and claim; undecided where the share it is about is no epoch."""
         for found in super().findings(study, results):
             done = EARLY if found.claim == early else LATER
-            epochs = [cell.network.recipe.epochs for cell in found.cells]
-            untrained = any(round(done * count) == 0 for count in epochs)
-            yield replace(found, reason=f"{100 * done:g} % of {min(epochs)} epochs is no epoch" if untrained else "")
+            shortest = min((cell.network for cell in found.cells), key=lambda network: network.recipe.epochs)
+            epochs = f"{100 * done:g} % of {shortest.recipe.epochs} epochs"
+            yield replace(found, reason="" if _epoch(shortest, done) else f"{epochs} is no epoch")
 
     def _distinct(self, study: Study) -> list[float]:
         """The shares that are another epoch than the one before in some panel: all panels have the same lines."""
@@ -80,7 +87,7 @@ class DuringTraining(ProfileExperiment):
 
 
 def _epoch(network: TrainSpec, done: float) -> int:
-    return round(done * network.recipe.epochs)
+    return int(done * network.recipe.epochs + 1e-9)  # .3 x 10 is 3, whatever its last bit
 
 
 def _to_the_end(panel: MeasuredPanel, done: float) -> list[float]:

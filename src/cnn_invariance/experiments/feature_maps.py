@@ -1,112 +1,145 @@
-"""What the most and the least invariant feature map of each layer respond to one sample under transformations."""
+"""What the most and the least invariant feature maps of each layer respond to samples under transformations."""
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from itertools import product
+from typing import TYPE_CHECKING
 
+import numpy as np
 from pydantic import Field
 
-from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import Claim, Finding, OneModel, Outputs, Source, captions, choices
+from cnn_invariance.experiments.framework.profiles import slug
 from cnn_invariance.statistics.intervals import over
+from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.statistics.responses import contrast
 from cnn_invariance.study import Cell, ResponseSpec, SampleSpec, Study
 
 if TYPE_CHECKING:
     from cnn_invariance.plotting import Canvas
+    from cnn_invariance.plotting.responses import Rows
     from cnn_invariance.results import Responses, Results
 
 VISIBLY = Claim(
     "visibly",
-    "Feature maps that the measure calls invariant look invariant, also on a sample not measured.",
-    "log10 of the relative variation over transformations of the least invariant map's response, less that of the most "
-    "invariant map's; relative variation: standard deviation over transformations, mean over pixels, divided by the "
-    "standard deviation of all the map's responses",
+    "Feature maps that the measure calls invariant look invariant, also on samples not measured.",
+    "log10 of the relative variation over transformations of the least invariant maps' responses, less that of the "
+    "most invariant maps', pair by pair; relative variation: standard deviation over transformations, mean over "
+    "pixels, divided by the standard deviation of all the map's responses",
     "above",
     0.0,
     Source.OURS,
 )
+ENDS = {"most": "most invariant maps", "least": "least invariant maps"}
 
 
 class FeatureMaps(OneModel):
-    """``shown``: how many transformations, evenly spread over the set; ``kind``: the class of the layers drawn."""
+    """``shown`` transformations, evenly spread over the set, of ``samples``; ``maps`` at either end; ``kind`` of layer.
+
+    ``measures``: by which maps are ranked; None: NV and NVSE, where the preset has them
+    """
 
     question = "Do invariant feature maps look invariant?"
     group = "characterisation"
     combined = True
     claims = (VISIBLY,)
     setting = (
-        "One sample of the validation split, which was not measured, under some transformations of the set (top), and "
-        "below it, for each layer of this kind, the responses of the feature map with the lowest {measure} (left) and "
-        "of the one with the highest (right), with that value. Grey levels: from the smallest to the largest response "
-        "of each map over these transformations. {meaning} The network is trained with the set."
+        "Samples of the validation split, which were not measured, under some transformations of the set (top), and "
+        "below them, for each layer of this kind, the responses of the feature maps with the lowest and with the "
+        "highest {measure}, a row each, with that value. The two last columns: the mean and the standard deviation of "
+        "the responses to the transformations shown. Grey levels: from the smallest to the largest response of each "
+        "map; of a deviation, from 0. {meaning} The network is trained with the set."
     )
 
-    measure: str = choices.HEADLINE
-    shown: int = Field(7, ge=2, le=12)
+    measures: choices.Labels = None
+    shown: int = Field(5, ge=2, le=12)
+    samples: int = Field(2, ge=1, le=4)
+    maps: int = Field(4, ge=1, le=8)
     kind: str = "ELU"
     seed: int = Field(0, ge=0)
 
     def cells(self, study: Study) -> list[Cell]:
-        """A response cell for each dataset and set, and the measure cell that ranks its maps."""
-        found = [self._response(study, *place) for place in self.places(study)]
-        return [*found, *(cell.measured for cell in found)]
+        """The response cells, and the measure cells that rank their maps."""
+        found = list(self._responses(study).values())
+        return [*found, *dict.fromkeys(cell.measured for cell in found)]
 
     def outputs(self, study: Study) -> Outputs:
-        """A figure for each dataset and set."""
-        return Outputs([f"{self.name}_{dataset}_{label}" for dataset, label in self.places(study)])
+        """A figure for each dataset, set and measure."""
+        return Outputs(list(self._responses(study)))
 
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
         """Draw the responses."""
-        from cnn_invariance.plotting import response_figure
+        from cnn_invariance.plotting.responses import response_figure
 
-        measure = choices.measure(study, self.measure)
-        name = choices.label(measure)
-        for dataset, label in self.places(study):
-            cell = self._response(study, dataset, label)
-            found = results.responses(cell)
-            if not (rows := _drawn(found, self.kind)):
-                raise InputError(f"no layer of {self.model} of kind {self.kind!r} has responses; set 'kind'")
-            figure = response_figure(found.maps(0, "input"), rows, label=name)
+        for figure, cell in self._responses(study).items():
+            found, name = results.responses(cell), choices.label(cell.by)
+            blocks = {
+                f"sample {sample + 1}, {ENDS[role]}": _block(found, role, sample)
+                for sample, role in product(range(self.samples), ENDS)
+            }
             caption = captions.caption(
                 study,
                 self.name,
                 [cell.measured],
-                title=f"Responses of feature maps of {self.model}, {dataset}, {label}",
+                title=f"Responses of feature maps of {self.model} by {name}, {cell.measured.title}",
                 question=self.question,
-                setting=self.setting.format(measure=name, meaning=captions.measure_in_words(measure)),
+                setting=self.setting.format(measure=name, meaning=captions.measure_in_words(cell.by)),
             )
-            canvas.figure(f"{self.name}_{dataset}_{label}", figure, caption)
+            canvas.figure(figure, response_figure(blocks), caption)
 
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
-        """For each dataset, over its sets and the layers with maps."""
-        datasets, _, sets = self.grid(study)
-        for dataset in datasets:
-            cells = [self._response(study, dataset, label) for label in sets]
+        """For each dataset, over its sets, measures and layers; of each the mean over samples and pairs of maps."""
+        responses = self._responses(study).values()
+        for dataset in self.on(study):
+            cells = [cell for cell in responses if cell.dataset.name == dataset]
             contrasts = [value for cell in cells for value in _contrasts(results.responses(cell))]
-            yield Finding(VISIBLY, (dataset,), over(contrasts, "sets and layers"), cells)
+            yield Finding(VISIBLY, (dataset,), over(contrasts, "sets, measures and layers"), cells)
 
-    def _response(self, study: Study, dataset: str, label: str) -> ResponseSpec:
-        measure = choices.kept_for_maps(study, self.measure)
-        measured = study.measurement(study.network(dataset=dataset, model=self.model, augmentation=label), label)
-        choices.check_held(measure, [measured])
-        size = measured.transformations.size
-        members = dict.fromkeys(round(k * (size - 1) / (self.shown - 1)) for k in range(self.shown))
-        sample = SampleSpec(split="validation", count=1, seed=self.seed)
-        return ResponseSpec(measured=measured, by=measure, sample=sample, members=tuple(members))
+    def _responses(self, study: Study) -> dict[str, ResponseSpec]:
+        """The response cells by the names of their figures."""
+        found = {}
+        for (dataset, label), request in product(self.places(study), choices.measures(study, self.measures)):
+            measure = choices.kept_for_maps(study, request)
+            measured = study.measurement(study.network(dataset=dataset, model=self.model, augmentation=label), label)
+            if measure not in measured.measures and self.measures is None:
+                continue  # what cannot be undone has no same-equivariance
+            choices.check_held(measure, [measured])
+            found[f"{self.name}_{dataset}_{label}_{slug(measure)}"] = ResponseSpec(
+                measured=measured,
+                by=measure,
+                sample=SampleSpec(split="validation", count=self.samples, seed=self.seed),
+                members=choices.spread(measured.transformations.size, self.shown),
+                kind=self.kind,
+                maps=self.maps,
+            )
+        return found
 
 
-def _contrasts(found: "Responses") -> list[float]:
-    layers = sorted(set(found.frame["layer_index"]) - {0})
-    return [contrast(found.maps(index, "most"), found.maps(index, "least")) for index in layers]
+def _block(found: "Responses", role: str, sample: int) -> "list[Rows]":
+    """The pictures of one sample, and below them, layer by layer, what the maps of one role respond."""
+    from cnn_invariance.plotting.responses import Rows, coloured, with_moments
+
+    pictures = with_moments(found.maps(0, "input", sample=sample).mean(axis=1))
+    inputs = coloured(found.maps(0, "input", sample=sample))
+    if inputs.ndim == 4:
+        pictures = np.repeat(pictures[..., None], 3, axis=-1)
+    pictures[: len(inputs)] = inputs
+    blocks = [Rows("sample", [pictures])]
+    for index in _layers(found):
+        rows = found.frame[(found.frame["layer_index"] == index) & (found.frame["role"] == role)]
+        values = rows.drop_duplicates("rank").set_index("rank")["value"]
+        text = f"{rows['layer'].iloc[0]}: {', '.join(f'{value:.2g}' for value in values)}"
+        blocks.append(Rows(text, [with_moments(found.maps(index, role, rank, sample)) for rank in values.index]))
+    return blocks
 
 
-def _drawn(found: "Responses", kind: str) -> list[tuple[str, Sequence[Any]]]:
-    """Of each layer of a kind: its name, and the responses and value of its most and least invariant map."""
-    table = found.frame[found.frame["kind"] == kind].drop_duplicates(["layer_index", "role"])
-    drawn: list[tuple[str, Sequence[Any]]] = []
-    for index in sorted(set(table["layer_index"])):
-        rows = table[table["layer_index"] == index]
-        values = rows.set_index("role")["value"]
-        maps = [(found.maps(index, role), float(values[role])) for role in ("most", "least")]
-        drawn.append((str(rows["layer"].iloc[0]), maps))
-    return drawn
+def _layers(found: "Responses") -> list[int]:
+    return sorted(set(found.frame["layer_index"]) - {0})
+
+
+def _contrasts(found: "Responses") -> Iterator[float]:
+    """Of each layer, the mean over samples and pairs of maps that have one."""
+    for index in _layers(found):
+        here = found.frame[found.frame["layer_index"] == index]
+        both = product(sorted(set(here["rank"])), sorted(set(here["sample"])))
+        pairs = [contrast(*(found.maps(index, role, *which) for role in ENDS)) for which in both]
+        yield layer_mean(pairs)

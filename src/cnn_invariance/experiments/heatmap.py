@@ -1,10 +1,14 @@
 """How a measure is spread inside the layers of a network, trained plain and augmented."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from itertools import product
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cnn_invariance.experiments.framework import OneModel, Outputs, captions, choices
+from cnn_invariance.experiments.framework import Models, Outputs, captions, choices
+from cnn_invariance.experiments.framework.profiles import slug
+from cnn_invariance.measures.requests import KEPT_FOR_MAPS
 from cnn_invariance.statistics.lines import counted_maps
 from cnn_invariance.study import Cell, MeasureSpec, Study
 
@@ -13,53 +17,69 @@ if TYPE_CHECKING:
     from cnn_invariance.results import Results
 
 
-class Heatmap(OneModel):
-    """``measure`` must be one that results keep for feature maps; of one seed, the preset's first."""
+class One(NamedTuple):
+    """One heatmap: of the network trained plain and of that trained with the set, by one measure."""
+
+    dataset: str
+    model: str
+    label: str
+    measure: str
+    pair: list[MeasureSpec]
+
+    @property
+    def figure(self) -> str:
+        """What its name ends with."""
+        return "_".join([self.dataset, self.model, self.label, slug(self.measure)])
+
+
+class Heatmap(Models):
+    """``measures``: those that results keep for feature maps; of one seed, the preset's first."""
 
     question = "How is invariance spread inside a layer?"
     group = "characterisation"
     setting = (
-        "One column for each layer, one cell for each feature map (in layers without maps, for each unit), sorted by "
-        "its {measure}, the smallest at the bottom. {meaning} Left: trained without augmentation; right: trained with "
-        "the set; both measured under the set, on one colour scale. The strips show the kinds of layers."
+        "One column for each layer, one cell for each feature map (in layers without maps, for each unit): above in "
+        "the order of the maps, the first at the bottom; below sorted by the {measure}, the smallest at the bottom. "
+        "{meaning} Left: trained without augmentation; right: trained with the set; both measured under the set, on "
+        "one colour scale. The strips show the kinds of layers."
     )
 
-    measure: str = choices.HEADLINE
+    measures: choices.Labels = None
 
     def cells(self, study: Study) -> list[Cell]:
-        """The network trained plain and with each set, both measured under the set."""
-        measure = choices.kept_for_maps(study, self.measure)
-        found = [cell for place in self.places(study) for cell in self._pair(study, *place)]
-        choices.check_held(measure, found)
-        return list(found)
+        """Each network trained plain and with each set, both measured under the set."""
+        return list(dict.fromkeys(cell for one in self._all(study) for cell in one.pair))
 
     def outputs(self, study: Study) -> Outputs:
-        """A heatmap for each dataset and set."""
-        return Outputs([f"{self.name}_{dataset}_{label}" for dataset, label in self.places(study)])
+        """A heatmap for each dataset, network, set and measure."""
+        return Outputs([f"{self.name}_{one.figure}" for one in self._all(study)])
 
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
         """Draw the heatmaps."""
         from cnn_invariance.plotting import heatmap_figure
 
-        measure = choices.measure(study, self.measure)
-        name = choices.label(measure)
-        for dataset, label in self.places(study):
-            pair = self._pair(study, dataset, label)
-            plain, augmented = (results.measure(cell).maps(measure) for cell in pair)
-            figure = heatmap_figure(
-                {"trained without augmentation": plain, f"trained with {label}": augmented}, label=name
-            )
+        for one in self._all(study):
+            name = choices.label(one.measure)
+            plain, augmented = (results.measure(cell).maps(one.measure) for cell in one.pair)
+            panels = {"trained without augmentation": plain, f"trained with {one.label}": augmented}
             caption = captions.caption(
                 study,
                 self.name,
-                pair,
-                title=f"{name} of the feature maps of {self.model}, {dataset}, {label}",
+                one.pair,
+                title=f"{name}, {one.model}, {one.dataset}, {one.label}",
                 question=self.question,
-                setting=self.setting.format(measure=name, meaning=captions.measure_in_words(measure)),
+                setting=self.setting.format(measure=name, meaning=captions.measure_in_words(one.measure)),
                 counts=counted_maps(np.concatenate([plain["value"], augmented["value"]])),
             )
-            canvas.figure(f"{self.name}_{dataset}_{label}", figure, caption)
+            canvas.figure(f"{self.name}_{one.figure}", heatmap_figure(panels, label=name, unsorted=True), caption)
 
-    def _pair(self, study: Study, dataset: str, label: str) -> list[MeasureSpec]:
-        networks = (study.network(dataset=dataset, model=self.model, augmentation=one) for one in (None, label))
-        return [study.measurement(network, label) for network in networks]
+    def _all(self, study: Study) -> Iterator[One]:
+        measures = [choices.kept_for_maps(study, one) for one in choices.measures(study, self.measures, KEPT_FOR_MAPS)]
+        for dataset, model, label in product(*self.grid(study)):
+            networks = (study.network(dataset=dataset, model=model, augmentation=one) for one in (None, label))
+            pair = [study.measurement(network, label) for network in networks]
+            for measure in measures:
+                if measure not in pair[0].measures and self.measures is None:
+                    continue  # what cannot be undone has no same-equivariance
+                choices.check_held(measure, pair)
+                yield One(dataset, model, label, measure, pair)

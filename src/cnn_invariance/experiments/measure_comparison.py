@@ -3,19 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import (
-    Line,
-    Outputs,
-    ProfileExperiment,
-    Source,
-    UntestableError,
-    captions,
-    choices,
-)
+from cnn_invariance.experiments.framework import Line, Outputs, ProfileExperiment, Source, UntestableError, choices
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, ProfileClaim
-from cnn_invariance.experiments.framework.profiles import ProfilePlan, values
+from cnn_invariance.experiments.framework.profiles import ProfilePlan
 from cnn_invariance.measures.requests import check, rises
+from cnn_invariance.paper import captions
 from cnn_invariance.statistics.intervals import ANY, mean
 from cnn_invariance.statistics.profiles import separation
 from cnn_invariance.study import Study
@@ -29,69 +21,59 @@ SEPARATION = (
     "standard deviation of this difference (mean over seeds); the sign is turned where higher is more invariant. "
     "plain, augmented: means over layers and seeds."
 )
-FAMILIES = ("TV", "SV", "TD", "SD", "ANOVA", "NV", "ND", "Goodfellow", "NVSE", "NDSE", "DSES")
-RIVALS = ("TV", "SV", "TD", "SD", "ANOVA", "Goodfellow")
+UNITS = ("TV", "SV", "TD[per=unit]", "SD[per=unit]")
+RIVALS = (*UNITS, "ANOVA", "Goodfellow")
 """What NV and ND are compared with by the claims."""
 
 
-def separates_best(name: str) -> ProfileClaim:
+def separates_best(name: str, measure: str) -> ProfileClaim:
     """The claim that a measure separates the two networks better than every rival."""
 
     def leads(panel: MeasuredPanel) -> list[float]:
         if panel.place:
             return []
         found = _separations(panel.plan, panel.dataset, panel.results)
-        by_name = {check(measure).name: found[measure] for measure in reversed(list(found))}  # of two forms, the first
-        rivals = [by_name[rival] for rival in RIVALS if rival in by_name]
-        if name not in by_name or not rivals:
-            reason = f"{name} is not measured" if rivals else f"none of {', '.join(RIVALS)} is measured"
+        rivals = [found[rival] for rival in RIVALS if rival in found]
+        if measure not in found or not rivals:
+            reason = f"{measure} is not measured" if rivals else f"none of {', '.join(RIVALS)} is measured"
             raise UntestableError(reason, "no pair of measures")
-        return [own - max(others) for own, *others in zip(by_name[name], *rivals, strict=True)]
+        return [own - max(others) for own, *others in zip(found[measure], *rivals, strict=True)]
 
     statement = f"{name} separates augmented from plain networks best."
-    words = f"separation of {name} less the largest separation of {', '.join(RIVALS)}"
+    words = f"separation of {name} less the largest separation of {', '.join(map(choices.label, RIVALS))}"
     return ProfileClaim(f"{name}_separates_best", statement, words, "above", 0, Source.OURS, leads, within=ANY)
 
 
 class MeasureComparison(ProfileExperiment):
-    """``measures``: None means those of `FAMILIES` that the preset has."""
+    """``measures``: None means those of the author's code that the preset has."""
 
     question = "Do the measures tell an augmented network from a plain one?"
     group = "validation"
     title = "Measures of a plain and an augmented {model} under {set}"
     setting = (
-        "One panel for each measure, each with its own scale. One network is trained without augmentation, the other "
-        "with the transformation set; both are measured under the set."
+        "One panel for each measure, each with its own scale: variances and distances of units (top row), invariance "
+        "(middle), same-equivariance (bottom). One network is trained without augmentation, the other with the "
+        "transformation set; both are measured under the set."
     )
     combined = True
+    shown = (
+        *UNITS,
+        *("ANOVA", choices.HEADLINE, "ND", "Goodfellow"),
+        *(choices.HEADLINES[1], "NDSE[normalize=true]", "DSES[normalize=true]"),
+    )
     drawing = {
         "line_column": "trained_with",
         "panel_column": "panel",
         "ylabel": "mean over the layer",
         "share_y": False,
+        "columns": 4,
     }
-    claims = (separates_best("NV"), separates_best("ND"))
-
-    def requests(self, study: Study) -> Sequence[str]:
-        """The measures compared (InputError for fewer than two)."""
-        if self.measures is None:
-            measures = choices.measured_forms(study.measures, FAMILIES)
-        else:
-            measures = choices.measures(study, self.measures)
-        if len(measures) < 2:
-            received = ", ".join(measures) or "none"
-            raise InputError(f"two or more measures are compared; the preset has {received} of them")
-        return measures
+    claims = (separates_best("NV", choices.HEADLINE), separates_best("ND", "ND"))
 
     def plans(self, study: Study) -> Sequence[ProfilePlan]:
         """A plan for each set."""
-        datasets, _, sets = self.grid(study)
-        measures = self.requests(study)
-        by_set = {
-            label: {dataset: _panels(Panel(study, self, dataset, label), measures) for dataset in datasets}
-            for label in sets
-        }
-        return [self.plan(study, lines, {"set": label}, part=label) for label, lines in by_set.items()]
+        choices.several("measures are compared", self.requests(study))
+        return self.plans_by_set(study, self._panels)
 
     def outputs(self, study: Study) -> Outputs:
         """A figure for each dataset and set, a table of profiles for each set, and a table of separations."""
@@ -116,7 +98,7 @@ class MeasureComparison(ProfileExperiment):
                         "augmented": augmented.mean(),
                         "separation": mean(found[measure]),
                     }
-                    for measure, (plain, augmented) in zip(found, panels.values(), strict=True)
+                    for measure, (augmented, plain) in zip(found, panels.values(), strict=True)
                 ]
         title = f"How clearly measures separate {self.model} trained with and without augmentation"
         caption = captions.caption(
@@ -124,20 +106,20 @@ class MeasureComparison(ProfileExperiment):
         )
         canvas.table(self.name, pd.DataFrame(rows), caption)
 
-
-def _panels(at: Panel, measures: Sequence[str]) -> Mapping[str, Sequence[Line]]:
-    """For each measure the lines of the plain and of the augmented network."""
-    plain = at.line("trained without augmentation", at.networks(augmentation=None))
-    lines = (plain, at.line(f"trained with {at.label}"))
-    return {choices.label(measure): [line._replace(measure=measure) for line in lines] for measure in measures}
+    def _panels(self, at: Panel) -> Mapping[str, Sequence[Line]]:
+        """For each measure the lines of the augmented network (solid) and of the plain one (dashed)."""
+        plain = at.line("trained without augmentation", at.networks(augmentation=None))
+        lines = (at.line(f"trained with {at.label}"), plain)
+        measures = self.requests(at.study)
+        return {choices.label(measure): [line._replace(measure=measure) for line in lines] for measure in measures}
 
 
 def _separations(plan: ProfilePlan, dataset: str, results: "Results") -> dict[str, list[float]]:
     """By measure, the separation of each seed."""
     found = {}
-    for plain, augmented in plan.lines[dataset].values():
-        measure = str(plain.measure)
+    for place, lines in enumerate(plan.lines[dataset].values()):
+        measure = str(lines[0].measure)
         sign = -1 if rises(check(measure)) else 1
-        pairs = zip(values(results, plain.cells, measure), values(results, augmented.cells, measure), strict=True)
-        found[measure] = [sign * separation(p, a) for p, a in pairs]
+        both = MeasuredPanel(plan, dataset, place, results).by_seed()
+        found[measure] = [sign * separation(plain, augmented) for augmented, plain in both]
     return found

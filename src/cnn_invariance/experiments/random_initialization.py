@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from cnn_invariance.experiments.framework import STRIPS, Line, ProfileExperiment, Source, choices
-from cnn_invariance.experiments.framework.panels import FurtherTable, MeasuredPanel, Panel, apart, claimed, each_panel
-from cnn_invariance.statistics.lines import spread
+from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, apart, claimed
+from cnn_invariance.statistics.lines import differences
 
 COINCIDE = "The profiles of a design nearly coincide, whatever the random initialization."
 
@@ -31,13 +31,7 @@ class RandomInitialization(ProfileExperiment):
     shown = choices.WITH_DISTANCE
     drawing = {"line_column": "networks"}
     claims = (nearly_coincide,)
-    further = (
-        FurtherTable(
-            "differences",
-            "The relative difference of two profiles is the mean of |P - Q| over layers, as a share of their mean.",
-            each_panel(spread),
-        ),
-    )
+    further = (differences,)
 
     seeds: int = Field(8, ge=2)
 

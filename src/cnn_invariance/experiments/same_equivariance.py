@@ -1,72 +1,86 @@
 """The forms of same-equivariance: variance or distance, normalised or not, and the simple form."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import Line, ProfileExperiment, Source, UntestableError, choices, values
+from cnn_invariance.experiments.framework import Line, Panel, ProfileExperiment, Source, UntestableError, choices
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, ProfileClaim
-from cnn_invariance.measures.requests import check
+from cnn_invariance.experiments.framework.profiles import ProfilePlan
 from cnn_invariance.statistics.intervals import ANY
 from cnn_invariance.statistics.profiles import log_range
 from cnn_invariance.study import Study
 
-FORMS = ("TVSE", "SVSE", "NVSE", "TDSE", "SDSE", "NDSE", "DSES", "DSES[normalize=true]")
-NAMES = tuple(name for name in FORMS if "[" not in name)
+TVSE, SVSE = "TVSE[aggregate=mean]", "SVSE[aggregate=mean]"
+NVSE = choices.HEADLINES[1]
+DSES_UNIT_NORM = "DSES[normalize=true]"
+COMPARED: Mapping[str, Mapping[str, str]] = {
+    "variance": {"TVSE": TVSE, "SVSE": SVSE},
+    "normalised": {"DSES of unit norm": DSES_UNIT_NORM, "NDSE of maps": "NDSE", "NVSE": NVSE},
+    "simple": {"DSES": "DSES", "DSES of unit norm": DSES_UNIT_NORM},
+    "distance": {"NDSE of maps": "NDSE", "NDSE of unit norm": "NDSE[normalize=true]"},
+}
+"""The forms that stand in one panel, by the names of their lines."""
 
 
-def comparable(name: str, *pair: str) -> ProfileClaim:
+def comparable(name: str, raw: str, normalised: str) -> ProfileClaim:
     """The claim that the second of two forms, the normalised one, can be compared across layers."""
-    raw, normalised = pair
 
     def gain(panel: MeasuredPanel) -> list[float]:
-        measures = choices.measured_forms(panel.lines[0].cells[0].measures, pair)
-        if len(measures) < 2:
-            raise UntestableError(f"{raw} and {normalised} are not both measured", "no pair of forms")
-        cells = [] if panel.place else panel.plan.cells(panel.dataset)  # all panels show the same cells
-        both = (map(log_range, values(panel.results, cells, measure)) for measure in measures)
-        return [r - n for r, n in zip(*both, strict=True)]
+        if panel.place:
+            return []
+        panels = reversed(list(panel.plan.lines[panel.dataset].values()))  # of one form twice, the first is kept
+        found = {line.measure: line for lines in panels for line in lines}
+        if missing := [choices.label(form) for form in (raw, normalised) if form not in found]:
+            raise UntestableError(f"not measured: {', '.join(missing)}", "no pair of forms")
+        both = (found[form].tables(panel.results, form) for form in (raw, normalised))
+        return [log_range(r["value"]) - log_range(n["value"]) for r, n in zip(*both, strict=True)]
 
-    statement = f"Normalised, the layers can be compared: {normalised} spans fewer orders of magnitude than {raw}."
-    words = f"log10 of the largest over the smallest layer of {raw}, less that of {normalised}"
+    first, second = map(choices.label, (raw, normalised))
+    statement = f"Normalised, the layers can be compared: {second} spans fewer orders of magnitude than {first}."
+    words = f"log10 of the largest over the smallest layer of {first}, less that of {second}"
     return ProfileClaim(name, statement, words, "above", 0, Source.OURS, gain, within=ANY)
 
 
 class SameEquivariance(ProfileExperiment):
-    """``measures``: None means those of `FORMS` that the preset has."""
+    """Shows those of the forms of `COMPARED` that the preset has."""
 
     question = "Which form of same-equivariance can be compared across layers?"
     group = "validation"
-    title = "Forms of same-equivariance of {model}"
+    title = "Forms of same-equivariance of {model} under {set}"
     setting = (
-        "One panel for each form, each with its own scale; one line for each transformation set, of the network "
-        "trained with it and measured under it. Layers without feature maps have no same-equivariance."
+        "One panel for each comparison, with its own scale; the last is measured on twice as many samples. The network "
+        "is trained with the transformation set it is measured under. Layers without feature maps have no "
+        "same-equivariance."
     )
     combined = True
     drawing = {
-        "line_column": "transformations",
+        "line_column": "form",
         "panel_column": "panel",
         "ylabel": "mean over the layer",
         "share_y": False,
-        "columns": 4,
+        "columns": 2,
     }
-    claims = (comparable("comparable", "TVSE", "NVSE"), comparable("comparable_distance", "DSES", "NDSE"))
+    claims = (comparable("comparable", TVSE, NVSE), comparable("comparable_distance", "DSES", "NDSE"))
+
+    measures: None = None
 
     def requests(self, study: Study) -> Sequence[str]:
-        """The forms shown (InputError for a measure that is none of them)."""
-        if self.measures is None:
-            measures = choices.measured_forms(study.measures, FORMS)
-        else:
-            measures = choices.measures(study, self.measures)
-        if others := [one for one in measures if check(one).name not in NAMES]:
-            raise InputError(f"{others[0]} is no form of same-equivariance; expected forms of {', '.join(NAMES)}")
-        if not measures:
-            raise InputError(f"no measure to show: the preset has none of {', '.join(FORMS)}")
-        return measures
+        """The forms that the preset has."""
+        forms = dict.fromkeys(form for forms in COMPARED.values() for form in forms.values())
+        return choices.measures(study, None, list(forms))
 
-    def panels(self, study: Study, dataset: str) -> Mapping[str, Sequence[Line]]:
-        """A panel for each form, with a line for each set."""
-        places = self.at(study, dataset)
-        return {
-            choices.label(measure): [at.line(at.label, measure=measure) for at in places]
-            for measure in self.requests(study)
-        }
+    def plans(self, study: Study) -> Sequence[ProfilePlan]:
+        """A plan for each set."""
+        return self.plans_by_set(study, self._panels)
+
+    def _panels(self, at: Panel) -> Mapping[str, Sequence[Line]]:
+        """The comparisons of two forms or more."""
+        found = {name: list(self._lines(at, name)) for name in COMPARED}
+        if kept := {name: lines for name, lines in found.items() if len(lines) > 1}:
+            return kept
+        raise InputError(f"two forms of same-equivariance are compared; received {', '.join(self.requests(at.study))}")
+
+    def _lines(self, at: Panel, name: str) -> Iterator[Line]:
+        usual, shown = at.study.samples(at.label), self.requests(at.study)
+        samples = choices.share_of(usual, 1, at.label) if name == "distance" and usual.count else usual
+        return (at.line(one, measure=form, samples=samples) for one, form in COMPARED[name].items() if form in shown)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import DEPTH, Line, MeasuredPanel, Panel, ProfileExperiment, Source, claimed
+from cnn_invariance.experiments.framework import Line, MeasuredPanel, Panel, ProfileExperiment, Source, claimed
 from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.study import Study
 from cnn_invariance.transformations import sets
@@ -45,11 +45,10 @@ class TIPooling(ProfileExperiment):
     title = "profiles of {ti_model} and of {model} trained with augmentation"
     setting = (
         "TI-pooling takes the maximum over the transformations of the set of the panel, and is trained without "
-        "augmentation; its layers before the pooling are averaged over the transformed paths. The other network is "
-        f"trained with the set. Both are measured under the set. {DEPTH} The strips show the kinds of each network's "
-        "layers."
+        "augmentation; its layers before the pooling are averaged over the transformed paths. Its flattening is left "
+        "out, so that its pooling lies on the flattening of the other network, which is trained with the set. Both are "
+        "measured under the set. The strips show the kinds of each network's layers."
     )
-    drawing = {"axis": "depth"}
     claims = (invariant_after, more_than_data)
 
     ti_model: str = "TIPooling"
@@ -65,5 +64,5 @@ class TIPooling(ProfileExperiment):
             raise InputError(f"TI-pooling needs an affine transformation set; {at.label!r} has other members")
         over_set = {"transformations": sets.text_of(spec.name, spec.parameters)}
         by_design = at.networks(model=self.ti_model, augmentation=None, arguments=over_set, epochs_for=at.label)
-        yield at.line("TI-pooling, trained plain", by_design)
+        yield at.line("TI-pooling, trained plain", by_design, without="Flatten")
         yield at.line(f"{self.model}, augmented")

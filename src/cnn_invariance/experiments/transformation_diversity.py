@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from cnn_invariance.experiments.framework import STRIPS, Line, ProfileExperiment, Source, choices
-from cnn_invariance.experiments.framework.panels import FurtherTable, MeasuredPanel, claimed
+from cnn_invariance.experiments.framework.panels import MeasuredPanel, claimed
 from cnn_invariance.statistics.intervals import mean, quotient
 from cnn_invariance.statistics.lines import matrix
 from cnn_invariance.statistics.profiles import layer_mean
@@ -33,14 +33,7 @@ class TransformationDiversity(ProfileExperiment):
     )
     drawing = {"panel_column": "measured"}
     claims = (specific,)
-    further = (
-        FurtherTable(
-            "matrix",
-            "Mean over layers (and seeds) of networks trained with the set of the row, measured under that of the "
-            "column.",
-            matrix,
-        ),
-    )
+    further = (matrix,)
 
     def check(self, study: Study) -> None:
         """Raise InputError for one set alone."""

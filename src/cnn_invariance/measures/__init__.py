@@ -5,8 +5,9 @@ CONTRIBUTING.md shows; what such a file needs is here:
 
     Measure       the measure that is computed, with its options
     Context       the layer, the number of samples N and of transformations M
-    Statistic     what a measure asks for: `Spread`, `FRatio`, `Firing`, `PairDistance`, `MapDistance` or
-                  `DistanceToUntransformed`; or one of one's own, kept by an `Accumulator` that is given each `Tile`
+    Statistic     what a measure asks for: `Spread`, `FRatio`, `Firing`, `PairDistance`, `MapDistance`,
+                  `DistanceToUntransformed` or `DistanceToTransformed`; or one of one's own, kept by an `Accumulator`
+                  that is given each `Tile`
     aggregate     a feature map to one value
     quotient      of two tensors, where 0 / 0 is 1
 """
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from cnn_invariance.measures.statistics.base import Statistic as Statistic
     from cnn_invariance.measures.statistics.base import Tile as Tile
     from cnn_invariance.measures.statistics.base import quotient as quotient
+    from cnn_invariance.measures.statistics.distances import DistanceToTransformed as DistanceToTransformed
     from cnn_invariance.measures.statistics.distances import DistanceToUntransformed as DistanceToUntransformed
     from cnn_invariance.measures.statistics.distances import MapDistance as MapDistance
     from cnn_invariance.measures.statistics.distances import PairDistance as PairDistance
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "Accumulator": "statistics.base",
     "Context": "statistics.base",
+    "DistanceToTransformed": "statistics.distances",
     "DistanceToUntransformed": "statistics.distances",
     "FRatio": "statistics.moments",
     "Firing": "statistics.firing",
@@ -52,6 +55,7 @@ _PLACES = {
 __all__ = [
     "Accumulator",
     "Context",
+    "DistanceToTransformed",
     "DistanceToUntransformed",
     "FRatio",
     "Firing",

@@ -20,19 +20,24 @@ def single(request: Measure, values: Tensor) -> Tensor:
 
 
 def normalized(request: Measure, numerator: Tensor, denominator: Tensor) -> Tensor:
-    """A quotient, aggregated before it is taken (the paper's default) or after."""
+    """A quotient, aggregated before it is taken (the author's usual form) or after."""
     how = request["aggregate"]
-    if request["order"] == "before":
+    if _when(request) == "before":
         return quotient(aggregate(numerator, how), aggregate(denominator, how))
     return aggregate(quotient(numerator, denominator), how)
+
+
+def _when(request: Measure) -> object:
+    """Whether maps are aggregated before or after the quotient; distances use the word ``order`` for the samples."""
+    options = dict(request.options)
+    return options.get("aggregated", options.get("order"))
 
 
 def count_dead(request: Measure, *values: Tensor) -> int:
     """How many quotients of a measure are 0 / 0: of units, or of feature maps if they are aggregated before."""
     if len(values) < 2:
         return 0
-    options = dict(request.options)
-    if options.get("order") == "before":
-        values = tuple(aggregate(value, str(options["aggregate"])) for value in values)
+    if _when(request) == "before":
+        values = tuple(aggregate(value, request["aggregate"]) for value in values)
     numerator, denominator = values
     return int(((numerator == 0) & (denominator == 0)).sum())

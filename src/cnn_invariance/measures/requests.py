@@ -5,10 +5,11 @@ A request is a text: a measure's name, with options in brackets where the defaul
     NV    Goodfellow[alpha=0.9,sign=-1]    NV[aggregate=mean,order=after]
 
 A family of measures is a file with literal constants: ``MEASURES`` (name: what it is), ``OPTIONS`` (option: its allowed
-values, the default first), ``LIMITED`` (option: the measures that have it, where not all do), ``UNDONE`` (the
-measures that undo the transformation on feature maps, if any) and ``RISES`` (the measures whose higher values are the
-more invariant ones, if any). They are read without importing the file, so a preset
-is checked before torch is. The file is in this folder, or anywhere: ``my_measures.py:ShareT[aggregate=mean]``.
+values, the default first), ``LIMITED`` (option: the measures that have it, where not all do), ``UNDONE`` (the measures
+that undo the transformation on feature maps, if any), ``RISES`` (the measures whose higher values are the more
+invariant ones, if any) and ``OF_MAPS`` (those with one value a feature map whatever their options, if any). They are
+read without importing the file, so a preset is checked before torch is. The file is in this folder, or anywhere:
+``my_measures.py:ShareT[aggregate=mean]``.
 """
 
 import re
@@ -23,7 +24,10 @@ from cnn_invariance.plugins import catalog
 Option = str | bool | int | float
 
 HEADLINE = ("NV[aggregate=mean]", "NVSE[aggregate=mean]")
-"""The measures that results keep for each feature map, in the form that the paper takes by default."""
+"""The measures that most figures show: the mean over the map before the quotient, the author's usual form of both."""
+
+KEPT_FOR_MAPS = (*HEADLINE, "ND", "ANOVA[aggregate=mean]", "Goodfellow[aggregate=mean]")
+"""The measures whose values for each feature map results keep, where they are measured."""
 
 REQUEST = re.compile(r"(?:(?P<file>[^\[\]]+\.py):)?(?P<name>[A-Za-z_]\w*)(?:\[(?P<options>[^\[\]]*)\])?")
 STRATIFIED = {"stratified": [False, True]}
@@ -96,20 +100,33 @@ def rises(request: Measure) -> bool:
 
 
 def label(text: str) -> str:
-    """A request as figures name it: the mean of feature maps, the study's usual form, goes without saying.
+    """A request as figures name it: of feature maps or of units; of maps the mean goes without saying.
 
-    >>> label("NV[aggregate=mean]"), label("NV"), label("Goodfellow[alpha=0.9]")
-    ('NV', 'NV of units', 'Goodfellow of units (alpha=0.9)')
+    >>> label("NV[aggregate=mean]"), label("NV"), label("NV[aggregate=max]"), label("Goodfellow[alpha=0.9]")
+    ('NV of maps', 'NV of units', 'NV of maps (aggregate=max)', 'Goodfellow of units (alpha=0.9)')
+    >>> label("ND"), label("ND[per=unit]"), label("ND[per=unit,aggregate=mean]"), label("DSES[form=forward]")
+    ('ND of maps', 'ND of units', 'ND of units (aggregate=mean)', 'DSES of maps (form=forward)')
     """
     request = check(text)
-    defaults = allowed_options(request.full_name)
-    aggregate = str(dict(request.options).get("aggregate", "mean"))
-    usual = {"mean": request.name, "none": f"{request.name} of units"}
-    name = usual.get(aggregate, f"{aggregate} of {request.name}")
-    rest = [
-        f"{key}={_text(value)}" for key, value in request.options if value != defaults[key][0] and key != "aggregate"
-    ]
+    options, defaults = dict(request.options), allowed_options(request.full_name)
+    kind, said = _kind(request)
+    rest = [f"{key}={_text(value)}" for key, value in options.items() if value != defaults[key][0] and key not in said]
+    name = f"{request.name} of {kind}" if kind else request.name
     return f"{name} ({', '.join(rest)})" if rest else name
+
+
+def _kind(request: Measure) -> tuple[str, tuple[str, ...]]:
+    """What a measure has values of, "maps" or "units" or "" if that is not known, and the options that this says."""
+    options = dict(request.options)
+    if request.name in family(request.full_name).constants.get("OF_MAPS", ()):
+        return "maps", ()
+    if "per" in options:
+        return f"{options['per']}s", ("per",)
+    if "aggregate" not in options:
+        return "", ()
+    if options["aggregate"] == "none":
+        return "units", ("aggregate",)
+    return "maps", ("aggregate",) if options["aggregate"] == "mean" else ()
 
 
 def allowed_options(full_name: str) -> Mapping[str, list[Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from cnn_invariance.activations import Layer
 from cnn_invariance.errors import InputError, unknown_name
-from cnn_invariance.measures.requests import HEADLINE, check, label, undoes
+from cnn_invariance.measures.requests import KEPT_FOR_MAPS, check, label, undoes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,7 +181,7 @@ class MeasureResult:
                 frame[measure] = values.ravel() if values.size == layer.units else np.repeat(values, per_map)
         return pd.DataFrame(frame)
 
-    def summary(self, maps: Sequence[str] = HEADLINE) -> "pd.DataFrame":
+    def summary(self, maps: Sequence[str] = KEPT_FOR_MAPS) -> "pd.DataFrame":
         """What figures, tables and claims need, in long form: a row a (layer, measure), and a (layer, measure, map).
 
         Columns: ``layer_index`` (from 1), ``layer``, ``kind``, ``measure``, ``map`` (missing: the whole layer),

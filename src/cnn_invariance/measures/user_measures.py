@@ -40,7 +40,7 @@ def check(request: Measure, layers: Sequence[Layer] = PROBES) -> None:
     assert request.file is not None
     family = load(request.file)
     for layer in layers:
-        context = Context(layer, 2, 2, torch.device("cpu"), 1)
+        context = Context(layer, 2, 2, torch.device("cpu"))
         try:
             needed = family.statistics(request, context)
             if not (isinstance(needed, Sequence) and all(isinstance(one, Statistic) for one in needed)):
@@ -49,7 +49,7 @@ def check(request: Measure, layers: Sequence[Layer] = PROBES) -> None:
         except Exception as error:  # it may be anyone's code
             said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
             raise InputError(f"{request} fails on a layer of shape {layer.shape}: {said}; correct the file") from error
-        if any(one.undone for one in needed) and not undoes(request):
+        if any(one.undone or one.moved for one in needed) and not undoes(request):
             raise InputError(
                 f"{request} undoes the transformation; say so at the top of {request.file}: UNDONE = "
                 f'("{request.name}",), so that it is left out where a transformation cannot be undone'

@@ -30,15 +30,18 @@ def heatmap_figure(
     label: str,
     top: float | None = None,
     height: float = 2.3,
+    unsorted: bool = False,
 ) -> Figure:
     """Heatmaps side by side on one colour scale, at most two in a row.
 
     Every column has the full height, whatever the number of its maps, and is sorted: the highest
     values at the top. Infinite and undefined values are hatched areas above them.
 
-    label:  of the colour bar
-    top:    the end of the colour scale, which begins at 0; what lies above it takes its last colour,
-            which the bar shows by a pointed end (default: `scale_top` of all panels)
+    label:    of the colour bar
+    unsorted: whether above the sorted ones each stands also in the order of its maps, where infinite and undefined
+              values have the colours of the areas
+    top:      the end of the colour scale, which begins at 0; what lies above it takes its last colour,
+              which the bar shows by a pointed end (default: `scale_top` of all panels)
 
     Errors: ValueError for no panel, and for a panel without rows.
     """
@@ -47,17 +50,19 @@ def heatmap_figure(
     values = np.concatenate([table["value"].to_numpy(dtype=float) for table in panels.values()])
     norm = Normalize(0.0, scale_top(values) if top is None else top)
     columns = min(len(panels), 2)
-    rows = -(-len(panels) // columns)
+    ordered = [(title, table, False) for title, table in panels.items() if unsorted]
+    ordered += [("" if unsorted else title, table, True) for title, table in panels.items()]
+    rows = -(-len(ordered) // columns)
     with style():
         figure = new_figure(SINGLE if columns == 1 else DOUBLE, rows * height + 0.3)
         grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
-        for axes, (title, table) in zip(grid.flat, panels.items(), strict=False):
-            draw_heatmap(axes, table, mpl.colormaps[COLORMAP], norm)
+        for place, (axes, (title, table, by_value)) in enumerate(zip(grid.flat, ordered, strict=False)):
+            draw_heatmap(axes, table, mpl.colormaps[COLORMAP], norm, by_value=by_value)
             axes.set_title(title)
-        for axes in grid.flat[len(panels) :]:
+            if place % columns == 0:
+                axes.set_ylabel(f"feature maps, {'sorted' if by_value else 'in order'} (%)")
+        for axes in grid.flat[len(ordered) :]:
             axes.set_visible(False)
-        for row in grid:
-            row[0].set_ylabel("feature maps, sorted (%)")
         _colour_bar(figure, grid, norm, label, above=bool((values[np.isfinite(values)] > norm.vmax).any()))
         _legend(figure, panels, values)
     return figure
@@ -77,13 +82,15 @@ def scale_top(values: np.ndarray) -> float:
     return float(np.round(np.ceil(high / step - 1e-9) * step, 12))
 
 
-def draw_heatmap(axes: Axes, table: pd.DataFrame, colormap: Colormap, norm: Normalize) -> None:
-    """Draw one heatmap: a column for each layer of the table, and the strip of layer kinds."""
+def draw_heatmap(
+    axes: Axes, table: pd.DataFrame, colormap: Colormap, norm: Normalize, *, by_value: bool = True
+) -> None:
+    """Draw one heatmap: a column for each layer of the table, sorted or as it is, and the strip of layer kinds."""
     kinds = table.groupby("layer_index")["kind"].first()
     places = [float(index) for index in kinds.index]
     for place in places:
         values = table.loc[table["layer_index"] == place, "value"]
-        _draw_column(axes, place, values.to_numpy(dtype=float), colormap, norm)
+        (_draw_sorted if by_value else _draw_in_order)(axes, place, values.to_numpy(dtype=float), colormap, norm)
     draw_strips(axes, [Strip(places, list(kinds))])
     axes.set_xlim(min(places) - 0.6, max(places) + 0.6)
     axes.set_ylim(0, 100)
@@ -93,19 +100,30 @@ def draw_heatmap(axes: Axes, table: pd.DataFrame, colormap: Colormap, norm: Norm
     axes.grid(False)
 
 
-def _draw_column(axes: Axes, place: float, values: np.ndarray, colormap: Colormap, norm: Normalize) -> None:
+def _draw_in_order(axes: Axes, place: float, values: np.ndarray, colormap: Colormap, norm: Normalize) -> None:
+    colours = colormap(norm(np.nan_to_num(values, posinf=0.0)))
+    colours[np.isinf(values)] = mpl.colors.to_rgba(INFINITE["facecolor"])
+    colours[np.isnan(values)] = mpl.colors.to_rgba(UNDEFINED["facecolor"])
+    _draw_cells(axes, place, colours, 100.0)
+
+
+def _draw_cells(axes: Axes, place: float, colours: np.ndarray, top: float) -> None:
+    axes.imshow(
+        colours[:, None, :],
+        extent=(place - 0.46, place + 0.46, 0, top),
+        origin="lower",
+        aspect="auto",
+        interpolation="none",  # in SVG the cells themselves, not a picture of them
+    )
+
+
+def _draw_sorted(axes: Axes, place: float, values: np.ndarray, colormap: Colormap, norm: Normalize) -> None:
     finite = np.sort(values[np.isfinite(values)])
     infinite, undefined = np.isinf(values).sum(), np.isnan(values).sum()
     left, width, per_map = place - 0.46, 0.92, 100.0 / values.size
     bottom = finite.size * per_map
     if finite.size:
-        axes.imshow(
-            colormap(norm(finite))[:, None, :],
-            extent=(left, left + width, 0, bottom),
-            origin="lower",
-            aspect="auto",
-            interpolation="none",  # in SVG the cells themselves, not a picture of them
-        )
+        _draw_cells(axes, place, colormap(norm(finite)), bottom)
     for count, marks in ((infinite, INFINITE), (undefined, UNDEFINED)):
         if count:
             axes.add_patch(Rectangle((left, bottom), width, count * per_map, **marks))

@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
-from cnn_invariance.plotting.layer_kinds import Strip, draw_strips, kind_handles, layer_ticks
+from cnn_invariance.plotting.layer_kinds import Strip, draw_strips, kind_handles, kind_of, layer_ticks
 from cnn_invariance.plotting.style import DOUBLE, SINGLE, Look, add_legend, new_figure, style
 
 Axis = Literal["layer", "depth"]
@@ -101,6 +101,7 @@ def profile_figure(
     height: float = 1.75,
     share_y: bool = True,
     log_y: bool = False,
+    marked: str = "",
 ) -> Figure:
     """Panels of layer profiles, with the layers' kinds under each panel and legends outside.
 
@@ -114,6 +115,7 @@ def profile_figure(
     share_y: whether all panels have one axis of values
     log_y:   whether the axis of values is logarithmic, which leaves out values that are not positive; else it is linear
              from 0
+    marked:  layers with a line behind them: a part of the names of their classes
 
     Errors: ValueError for no panel, and for a panel without series.
     """
@@ -129,6 +131,8 @@ def profile_figure(
         grid = figure.subplots(rows, columns, sharex="col", sharey=share_y, squeeze=False)
         for axes, (title, series) in zip(grid.flat, panels.items(), strict=False):
             draw_profiles(axes, series, axis=axis, title=title, last=last)
+            if marked:
+                _draw_marked(axes, series, axis, marked)
             axes.tick_params(labelbottom=True)
         for axes in grid.flat[len(panels) :]:
             axes.set_visible(False)
@@ -183,6 +187,17 @@ def _draw_line(axes: Axes, one: Series, axis: Axis) -> None:
     every = np.arange(len(places)) % -(-len(places) // MARKERS) == 0
     _draw_markers(axes, places[every & ~dead], middle[every & ~dead], look, face=look.colour)
     _draw_markers(axes, places[dead], middle[dead], look, face="white")
+
+
+def _draw_marked(axes: Axes, series: Sequence[Series], axis: Axis, part: str) -> None:
+    """A line behind each layer whose class has this part in its name."""
+    for place in {
+        place
+        for one in series
+        for place, kind in zip(one.places(axis), one.profiles[0]["kind"], strict=True)
+        if part in kind
+    }:
+        axes.axvline(place, color=kind_of(part).colour, linewidth=2.5, alpha=0.35, zorder=0)
 
 
 def _draw_left_out(axes: Axes, one: Series, axis: Axis, height: float) -> None:

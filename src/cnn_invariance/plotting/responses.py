@@ -1,65 +1,96 @@
-"""Feature maps as pictures: how two maps of each layer respond to one sample under transformations."""
+"""Feature maps as pictures: how maps respond to samples under transformations."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from cnn_invariance.plotting.style import DOUBLE, SMALL, new_figure, style
 
-GAP = 0.35
-"""Width of the space between the two maps of a layer, in pictures."""
+GAP = 0.06
+"""The space between two pictures, as a share of their side."""
+HEAD = 0.14
+"""The height of a line of text above rows of pictures, inches."""
 
-Response = tuple[np.ndarray, float]
+
+class Rows(NamedTuple):
+    """Rows of pictures below a line of text: each (pictures, H, W), or (pictures, H, W, 3) in colours, in [0, 1]."""
+
+    text: str
+    rows: Sequence[np.ndarray]
 
 
-def response_figure(inputs: np.ndarray, rows: Sequence[tuple[str, Sequence[Response]]], *, label: str) -> Figure:
-    """A column for each transformation, twice: for the most invariant map of each layer, and for the least.
-
-    inputs: (members, channels, H, W), the sample under each transformation, drawn above both
-    rows:   for each layer its name, and of its most and its least invariant map the responses (members, H, W) and value
-    label:  the measure of the values
-
-    Each map has grey levels of its own, from its smallest to its largest response over the transformations.
+def response_figure(blocks: Mapping[str, Sequence[Rows]]) -> Figure:
+    """Blocks of pictures side by side, by their titles; all have the same number of rows and of pictures in a row.
 
     Errors: ValueError without a row.
     """
-    if not rows:
-        raise ValueError("a figure of responses needs at least one layer")
-    members = len(inputs)
-    ratios = [1.0] * members + [GAP] + [1.0] * members
-    side = DOUBLE * 0.93 / sum(ratios)
+    if not blocks or not all(blocks.values()):
+        raise ValueError("a figure of responses needs a block, and each block at least one row of pictures")
+    first = next(iter(blocks.values()))
+    wide, tall = len(first[0].rows[0]), sum(len(part.rows) for part in first)
+    side = DOUBLE * 0.97 / (wide * (1 + GAP) * len(blocks))
     with style():
-        figure = new_figure(DOUBLE, (len(rows) + 1) * (side + 0.13) + 0.2)
-        grid = figure.subplots(len(rows) + 1, len(ratios), squeeze=False, width_ratios=ratios)
-        halves = (slice(0, members), slice(members + 1, None))
-        for axes in grid.flat:
+        figure = new_figure(DOUBLE, side * (1 + GAP) * tall + HEAD * (len(first) + 1) + 0.1)
+        for axes, (title, parts) in zip(figure.subplots(1, len(blocks), squeeze=False)[0], blocks.items(), strict=True):
+            picture, heads = _mosaic(parts, HEAD / side)
+            axes.imshow(picture, interpolation="nearest")
             axes.set_axis_off()
-        for half, title in zip(halves, ("most invariant map", "least invariant map"), strict=True):
-            _draw(grid[0, half], _picture(inputs))
-            grid[0, half][0].set_title(title, fontsize=SMALL)
-        for line, (name, maps) in zip(grid[1:], rows, strict=True):
-            for half, (responses, value) in zip(halves, maps, strict=True):
-                _draw(line[half], _levels(responses))
-                line[half][0].set_title(f"{name}, {label} {value:.2g}", fontsize=SMALL, pad=2)
+            axes.set_title(title, fontsize=SMALL)
+            for height, part in zip(heads, parts, strict=True):
+                axes.text(0, height, part.text, fontsize=SMALL - 1, va="bottom")
     return figure
 
 
-def _draw(axes: np.ndarray, pictures: np.ndarray) -> None:
-    """Draw a picture in each panel."""
-    for one, picture in zip(axes, pictures, strict=True):
-        one.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+def coloured(images: np.ndarray) -> np.ndarray:
+    """Images (pictures, channels, H, W) as pictures: grey for one channel, colours for three, else their mean."""
+    if images.shape[1] == 3:
+        return np.stack([levels(images[:, c]) for c in range(3)], axis=-1)
+    return levels(images.mean(axis=1))
 
 
-def _picture(inputs: np.ndarray) -> np.ndarray:
-    """(members, H, W) or (members, H, W, 3) in [0, 1]: grey for one channel, colours for three, else their mean."""
-    channels = inputs.shape[1]
-    if channels == 3:
-        return np.stack([_levels(inputs[:, c]) for c in range(3)], axis=-1)
-    return _levels(inputs.mean(axis=1))
+def with_moments(responses: np.ndarray) -> np.ndarray:
+    """Responses (pictures, H, W) as grey levels, followed by their mean and, from 0 on, their standard deviation."""
+    deviation = responses.std(axis=0, keepdims=True)
+    top = float(deviation.max())
+    whole = levels(np.concatenate([responses, responses.mean(axis=0, keepdims=True)]))
+    return np.concatenate([whole, deviation / top if top else deviation])
 
 
-def _levels(values: np.ndarray) -> np.ndarray:
+def levels(values: np.ndarray) -> np.ndarray:
     """To [0, 1]; a constant is grey."""
     low, high = float(values.min()), float(values.max())
     return (values - low) / (high - low) if high > low else np.full_like(values, 0.5)
+
+
+def _mosaic(parts: Sequence[Rows], head: float) -> tuple[np.ndarray, list[float]]:
+    """One picture (H, W, 3) of all rows, on white, and the height at which each text stands; ``head`` in pictures."""
+    side = max(row.shape[1] for part in parts for row in part.rows)
+    strips: list[np.ndarray] = []
+    heads: list[float] = []
+    for part in parts:
+        rows = mosaic(part.rows, len(part.rows[0]), side)
+        strips.append(np.ones((round(head * side), rows.shape[1], 3)))
+        heads.append(sum(map(len, strips)) - 1.5)
+        strips.append(rows)
+    return np.concatenate(strips), heads
+
+
+def mosaic(rows: Sequence[np.ndarray], beside: int, side: int | None = None) -> np.ndarray:
+    """Rows of pictures as one picture (H, W, 3), on white; each is ``side`` pixels wide (None: as the largest)."""
+    size = side or max(row.shape[1] for row in rows)
+    gap = max(1, round(GAP * size))
+    picture = np.ones((len(rows) * (size + gap), beside * (size + gap), 3))
+    for r, row in enumerate(rows):
+        for c, one in enumerate(_enlarged(row, size)):
+            picture[r * (size + gap) :, c * (size + gap) :][:size, :size] = one
+    return picture
+
+
+def _enlarged(row: np.ndarray, side: int) -> Iterator[np.ndarray]:
+    """Each picture of a row at its size in the mosaic, without interpolation, in three colours."""
+    for picture in row:
+        high, wide = (np.arange(side) * size // side for size in picture.shape[:2])
+        enlarged = picture[high][:, wide]
+        yield enlarged if enlarged.ndim == 3 else np.repeat(enlarged[..., None], 3, axis=-1)

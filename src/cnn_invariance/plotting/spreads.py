@@ -12,10 +12,13 @@ JITTER = 0.28
 """The largest distance of a point from the middle of its row, in heights of a row."""
 
 
-def spread_figure(panels: Mapping[str, Mapping[str, Sequence[float]]], *, xlabel: str) -> Figure:
+def spread_figure(
+    panels: Mapping[str, Mapping[str, Sequence[float]]], *, xlabel: str, reference: float | None = None
+) -> Figure:
     """A panel for each name, a row for each group: its values as points, and a bar at their mean.
 
-    Rows are in order of first appearance, top to bottom; the axis starts at 0 and is shared.
+    Rows are in order of first appearance, top to bottom; the axis starts at 0 and is shared. A line is drawn at the
+    ``reference``, with which values are to be compared.
 
     Errors: ValueError for no panel, and for a group without values.
     """
@@ -29,6 +32,8 @@ def spread_figure(panels: Mapping[str, Mapping[str, Sequence[float]]], *, xlabel
         for axes, (title, groups) in zip(grid, panels.items(), strict=True):
             axes.set_title(title)
             draw_spread(axes, groups, rows)
+            if reference is not None:
+                axes.axvline(reference, color="#404040", linewidth=0.8, linestyle=(0, (4, 2)))
             axes.set_xlabel(xlabel)
         grid[0].set_xlim(left=0)
     return figure

@@ -1,4 +1,4 @@
-"""The result of a response cell: feature maps of one sample under transformations (Parquet)."""
+"""The result of a response cell: feature maps of some samples under transformations (Parquet)."""
 
 import io
 import json
@@ -27,6 +27,8 @@ SCHEMA = pa.schema(
         pa.field("layer", pa.string(), nullable=False),
         pa.field("kind", pa.string(), nullable=False),
         pa.field("role", pa.string(), nullable=False),
+        pa.field("rank", pa.int16(), nullable=False),
+        pa.field("sample", pa.int16(), nullable=False),
         pa.field("map", pa.int32(), nullable=False),
         pa.field("value", pa.float64()),
         pa.field("member", pa.int16(), nullable=False),
@@ -35,10 +37,11 @@ SCHEMA = pa.schema(
         pa.field("response", pa.list_(pa.float32()), nullable=False),
     ]
 )
-"""A row for each map and transformation shown; ``response`` is the map, row by row, with the precision of float16.
+"""A row for each map, sample and transformation shown; ``response`` is the map, row by row, with the precision of
+float16.
 
-``role`` is "most" or "least" invariant by ``value``, the measure that ranks; layer 0 with role "input" is the image
-itself, a row for each channel.
+``role`` is "most" or "least" invariant by ``value``, the measure that ranks, and ``rank`` counts from 0 at that end;
+layer 0 with role "input" is the image itself, a row for each channel.
 """
 
 
@@ -84,16 +87,19 @@ class Responses:
         members, roles = set(self.frame["member"]), set(self.frame["role"])
         if members != set(self.spec.members):
             yield f"expected the members {list(self.spec.members)}; received {sorted(members)}"
+        if len(set(self.frame["sample"])) > (self.spec.sample.count or 0):
+            yield f"expected {self.spec.sample.count} samples; received {sorted(set(self.frame['sample']))}"
         if not roles <= {"input", "most", "least"}:
             yield f"role: expected input, most or least; received {sorted(roles)}"
         if (self.frame["response"].map(len) != self.frame["height"].astype(int) * self.frame["width"]).any():
             yield "a response has not height x width values"
 
-    def maps(self, layer_index: int, role: str) -> np.ndarray:
-        """(members, H, W), or of the input (members, channels, H, W): the responses of one map, by member."""
-        rows = self.frame[(self.frame["layer_index"] == layer_index) & (self.frame["role"] == role)]
+    def maps(self, layer_index: int, role: str, rank: int = 0, sample: int = 0) -> np.ndarray:
+        """What a map responds to a sample, by member, (members, H, W); of the input (members, channels, H, W)."""
+        wanted = {"layer_index": layer_index, "role": role, "rank": rank, "sample": sample}
+        rows = self.frame[(self.frame[list(wanted)] == list(wanted.values())).all(axis=1)]
         if rows.empty:
-            raise InputError(f"{self.spec.key} has no responses of layer {layer_index} with role {role!r}")
+            raise InputError(f"{self.spec.key} has no responses with {wanted}")
         height, width = int(rows["height"].iloc[0]), int(rows["width"].iloc[0])
         values = np.stack([np.asarray(row, dtype=np.float32) for row in rows["response"]])
         if role == "input":

@@ -1,6 +1,7 @@
 """Numbers of drawn lines of profiles, for tables and captions: their means, and what was left out of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,10 @@ from cnn_invariance.statistics.profiles import pairs
 
 if TYPE_CHECKING:
     from cnn_invariance.plotting import Series
+
+Rows = Callable[[str, Mapping[str, Sequence["Series"]]], Iterator[dict[str, object]]]
+"""The rows of a table for one dataset, from the label of a measure and the drawn lines by panel. The function's name
+ends that of the table, and its docstring is in the caption."""
 
 COUNTS = {"values": "units", "infinite": "infinite", "undefined": "nan", "dead": "dead"}
 
@@ -55,12 +60,22 @@ def counted_maps(values: ArrayLike) -> str:
     return f"Of {given.size:,} maps, {infinite:,} are infinite and {undefined:,} undefined (hatched)."
 
 
-def trend(lines: Sequence["Series"]) -> dict[str, object]:
-    """How the means of some lines change from the first, without something, to the last, with all of it.
+def each_panel(numbers: Callable[[Sequence["Series"]], dict[str, object]]) -> Rows:
+    """Rows of a table, one for each panel: numbers of its lines."""
 
-    Of the mean over layers and of the last layer: the first and the last value, and Spearman's rho with the place of
-    the line; of all layers: how many fall from every line to the next, and how many are lower at the last than at the
-    first. The lines have the same layers.
+    @wraps(numbers)
+    def rows(measure: str, panels: Mapping[str, Sequence["Series"]]) -> Iterator[dict[str, object]]:
+        for label, lines in panels.items():
+            yield {"transformations": label, "measure": measure, **numbers(lines)}
+
+    return rows
+
+
+@each_panel
+def trend(lines: Sequence["Series"]) -> dict[str, object]:
+    """Of the mean over layers: Spearman's rho with the place of the line (-1: lower with every step), and whether it
+    falls at every step. Rho also of the last layer. Of all layers: how many fall at every step, and how many are lower
+    in the last line than in the first.
     """
     means = [line.mean() for line in lines]
     layers = list(zip(*(line.middle() for line in lines), strict=True))
@@ -80,13 +95,16 @@ def trend(lines: Sequence["Series"]) -> dict[str, object]:
 
 
 def matrix(measure: str, panels: Mapping[str, Sequence["Series"]]) -> Iterator[dict[str, object]]:
-    """A row for each line that all panels have, with its mean in each panel in a column."""
+    """Mean over layers (and seeds) of the network of the row, in the panel of the column."""
     for row, line in enumerate(next(iter(panels.values()))):
         means = {name: lines[row].mean() for name, lines in panels.items()}
         yield {"measure": measure, "network": line.label, **means}
 
 
-def spread(lines: Sequence["Series"]) -> dict[str, object]:
-    """How far the profiles of one line, the first, lie apart: the differences of all pairs of seeds."""
+@each_panel
+def differences(lines: Sequence["Series"]) -> dict[str, object]:
+    """The relative difference of two profiles is the mean of |P - Q| over layers, as a share of their mean; here of all
+    pairs of seeds.
+    """
     found = pairs(list(lines[0].values()))
     return {"pairs": len(found), "mean": mean(found), "largest": max(found)}

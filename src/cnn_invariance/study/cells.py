@@ -28,7 +28,7 @@ TRAIN_REVISION = 2
 MEASURE_REVISION = 1
 """Raise by one when a change of the code changes what a measure cell holds: every cell is then measured again."""
 
-RESPONSE_REVISION = 1
+RESPONSE_REVISION = 2
 """Raise by one when a change of the code changes what a response cell holds: every one is then made again."""
 
 CHANGED = {
@@ -185,12 +185,14 @@ class MeasureSpec(CellSpec):
 
 
 class ResponseSpec(CellSpec):
-    """Responses of feature maps to one sample: of the most and the least invariant map of each layer.
+    """Responses of feature maps to some samples: of the most and the least invariant maps of layers of one kind.
 
     measured: the measure cell whose values rank the maps
     by:       the measure that ranks them, one of those kept for feature maps
-    sample:   which single sample is shown (``count`` 1)
+    sample:   which samples are shown; they have a ``count``
     members:  which transformations of the set are shown, by their index
+    kind:     the class of the layers
+    maps:     how many of the most, and as many of the least invariant maps
     """
 
     folder: ClassVar[str] = "responses"
@@ -203,14 +205,16 @@ class ResponseSpec(CellSpec):
     by: str
     sample: SampleSpec
     members: tuple[int, ...] = Field(min_length=1)
+    kind: str
+    maps: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.by not in self.measured.measures:
             allowed = ", ".join(self.measured.measures)
             raise ValueError(f"maps are ranked by a measure of the cell, {allowed}; received {self.by}")
-        if self.sample.count != 1:
-            raise ValueError(f"responses are of 1 sample; received {self.sample.count}")
+        if self.sample.count is None:
+            raise ValueError("responses are of a few samples; give 'sample' a 'count'")
         if not all(0 <= member < self.measured.transformations.size for member in self.members):
             raise ValueError(
                 f"expected members from 0 to {self.measured.transformations.size - 1}; received {self.members}"
@@ -234,7 +238,7 @@ class ResponseSpec(CellSpec):
 
     @property
     def dataset(self) -> DatasetSpec:
-        """The dataset of the network, which the sample is from."""
+        """The dataset of the network, which the samples are from."""
         return self.network.dataset
 
     @property
@@ -244,7 +248,7 @@ class ResponseSpec(CellSpec):
 
     @property
     def extent(self) -> Extent:
-        """One sample."""
+        """The samples that are shown."""
         return "some"
 
     @property

@@ -94,7 +94,7 @@ def measure(job: Job, folders: Folders, threads: int | None) -> None:
 
 
 def respond(job: Job, folders: Folders, threads: int | None) -> None:
-    """Show one sample under transformations to a network, and keep what the ranked feature maps respond."""
+    """Show samples under transformations to a network, and keep what the ranked feature maps respond."""
     import torch
 
     from cnn_invariance.measures.responses import ranked
@@ -104,14 +104,15 @@ def respond(job: Job, folders: Folders, threads: int | None) -> None:
     clock, results = Clock(), folders.cells(job.preset)
     _set_threads(threads)
     data = _data(folders, cell.dataset)
-    chosen = data.subset(cell.sample.split, 1, cell.sample.seed)
+    chosen = data.subset(cell.sample.split, cell.sample.count, cell.sample.seed)
     model, made = _loaded(cell, folders)
+    rows = results.measure(cell.measured).maps(cell.by)
     frame = responses_of(
         model,
         data.normalise(torch.from_numpy(data.images[chosen])),
         cell.measured.transformations.build(),
         cell.members,
-        ranked(results.measure(cell.measured).maps(cell.by)),
+        ranked(rows[rows["kind"] == cell.kind], cell.maps),
     )
     write_responses(results.path(cell), cell, frame, provenance(clock, **made))
 

@@ -5,7 +5,6 @@ from cnn_invariance.experiments.framework.choice import Choice, Models, OneModel
 from cnn_invariance.experiments.framework.claims import Claim, Finding, UntestableError
 from cnn_invariance.experiments.framework.experiment import Experiment, Outputs, Overview
 from cnn_invariance.experiments.framework.panels import (
-    FurtherTable,
     MeasuredPanel,
     Panel,
     ProfileClaim,
@@ -26,7 +25,7 @@ from cnn_invariance.paper import captions
 from cnn_invariance.paper.sources import Source
 
 __all__ = [
-    "ALIKE", "DEPTH", "STRIPS", "Choice", "Claim", "Experiment", "Finding", "FurtherTable", "Line", "MeasuredPanel",
+    "ALIKE", "DEPTH", "STRIPS", "Choice", "Claim", "Experiment", "Finding", "Line", "MeasuredPanel",
     "Models", "OneModel", "Outputs", "Overview", "Panel", "ProfileClaim", "ProfileExperiment", "ProfilePlan",
     "ProfilesOfModels", "Source", "UntestableError", "apart", "captions", "choices", "claimed", "differences",
     "same_profile", "values",

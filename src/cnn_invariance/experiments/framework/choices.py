@@ -8,12 +8,17 @@ from cnn_invariance.measures import requests as measure_names
 from cnn_invariance.study import MeasureSpec, SampleSpec, Scalar, Study
 from cnn_invariance.transformations.affine import AffineSet
 
-HEADLINE = measure_names.HEADLINE[0]
 HEADLINES = measure_names.HEADLINE
-WITH_DISTANCE = (*HEADLINES, "ND[aggregate=mean]")
+HEADLINE = HEADLINES[0]
+WITH_DISTANCE = (*HEADLINES, "ND")
 label = measure_names.label
 
 Labels = tuple[str, ...] | None
+
+
+def form(request: str) -> str:
+    """A measure as results name it: with those of its options that are not its defaults."""
+    return str(measure_names.check(request))
 
 
 def choose(kind: str, wanted: Sequence[str] | None, available: Sequence[str]) -> Sequence[str]:
@@ -47,16 +52,17 @@ def normalised(study: Study, dataset: str, model: str, wanted: bool) -> dict[str
 def kept_for_maps(study: Study, request: str) -> str:
     """A measure as results name it (InputError if results do not keep its values for feature maps)."""
     name = measure(study, request)
-    if name not in HEADLINES:
-        kept = ", ".join(HEADLINES)
+    if name not in measure_names.KEPT_FOR_MAPS:
+        kept = ", ".join(measure_names.KEPT_FOR_MAPS)
         raise InputError(f"results keep no values of feature maps for {name}; expected one of: {kept}")
     return name
 
 
 def rising(name: str, values: Sequence[float], needed: Iterable[float] = ()) -> None:
-    """Check that values rise, and that those are among them which a claim compares (InputError)."""
-    if any(b <= a for a, b in pairwise(values)):
-        raise InputError(f"{name!r} must rise; received {', '.join(f'{value:g}' for value in values)}")
+    """Check that there are two values or more, that they rise, and that those are among them which a claim compares."""
+    if len(values) < 2 or any(b <= a for a, b in pairwise(values)):
+        received = ", ".join(f"{value:g}" for value in values) or "none"
+        raise InputError(f"{name!r} must be two numbers or more that rise; received {received}")
     if absent := [f"{value:g}" for value in needed if value not in values]:
         raise InputError(f"{name!r} must hold {' and '.join(absent)}, which the experiment's claims compare")
 
@@ -89,12 +95,6 @@ def check_held(measure: str, cells: Iterable[MeasureSpec]) -> None:
         )
 
 
-def measured_forms(available: Sequence[str], requests: Sequence[str]) -> list[str]:
-    """Of these measures those that are available, of units or else as the mean of feature maps."""
-    both = ((request, f"{request}[aggregate=mean]") for request in requests)
-    return [found[0] for forms in both if (found := [form for form in forms if form in available])]
-
-
 def measure(study: Study, request: str) -> str:
     """A measure as results name it (InputError if the preset does not measure it)."""
     name = str(measure_names.check(request))
@@ -119,12 +119,19 @@ def share_of(usual: SampleSpec, share: float, label: str) -> SampleSpec:
 
 
 def by_class(measure: str) -> str:
-    """The measure taken per class (InputError for a distance: its pooled form wants the samples in another order)."""
+    """The measure taken of each class by itself, mean over the classes."""
     request = measure_names.check(measure)
-    if measure_names.family(request.full_name).name == "distance":
-        raise InputError(f"{measure} cannot be measured pooled and per class in one pass; leave it out of 'measures'")
     options = ",".join(f"{key}={str(value).lower()}" for key, value in request.options if key != "stratified")
     return str(measure_names.check(f"{request.full_name}[{options},stratified=true]"))
+
+
+def spread(size: int, shown: int) -> tuple[int, ...]:
+    """So many members of a set, evenly spread from the first to the last; all, if it has no more.
+
+    >>> spread(25, 3), spread(2, 3)
+    ((0, 12, 24), (0, 1))
+    """
+    return tuple(dict.fromkeys(round(k * (size - 1) / (shown - 1)) for k in range(shown)))
 
 
 def several(what: str, labels: Sequence[str]) -> None:

@@ -62,10 +62,10 @@ def unstable(name: str, subject: str, rate: str) -> ProfileClaim:
     )
 
     def ratio(panel: MeasuredPanel) -> list[float]:
-        cells, shown = panel.line(0)
+        cells = panel.line(0).cells
         if missing := [measure for measure in both if measure not in cells[0].measures]:
             raise UntestableError(f"not measured: {', '.join(missing)}", "no pair of alphas")
-        if check(shown).name != rate:  # the same networks stand in another panel
+        if check(str(panel.line(0).measure)).name != rate:  # the same networks stand in another panel
             return []
         return [quotient(*(variation(values(panel.results, cells, measure)) for measure in both))]
 

@@ -3,13 +3,13 @@
 And statistics of panels that several experiments claim something of.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnn_invariance.experiments.framework import choices
 from cnn_invariance.experiments.framework.claims import Claim, Finding, UntestableError
-from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan, values
+from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan
 from cnn_invariance.paper.sources import Source
 from cnn_invariance.statistics.intervals import POSITIVE, mean, over, unknown
 from cnn_invariance.statistics.profiles import difference, pairs
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cnn_invariance.experiments.framework.profile_experiment import ProfilesOfModels
-    from cnn_invariance.plotting import Series
     from cnn_invariance.results import Results
 
 
@@ -49,11 +48,12 @@ class Panel(NamedTuple):
 
         networks: None: those of `networks`
         measure:  of this line; None: the figure's
-        changes:  how else they are measured: ``under`` another set, or arguments of `Study.measurement`
+        changes:  how else they are measured: ``under`` another set, or arguments of `Study.measurement`; or which
+                  layers the line is ``without``
         """
-        under = changes.pop("under", self.label)
+        under, without = changes.pop("under", self.label), changes.pop("without", "")
         trained = self.networks() if networks is None else networks
-        return Line(label, [self.study.measurement(one, under, **changes) for one in trained], measure)
+        return Line(label, [self.study.measurement(one, under, **changes) for one in trained], measure, without)
 
 
 class MeasuredPanel(NamedTuple):
@@ -72,19 +72,17 @@ class MeasuredPanel(NamedTuple):
         """Its lines."""
         return list(self.plan.lines[self.dataset].values())[self.place]
 
-    def line(self, which: int | str) -> tuple[Sequence[MeasureSpec], str]:
-        """The cells and the measure of a line, by its place or its label."""
-        chosen = self.lines[which] if isinstance(which, int) else {one.label: one for one in self.lines}[which]
-        return chosen.cells, chosen.measure or self.plan.measures[0]
+    def line(self, which: int | str) -> Line:
+        """A line by its place or its label."""
+        return self.lines[which] if isinstance(which, int) else {one.label: one for one in self.lines}[which]
 
     def profiles(self, line: int | str) -> list["np.ndarray"]:
         """The profiles (L,) of a line: one for each of its cells."""
-        return values(self.results, *self.line(line))
+        return [table["value"].to_numpy(dtype=float) for table in self.tables(line)]
 
     def tables(self, line: int | str) -> list["pd.DataFrame"]:
         """The profiles of a line as tables, which name the layers and their kinds."""
-        cells, measure = self.line(line)
-        return [self.results.profile(cell, measure) for cell in cells]
+        return self.line(line).tables(self.results, self.plan.measures[0])
 
     def by_seed(self) -> Iterator[tuple["np.ndarray", ...]]:
         """The profiles of all lines, seed by seed."""
@@ -146,24 +144,6 @@ def claimed(
     return claim
 
 
-Rows = Callable[[str, Mapping[str, Sequence["Series"]]], Iterable[dict[str, object]]]
-"""Rows of a table for one dataset, from the label of a measure and the drawn lines by panel."""
-
-
-@dataclass(frozen=True)
-class FurtherTable:
-    """A table beside the one of all lines.
-
-    suffix:  of its name, behind that of the experiment
-    caption: what its columns are
-    rows:    its rows for one dataset, from the label of a measure and the drawn lines by panel
-    """
-
-    suffix: str
-    caption: str
-    rows: Rows
-
-
 def differences(first: int | str, second: int | str) -> Statistic:
     """The relative difference of two lines, by place or label, seed by seed."""
 
@@ -184,10 +164,3 @@ def same_profile(
 def apart(panel: MeasuredPanel) -> list[float]:
     """The relative difference of two profiles of the first line, mean over all pairs."""
     return [mean(pairs(panel.profiles(0)))]
-
-
-def each_panel(numbers: Callable[[Sequence["Series"]], dict[str, object]]) -> Rows:
-    """The rows of a table that has one for each panel: numbers of its lines."""
-    return lambda measure, panels: (
-        {"transformations": label, "measure": measure, **numbers(lines)} for label, lines in panels.items()
-    )

@@ -1,6 +1,6 @@
 """An experiment on layer profiles: which lines stand in which panel, and what is claimed of them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -10,9 +10,10 @@ from cnn_invariance.experiments.framework import choices
 from cnn_invariance.experiments.framework.choice import Choice, OneModel
 from cnn_invariance.experiments.framework.claims import Finding
 from cnn_invariance.experiments.framework.experiment import Outputs, Overview, Row
-from cnn_invariance.experiments.framework.panels import FurtherTable, MeasuredPanel, Panel, ProfileClaim
+from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, ProfileClaim
 from cnn_invariance.experiments.framework.profiles import Drawn, Line, Lines, ProfilePlan
 from cnn_invariance.paper import captions
+from cnn_invariance.statistics.lines import Rows
 from cnn_invariance.study import Cell, MeasureSpec, Study
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class ProfilesOfModels(Choice):
     drawing:   further arguments of `ProfilePlan`: ``axis``, ``ordered``, ``line_column``, ...
     reference: where the experiment varies sizes itself, the cells whose sizes captions compare with the author's: those
                of the line at a place, or ``preset``, the networks measured as the preset says; None: all cells
-    further:   tables beside that of all lines
+    further:   tables beside that of all lines: functions that give their rows, see `statistics.lines.Rows`
     in_overview: the place and the title of its profiles in the overview; None: they are not shown there
 
     Fields: labels of the preset (None: all, or see above); ``seeds``: how many of the preset's seeds (several: a band).
@@ -49,7 +50,7 @@ class ProfilesOfModels(Choice):
     shown: ClassVar[Sequence[str]] = choices.HEADLINES
     drawing: ClassVar[Mapping[str, Any]] = {}
     reference: ClassVar[int | Literal["preset"] | None] = None
-    further: ClassVar[Sequence[FurtherTable]] = ()
+    further: ClassVar[Sequence[Rows]] = ()
     in_overview: ClassVar[tuple[int, str] | None] = None
 
     measures: choices.Labels = None
@@ -113,6 +114,12 @@ class ProfilesOfModels(Choice):
         fields["setting"] = [text.format_map(named) for text in captions.sentences(fields["setting"])]
         return ProfilePlan.of(experiment=self.name, question=self.question, lines=lines, **fields)
 
+    def plans_by_set(self, study: Study, panels: Callable[[Panel], Mapping[str, Sequence[Line]]]) -> list[ProfilePlan]:
+        """A plan for each set, which ``title`` may name; ``panels``: its panels of a dataset."""
+        datasets, _, sets = self.grid(study)
+        by_set = {label: {one: panels(Panel(study, self, one, label)) for one in datasets} for label in sets}
+        return [self.plan(study, lines, {"set": label}, part=label) for label, lines in by_set.items()]
+
     def cells(self, study: Study) -> list[Cell]:
         """The cells of all lines, each once."""
         return list(dict.fromkeys(cell for plan in self.plans(study) for cell in plan.cells()))
@@ -122,7 +129,7 @@ class ProfilesOfModels(Choice):
         each = [plan.outputs() for plan in self.plans(study)]
         figures = [name for one in each for name in one.figures]
         tables = [name for one in each for name in one.tables]
-        return Outputs(figures, [*tables, *(f"{self.name}_{table.suffix}" for table in self.further)])
+        return Outputs(figures, [*tables, *(f"{self.name}_{rows.__name__}" for rows in self.further)])
 
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
         """Draw the figures and write the tables."""
@@ -130,9 +137,9 @@ class ProfilesOfModels(Choice):
 
         for plan in self.plans(study):
             drawn = plan.draw(study, results, canvas)
-            for table in self.further:
-                caption = plan.caption(study, drawn, more=table.caption)
-                canvas.table(f"{self.name}_{table.suffix}", pd.DataFrame(_rows(table, drawn)), caption)
+            for rows in self.further:
+                caption = plan.caption(study, drawn, more=" ".join(str(rows.__doc__).split()))
+                canvas.table(f"{self.name}_{rows.__name__}", pd.DataFrame(_all(rows, drawn)), caption)
 
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
         """A finding for each dataset and claim."""
@@ -171,7 +178,7 @@ class ProfileExperiment(ProfilesOfModels, OneModel):
     """Profiles of one model, whose label in the preset is the field ``model``."""
 
 
-def _rows(table: FurtherTable, drawn: Mapping[str, Drawn]) -> Iterator[dict[str, object]]:
+def _all(rows: Rows, drawn: Mapping[str, Drawn]) -> Iterator[dict[str, object]]:
     for measure, datasets in drawn.items():
         for dataset, panels in datasets.items():
-            yield from ({"dataset": dataset, **row} for row in table.rows(choices.label(measure), panels))
+            yield from ({"dataset": dataset, **row} for row in rows(choices.label(measure), panels))

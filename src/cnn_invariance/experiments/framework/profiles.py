@@ -4,8 +4,9 @@ The figures, the table and their captions follow from the plan.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from cnn_invariance.errors import InputError
@@ -17,6 +18,7 @@ from cnn_invariance.study import MeasureSpec, Study
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
     from cnn_invariance.plotting import Canvas, Caption, Series
     from cnn_invariance.results import Results
@@ -25,19 +27,30 @@ BANDS = "Lines: mean over seeds; bands: from the lowest to the highest seed."
 
 
 class Line(NamedTuple):
-    """A line to be drawn: its label, its cells, one for each seed, and its measure (None: the figure's)."""
+    """A line to be drawn: its label, its cells, one for each seed, and its measure (None: the figure's).
+
+    without: the layers that it leaves out, by a part of the names of their classes; the others are numbered anew
+    """
 
     label: str
     cells: Sequence[MeasureSpec]
     measure: str | None = None
+    without: str = ""
 
     def holds(self, measure: str) -> bool:
         """Whether its cells hold its own measure, or this one if it has none."""
         return all((self.measure or measure) in cell.measures for cell in self.cells)
 
+    def tables(self, results: "Results", measure: str) -> list["pd.DataFrame"]:
+        """The profile of each cell as a table, of its own measure, or of this one if it has none."""
+        found = [results.profile(cell, self.measure or measure) for cell in self.cells]
+        return [_left_out(table, self.without) for table in found] if self.without else found
+
 
 Lines = Mapping[str, Mapping[str, Sequence[Line]]]
 """Lines by dataset and panel."""
+
+Note = Callable[["Results", Sequence[Line]], str]
 
 Drawn = dict[str, dict[str, list["Series"]]]
 """The lines of one measure as they were drawn, by dataset and panel."""
@@ -53,11 +66,13 @@ class ProfilePlan:
     experiment:  its id, with which the names of figures and table begin
     title:       of figures and table, completed by the measure and the name of the dataset
     measures:    whose profiles; the figures of the first are named without it
-    lines:       by dataset and by panel, the same number in each panel; only those that can be shown are kept
+    lines:       by dataset and by panel; lines of one label have one look; only those that can be shown are kept
     ordered:     whether the lines of a panel have an order, which their colours then show
     line_column: what a line is, the name of its column in the table
     ylabel:      of lines with measures of their own; else the measure is the label
     log_y:       whether the axis of values is logarithmic
+    marked:      the layers that are marked, by a part of the names of their classes
+    note:        what the legend says in brackets behind the label of lines, of those of all panels that share the label
     meanings:    what the measures are, in words; else a sentence on each
     columns:     how many panels stand side by side at most (None: as `plotting.profile_figure` chooses)
     rows:        how many panels stand one below the other (None: as ``columns`` says)
@@ -79,6 +94,8 @@ class ProfilePlan:
     ylabel: str = ""
     share_y: bool = True
     log_y: bool = False
+    marked: str = ""
+    note: "Note | None" = None
     meanings: str = ""
     columns: int | None = None
     rows: int | None = None
@@ -138,6 +155,7 @@ class ProfilePlan:
                     columns=self._beside(len(panels)),
                     share_y=self.share_y,
                     log_y=self.log_y,
+                    marked=self.marked,
                 )
                 caption = self.caption(study, {measure: drawn}, dataset)
                 canvas.figure(self._name(dataset, measure), figure, caption)
@@ -186,17 +204,21 @@ class ProfilePlan:
         """The lines of one measure, by dataset and panel, as they are drawn."""
         from cnn_invariance.plotting import Series, looks, sequential_looks
 
-        choose = sequential_looks if self.ordered else looks
-        return {
-            dataset: {
+        def drawn(panels: Mapping[str, Sequence[Line]]) -> dict[str, list[Series]]:
+            alike: dict[str, list[Line]] = {}
+            for line in chain.from_iterable(panels.values()):
+                alike.setdefault(line.label, []).append(line)
+            notes = {label: f" ({self.note(results, lines)})" if self.note else "" for label, lines in alike.items()}
+            look = dict(zip(alike, (sequential_looks if self.ordered else looks)(len(alike)), strict=True))
+            return {
                 panel: [
-                    Series(line.label, [results.profile(cell, line.measure or measure) for cell in line.cells], look)
-                    for line, look in zip(lines, choose(len(lines)), strict=True)
+                    Series(line.label + notes[line.label], line.tables(results, measure), look[line.label])
+                    for line in lines
                 ]
                 for panel, lines in panels.items()
             }
-            for dataset, panels in self.shown(measure).items()
-        }
+
+        return {dataset: drawn(panels) for dataset, panels in self.shown(measure).items()}
 
     def _left_out(self, found: Iterable[str], datasets: Iterable[str]) -> Iterable[str]:
         """A sentence on each measure that some panels do not have."""
@@ -232,15 +254,20 @@ def _shown(lines: Lines, measures: Sequence[str]) -> Lines:
     return {dataset: panels for dataset, panels in kept.items() if panels}
 
 
+def _left_out(table: "pd.DataFrame", part: str) -> "pd.DataFrame":
+    out = table["kind"].str.contains(part)
+    return table.assign(layer_index=table["layer_index"] - out.cumsum())[~out].reset_index(drop=True)
+
+
 def values(results: "Results", cells: Iterable[MeasureSpec], measure: str) -> list["np.ndarray"]:
     """The profile of each cell, (L,)."""
     return [results.profile(cell, measure)["value"].to_numpy(dtype=float) for cell in cells]
 
 
 def slug(measure: str) -> str:
-    """A measure as part of a file name.
+    """A measure as part of a file name, in which maps go without saying.
 
-    >>> slug("NVSE[aggregate=mean]"), slug("ND[per=map,normalize=true]")
-    ('NVSE', 'ND_of_units_per_map_normalize_true')
+    >>> slug("NVSE[aggregate=mean]"), slug("ND[per=unit]"), slug("NDSE[normalize=true]")
+    ('NVSE', 'ND_of_units', 'NDSE_normalize_true')
     """
-    return re.sub(r"[^A-Za-z0-9.]+", "_", label(measure)).strip("_").replace(".", "")
+    return re.sub(r"[^A-Za-z0-9.]+", "_", label(measure).replace(" of maps", "")).strip("_").replace(".", "")

@@ -254,21 +254,6 @@ INLINE lanes pair_distances(const lanes *v, int64_t n, int64_t stride)
     return (s0 + s1) + (s2 + s3);
 }
 
-/* The same for a usual number of neighbours: loops of a known length unroll, and the values stay in registers. */
-INLINE lanes block_distances(const lanes *v, int64_t n)
-{
-    if (n != USUAL) return pair_distances(v, n, 1);
-    lanes total = {0};
-#pragma GCC unroll 8
-    for (int i = 1; i < USUAL; i++) {
-        lanes some = {0};
-#pragma GCC unroll 8
-        for (int k = 0; k < i; k++) some += absolute(v[i] - v[k]);
-        total += some;
-    }
-    return total;
-}
-
 /* The same for many values, by sorting: sum_k (2 k - n + 1) y_(k). `network` holds the comparators of a sorting
  * network, so that LANES units are sorted at once without a branch. */
 INLINE lanes sorted_distances(const lanes *v, int64_t n, int64_t stride, const int32_t *network, int64_t comparators,
@@ -293,15 +278,52 @@ INLINE lanes distances(const lanes *v, int64_t n, int64_t stride, const int32_t 
     return n <= FEW ? pair_distances(v, n, stride) : sorted_distances(v, n, stride, network, comparators, sorted);
 }
 
-/* rows, columns: (U) sums over samples (over transformations) of the sum over pairs, or NULL.
- * Returns 0, or -1 when there is no memory. */
+/* The same of a block of the usual number of neighbours: loops of a known length unroll, and the values stay in
+ * registers. within: of these pairs, those in the same half. */
+INLINE lanes usual_distances(const lanes *v, lanes *within)
+{
+    lanes total = {0}, inside = {0};
+#pragma GCC unroll 8
+    for (int i = 1; i < USUAL; i++) {
+        lanes across = {0}, own = {0};
+#pragma GCC unroll 8
+        for (int k = 0; k < i; k++) {
+            if ((i < USUAL / 2) == (k < USUAL / 2)) own += absolute(v[i] - v[k]);
+            else across += absolute(v[i] - v[k]);
+        }
+        total += own + across;
+        inside += own;
+    }
+    *within = inside;
+    return total;
+}
+
+/* Of a block of n neighbours, at most `block` of them; `network` sorts a whole block. */
+INLINE void block_distances(const lanes *v, int64_t n, int64_t block, const int32_t *network, int64_t comparators,
+                            lanes *restrict sorted, int64_t w, double *sum, double *within)
+{
+    const int64_t half = least(block / 2, n);
+    lanes total, own;
+    if (n == USUAL && block == USUAL) {
+        total = usual_distances(v, &own);
+    } else {
+        total = n == block ? distances(v, n, 1, network, comparators, sorted) : pair_distances(v, n, 1);
+        if (within) own = pair_distances(v, half, 1) + pair_distances(v + half, n - half, 1);
+    }
+    add_lanes(total, w, sum);
+    if (within) add_lanes(own, w, within);
+}
+
+/* rows: (U) sums over samples of the sum over pairs; columns: (blocks, U), of each block over transformations; halves:
+ * (blocks, U), of them the pairs in one half of the block; or NULL. Returns 0, or -1 when there is no memory. */
 int activation_distances(const float *y, int64_t M, int64_t b, int64_t U, int64_t block, const int32_t *network,
-                         int64_t comparators, double *rows, double *columns)
+                         int64_t comparators, const int32_t *block_network, int64_t block_comparators, double *rows,
+                         double *columns, double *halves)
 {
     int failed = 0;
 #pragma omp parallel
     {
-        lanes *packed = scratch((size_t)(M * b + M) * LANES), *sorted = packed + M * b;
+        lanes *packed = scratch((size_t)(M * b + (M > block ? M : block)) * LANES), *sorted = packed + M * b;
         if (!packed) failed = 1;
 #pragma omp for schedule(static)
         for (int64_t u0 = 0; u0 < U; u0 += LANES) {
@@ -311,8 +333,11 @@ int activation_distances(const float *y, int64_t M, int64_t b, int64_t U, int64_
             for (int64_t i = 0; rows && i < b; i++)
                 add_lanes(distances(packed + i, M, b, network, comparators, sorted), w, rows + u0);
             for (int64_t j = 0; columns && j < M; j++)
-                for (int64_t i = 0; i < b; i += block)
-                    add_lanes(block_distances(packed + j * b + i, least(block, b - i)), w, columns + u0);
+                for (int64_t i = 0; i < b; i += block) {
+                    const int64_t at = i / block * U + u0;
+                    block_distances(packed + j * b + i, least(block, b - i), block, block_network, block_comparators,
+                                    sorted, w, columns + at, halves ? halves + at : NULL);
+                }
         }
         free(packed);
     }
@@ -382,22 +407,24 @@ INLINE void add_roots(const float *squares, int64_t w, double *sum)
     for (int64_t u = 0; u < w; u++) sum[u] += (double)sqrtf(squares[u]);
 }
 
-/* y: (M, b, positions, C), and one column more if reference is M. rows, columns, simple: (C) or NULL: sums over samples of the sum over pairs of
- * transformations; over transformations and blocks of the sum over pairs of samples; over samples and
- * transformations of the distance to column `reference`. pivot: (C), what was taken from the values. Returns 0, or
- * -1 when there is no memory. */
+/* y: (M, b, positions, C), and one column more if reference is M. rows: (C), sums over samples of the sum over pairs of
+ * transformations; columns, halves: (blocks, C), of each block the sum over transformations and pairs of samples, and of
+ * them the pairs in one half of the block; simple: (C), over samples and transformations of the distance to column
+ * `reference`; or NULL. pivot: (C), what was taken from the values. Returns 0, or -1 when there is no memory. */
 int map_distances(const float *y, int64_t M, int64_t b, int64_t positions, int64_t C, int64_t block, int64_t reference,
-                  int normalize, const float *pivot, double *rows, double *columns, double *simple)
+                  int normalize, const float *pivot, double *rows, double *columns, double *halves, double *simple)
 {
     const int64_t all = reference < M ? M : M + 1; /* the untransformed samples may be a column of their own */
     const int64_t most = (all > block ? all : block) + GROUP;
+    const int64_t blocks = (b + block - 1) / block, half = block / 2;
     const int64_t channel_blocks = (C + LANES - 1) / LANES, sj = b * positions * C, si = positions * C;
     int failed = 0;
 #pragma omp parallel
     {
         float *packed = scratch((size_t)(most * CHUNK + most + most * most) * LANES);
         float *norms = packed + most * CHUNK * LANES, *sums = norms + most * LANES;
-        double *mine = calloc(3 * (size_t)C, sizeof(double));
+        double *mine = calloc(2 * (size_t)((1 + blocks) * C), sizeof(double)); /* rows, simple, columns, halves */
+        double *own_columns = mine + 2 * C, *own_halves = own_columns + blocks * C;
         if (!packed || !mine) failed = 1;
 #pragma omp for schedule(static)
         for (int64_t task = 0; task < b * channel_blocks; task++) {
@@ -410,7 +437,7 @@ int map_distances(const float *y, int64_t M, int64_t b, int64_t positions, int64
                 for (int64_t q = 0; q < p; q++) {
                     const float *squares = sums + (p * n + q) * LANES;
                     if (rows && p < M) add_roots(squares, w, mine + c);
-                    if (simple && (p == reference || q == reference)) add_roots(squares, w, mine + 2 * C + c);
+                    if (simple && (p == reference || q == reference)) add_roots(squares, w, mine + C + c);
                 }
         }
 #pragma omp for schedule(static)
@@ -421,15 +448,23 @@ int map_distances(const float *y, int64_t M, int64_t b, int64_t positions, int64
                 const int64_t size = least(block, b - i0), n = (size + GROUP - 1) / GROUP * GROUP;
                 pair_squares(y + j * sj + i0 * si + c, size, si, positions, C, w, normalize, pivot + c, -1, packed, norms,
                              sums);
+                const int64_t at = i0 / block * C + c;
                 for (int64_t p = 0; p < size; p++)
-                    for (int64_t q = 0; q < p; q++) add_roots(sums + (p * n + q) * LANES, w, mine + C + c);
+                    for (int64_t q = 0; q < p; q++) {
+                        const float *squares = sums + (p * n + q) * LANES;
+                        add_roots(squares, w, own_columns + at);
+                        if (halves && (p < half) == (q < half)) add_roots(squares, w, own_halves + at);
+                    }
             }
         }
 #pragma omp critical
         for (int64_t c = 0; mine && c < C; c++) {
             if (rows) rows[c] += mine[c];
-            if (columns) columns[c] += mine[C + c];
-            if (simple) simple[c] += mine[2 * C + c];
+            if (simple) simple[c] += mine[C + c];
+            for (int64_t k = c; columns && k < blocks * C; k += C) {
+                columns[k] += own_columns[k];
+                if (halves) halves[k] += own_halves[k];
+            }
         }
         free(packed);
         free(mine);

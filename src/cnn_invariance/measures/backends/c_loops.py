@@ -99,10 +99,11 @@ def _declare(loaded: ctypes.CDLL) -> ctypes.CDLL:
         pointer,
         size,
         pointer,
-        pointer,
+        size,
+        *[pointer] * 3,
     ]
     loaded.activation_distances.restype = number
-    loaded.map_distances.argtypes = [pointer, *[size] * 6, number, *[pointer] * 4]
+    loaded.map_distances.argtypes = [pointer, *[size] * 6, number, *[pointer] * 5]
     loaded.map_distances.restype = number
     loaded.undo.argtypes = [pointer, *[size] * 4, *[pointer] * 5]
     loaded.undo.restype = None
@@ -175,13 +176,14 @@ def exceedances(
     )
 
 
-def activation_distances(values: Tensor, block: int, rows: Tensor | None, columns: Tensor | None) -> None:
+def activation_distances(
+    values: Tensor, block: int, rows: Tensor | None, columns: Tensor | None, halves: Tensor | None
+) -> None:
     """See `interface.Backend.activation_distances`."""
     M, b, U = values.shape
-    network = sorting_network(M)
-    failed = _loops().activation_distances(
-        _at(values), M, b, U, block, _at(network), len(network), _at(rows), _at(columns)
-    )
+    of_rows, of_blocks = sorting_network(M), sorting_network(block)
+    networks = _at(of_rows), len(of_rows), _at(of_blocks), len(of_blocks)
+    failed = _loops().activation_distances(_at(values), M, b, U, block, *networks, _at(rows), _at(columns), _at(halves))
     if failed:
         raise MemoryError("no memory for the distances between activations")
 

@@ -37,27 +37,26 @@ def exceedances(values: Tensor, reference: Tensor, signs: Tensor, thresholds: Te
     return local.int(), untransformed.int()
 
 
-def activation_distances(values: Tensor, block: int) -> tuple[Tensor, Tensor]:
-    """Sums of ``|a - b|``: over samples and pairs of transformations, and over pairs of samples in blocks (U)."""
+def activation_distances(values: Tensor, block: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Sums of ``|a - b|``: over samples and pairs of transformations (U); over pairs of samples in each block, and over
+    those in the same half of it (blocks, U).
+    """
     values = values.double()
-    rows = sum_over_pairs(values, lambda a, b: (a - b).abs().sum(0))
-    blocks = (few.transpose(0, 1) for few in values.split(block, dim=1))
-    return rows, torch.stack([sum_over_pairs(few, lambda a, b: (a - b).abs().sum(0)) for few in blocks]).sum(0)
+    distance = lambda a, b: (a - b).abs().sum(0)  # noqa: E731  (k, U) twice -> (U)
+    return sum_over_pairs(values, distance), *in_blocks(values, block, distance)
 
 
 def map_distances(
     columns: Tensor, *, M: int, block: int, reference: int, normalize: bool, pivot: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The sums of `interface.MapDistanceSums` (C)."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The sums of `interface.MapDistanceSums`."""
     maps = columns.double() + pivot.double() * normalize  # (M', b, P, C)
     if normalize:
         norm = maps.norm(dim=2, keepdim=True)
         maps = maps / norm.where(norm > 0, torch.ones_like(norm))
     distance = lambda a, b: (a - b).norm(dim=-2).sum(0)  # noqa: E731  (k, P, C) twice -> (C)
     rows = sum_over_pairs(maps[:M], distance)
-    blocks = (few.transpose(0, 1) for few in maps[:M].split(block, dim=1))
-    samples = torch.stack([sum_over_pairs(few, distance) for few in blocks]).sum(0)
-    return rows, samples, (maps[:M] - maps[reference]).norm(dim=2).sum((0, 1))
+    return rows, *in_blocks(maps[:M], block, distance), (maps[:M] - maps[reference]).norm(dim=2).sum((0, 1))
 
 
 def undo(values: Tensor, index: Tensor, fraction: Tensor, exact: Tensor, pivot: Tensor) -> Tensor:
@@ -69,6 +68,17 @@ def undo(values: Tensor, index: Tensor, fraction: Tensor, exact: Tensor, pivot: 
         above, below = left_above + x * (right_above - left_above), left_below + x * (right_below - left_below)
         back.append(maps if still else above + y * (below - above))
     return torch.stack(back) - pivot
+
+
+def in_blocks(values: Tensor, block: int, distance: Callable[[Tensor, Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    """Of each block of samples (second axis), the sum over its pairs, and over those in one half of it."""
+    blocks = values.transpose(0, 1).split(block)
+    whole = torch.stack([sum_over_pairs(few, distance) for few in blocks])
+    halves = torch.zeros_like(whole)
+    for k, few in enumerate(blocks):
+        for half in (few[: block // 2], few[block // 2 :]):
+            halves[k] += sum_over_pairs(half, distance) if len(half) else 0
+    return whole, halves
 
 
 def sum_over_pairs(items: Tensor, distance: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

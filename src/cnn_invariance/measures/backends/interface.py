@@ -12,16 +12,18 @@ from torch import Tensor
 
 
 class MapDistanceSums(NamedTuple):
-    """Sums of distances between feature maps, float64 (C) each; None where nobody asks.
+    """Sums of distances between feature maps, float64; None where nobody asks.
 
-    transformations: over samples and pairs of transformations
-    samples:         over transformations, blocks and pairs of samples in a block
-    untransformed:   over samples and transformations, of the distance to the untransformed sample's map
+    transformations: (C), over samples and pairs of transformations
+    samples:         (blocks, C), of each block of samples, over transformations and pairs of samples in the block
+    halves:          (blocks, C), those of ``samples`` whose two samples are in the same half of the block
+    untransformed:   (C), over samples and transformations, of the distance to the untransformed sample's map
     """
 
-    transformations: Tensor | None
-    samples: Tensor | None
-    untransformed: Tensor | None
+    transformations: Tensor | None = None
+    samples: Tensor | None = None
+    halves: Tensor | None = None
+    untransformed: Tensor | None = None
 
 
 class Backend(Protocol):
@@ -70,13 +72,18 @@ class Backend(Protocol):
         broken:     float32 (U), becomes NaN where an activation is not finite
         """
 
-    def activation_distances(self, values: Tensor, block: int, rows: Tensor | None, columns: Tensor | None) -> None:
+    def activation_distances(
+        self, values: Tensor, block: int, rows: Tensor | None, columns: Tensor | None, halves: Tensor | None
+    ) -> None:
         """Add sums of ``|a - b|`` over pairs of activations.
 
         values:  (M, b, U)
-        block:   samples in a block; pairs of samples are taken inside consecutive blocks
+        block:   samples in a block; pairs of samples are taken inside consecutive blocks, of which the last may be
+                 shorter: there are ``blocks``, b / block rounded up
         rows:    float64 (U), over samples and pairs of transformations
-        columns: float64 (U), over transformations, blocks and pairs of samples in a block
+        columns: float64 (blocks, U), of each block, over transformations and pairs of samples in the block
+        halves:  float64 (blocks, U), those of ``columns`` whose two samples are in the same half: both among the first
+                 ``block // 2`` samples of the block, or both among the others; not without ``columns``
         """
 
     def map_distances(
@@ -93,7 +100,7 @@ class Backend(Protocol):
         """Add sums of the euclidean distances between feature maps over pairs.
 
         columns:   (M', b, P, C); the first M of the M' columns are those of the transformation set
-        block:     samples in a block
+        block:     samples in a block; blocks and halves as in `activation_distances`
         reference: the column of the untransformed samples
         normalize: whether each map is scaled to unit norm first (a zero map stays zero)
         pivot:     (C), what was taken from the values; unit norm is that of the maps with it added back

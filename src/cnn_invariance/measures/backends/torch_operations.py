@@ -169,7 +169,9 @@ def exceedances(
             untransformed[a, part] += exceeds(reference[:, part], level).sum(0, dtype=torch.int32)
 
 
-def activation_distances(values: Tensor, block: int, rows: Tensor | None, columns: Tensor | None) -> None:
+def activation_distances(
+    values: Tensor, block: int, rows: Tensor | None, columns: Tensor | None, halves: Tensor | None
+) -> None:
     """See `interface.Backend.activation_distances`."""
     M, b, U = values.shape
     if rows is not None:
@@ -177,8 +179,17 @@ def activation_distances(values: Tensor, block: int, rows: Tensor | None, column
             rows[part] += _sum_of_pair_distances(values[..., part])
     if columns is not None:
         for part in _ranges(values, U, M):
-            for few in values[..., part].split(block, dim=1):
-                columns[part] += _sum_of_pair_distances(few.transpose(0, 1))
+            for k, few in enumerate(values[..., part].split(block, dim=1)):
+                columns[k, part] += _sum_of_pair_distances(few.transpose(0, 1))
+                if halves is not None:
+                    for half in _halves(few, block):
+                        halves[k, part] += _sum_of_pair_distances(half.transpose(0, 1))
+
+
+def _halves(few: Tensor, block: int) -> list[Tensor]:
+    """The first ``block // 2`` samples (second axis) of a block and the others, where there are two or more."""
+    both = few[:, : block // 2], few[:, block // 2 :]
+    return [half for half in both if half.shape[1] > 1]
 
 
 def _sum_of_pair_distances(items: Tensor) -> Tensor:
@@ -213,8 +224,11 @@ def map_distances(
     if sums.transformations is not None:
         sums.transformations.add_(_sum_of_map_distances(values))
     if sums.samples is not None:
-        for few in values.split(block, dim=1):
-            sums.samples.add_(_sum_of_map_distances(few.transpose(0, 1)))
+        for k, few in enumerate(values.split(block, dim=1)):
+            sums.samples[k] += _sum_of_map_distances(few.transpose(0, 1))
+            if sums.halves is not None:
+                for half in _halves(few, block):
+                    sums.halves[k] += _sum_of_map_distances(half.transpose(0, 1))
     if sums.untransformed is not None:
         add_distances_to_untransformed(columns, M, reference, sums.untransformed)
 

@@ -158,40 +158,47 @@ def _exceedances(
     tl.store(broken + u, tl.load(broken + u, mask=there, other=0.0) + nothing, mask=there)
 
 
-def activation_distances(values: Tensor, block: int, rows: Tensor | None, columns: Tensor | None) -> None:
+def activation_distances(
+    values: Tensor, block: int, rows: Tensor | None, columns: Tensor | None, halves: Tensor | None
+) -> None:
     """See `interface.Backend.activation_distances`."""
     M, b, U = values.shape
     if max(M, min(block, b)) > MOST:
-        torch_operations.activation_distances(values, block, rows, columns)
+        torch_operations.activation_distances(values, block, rows, columns, halves)
         return
     width = _width(U, MAPS * 2)
     programs = triton.cdiv(U, width)
     if rows is not None:  # of each sample its M members, b U apart
-        lists = M, b * U, M, 0, b, U, 1, 0
-        _pair_distances[(programs,)](values, rows, *lists, U, GROUP, width, **OPTIONS)
-    if columns is not None:  # of each column its blocks of samples, U apart
+        lists = M, b * U, M, 0, 1, 0, b, U
+        _pair_distances[(programs,)](values, rows, values, *lists, U, 0, False, GROUP, width, **OPTIONS)
+    if columns is not None:  # of each block of samples its part of each column, U apart
         lists = b, U, block, block, triton.cdiv(b, block), block * U, M, b * U
-        _pair_distances[(programs,)](values, columns, *lists, U, GROUP, width, **OPTIONS)
+        own, given = _given(halves, values), halves is not None
+        _pair_distances[(programs,)](values, columns, own, *lists, U, block // 2, given, GROUP, width, **OPTIONS)
 
 
 @triton.jit
 def _pair_distances(
-    values, total, n, step, size, advance, lists, next_list, outers, next_outer, U,
-    G: tl.constexpr, W: tl.constexpr,
+    values, total, same_half, n, step, size, advance, lists, next_list, outers, next_outer, U, half,
+    HALVES: tl.constexpr, G: tl.constexpr, W: tl.constexpr,
 ):  # fmt: skip
-    """Sums of |a - b| over the pairs inside lists: outers x lists of at most ``size`` items, ``step`` apart.
+    """Sums of |a - b| over the pairs inside lists, a row of ``total`` for each list of at most ``size`` items.
 
-    ``advance``: by how many of n items a list starts after the one before; the last may be shorter.
+    The items of a list are ``step`` apart, and there are ``outers`` such lists, ``next_outer`` apart, which a row sums.
+    ``advance``: by how many of n items a list starts after the one before; the last may be shorter. ``same_half``: of
+    them the pairs with both items before ``half``, or neither.
     """
     u = tl.program_id(0) * W + tl.arange(0, W)
     there = u < U
     k = tl.arange(0, G)
-    result = tl.zeros((W,), dtype=tl.float64)
-    outer = values
-    for _ in range(outers):
-        at = outer
-        for index in range(lists):
-            length = tl.minimum(size, n - index * advance)
+    first = values
+    row = u
+    for index in range(lists):
+        length = tl.minimum(size, n - index * advance)
+        result = tl.zeros((W,), dtype=tl.float64)
+        within = tl.zeros((W,), dtype=tl.float64)
+        at = first
+        for _ in range(outers):
             for p in range(0, length, G):
                 i = p + k
                 known = (i[:, None] < length) & there[None, :]
@@ -203,9 +210,16 @@ def _pair_distances(
                     pair = (i[:, None] < j[None, :]) & (j[None, :] < length)
                     apart = tl.where(pair[:, :, None], tl.abs(x[:, None, :] - y[None, :, :]), 0.0)
                     result += tl.sum(tl.sum(apart, 1), 0).to(tl.float64)
-            at += next_list
-        outer += next_outer
-    tl.store(total + u, tl.load(total + u, mask=there, other=0.0) + result, mask=there)
+                    if HALVES:
+                        together = (i[:, None] < half) == (j[None, :] < half)
+                        apart = tl.where(together[:, :, None], apart, 0.0)
+                        within += tl.sum(tl.sum(apart, 1), 0).to(tl.float64)
+            at += next_outer
+        tl.store(total + row, tl.load(total + row, mask=there, other=0.0) + result, mask=there)
+        if HALVES:
+            tl.store(same_half + row, tl.load(same_half + row, mask=there, other=0.0) + within, mask=there)
+        first += next_list
+        row += U
 
 
 def map_distances(
@@ -225,24 +239,32 @@ def map_distances(
     if sums.transformations is not None:
         found = torch.empty(b, C, dtype=torch.float64, device=columns.device)
         lists = M, b * P * C, M, 0, P * C, 0, 1
-        _map_pairs[(b, 1, programs)](columns, found, *lists, P, C, GROUP, width, **OPTIONS)
+        _map_pairs[(b, 1, programs)](columns, found, found, *lists, P, C, 0, False, GROUP, width, **OPTIONS)
         sums.transformations.add_(found.sum(0))
     if sums.samples is not None:
         blocks = triton.cdiv(b, block)
-        found = torch.empty(blocks * M, C, dtype=torch.float64, device=columns.device)
+        found, within = torch.empty(2, blocks, M, C, dtype=torch.float64, device=columns.device)
         lists = b, P * C, block, block, block * P * C, b * P * C, M
-        _map_pairs[(blocks, M, programs)](columns, found, *lists, P, C, GROUP, width, **OPTIONS)
-        sums.samples.add_(found.sum(0))
+        given = sums.halves is not None
+        _map_pairs[(blocks, M, programs)](
+            columns, found, within, *lists, P, C, block // 2, given, GROUP, width, **OPTIONS
+        )
+        sums.samples.add_(found.sum(1))
+        if sums.halves is not None:
+            sums.halves.add_(within.sum(1))
     if sums.untransformed is not None:
         torch_operations.add_distances_to_untransformed(columns, M, reference, sums.untransformed)
 
 
 @triton.jit
 def _map_pairs(
-    columns, sums, n, step, size, advance, next_list, next_outer, outers, P, C,
-    G: tl.constexpr, W: tl.constexpr,
+    columns, sums, same_half, n, step, size, advance, next_list, next_outer, outers, P, C, half,
+    HALVES: tl.constexpr, G: tl.constexpr, W: tl.constexpr,
 ):  # fmt: skip
-    """Of one list of maps, the sum over its pairs of the root of the summed squared differences of P positions."""
+    """Of one list of maps, the sum over its pairs of the root of the summed squared differences of P positions.
+
+    ``same_half``: the sum over those pairs with both maps before ``half``, or neither.
+    """
     index, outer = tl.program_id(0), tl.program_id(1)
     c = tl.program_id(2) * W + tl.arange(0, W)
     there = c < C
@@ -250,6 +272,7 @@ def _map_pairs(
     at = columns + index.to(tl.int64) * next_list + outer.to(tl.int64) * next_outer
     length = tl.minimum(size, n - index * advance)
     result = tl.zeros((W,), dtype=tl.float64)
+    within = tl.zeros((W,), dtype=tl.float64)
     for p in range(0, length, G):
         i = p + k
         left = (i[:, None] < length) & there[None, :]
@@ -269,7 +292,14 @@ def _map_pairs(
             pair = (i[:, None] < j[None, :]) & (j[None, :] < length)
             distance = tl.where(pair[:, :, None], tl.sqrt(squares), 0.0)
             result += tl.sum(tl.sum(distance, 1), 0).to(tl.float64)
-    tl.store(sums + (index * outers + outer).to(tl.int64) * C + c, result, mask=there)
+            if HALVES:
+                together = (i[:, None] < half) == (j[None, :] < half)
+                distance = tl.where(together[:, :, None], distance, 0.0)
+                within += tl.sum(tl.sum(distance, 1), 0).to(tl.float64)
+    place = (index * outers + outer).to(tl.int64) * C + c
+    tl.store(sums + place, result, mask=there)
+    if HALVES:
+        tl.store(same_half + place, within, mask=there)
 
 
 def undo(values: Tensor, index: Tensor, fraction: Tensor, exact: Tensor, pivot: Tensor, out: Tensor) -> Tensor:

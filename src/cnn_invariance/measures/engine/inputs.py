@@ -29,6 +29,12 @@ def check_choice(what: str, received: str, allowed: Sequence[str]) -> None:
         raise InputError(f"{what} {received!r} is not known; allowed: {', '.join(allowed)}")
 
 
+def check_seed(seed: int) -> None:
+    """Refuse what is no seed."""
+    if not isinstance(seed, int) or seed < 0:
+        raise InputError(f"order_seed is {seed!r}; expected a whole number, 0 or greater")
+
+
 def check_model(model: nn.Module) -> None:
     """Refuse what is no module, or trains."""
     if not isinstance(model, nn.Module):
@@ -133,23 +139,26 @@ class TransformedBatch:
         self.appended = untransformed and identity is None
         self.reference = len(transformations) if self.appended else identity or 0
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """(b, C, H, W) -> (M', b, C, H, W)."""
+    def __call__(self, images: Tensor, members: slice | None = None) -> Tensor:
+        """(b, C, H, W) -> (M', b, C, H, W); or (m, b, C, H, W), under some of the transformations alone."""
         if tuple(images.shape[1:]) != self.shape:
             raise InputError(
                 f"an image has shape {tuple(images.shape[1:])}, the first one {self.shape}; expected one shape for all"
             )
+        appended = self.appended and members is None
+        members = slice(None) if members is None else members
         if isinstance(self.transformations, AffineSet):
-            affine = transform_all(images, self.transformations.matrices)
-            return torch.cat([affine, images.unsqueeze(0)]) if self.appended else affine
-        columns = [transformation(images.clone()) for transformation in self.transformations]  # it may work in place
+            affine = transform_all(images, self.transformations.matrices[members])
+            return torch.cat([affine, images.unsqueeze(0)]) if appended else affine
+        chosen = self.transformations[members]
+        columns = [transformation(images.clone()) for transformation in chosen]  # it may work in place
         for column in columns:
             if not isinstance(column, Tensor) or column.shape != images.shape:
                 received = tuple(column.shape) if isinstance(column, Tensor) else type(column).__name__
                 raise InputError(
                     f"a transformation turns a batch of shape {tuple(images.shape)} into {received}; expected the same"
                 )
-        return torch.stack([*columns, images] if self.appended else columns)
+        return torch.stack([*columns, images] if appended else columns)
 
 
 def _identity(transformations: AffineSet | Callables) -> int | None:

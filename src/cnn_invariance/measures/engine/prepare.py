@@ -23,18 +23,17 @@ from cnn_invariance.measures.engine.inputs import (
     check_choice,
     check_images,
     check_model,
+    check_seed,
     check_transformations,
     labels_of,
     placement,
 )
 from cnn_invariance.measures.requests import Measure, undoes
-from cnn_invariance.measures.statistics.base import Context, Statistic
-from cnn_invariance.measures.statistics.distances import DistanceToUntransformed, PairDistance
-from cnn_invariance.measures.statistics.firing import Firing
+from cnn_invariance.measures.statistics.base import Context, SampleOrder, Statistic
+from cnn_invariance.measures.statistics.distances import PairDistance
 from cnn_invariance.transformations.affine import AffineSet
 from cnn_invariance.transformations.warp import check_members
 
-BLOCK = 8  # samples in a block of a column, for sample distances
 CPU_SLAB = 24 << 20  # bytes of the largest layer of a tile: stays in a last-level cache
 TORCH_SLAB = 72 << 20  # where torch operations do the work: they read a tile many times, and start for each anew
 GPU_SHARE = 0.02  # of the free memory, for the largest layer of a tile
@@ -61,6 +60,7 @@ class PreparedPass:
     granule: int  # tiles are multiples of this many samples
     precision: str
     nan: str
+    order_seed: int
 
     @classmethod
     def make(
@@ -75,10 +75,12 @@ class PreparedPass:
         tile: int | None,
         precision: str,
         nan: str,
+        order_seed: int = 0,
     ) -> "PreparedPass":
         """Check everything, run the network on one image, settle the tile."""
         check_choice("precision", precision, PRECISIONS)
         check_choice("nan", nan, ("error", "count"))
+        check_seed(order_seed)
         check_model(model)
         place, dtype = placement(model, device)
         if precision == "tf32" and place.type != "cuda":
@@ -95,11 +97,11 @@ class PreparedPass:
             TransformedBatch(transformations, example.shape[1:], untransformed=False)(example)
             found, output, memory_format = _try_network(model, example, layers)
         _try_user_measures(requests, found)
-        granule = BLOCK if _needs_blocks(requests, found, M, N, place) else 1
+        granule = main_block(requests, [Context(layer, N, M, place) for layer in found])
         logits = isinstance(output, Tensor) and output.ndim == 2
         prepared = cls(
             model, images, transformations, requests, classes, select(model, layers), found,
-            output.shape[1] if logits else None, place, dtype, memory_format, 0, granule, precision, nan,
+            output.shape[1] if logits else None, place, dtype, memory_format, 0, granule, precision, nan, order_seed,
         )  # fmt: skip
         prepared.tile = prepared.fit(tile)
         return prepared
@@ -193,13 +195,8 @@ def _requests(measures: Sequence[str] | None, affine: bool, labelled: bool) -> d
             )
         if request["stratified"] and not labelled:
             raise InputError(f"{request} is taken per class; give labels")
-    if any(request["stratified"] for request in chosen) and any(
-        pairs_samples(request) and not request["stratified"] for request in chosen
-    ):
-        raise InputError(
-            "stratified measures visit the samples class by class, and pooled sample distances need them in the given "
-            "order; ask for them in two calls"
-        )
+        if not labelled and any(order_of(statistic) == "class" for statistic in _probe(request)):
+            raise InputError(f"{request} takes the samples sorted by class; give labels, or leave out order=class")
     return {request: _family(request) for request in chosen}
 
 
@@ -220,33 +217,50 @@ def _family(request: Measure) -> ModuleType:
     return importlib.import_module(f"cnn_invariance.measures.families.{requests.family(request.name).name}")
 
 
-def pairs_samples(request: Measure) -> bool:
-    """Whether a measure needs whole blocks of samples."""
-    return any(isinstance(s, PairDistance) and s.axis == "samples" for s in _probe(request))
+def order_of(statistic: Statistic) -> SampleOrder | None:
+    """The order of the samples that a statistic wants; None where none matters."""
+    wanted = isinstance(statistic, PairDistance) and statistic.axis == "samples"
+    return cast(PairDistance, statistic).order if wanted else None
+
+
+def block_of(statistics: Iterable[Statistic]) -> int:
+    """The samples that must be in a tile together: the largest block (sizes are powers of two); 1 without any."""
+    return max((cast(PairDistance, s).block for s in statistics if order_of(s) is not None), default=1)
+
+
+def main_block(requests: Mapping[Measure, ModuleType], contexts: Sequence[Context]) -> int:
+    """The largest block in the main pass, to which its tiles are rounded.
+
+    It has the stratified measures, if there are any, else those that want the samples in a random order; others that
+    pair samples have a pass of their own.
+    """
+    stratified = any(request["stratified"] for request in requests)
+    return block_of(
+        statistic
+        for request, family in requests.items()
+        if request["stratified"] == stratified
+        for context in contexts
+        for statistic in family.statistics(request, context)
+        if stratified or order_of(statistic) == "random"
+    )
 
 
 def uses_untransformed(request: Measure) -> bool:
     """Whether the untransformed samples are part of the pass."""
-    return any(isinstance(s, Firing | DistanceToUntransformed) for s in _probe(request))
+    return any(s.untransformed for s in _probe(request))
+
+
+def moves_maps(request: Measure) -> bool:
+    """Whether a measure transforms feature maps."""
+    return any(s.moved for s in _probe(request))
+
+
+def undoes_maps(request: Measure) -> bool:
+    """Whether a measure undoes the transformation on feature maps."""
+    return any(s.undone for s in _probe(request))
 
 
 def _probe(request: Measure) -> list[Statistic]:
     """The statistics of a request on a layer of feature maps."""
     layer = Layer(1, "", "", (1, 1, 1))
-    return _family(request).statistics(request, Context(layer, 1, 1, torch.device("cpu"), BLOCK))
-
-
-def _needs_blocks(
-    requests: Mapping[Measure, ModuleType],
-    layers: list[Layer],
-    M: int,
-    N: int,
-    device: torch.device,
-) -> bool:
-    contexts = [Context(layer, N, M, device, BLOCK) for layer in layers]
-    return any(
-        isinstance(s, PairDistance) and s.axis == "samples"
-        for request, family in requests.items()
-        for context in contexts
-        for s in family.statistics(request, context)
-    )
+    return _family(request).statistics(request, Context(layer, 1, 1, torch.device("cpu")))

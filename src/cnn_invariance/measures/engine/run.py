@@ -1,12 +1,13 @@
 """The one pass over samples x transformations in which every measure is computed.
 
-A tile is b samples under all M transformations. It is transformed at once, goes through the network at once, and
-while each layer's activations are hot a hook hands them to the running statistics that the asked-for measures
-need. The network sees every (sample, transformation) once. Memory: the activations of one tile, and the running
-statistics, which do not grow with the number of samples.
+A tile is b samples under all M transformations. It is transformed at once, goes through the network at once, and while
+each layer's activations are hot a hook hands them to the running statistics that the asked-for measures need. The
+network sees every (sample, transformation) once; what cannot be had so, a threshold from all of them or pairs of
+samples in the order of another library beside ours, takes one look more. Memory: the activations of one tile, and the
+running statistics, which do not grow with the number of samples.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, cast
 
@@ -20,12 +21,22 @@ from cnn_invariance.devices import at_precision
 from cnn_invariance.errors import InputError
 from cnn_invariance.measures.aggregation import count_dead
 from cnn_invariance.measures.engine.inputs import Callables, MapStyle, TransformedBatch, batch
-from cnn_invariance.measures.engine.prepare import BLOCK, PreparedPass, out_of_memory, undoes, uses_untransformed
+from cnn_invariance.measures.engine.prepare import (
+    PreparedPass,
+    block_of,
+    moves_maps,
+    order_of,
+    out_of_memory,
+    undoes_maps,
+    uses_untransformed,
+)
 from cnn_invariance.measures.requests import Measure
 from cnn_invariance.measures.result import MeasureResult
-from cnn_invariance.measures.statistics.base import Accumulators, Context, Statistic, Tile, Undo
+from cnn_invariance.measures.statistics.base import Accumulators, Context, SampleOrder, Statistic, Taps, Tile
 from cnn_invariance.transformations.affine import AffineSet, invert, is_identity
 from cnn_invariance.transformations.warp import neighbours
+
+Order = SampleOrder | None
 
 
 def measure(
@@ -41,6 +52,7 @@ def measure(
     progress: bool = False,
     precision: str = "fp32",
     nan: str = "error",
+    order_seed: int = 0,
 ) -> MeasureResult:
     """Measure the invariance and same-equivariance of every unit of every layer of a network.
 
@@ -51,16 +63,18 @@ def measure(
         transformations: a set of affine maps, or callables that map a batch of images (b, C, H, W) to one of the same
             size; same-equivariance needs the former, as only they can be undone on feature maps.
         measures: names, with options in brackets (see ``measures.names``); None: all that apply, with defaults.
-        labels: (N,) class of each image, for accuracy and stratified measures; None: taken from the dataset if it
-            yields them.
+        labels: (N,) class of each image, for accuracy, stratified measures and the order by class; None: taken from
+            the dataset if it yields them.
         layers: names, patterns or a predicate (see ``activations.select``); None: every module without children.
         device: where the pass runs; None: where the model is.
         tile: samples that go through the network at once, under all transformations; None: by the memory. Sample
-            distances need whole blocks of 8 samples, to which it is rounded up.
+            distances need whole blocks, to which it is rounded up.
         progress: show a progress bar.
         precision: of the forward pass: ``fp32``, ``tf32`` (CUDA) or ``bf16``; statistics are fp32 or better always.
         nan: what to do with activations that are not finite: ``error`` names the layer; ``count`` leaves the units
             out of profiles and counts them.
+        order_seed: of the random order in which the samples are paired for sample distances (SD, ND, ...): the ranks of
+            the first N raw numbers of NumPy's PCG64 with this seed. Other measures do not depend on it.
 
     Returns:
         The measures per unit, the accuracy per transformation, and what the pass used.
@@ -75,7 +89,9 @@ def measure(
         >>> result.profile("NVSE")["layer"].tolist()
         ['0']
     """
-    prepared = PreparedPass.make(model, images, transformations, measures, labels, layers, device, tile, precision, nan)
+    prepared = PreparedPass.make(
+        model, images, transformations, measures, labels, layers, device, tile, precision, nan, order_seed
+    )
     while True:
         try:
             return _Engine(prepared, progress).run()
@@ -95,71 +111,113 @@ class _Engine:
         untransformed = any(uses_untransformed(request) for request in prepared.requests)
         self.columns = TransformedBatch(prepared.transformations, batch(prepared.images, [0]).shape[1:], untransformed)
         self.correct = torch.zeros(prepared.M, dtype=torch.int64, device=prepared.device)
-        self.undos = self._undos()
+        self.undos = self._taps(undoes_maps, inverse=True)
+        self.forwards = self._taps(moves_maps, inverse=False)
         self.pivots: dict[int, Tensor] = {}
-        room = max(
-            (
-                (prepared.M + self.columns.appended) * prepared.tile * layer.units
-                for layer in prepared.layers
-                if layer.shape[1:] in self.undos
-            ),
-            default=0,
-        )
-        self.buffer = torch.empty(room, device=prepared.device)
+        self.buffer = torch.empty(0, device=prepared.device)
         self.see: Callable[[Layer, Tensor], None]
 
     def run(self) -> MeasureResult:
-        """The pass, and the measures from what it left."""
+        """The passes, and the measures from what they left.
+
+        Nearly always it is one pass. Pairs of samples in another order than the main pass's have one of their own.
+        """
         prepared = self.prepared
         pooled = [request for request in prepared.requests if not request["stratified"]]
         by_class = [request for request in prepared.requests if request["stratified"]]
-        groups = self._classes() if by_class else [torch.arange(prepared.N)]
-        together = self._accumulators(pooled, prepared.N)
-        self._show_untransformed(together, torch.cat(groups))
+        orders = self._orders(pooled, bool(by_class))
+        main, *others = [self._accumulators(pooled, prepared.N, wanted) for _, wanted in orders]
+        for k, ((order, _), own) in enumerate(zip(orders[1:], others, strict=True)):
+            self._pass(self._order(order), [own], None if k else main, alone=True)
+        groups = self._classes() if by_class else [self._order(orders[0][0])]
+        if _need_all(main) and not others:
+            self._pass(torch.arange(prepared.N), [], main, alone=True)
+        self._show_untransformed(main, torch.cat(groups))
         averages: dict[Measure, list[Any]] = {}
         for group in groups:
             own = self._accumulators(by_class, len(group))
+            if _need_all(own):
+                self._pass(group, [], own, alone=True)
             self._show_untransformed(own, group)
-            self._pass(group, [together, own])
-            for request, values in self._values(by_class, own).items():
+            self._pass(group, [main, own])
+            for request, values in self._values(by_class, [own]).items():
                 _add(averages, request, values, len(groups))
-        finished = self._values(pooled, together) | averages
+        finished = self._values(pooled, [main, *others]) | averages
         return self._result({request: finished[request] for request in prepared.requests})
 
-    def _classes(self) -> list[Tensor]:
-        labels = cast(Tensor, self.prepared.labels)
-        return [torch.nonzero(labels == label).flatten() for label in labels.unique()]
+    def _orders(self, pooled: Sequence[Measure], by_class: bool) -> list[tuple[Order, set[Order]]]:
+        """The orders of the samples, of the main pass first: each with those that statistics in it may want."""
+        statistics = [s for own in self._statistics(pooled, self.prepared.N) for s in own]
+        wanted = {order_of(statistic) for statistic in statistics} - {None}
+        if not by_class and "random" in wanted:
+            first: Order = "random"
+        elif not by_class and "class" in wanted and block_of(statistics) <= self.prepared.tile:
+            first = "class"
+        else:
+            first = None
+        return [(first, {None, first}), *((order, {order}) for order in sorted(wanted - {first}, key=str))]
 
-    def _undos(self) -> dict[tuple[int, ...], Undo]:
-        """How to undo the transformations, by size of the feature map; empty when nobody asks."""
-        if not any(undoes(request) for request in self.prepared.requests):
+    def _order(self, order: Order) -> Tensor:
+        """(N): the samples as given, in the random order, or sorted by class."""
+        if order == "class":
+            return cast(Tensor, self.prepared.labels).argsort(stable=True)
+        return torch.arange(self.prepared.N) if order is None else self._shuffled(self.prepared.N)
+
+    def _shuffled(self, n: int) -> Tensor:
+        """A random order of n samples, the same on every machine: NumPy keeps the raw stream of PCG64 for ever."""
+        draws = np.atleast_1d(np.random.PCG64(self.prepared.order_seed).random_raw(n))
+        return torch.from_numpy(np.argsort(draws, kind="stable"))
+
+    def _classes(self) -> list[Tensor]:
+        """The samples of each class, in a random order."""
+        labels = cast(Tensor, self.prepared.labels)
+        groups = [torch.nonzero(labels == label).flatten() for label in labels.unique()]
+        return [group[self._shuffled(len(group))] for group in groups]
+
+    def _taps(self, asked: Callable[[Measure], bool], inverse: bool) -> dict[tuple[int, ...], Taps]:
+        """How to apply the transformations or their inverses, by size of the feature map; empty when nobody asks."""
+        if not any(asked(request) for request in self.prepared.requests):
             return {}
         matrices = cast(AffineSet, self.prepared.transformations).matrices
         if self.columns.appended:
             matrices = np.concatenate([matrices, np.eye(2, 3)[None]])
         exact = torch.from_numpy(is_identity(matrices).astype(np.uint8))
-        undos: dict[tuple[int, ...], Undo] = {}
+        taps: dict[tuple[int, ...], Taps] = {}
         for size in {(layer.shape[1], layer.shape[2]) for layer in self.prepared.layers if layer.spatial}:
-            index, way = neighbours(invert(matrices, size), size)
-            undos[size] = Undo(*(t.to(self.prepared.device).contiguous() for t in (index.int(), way.float(), exact)))
-        return undos
+            index, way = neighbours(invert(matrices, size) if inverse else matrices, size)
+            taps[size] = Taps(*(t.to(self.prepared.device).contiguous() for t in (index.int(), way.float(), exact)))
+        return taps
 
     def _pivot(self, layer: Layer, activations: Tensor) -> Tensor:
-        """The first untransformed sample's central pixel, kept for the whole pass."""
+        """The first sample's central pixel, kept for the whole pass."""
         if layer.index not in self.pivots:
             C, H, W = layer.shape
             self.pivots[layer.index] = activations.view(H, W, C)[H // 2, W // 2].clone()
         return self.pivots[layer.index]
 
-    def _accumulators(self, requests: Sequence[Measure], N: int) -> list[Accumulators]:
+    def _room(self, values: int) -> Tensor:
+        """Room for the undone activations of a tile, which grows when a pass has larger ones."""
+        if len(self.buffer) < values:
+            self.buffer = torch.empty(values, device=self.prepared.device)
+        return self.buffer
+
+    def _statistics(self, requests: Sequence[Measure], N: int) -> list[set[Statistic]]:
+        """Of each layer, what the measures read."""
+        contexts = [Context(layer, N, self.prepared.M, self.prepared.device) for layer in self.prepared.layers]
+        families = self.prepared.requests
+        return [{s for r in requests for s in families[r].statistics(r, context)} for context in contexts]
+
+    def _accumulators(
+        self, requests: Sequence[Measure], N: int, orders: Collection[Order] | None = None
+    ) -> list[Accumulators]:
+        """Of each layer, for what the measures read in some orders of the samples, or in any."""
         prepared = self.prepared
-        contexts = [Context(layer, N, prepared.M, prepared.device, BLOCK) for layer in prepared.layers]
         return [
             Accumulators(
-                context,
-                frozenset(s for r in requests for s in prepared.requests[r].statistics(r, context)),
+                Context(layer, N, prepared.M, prepared.device),
+                frozenset(s for s in statistics if orders is None or order_of(s) in orders),
             )
-            for context in contexts
+            for layer, statistics in zip(prepared.layers, self._statistics(requests, N), strict=True)
         ]
 
     def _show_untransformed(self, accumulators: list[Accumulators], group: Tensor) -> None:
@@ -168,28 +226,52 @@ class _Engine:
             return
 
         def see(layer: Layer, columns: Tensor) -> None:
-            accumulators[layer.index - 1].prepare(columns)
+            accumulators[layer.index - 1].show_untransformed(columns)
 
         for chunk in self._tiles(group, self.prepared.tile * self.prepared.M, "thresholds"):
             images = batch(self.prepared.images, chunk.tolist()).to(self.prepared.device, self.prepared.dtype)
             self._forward(images.unsqueeze(0), see)
 
-    def _pass(self, group: Tensor, accumulators: list[list[Accumulators]]) -> None:
+    def _pass(
+        self,
+        group: Tensor,
+        accumulators: list[list[Accumulators]],
+        lookers: list[Accumulators] | None = None,
+        *,
+        alone: bool = False,
+    ) -> None:
+        """Add the samples under all transformations to the accumulators, and show them to those that look first.
+
+        alone: it is no main pass, and pairs samples only; tiles that must hold many samples may hold them under few
+            transformations
+        """
         prepared = self.prepared
-        reference = self.columns.reference
+        size = max([prepared.tile, *(block_of(layer.statistics) for some in accumulators for layer in some)])
+        step = max(1, prepared.tile * prepared.M // size) if alone else prepared.M
+        members = slice(0, prepared.M)
 
         def see(layer: Layer, columns: Tensor) -> None:
-            context = accumulators[0][layer.index - 1].context
-            undo = self.undos.get(layer.shape[1:]) if layer.spatial else None
-            pivot = None if undo is None else self._pivot(layer, columns[reference, 0])
-            tile = Tile(columns, prepared.M, reference, context, undo, pivot, self.buffer)
+            M, reference = members.stop - members.start, 0 if alone else self.columns.reference
+            if lookers is not None:
+                lookers[layer.index - 1].show_all(columns[:M])
+            if not accumulators:
+                return
+            kept = (self.undos, self.forwards) if layer.spatial else ({}, {})
+            undo, forward = (taps.get(layer.shape[1:]) for taps in kept)
+            tile = Tile(columns, M, reference, accumulators[0][layer.index - 1].context)
+            if undo is not None or forward is not None:
+                tile.pivot, tile.forward = self._pivot(layer, columns[reference, 0]), forward
+            if undo is not None:
+                tile.undo, tile.buffer = undo.of(members) if alone else undo, self._room(columns.numel())
             for some in accumulators:
                 some[layer.index - 1].update(tile)
 
-        for chunk in self._tiles(group, prepared.tile, "measuring"):
+        for chunk in self._tiles(group, size, "ordering" if alone else "measuring"):
             images = batch(prepared.images, chunk.tolist()).to(prepared.device, prepared.dtype)
-            output = self._forward(self.columns(images), see)
-            if prepared.labels is not None and prepared.classes is not None:
+            for start in range(0, prepared.M, step):
+                members = slice(start, min(start + step, prepared.M))
+                output = self._forward(self.columns(images, members if alone else None), see)
+            if not alone and prepared.labels is not None and prepared.classes is not None:
                 guess = output.argmax(1).view(-1, len(chunk))[: prepared.M]
                 self.correct += (guess == prepared.labels[chunk].to(prepared.device)).sum(1)
 
@@ -222,14 +304,15 @@ class _Engine:
         return output
 
     def _values(
-        self, requests: Sequence[Measure], accumulators: list[Accumulators]
+        self, requests: Sequence[Measure], passes: Sequence[list[Accumulators]]
     ) -> dict[Measure, list[tuple[np.ndarray, int] | None]]:
         """Each measure: for each layer its values and how many are 0 / 0; None where it has none."""
         finished: dict[Measure, list[tuple[np.ndarray, int] | None]] = {request: [] for request in requests}
-        for layer in accumulators:
-            read = cache(layer.value)  # a statistic that several measures need is finished once
+        for own in zip(*passes, strict=True):
+            places = {statistic: layer for layer in own for statistic in layer.statistics}
+            read = cache(lambda s, places=places: places[s].value(s))  # what several measures need is finished once
             for request in requests:
-                finished[request].append(self._value(request, layer.context, read))
+                finished[request].append(self._value(request, own[0].context, read))
         return finished
 
     def _value(
@@ -258,11 +341,16 @@ class _Engine:
         )
         info = {
             "tile": prepared.tile,
-            "block": BLOCK,
+            "order_seed": prepared.order_seed,
             "precision": prepared.precision,
             "device": prepared.device.type,
         }
         return MeasureResult(tuple(prepared.layers), values, accuracy, prepared.N, tuple(labels), dead, info)
+
+
+def _need_all(accumulators: list[Accumulators]) -> bool:
+    """Whether some thresholds come from all samples under all transformations."""
+    return any(layer.needs_all_first for layer in accumulators)
 
 
 def _changed(name: str, now: object, first: object) -> InputError:

@@ -5,7 +5,10 @@ One-way analysis of variance with the columns of the ST matrix (the transformati
     F = [N sum_j (m_j - m)^2 / (M - 1)] / [sum_ij (A[i, j] - m_j)^2 / (M (N - 1))]
 
 ``ANOVA`` is 1 where F is above the critical value at confidence ``alpha``, else 0. With Bonferroni's correction the
-significance level ``1 - alpha`` is divided by the number of activations of the layer. Quiroga 2021, section on ANOVA.
+significance level ``1 - alpha`` is divided by the number K of activations of the layer. Shapes: (C, H, W) or (K).
+
+Source: the author's library, apart from the correction: his divides the confidence, and takes the critical value at
+``alpha / K``, which nearly every unit passes. Ours is the correction that the name means.
 """
 
 from collections.abc import Sequence

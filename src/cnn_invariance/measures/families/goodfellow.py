@@ -7,8 +7,15 @@ order statistic floor(alpha n) (``threshold=percentile``)::
     G = share of untransformed samples that fire      L = share of all (sample, transformation) pairs that fire
     Goodfellow = L / G
 
-Higher is more invariant. I. Goodfellow, Q. Le, A. Saxe, H. Lee and A. Ng, "Measuring invariances in deep networks",
-NIPS 2009, in the form of Quiroga 2021.
+Higher is more invariant. With ``reference=all`` the threshold is set by all samples under all transformations, and G is
+``1 - alpha`` by definition; the transformed samples are then seen twice. Shapes: (C, H, W) or (K), a value for each
+unit.
+
+Sources: I. Goodfellow, Q. Le, A. Saxe, H. Lee and A. Ng, "Measuring invariances in deep networks", NIPS 2009; the
+normal threshold of the untransformed samples is that of the author's library since March 2022, ``reference=all`` that
+of the author's library at publication. His percentile form sets G to the share and takes the threshold from at most 20
+samples (whole first batches) a transformation; ours counts G, and looks at all samples as long as
+`statistics.firing.Percentile` can keep what it needs of them.
 """
 
 from collections.abc import Sequence
@@ -30,6 +37,7 @@ OPTIONS = {
     "alpha": [0.99, "between", 0, 1],
     "sign": [1, -1],
     "threshold": ["normal", "percentile"],
+    "reference": ["untransformed", "all"],
     "aggregate": ["none", "mean", "max", "sum"],
     "stratified": [False, True],
 }
@@ -37,7 +45,7 @@ OPTIONS = {
 
 def statistics(request: Measure, context: Context) -> Sequence[Statistic]:
     """The firing rates a measure reads."""
-    level = (request["alpha"], request["sign"], request["threshold"])
+    level = (request["alpha"], request["sign"], request["threshold"], request["reference"])
     local, untransformed = Firing("local", *level), Firing("global", *level)
     return {
         "Goodfellow": [local, untransformed],

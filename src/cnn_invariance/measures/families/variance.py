@@ -5,8 +5,8 @@ deviation (0 for a single value)::
 
     TV = 1/N sum_i std_j A[i, j]      SV = 1/M sum_j std_i A[i, j]      NV = TV / SV
 
-Same-equivariance takes the same of ``A'[i, j] = t_j^{-1}(f(t_j(x_i)))``, on layers with feature maps. Quiroga 2021,
-sections on variance-based measures.
+Same-equivariance takes the same of ``A'[i, j] = t_j^{-1}(f(t_j(x_i)))``, on layers with feature maps. Shapes: (C, H, W)
+or (K), a value for each unit; (C) where feature maps are aggregated. Source: the author's library.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,10 @@
 """The running statistics that measures are made of, and the accumulators that keep them.
 
 A measure names the statistics it needs: ``Spread`` and ``FRatio`` in `moments`, ``Firing`` in `firing`, and
-``PairDistance``, ``MapDistance`` and ``DistanceToUntransformed`` in `distances`. Statistics are compared by value, so
-that two measures that need the same statistic share it. Statistics that come out of the same loop share an accumulator.
-An accumulator is given each tile once, right when the layer has computed it, and holds nothing that no measure asked
-for.
+``PairDistance``, ``MapDistance``, ``DistanceToUntransformed`` and ``DistanceToTransformed`` in `distances`. Statistics
+are compared by value, so that two measures that need the same statistic share it. Statistics that come out of the same
+loop share an accumulator. An accumulator is given each tile once, right when the layer has computed it, and holds
+nothing that no measure asked for.
 """
 
 from abc import ABC, abstractmethod
@@ -20,15 +20,20 @@ from cnn_invariance.measures.backends import backend_of
 from cnn_invariance.measures.backends.interface import Backend
 
 Axis = Literal["transformations", "samples"]
+SampleOrder = Literal["random", "class"]
 
 
 @dataclass(frozen=True)
-class Undo:
-    """The taps of every member's inverse at one size of feature map."""
+class Taps:
+    """The taps of every member, or of every member's inverse, at one size of feature map."""
 
     index: Tensor  # int32 (M, P, 4)
     fraction: Tensor  # float32 (M, P, 2), of the way between the taps in x and y
     exact: Tensor  # uint8 (M)
+
+    def of(self, members: slice) -> "Taps":
+        """Those of some members."""
+        return Taps(self.index[members], self.fraction[members], self.exact[members])
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,6 @@ class Context:
     N: int  # samples in the whole pass
     M: int
     device: torch.device
-    block: int  # samples in a block of a column, for sample distances
 
     def zeros(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Zeros on the pass's device."""
@@ -53,10 +57,11 @@ class Tile:
     Attributes:
         columns: float32 (M', b, U), contiguous; feature maps with channels last. M' is M, or M + 1 when the
             transformation set has no identity and the untransformed samples are the last column.
-        M: the number of transformations.
+        M: the number of transformations in the tile.
         reference: the column of the untransformed samples.
         context: the layer, the device.
         undo: how to undo the transformations on this layer; None where that is not possible or not asked.
+        forward: how to apply the transformations to this layer, likewise.
         pivot: (C), taken from the undone activations: spreads and distances do not see it, their digits do.
         buffer: room for the undone activations, at least M * b * U values.
     """
@@ -65,7 +70,8 @@ class Tile:
     M: int
     reference: int
     context: Context
-    undo: Undo | None = None
+    undo: Taps | None = None
+    forward: Taps | None = None
     pivot: Tensor | None = None
     buffer: Tensor | None = None
 
@@ -109,8 +115,10 @@ class Statistic:
 
     accumulator: ClassVar["type[Accumulator]"]
     undone: bool = False  # on the activations after the transformation is undone
+    moved: bool = False  # needs the transformation of the activations themselves
     spatial: bool = False  # for feature maps only
     per_map: ClassVar[bool] = False  # one value a feature map, not one a unit
+    untransformed: ClassVar[bool] = False  # reads the column of the untransformed samples
 
 
 class Accumulator(ABC):
@@ -126,11 +134,16 @@ class Accumulator(ABC):
         return statistic.undone
 
     def prepare(self, columns: Tensor) -> None:
-        """See a tile of untransformed samples (1, b, U) before the pass; only where `needs_untransformed_first`."""
+        """See a tile before the pass, if needed: untransformed samples (1, b, U), or all columns (M, b, U)."""
 
     @property
     def needs_untransformed_first(self) -> bool:
         """Whether ``prepare`` must see the untransformed samples before the pass."""
+        return False
+
+    @property
+    def needs_all_first(self) -> bool:
+        """Whether ``prepare`` must see the samples under all transformations before the pass."""
         return False
 
     def update(self, tile: Tile) -> None:
@@ -157,16 +170,6 @@ def quotient(numerator: Tensor, denominator: Tensor) -> Tensor:
     return torch.where(nothing, torch.ones_like(numerator), numerator / denominator)
 
 
-def pairs_in_blocks(n: int, block: int) -> int:
-    """The number of pairs inside consecutive blocks of n items, the last block may be short.
-
-    >>> pairs_in_blocks(10, 4)
-    13
-    """
-    full, rest = divmod(n, block)
-    return full * (block * (block - 1) // 2) + rest * (rest - 1) // 2
-
-
 @dataclass
 class Accumulators:
     """All accumulators of one layer for a set of statistics."""
@@ -190,10 +193,21 @@ class Accumulators:
         """Whether some accumulator must see the untransformed samples first."""
         return any(member.needs_untransformed_first for member in self.members.values())
 
-    def prepare(self, columns: Tensor) -> None:
+    @property
+    def needs_all_first(self) -> bool:
+        """Whether some accumulator must see the samples under all transformations first."""
+        return any(member.needs_all_first for member in self.members.values())
+
+    def show_untransformed(self, columns: Tensor) -> None:
         """Show untransformed samples, (1, b, U), to those that need them first."""
         for member in self.members.values():
             if member.needs_untransformed_first:
+                member.prepare(columns)
+
+    def show_all(self, columns: Tensor) -> None:
+        """Show samples under some of the transformations, (m, b, U), to those that need all of them first."""
+        for member in self.members.values():
+            if member.needs_all_first:
                 member.prepare(columns)
 
     def update(self, tile: Tile) -> None:

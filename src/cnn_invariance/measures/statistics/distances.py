@@ -1,46 +1,75 @@
 """Mean distances over pairs: of activations, and of feature maps as vectors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from cnn_invariance.measures.backends.interface import MapDistanceSums
-from cnn_invariance.measures.statistics.base import Accumulator, Axis, Context, Statistic, Tile, pairs_in_blocks
+from cnn_invariance.measures.statistics.base import Accumulator, Axis, Context, SampleOrder, Statistic, Tile
+from cnn_invariance.measures.statistics.blocks import BlocksOf, PairsInBlocks
+
+BLOCK = 8
+"""Samples in a block, unless said."""
 
 
 class ActivationDistances(Accumulator):
-    """Sums of pairwise distances |a - b|; 8 bytes a unit for each axis."""
+    """Sums of pairwise distances |a - b|: 8 bytes a unit for each axis, and 8 more for an error."""
 
     def __init__(self, context: Context, statistics: frozenset[Statistic]) -> None:
         super().__init__(context, statistics)
         self.undone = next(iter(statistics)).undone
-        axes = {s.axis for s in statistics if isinstance(s, PairDistance)}
-        self.sums = {axis: self._sum(axis in axes) for axis in ("transformations", "samples")}
-        self.pairs = 0  # of samples, in one column
+        self.width = self._width()
+        pairs = [s for s in statistics if isinstance(s, PairDistance)]
+        along_samples = {s.blocks for s in pairs if s.axis == "samples"}
+        with_error = {s.blocks for s in pairs if s.error}
+        self.samples_in = {
+            blocks: PairsInBlocks(context, blocks, self.width, blocks in with_error)
+            for blocks in sorted(along_samples, key=lambda blocks: blocks.size)
+        }
+        parts = {s.parts(context.M) for s in pairs if s.axis == "transformations"}
+        self.rows = {part: context.zeros(self.width, dtype=torch.float64) for part in sorted(set().union(*parts))}
+        self.untransformed: Tensor | None = None  # feature maps alone are compared with it
 
-    def _sum(self, wanted: bool) -> Tensor | None:
-        return self.context.zeros(self.context.layer.units, dtype=torch.float64) if wanted else None
+    def _width(self) -> int:
+        return self.context.layer.units
 
     def add(self, tile: Tile) -> None:
-        """Rows are complete in a tile; blocks of a column never straddle two."""
-        self.pairs += pairs_in_blocks(tile.samples, self.context.block)
-        self._add(tile)
+        """Rows are complete in a tile where someone asks for them; blocks of a column never straddle two."""
+        whole = (0, tile.M)
+        sums = MapDistanceSums(self.rows.get(whole), untransformed=self.untransformed)
+        for blocks, pairs in self.samples_in.items():
+            columns, halves = pairs.room(tile.samples)
+            self._add(tile, whole, blocks.size, sums._replace(samples=columns, halves=halves))
+            pairs.add(columns, halves, tile.samples, tile.M)
+            sums = MapDistanceSums()  # the others are added once
+        self._add(tile, whole, BLOCK, sums)
+        for part, total in self.rows.items():
+            if part != whole:
+                self._add(tile, part, BLOCK, MapDistanceSums(total))
 
-    def _add(self, tile: Tile) -> None:
-        tile.backend.activation_distances(
-            tile.values(self.undone), self.context.block, self.sums["transformations"], self.sums["samples"]
-        )
+    def _add(self, tile: Tile, part: tuple[int, int], block: int, sums: MapDistanceSums) -> None:
+        """Add the distances under some transformations in one loop, ``part`` from the first to before the last."""
+        if any(total is not None for total in sums):
+            values = tile.values(self.undone)[slice(*part)]
+            tile.backend.activation_distances(values, block, sums.transformations, sums.samples, sums.halves)
 
     def value(self, statistic: Statistic) -> Tensor:
-        """The mean distance; 0 where there is no pair."""
+        """The mean distance, or its error; 0 where there is no pair."""
         assert isinstance(statistic, PairDistance)
-        total = self.sums[statistic.axis]
-        assert total is not None
-        M = self.context.M
-        count = self.samples * (M * (M - 1) // 2) if statistic.axis == "transformations" else M * self.pairs
-        return total / max(count, 1) + 0 * total  # infinity somewhere: NaN, as in every other statistic
+        if statistic.axis == "samples":
+            pairs = self.samples_in[statistic.blocks]
+            return pairs.error() if statistic.error else pairs.mean()
+        parts = statistic.parts(self.context.M)
+        means = [self.rows[start, end] / max(self.samples * _pairs(end - start), 1) for start, end in parts]
+        mean = torch.stack(means).mean(0)
+        return mean + 0 * mean  # infinity somewhere: NaN, as in every other statistic
+
+
+def _pairs(n: int) -> int:
+    return n * (n - 1) // 2
 
 
 class MapDistances(ActivationDistances):
@@ -51,23 +80,27 @@ class MapDistances(ActivationDistances):
         first = next(iter(statistics))
         self.normalize = bool(getattr(first, "normalize", False))
         self.zero = context.zeros(context.layer.maps)
-        self.untransformed = self._sum(any(isinstance(s, DistanceToUntransformed) for s in statistics))
+        simple = any(isinstance(s, DistanceToUntransformed) for s in statistics)
+        self.untransformed = context.zeros(self.width, dtype=torch.float64) if simple else None
 
     @classmethod
     def group(cls, statistic: Statistic) -> object:
         """One loop for each form of the maps."""
         return statistic.undone, getattr(statistic, "normalize", False)
 
-    def _sum(self, wanted: bool) -> Tensor | None:
-        return self.context.zeros(self.context.layer.maps, dtype=torch.float64) if wanted else None
+    def _width(self) -> int:
+        return self.context.layer.maps
 
-    def _add(self, tile: Tile) -> None:
+    def _add(self, tile: Tile, part: tuple[int, int], block: int, sums: MapDistanceSums) -> None:
+        if all(total is None for total in sums):
+            return
+        maps, whole = tile.as_maps(tile.all_columns(self.undone)), part == (0, tile.M)
         tile.backend.map_distances(
-            tile.as_maps(tile.all_columns(self.undone)),
-            MapDistanceSums(self.sums["transformations"], self.sums["samples"], self.untransformed),
-            M=tile.M,
-            block=self.context.block,
-            reference=tile.reference,
+            maps if whole else maps[slice(*part)],
+            sums,
+            M=part[1] - part[0],
+            block=block,
+            reference=tile.reference if whole else 0,
             normalize=self.normalize,
             pivot=tile.pivot if self.undone and tile.pivot is not None else self.zero,
         )
@@ -80,21 +113,84 @@ class MapDistances(ActivationDistances):
         return super().value(statistic)
 
 
+class ForwardDistances(Accumulator):
+    """Sums of the distance between the feature maps for a transformed sample, and the transformed feature maps."""
+
+    def __init__(self, context: Context, statistics: frozenset[Statistic]) -> None:
+        super().__init__(context, statistics)
+        (statistic,) = statistics
+        assert isinstance(statistic, DistanceToTransformed)
+        self.normalize = statistic.normalize
+        self.total = context.zeros(context.layer.maps, dtype=torch.float64)
+
+    @classmethod
+    def group(cls, statistic: Statistic) -> object:
+        """One for each form of the maps."""
+        return getattr(statistic, "normalize", False)
+
+    def add(self, tile: Tile) -> None:
+        """One transformation after the other: the maps of all of them at once would fill another tile."""
+        assert tile.forward is not None
+        assert tile.pivot is not None
+        maps, taps, pivot = tile.as_maps(tile.columns), tile.forward, tile.pivot
+        plain = maps[tile.reference][None]
+        moved = torch.empty_like(plain)
+        for j in range(tile.M):
+            member = slice(j, j + 1)
+            tile.backend.undo(plain, taps.index[member], taps.fraction[member], taps.exact[member], pivot, moved)
+            pair = (
+                (_unit_norm(maps[j]), _unit_norm(moved[0] + pivot)) if self.normalize else (maps[j] - pivot, moved[0])
+            )
+            apart = pair[0] - pair[1]
+            self.total += apart.square().mean(1).sqrt().sum(0)  # (b, P, C) -> (C)
+
+    def value(self, statistic: Statistic) -> Tensor:
+        """The mean over samples and transformations, for each map."""
+        return self.total / (self.samples * self.context.M) + 0 * self.total
+
+
+def _unit_norm(maps: Tensor) -> Tensor:
+    """(b, P, C): each map scaled to unit norm; a zero map stays zero."""
+    norm = maps.square().sum(1, keepdim=True).sqrt()
+    return maps / norm.where(norm > 0, torch.ones_like(norm))
+
+
 @dataclass(frozen=True)
 class PairDistance(Statistic):
     """Mean distance over pairs along one axis, of activations: |a - b|.
 
-    Along samples, pairs are taken inside consecutive blocks of the column.
+    Along samples, pairs are taken inside blocks of ``block`` consecutive samples in an ``order`` of the samples, random
+    or by class; see `blocks`. ``error`` asks for the standard error of that mean instead, in the random order.
+    Along transformations all pairs are taken, and in the order by class (the author's library) those inside blocks of
+    ``block`` transformations, all blocks weighing the same.
     """
 
     axis: Axis
     undone: bool = False
+    order: SampleOrder = field(default="random", kw_only=True)
+    block: int = field(default=BLOCK, kw_only=True)
+    error: bool = field(default=False, kw_only=True)
     accumulator: ClassVar[type[Accumulator]] = ActivationDistances
 
     @property
     def spatial(self) -> bool:  # type: ignore[override]
         """Undoing needs feature maps."""
         return self.undone
+
+    @property
+    def blocks(self) -> BlocksOf:
+        """The blocks of samples."""
+        return BlocksOf(self.order, self.block)
+
+    def parts(self, M: int) -> tuple[tuple[int, int], ...]:
+        """The blocks of transformations with a pair, each from its first to before its last; of one alone, that one.
+
+        >>> PairDistance("transformations").parts(9), PairDistance("transformations", order="class", block=4).parts(9)
+        (((0, 9),), ((0, 4), (4, 8)))
+        """
+        size = self.block if self.order == "class" else M
+        cuts = [*range(0, M, size), M]
+        return tuple((start, end) for start, end in pairwise(cuts) if end - start > 1) or ((0, M),)
 
 
 @dataclass(frozen=True)
@@ -116,3 +212,20 @@ class DistanceToUntransformed(Statistic):
     accumulator: ClassVar[type[Accumulator]] = MapDistances
     spatial: ClassVar[bool] = True  # type: ignore[misc]
     per_map: ClassVar[bool] = True
+    untransformed: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class DistanceToTransformed(Statistic):
+    """Mean over samples and transformations of the distance between ``f(t x)`` and ``t f(x)``, per map.
+
+    The distance is the root of the mean square over the map, optionally of unit-norm maps; ``t`` acts on a feature map
+    as on an image of its size. Source: the author's library.
+    """
+
+    normalize: bool = False
+    moved: bool = True
+    accumulator: ClassVar[type[Accumulator]] = ForwardDistances
+    spatial: ClassVar[bool] = True  # type: ignore[misc]
+    per_map: ClassVar[bool] = True
+    untransformed: ClassVar[bool] = True

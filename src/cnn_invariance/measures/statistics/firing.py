@@ -1,10 +1,10 @@
-"""Firing rates: how often an activation is above a threshold that the untransformed samples set."""
+"""Firing rates: how often an activation is above a threshold that the samples set, untransformed or all of them."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from itertools import count
 from math import floor
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor
@@ -16,39 +16,46 @@ from cnn_invariance.measures.statistics.moments import Moments, Spread
 class Exceedances(Accumulator):
     """How often an activation is above its threshold: over all pairs (L) and untransformed samples (G).
 
-    The threshold comes from the untransformed samples, seen once before the pass. Memory: 4 bytes a unit
-    and 12 for each pair of level and sign, and during the look before 12 more, or ``TAIL`` values for each percentile
-    level.
+    The threshold comes from the untransformed samples, or from all samples under all transformations, seen once before
+    the pass. Memory: 4 bytes a unit and 12 for each pair of level and sign, and during the look before 12 more, or
+    ``TAIL`` values for each percentile level.
     """
 
     def __init__(self, context: Context, statistics: frozenset[Statistic]) -> None:
         super().__init__(context, statistics)
         self.levels = sorted({(s.alpha, s.sign, s.threshold) for s in statistics if isinstance(s, Firing)})
+        self.reference = cast(Firing, next(iter(statistics))).reference
         units = context.layer.units
         self.signs = torch.tensor([float(sign) for _, sign, _ in self.levels], device=context.device)
         self.thresholds = context.zeros(len(self.levels), units)
         counts = (context.zeros(len(self.levels), units, dtype=torch.int32) for _ in range(2))
         self.counts = (next(counts), next(counts))
         self.broken = context.zeros(units)  # NaN where an activation was not finite
+        n = context.N * (context.M if self.reference == "all" else 1)
         self.before: list[Threshold] | None = [
-            Normal(context, alpha, sign) if form == "normal" else Percentile(context, alpha, sign)
+            Normal(context, alpha, sign) if form == "normal" else Percentile(context, alpha, sign, n)
             for alpha, sign, form in self.levels
         ]
 
     @classmethod
     def group(cls, statistic: Statistic) -> object:
-        """All levels in one."""
-        return None
+        """All levels of one reference in one."""
+        return cast(Firing, statistic).reference
 
     @property
     def needs_untransformed_first(self) -> bool:
         """Thresholds come before the pass."""
-        return True
+        return self.reference == "untransformed"
+
+    @property
+    def needs_all_first(self) -> bool:
+        """Thresholds come before the pass."""
+        return self.reference == "all"
 
     def prepare(self, columns: Tensor) -> None:
-        """Show the untransformed samples to every threshold."""
+        """Show the samples to every threshold: one column of them, whatever they are transformed by."""
         for threshold in self.before or ():
-            threshold.see(columns)
+            threshold.see(columns.reshape(1, -1, columns.shape[-1]))
 
     def add(self, tile: Tile) -> None:
         """Count."""
@@ -67,6 +74,8 @@ class Exceedances(Accumulator):
         unknown = 0 * self.thresholds[a].double()  # NaN where the threshold is not finite
         if statistic.rate == "local":
             return local[a].double() / (self.samples * self.context.M) + unknown + self.broken
+        if self.reference == "all":
+            return unknown + (1 - statistic.alpha)
         return untransformed[a].double() / self.samples + unknown
 
 
@@ -78,7 +87,7 @@ class Threshold(ABC):
 
     @abstractmethod
     def see(self, columns: Tensor) -> None:
-        """Some untransformed samples, (1, b, U)."""
+        """Some values of every unit, (1, b, U)."""
 
     @abstractmethod
     def value(self) -> Tensor:
@@ -104,19 +113,19 @@ class Normal(Threshold):
 
 
 class Percentile(Threshold):
-    """The order statistic ``floor(alpha n)`` (from 0, ascending) of the signed activation over n samples.
+    """The order statistic ``floor(alpha n)`` (from 0, ascending) of the signed activation over n values.
 
     Only the largest values are kept, at most ``TAIL`` a unit. It is exact while ``n - floor(alpha n) <= TAIL``;
-    beyond, every k-th sample is looked at, with the smallest k that fits. The rank is then that of a systematic
-    sample: the share of samples above the threshold has a standard error of about ``(1 - alpha) / sqrt(TAIL)``.
+    beyond, every k-th value is looked at, with the smallest k that fits. The rank is then that of a systematic
+    sample: the share of values above the threshold has a standard error of about ``(1 - alpha) / sqrt(TAIL)``.
     """
 
     TAIL = 64
 
-    def __init__(self, context: Context, alpha: float, sign: int) -> None:
+    def __init__(self, context: Context, alpha: float, sign: int, n: int) -> None:
         super().__init__(context, alpha, sign)
         self.step, self.rank = next(
-            (step, rank) for step in count(1) if (rank := self._rank(-(-context.N // step))) <= self.TAIL
+            (step, rank) for step in count(1) if (rank := self._rank(-(-n // step))) <= self.TAIL
         )
         self.seen = 0
         self.largest = torch.empty(0, context.layer.units, device=context.device)
@@ -138,10 +147,16 @@ class Percentile(Threshold):
 
 @dataclass(frozen=True)
 class Firing(Statistic):
-    """The share of pairs (``rate="local"``, L) or of untransformed samples (``"global"``, G) above the threshold."""
+    """The share of pairs (``rate="local"``, L) or of untransformed samples (``"global"``, G) above the threshold.
+
+    ``reference``: the threshold is set by the ``untransformed`` samples, or by ``all`` samples under all
+    transformations (the author's library at publication); G is then ``1 - alpha`` by definition.
+    """
 
     rate: Literal["local", "global"]
     alpha: float = 0.99
     sign: int = 1
     threshold: str = "normal"
+    reference: str = "untransformed"
+    untransformed: ClassVar[bool] = True
     accumulator: ClassVar[type[Accumulator]] = Exceedances

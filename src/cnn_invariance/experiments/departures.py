@@ -1,0 +1,189 @@
+"""What each departure from the author's form changes, one at a time, compared with what another seed changes."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from statistics import stdev
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import Field
+
+from cnn_invariance.errors import InputError
+from cnn_invariance.experiments.framework import Claim, Finding, Models, Outputs, Source, captions, choices
+from cnn_invariance.experiments.framework.profiles import values
+from cnn_invariance.statistics.intervals import POSITIVE, mean, over, quotient
+from cnn_invariance.statistics.profiles import difference, pairs
+from cnn_invariance.study import Cell, MeasureSpec, SetSpec, Study
+
+if TYPE_CHECKING:
+    from cnn_invariance.plotting import Canvas
+    from cnn_invariance.results import Results
+
+NV, ND = choices.HEADLINE, "ND"
+CHANGES: Mapping[str, Mapping[str, Any]] = {
+    "rotations in radians": {"instead": {"rotation": "rotation_reference"}},
+    "samples sorted by class in SD": {"distance": "ND[order=class,block_size=64]"},
+    "batches of 64": {"recipe": {"batch_size": 64}},
+    "batches of 256": {"recipe": {"batch_size": 256}},
+    "single precision": {"recipe": {"precision": "fp32"}},
+    "bf16": {"recipe": {"precision": "bf16"}},
+    "the held-out images too": {"recipe": {"images": "all"}},
+    "original pixels": {"pixels": {"cifar10_jpeg": "cifar10"}},
+    "8 filters": {"arguments": {"width": 8}},
+    "3,200 images an epoch": {"recipe": {"epoch_samples": 3200}},
+}
+"""The changes by their names: arguments of `Study.network`; or another set ``instead``, another ``distance``, the label
+of a dataset's original ``pixels``. What a network has already is no change."""
+
+SMALL = Claim(
+    "small",
+    "No departure changes the NV profile more than another seed does.",
+    "relative difference of the NV profiles with and without the change, divided by the mean difference between two "
+    "seeds without it",
+    "below",
+    1.5,
+    Source.OURS,
+)
+
+
+class Place(NamedTuple):
+    """A network without the change, or with it, by labels; ``change`` empty: as the preset has it."""
+
+    dataset: str
+    model: str
+    label: str
+    change: str = ""
+
+
+class Departures(Models):
+    """``changes``: those of `CHANGES` that are made (None: all that change something); ``seeds``: of each network."""
+
+    question = "What do the departures from the author's form change, compared with what another seed changes?"
+    group = "validation"
+    claims = (SMALL,)
+    setting = (
+        "Networks as the preset has them against networks with one change. NV, ND: the difference between profiles "
+        "(mean |P - Q| / mean (P + Q) / 2) with and without the change, divided by the mean difference between two "
+        "seeds without it: 1 (dashed) is no more than another seed. Accuracy: the difference of the means, on the test "
+        "split under the augmentation, in standard deviations over seeds; in the figure without its sign. Each point "
+        "is a network and set. "
+    )
+
+    seeds: int = Field(5, ge=2)
+    changes: choices.Labels = None
+
+    def cells(self, study: Study) -> list[Cell]:
+        """Networks without and with each change, and their measurements."""
+        measured = dict.fromkeys(cell for cells in self._cells(study).values() for cell in cells)
+        return [*dict.fromkeys(cell.network for cell in measured), *measured]
+
+    def outputs(self, study: Study) -> Outputs:
+        """A figure and a table of all changes."""
+        return Outputs([self.name], [self.name])
+
+    def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
+        """Draw the changes and write their table."""
+        import pandas as pd
+
+        from cnn_invariance.plotting import spread_figure
+
+        frame = pd.DataFrame(self._rows(study, results))
+        panels = {
+            title: {
+                str(change): found
+                for change, group in frame.groupby("change", sort=False)
+                if (found := list(group[column].dropna().abs()))
+            }
+            for column, title in {"NV": "NV profile", "ND": "ND profile", "accuracy_in_sd": "accuracy"}.items()
+        }
+        caption = captions.caption(
+            study,
+            self.name,
+            self.cells(study),
+            title=f"Departures from the author's form, {' and '.join(self.on(study))}",
+            question=self.question,
+            setting=self.setting + " ".join(map(captions.measure_in_words, (NV, ND))),
+        )
+        figure = spread_figure(
+            {title: rows for title, rows in panels.items() if rows}, xlabel="in spreads between seeds", reference=1
+        )
+        canvas.figure(self.name, figure, caption)
+        canvas.table(self.name, frame, caption)
+
+    def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
+        """For each dataset, over changes of the networks, designs and sets."""
+        rows = list(self._rows(study, results))
+        for dataset in self.on(study):
+            found = [row["NV"] for row in rows if row["dataset"] == dataset and not math.isnan(row["NV"])]
+            cells = [cell for place, each in self._cells(study).items() if place.dataset == dataset for cell in each]
+            yield Finding(SMALL, (dataset,), over(found, "changes, networks and sets", POSITIVE), cells)
+
+    def _cells(self, study: Study) -> dict[Place, list[MeasureSpec]]:
+        """The cells of each place, one for each seed: without a change, and with each that changes something."""
+        wanted = choices.choose("change", self.changes, list(CHANGES))
+        found: dict[Place, list[MeasureSpec]] = {}
+        for dataset, model, label in product(*self.grid(study)):
+            place = Place(dataset, model, label)
+            found[place] = usual = self._measured(study, place)
+            changed = ((place._replace(change=one), self._measured(study, place, CHANGES[one])) for one in wanted)
+            found |= {one: cells for one, cells in changed if cells and cells != usual}
+        if not any(place.change for place in found):
+            raise InputError(f"none of the changes {', '.join(wanted)} changes a network of this preset; name others")
+        return found
+
+    def _measured(self, study: Study, at: Place, change: Mapping[str, Any] = MappingProxyType({})) -> list[MeasureSpec]:
+        """The cells of a place with a change; none, if the change does not concern it."""
+        given, own = dict(change), study.set(at.label)
+        measures = (NV, choices.form(given.pop("distance", ND)))
+        dataset = given.pop("pixels", {at.dataset: at.dataset}).get(at.dataset)
+        name = given.pop("instead", {own.name: own.name}).get(own.name)
+        arguments = study.model(at.model, at.dataset).arguments
+        if dataset not in study.datasets or name is None or not given.get("arguments", {}).keys() <= arguments.keys():
+            return []
+        under = own if name == own.name else study.set(SetSpec(name=name, parameters={"n": own.parameters["n"]}))
+        given |= {"dataset": dataset, "model": at.model, "augmentation": under}
+        networks = (study.network(seed=seed, **given) for seed in choices.seeds(study, self.seeds))
+        samples = study.samples(at.label)
+        return [study.measurement(one, under, samples=samples, measures=measures) for one in networks]
+
+    def _rows(self, study: Study, results: "Results") -> Iterator[dict[str, Any]]:
+        """What each change changes: profiles and accuracy, in spreads between seeds; NaN, where it concerns neither."""
+        cells = self._cells(study)
+        for place, changed in cells.items():
+            if not place.change:
+                continue
+            usual = cells[place._replace(change="")]
+            before, after = ([_accuracy(results, cell) for cell in each] for each in (usual, changed))
+            same = [cell.network for cell in usual] == [cell.network for cell in changed]
+            yield {
+                "dataset": place.dataset,
+                "network": place.model,
+                "transformations": place.label,
+                "change": place.change,
+                "seeds": len(usual),
+                "NV": math.nan if same else _ratio(results, usual, changed, of_distance=False),
+                "ND": _ratio(results, usual, changed, of_distance=True),
+                "accuracy": mean(before),
+                "accuracy_changed": mean(after),
+                "accuracy_in_sd": math.nan if same else quotient(mean(after) - mean(before), stdev(before)),
+            }
+
+
+def _accuracy(results: "Results", cell: MeasureSpec) -> float:
+    return float(results.training(cell.network)["accuracies"]["test"]["augmented"])
+
+
+def _ratio(
+    results: "Results", usual: Sequence[MeasureSpec], changed: Sequence[MeasureSpec], of_distance: bool
+) -> float:
+    """The difference between profiles with and without a change, over that between two seeds without it."""
+    without, with_it = (
+        values(results, cells, next(one for one in cells[0].measures if (one != NV) == of_distance))
+        for cells in (usual, changed)
+    )
+    if [cell.network for cell in usual] == [cell.network for cell in changed]:
+        apart = [difference(p, q) for p, q in zip(without, with_it, strict=True)]
+    else:
+        apart = [difference(p, q) for p, q in product(without, with_it)]
+    return quotient(mean(apart), mean(pairs(without)))

@@ -1,0 +1,79 @@
+"""Pictures of the transformation sets, and of the ST matrix of a unit: samples x transformations."""
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from cnn_invariance.experiments.framework import OneModel, Outputs, captions, choices
+from cnn_invariance.study import Cell, ResponseSpec, SampleSpec, Study
+
+if TYPE_CHECKING:
+    from cnn_invariance.plotting import Canvas
+    from cnn_invariance.results import Results
+
+
+class TransformationSets(OneModel):
+    """``shown`` members of each set, evenly spread; ``samples``: the rows of the ST matrix; ``kind``: of the layer."""
+
+    question = "What do the transformations do to an image, and to a unit?"
+    group = "validation"
+    combined = True
+    setting = (
+        "Above: a sample of the validation split under {shown} of the transformations of the set, in its order. Below: "
+        "the ST matrix A[i, j] = a(t_j(x_i)) of two units, under these transformations, from low (black) to high "
+        "(white): the units at the middle of the most and of the least invariant map, by {measure}, of the last layer "
+        "of its kind. The network is trained with the set. A row is a sample, a column a transformation: a measure of "
+        "invariance compares how much the values vary along a row with how much they vary along a column."
+    )
+
+    measure: str = choices.HEADLINE
+    shown: int = Field(25, ge=2, le=50)
+    samples: int = Field(8, ge=2, le=32)
+    kind: str = "MaxPool2d"
+    seed: int = Field(0, ge=0)
+
+    def cells(self, study: Study) -> list[Cell]:
+        """A response cell for each dataset and set, and the measure cell that ranks its maps."""
+        found = [self._response(study, *place) for place in self.places(study)]
+        return [*found, *(cell.measured for cell in found)]
+
+    def outputs(self, study: Study) -> Outputs:
+        """A figure for each dataset and set."""
+        return Outputs([f"{self.name}_{dataset}_{label}" for dataset, label in self.places(study)])
+
+    def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
+        """Draw the pictures and the matrices."""
+        from cnn_invariance.plotting.matrices import matrix_figure
+
+        for dataset, label in self.places(study):
+            cell = self._response(study, dataset, label)
+            found = results.responses(cell)
+            last = found.frame[found.frame["layer_index"] == found.frame["layer_index"].max()]
+            matrices = {}
+            for role in ("most", "least"):
+                one = last[last["role"] == role].iloc[0]
+                maps = [found.maps(one["layer_index"], role, sample=k)[:, one["height"] // 2, one["width"] // 2]
+                        for k in range(self.samples)]  # fmt: skip
+                matrices[f"{one['layer']}, unit of the {role} invariant map, {one['value']:.2g}"] = maps
+            setting = self.setting.format(shown=len(cell.members), measure=choices.label(cell.by))
+            caption = captions.caption(
+                study,
+                self.name,
+                [cell.measured],
+                title=f"The transformation set {label}, and ST matrices of {self.model}, {dataset}",
+                question=self.question,
+                setting=setting,
+            )
+            canvas.figure(f"{self.name}_{dataset}_{label}", matrix_figure(found.maps(0, "input"), matrices), caption)
+
+    def _response(self, study: Study, dataset: str, label: str) -> ResponseSpec:
+        measure = choices.kept_for_maps(study, self.measure)
+        measured = study.measurement(study.network(dataset=dataset, model=self.model, augmentation=label), label)
+        choices.check_held(measure, [measured])
+        return ResponseSpec(
+            measured=measured,
+            by=measure,
+            sample=SampleSpec(split="validation", count=self.samples, seed=self.seed),
+            members=choices.spread(measured.transformations.size, self.shown),
+            kind=self.kind,
+        )

@@ -1,0 +1,45 @@
+"""A transformation set as pictures, and what it makes of units: their ST matrices, samples x transformations."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from cnn_invariance.plotting.responses import coloured, mosaic
+from cnn_invariance.plotting.style import DOUBLE, new_figure, style
+
+BESIDE = 13
+"""How many pictures stand side by side at most."""
+
+
+def matrix_figure(pictures: np.ndarray, matrices: Mapping[str, Sequence[np.ndarray]]) -> Figure:
+    """Pictures of one sample above, matrices with a row a sample and a column a picture below, by their titles.
+
+    pictures: (transformations, channels, H, W)
+    matrices: each (samples, transformations), in grey levels of its own
+
+    Errors: ValueError for no matrix.
+    """
+    if not matrices:
+        raise ValueError("a figure of matrices needs at least one")
+    shown, beside = coloured(pictures), min(BESIDE, len(pictures))
+    lines = -(-len(shown) // beside)
+    samples = len(next(iter(matrices.values())))
+    heights = [lines * DOUBLE / beside, samples * DOUBLE * 0.45 / len(pictures) + 0.45]
+    with style():
+        figure = new_figure(DOUBLE, sum(heights) + 0.2)
+        above, below = figure.subfigures(2, 1, height_ratios=heights, squeeze=False)[:, 0]
+        axes = above.subplots()
+        axes.imshow(mosaic([shown[k : k + beside] for k in range(0, len(shown), beside)], beside))
+        axes.set_axis_off()
+        for axes, (title, matrix) in zip(
+            below.subplots(1, len(matrices), squeeze=False)[0], matrices.items(), strict=True
+        ):
+            axes.imshow(np.stack(matrix), cmap="gray", interpolation="none", aspect="equal")
+            axes.set_title(title)
+            axes.set_xlabel("transformation")
+            axes.set_ylabel("sample")
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.grid(False)
+    return figure
