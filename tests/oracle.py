@@ -94,7 +94,7 @@ def SD(A, per="map", normalize=False, block=8, seed=0, labels=None):
 def SD_error(A, per="map", normalize=False, block=8, seed=0):
     """From the contrast of the pairs inside halves of whole blocks and across; the covariances of all pairs of pairs."""
     N = len(A)
-    if N <= block:
+    if block >= N:
         return np.zeros(shape_of(A, per))
     order = random_order(N, seed)
     d = {
