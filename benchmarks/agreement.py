@@ -1,7 +1,10 @@
-"""Agreement with tmeasures, the paper's own library: a table of maximum relative differences per unit.
+"""Agreement with tmeasures, the author's library: a table of maximum relative differences per unit.
 
 Both measure the same network on the same images; ``tmeasures`` is given this package's transformations and their
-inverses. Units whose denominator is degenerate (below 1e-4 of the layer's largest: dead ones) are left out.
+inverses. Units whose denominator is degenerate (below 1e-4 of the layer's largest: dead ones) are left out. Its PyTorch
+part has the variances and Goodfellow's measure. The distances, ANOVA and the older form of Goodfellow's measure are
+those of its NumPy part, which is given the whole ST matrix, sorted by class and in batches; here they are asked for by
+the options that name the author's forms.
 
     python benchmarks/agreement.py > agreement.md
     python benchmarks/agreement.py --float32       activations as networks compute them, and the same for both libraries
@@ -19,7 +22,21 @@ from cnn_invariance import models
 from cnn_invariance.transformations import AffineSet, invert, product, rotation, scale
 from cnn_invariance.transformations.warp import transform_all
 
-MEASURES = ("TV", "SV", "NV", "TVSE", "SVSE", "NVSE", "Goodfellow", "Goodfellow_L", "Goodfellow_G")
+BATCH = 4  # of the author's distances: 64 in his experiments, small here so that there are several
+FEW = 256  # units of a layer up to which he is asked for distances of units: he takes one after the other
+BATCHES = f"order=class,block_size={BATCH}"
+MEASURES = {  # what is compared: how it is asked for
+    **{name: name for name in ("TV", "SV", "NV", "TVSE", "SVSE", "NVSE")},
+    **{name: f"{name}[alpha={{alpha}}]" for name in ("Goodfellow", "Goodfellow_L", "Goodfellow_G")},
+    **{f"{name}, all": f"{name}[alpha={{alpha}},reference=all]" for name in ("Goodfellow", "Goodfellow_L")},
+    **{name: f"{name}[{BATCHES}]" for name in ("TD", "SD", "ND", "TDSE", "SDSE", "NDSE")},
+    **{f"{name} of units": f"{name}[per=unit,{BATCHES}]" for name in ("TD", "SD", "ND", "NDSE")},
+    "NDSE, unit norm": f"NDSE[normalize=true,{BATCHES}]",
+    "DSES": "DSES[form=forward]",
+    "DSES, unit norm": "DSES[normalize=true,form=forward]",
+    "ANOVA_F": "ANOVA_F",
+    "ANOVA": "ANOVA[alpha={alpha},bonferroni=false]",
+}
 NETWORKS = {
     "SimpleConv": ({"width": 4, "dense": 16}, (1, 16, 16)),
     "AllConvolutional": ({"width": 4}, (1, 16, 16)),
@@ -89,16 +106,123 @@ def theirs(
     values["Goodfellow"] = placed(result.layers, list(range(len(example))))
     for rate, key in (("Goodfellow_L", goodfellow.l_key), ("Goodfellow_G", goodfellow.g_key)):
         values[rate] = placed(result.extra_values[key].layers, list(range(len(example))))
+    return values | of_numpy(everything, images, transformations, alpha)
+
+
+def labels_of(N: int) -> torch.Tensor:
+    """Three classes that are neither sorted nor taken in turn."""
+    return torch.arange(N) * 7 // 4 % 3
+
+
+def of_numpy(
+    activations: nn.Module, images: torch.Tensor, transformations: AffineSet, alpha: float
+) -> dict[str, list[np.ndarray | None]]:
+    """What the NumPy part of ``tmeasures`` says of the whole ST matrix, its samples sorted by class."""
+    import tmeasures.np as tm
+    from tmeasures.np.aggregation import DistanceAggregation
+
+    images, matrices = images[labels_of(len(images)).argsort(stable=True)], transformations.matrices
+    with torch.no_grad():
+        plain = activations.forward_activations(images)
+        columns = [activations.forward_activations(column) for column in transform_all(images, matrices)]
+    whole = [torch.stack(layer, 1) for layer in zip(*columns, strict=True)]  # of each layer (N, M, ...)
+    maps = [k for k, layer in enumerate(whole) if layer.ndim == 5]
+    undone, moved = [], []
+    for k in maps:
+        back = invert(matrices, whole[k].shape[-2:])
+        undone.append(torch.cat([transform_all(whole[k][:, j], back[[j]]) for j in range(len(back))]).transpose(0, 1))
+        moved.append(transform_all(plain[k], matrices).transpose(0, 1))
+    everything, spatial = iterator_of(whole), iterator_of(undone)
+    both = iterator_of([whole[k] for k in maps], moved)
+    layers = len(whole)
+
+    def said(measure: "tm.NumpyMeasure", iterator: object) -> list[np.ndarray | None]:
+        at = range(layers) if iterator in (everything, few) else maps
+        found = dict(zip(at, measure.eval(iterator).layers, strict=True))
+        return [np.asarray(found[k], dtype=float) if k in found and found[k].size else None for k in range(layers)]
+
+    kinds = {
+        "": (tm.TransformationDistanceInvariance, tm.SampleDistanceInvariance),
+        "SE": (tm.TransformationDistanceSameEquivariance, tm.SampleDistanceSameEquivariance),
+    }
+    values: dict[str, list[np.ndarray | None]] = {}
+    few = iterator_of([layer if layer[0, 0].numel() <= FEW else layer[..., :0] for layer in whole])
+    few_maps = iterator_of([layer if layer[0, 0].numel() <= FEW else layer[..., :0] for layer in undone])
+    for suffix, (along_rows, along_columns) in kinds.items():
+        for form in ("", " of units", ", unit norm"):
+            iterator = (few_maps if suffix else few) if form == " of units" else spatial if suffix else everything
+            aggregation = DistanceAggregation(form == ", unit norm", keep_shape=form != " of units")
+            rows, columns = said(along_rows(aggregation), iterator), said(along_columns(aggregation), iterator)
+            values |= {f"TD{suffix}{form}": rows, f"SD{suffix}{form}": columns}
+            values[f"ND{suffix}{form}"] = [  # as his normalised measures divide
+                None if row is None else tm.divide_activations([row], [column])[0]
+                for row, column in zip(rows, columns, strict=True)
+            ]
+    for form, normalize in (("", False), (", unit norm", True)):
+        values[f"DSES{form}"] = said(tm.DistanceSameEquivarianceSimple(tm.DistanceFunction(normalize)), both)
+    values["ANOVA_F"] = said(tm.ANOVAFInvariance(), everything)
+    values["ANOVA"] = said(tm.ANOVAInvariance(alpha, bonferroni=False), everything)
+    values["ANOVA, his correction"] = said(tm.ANOVAInvariance(alpha, bonferroni=True), everything)
+    older = tm.GoodfellowNormalInvariance(alpha)
+    values["Goodfellow, all"] = said(older, everything)
+    values["Goodfellow_L, all"] = [  # G is 1 - alpha
+        None if value is None else value * (1 - alpha) for value in values["Goodfellow, all"]
+    ]
     return values
+
+
+def iterator_of(matrix: list[torch.Tensor], other: list[torch.Tensor] | None = None) -> object:
+    """The whole ST matrix of every layer, (N, M, ...), behind the interface of ``tmeasures``, in batches.
+
+    other: the second of the pair that the simple form of same-equivariance compares
+    """
+    from tmeasures.np.activations_iterator import ActivationsIterator
+
+    pair = [[layer.double().numpy() for layer in layers] for layers in (matrix, other) if layers is not None]
+    N, M = pair[0][0].shape[:2]
+
+    def batches(n: int) -> list[slice]:
+        return [slice(start, start + BATCH) for start in range(0, n, BATCH)]
+
+    class Whole(ActivationsIterator):
+        def get_transformations(self) -> list[int]:
+            return list(range(M))
+
+        def layer_names(self) -> list[str]:
+            return [str(k) for k in range(len(pair[0]))]
+
+        def transformations_first(self):
+            for j in range(M):
+                yield (
+                    j,
+                    ((np.empty(len(range(N)[few])), [layer[few, j].copy() for layer in pair[0]]) for few in batches(N)),
+                )
+
+        def samples_first(self):
+            for i in range(N):
+                yield i, ((few, *([layer[i, few].copy() for layer in layers] for layers in pair)) for few in batches(M))
+
+        def get_inverted_activations_iterator(self) -> "Whole":
+            return self  # it was given what is already undone
+
+        get_both_iterator = get_normal_activations_iterator = get_inverted_activations_iterator
+
+    return Whole()
 
 
 def ours(
     network: nn.Module, images: torch.Tensor, transformations: AffineSet, alpha: float = 0.99
 ) -> dict[str, list[np.ndarray | None]]:
     """What this package says."""
-    requests = [f"{name}[alpha={alpha}]" if name.startswith("Goodfellow") else name for name in MEASURES]
-    result = ci.measure(network, images, transformations, requests)
-    return dict(zip(MEASURES, result.values.values(), strict=True))
+    requests = [request.format(alpha=alpha) for request in MEASURES.values()]
+    result = ci.measure(network, images, transformations, requests, labels_of(len(images)))
+    found = dict(zip(MEASURES, result.values.values(), strict=True))
+    flat = {  # as tmeasures has them: units of maps in a row, and of small layers
+        name: [v.ravel() if v is not None and v.size <= FEW else None for v in values]
+        for name, values in found.items()
+        if "of units" in name
+    }
+    return found | flat
 
 
 def difference(mine: list[np.ndarray | None], other: list[np.ndarray | None], scale: list[np.ndarray | None]) -> float:
@@ -128,14 +252,17 @@ def tied(mine: dict, other: dict, pairs: int) -> tuple[int, int]:
     return out, total
 
 
-DENOMINATORS = {"TV": "TV", "TVSE": "TVSE", "SV": "SV", "NV": "SV", "SVSE": "SVSE", "NVSE": "SVSE"}
+DENOMINATORS = {
+    **{"NV": "SV", "NVSE": "SVSE", "ND": "SD", "NDSE": "SDSE", "ND of units": "SD of units"},
+    **{"NDSE of units": "SDSE of units", "NDSE, unit norm": "SDSE, unit norm"},
+    **{"Goodfellow": "Goodfellow_G", "Goodfellow_L": "Goodfellow_G"},
+}
+"""By which values it is judged whether a unit is degenerate; a measure's own where none are named."""
 
 
 def differences(mine: dict, other: dict) -> dict[str, float]:
     """For each measure the largest relative difference; rates are compared on every unit that fires."""
-    return {
-        name: difference(mine[name], other[name], other[DENOMINATORS.get(name, "Goodfellow_G")]) for name in MEASURES
-    }
+    return {name: difference(mine[name], other[name], other[DENOMINATORS.get(name, name)]) for name in MEASURES}
 
 
 def case(name: str, N: int, M: int) -> tuple[nn.Module, torch.Tensor, AffineSet]:

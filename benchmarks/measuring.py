@@ -3,7 +3,7 @@
 Each row is one network; each column a suite of measures. A ratio is the time of ``cnn_invariance.measure`` over N
 samples x M transformations, divided by the time of the bare network over the same N x M images, already transformed,
 same dtype, at its best batch size. Runs alternate; the median of the paired ratios is shown, beside the goal.
-``tmeasures``, the paper's own library, is measured beside, on the same device, for NV alone and on fewer samples: its
+``tmeasures``, the author's library, is measured beside, on the same device, for NV alone and on fewer samples: its
 ratio, and how many times as fast NV is here for a sample under a transformation. Memory is the peak of a
 process of its own that measures the whole suite, with N and with 4 N samples.
 
@@ -96,7 +96,7 @@ def row(name: str, N: int, M: int, runs: int, device: torch.device, tile: int | 
 
 
 def tmeasures_cost(name: str, N: int, M: int, runs: int, device: torch.device) -> tuple[float, float] | None:
-    """Of the paper's library, NV alone: the same ratio, and seconds for a pair; None where it is not installed."""
+    """Of the author's library, NV alone: the same ratio, and seconds for a pair; None where it is not installed."""
     try:
         warnings.simplefilter("ignore")
         import tmeasures as tm

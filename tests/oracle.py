@@ -92,7 +92,7 @@ def SD(A, per="map", normalize=False, block=8, seed=0, labels=None):
 
 
 def SD_error(A, per="map", normalize=False, block=8, seed=0):
-    """From the contrast of the pairs inside halves of whole blocks and across; the covariances of all pairs of pairs."""
+    """From the contrast of pairs inside halves of whole blocks and across; all covariances of pairs one by one."""
     N = len(A)
     if block >= N:
         return np.zeros(shape_of(A, per))

@@ -107,13 +107,13 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
     measures, left_out = _measures(split_measures(options.measures), isinstance(members, AffineSet))
     images, groups, seen = _images(options)
     network, built = _network(options, images)
-    stratified = any(requests.check(measure)["stratified"] for measure in measures)
+    by_class = any(_by_class(requests.check(measure)) for measure in measures)
     result = ci.measure(
         network,
         images,
         members,
         measures,
-        torch.from_numpy(groups) if stratified else None,
+        torch.from_numpy(groups) if by_class else None,
         layers=options.layers or None,
         device=options.device,
         tile=options.tile,
@@ -121,6 +121,11 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
     )
     under = [("under", f"{_name(options, members)}: {len(members)} transformations")]
     return Inspection(result, [*built, *seen, *under, *left_out])
+
+
+def _by_class(request: requests.Measure) -> bool:
+    """Whether a measure reads the classes of the images."""
+    return request["stratified"] or dict(request.options).get("order") == "class"
 
 
 def show(options: InspectionOptions) -> None:

@@ -167,12 +167,19 @@ def test_files_of_one_s_own_make_a_study(own, monkeypatch):
     rows = [row.split(",") for row in (own / table).read_text(encoding="utf-8").splitlines()]
     columns = {name: index for index, name in enumerate(rows[0])}
     found = {(row[columns["measure"]], row[columns["network"]]): row[columns["lowest_layer"]] for row in rows[1:]}
-    assert found.keys() == {("NV", "SimpleConv"), ("NV", "Mine"), (SHARE, "SimpleConv"), (SHARE, "Mine")}
-    assert {found["NV", "Mine"], found[SHARE, "Mine"]} <= {str(layer) for layer in range(8)}  # names of my_nets.py
-    assert found["NV", "SimpleConv"] not in {str(layer) for layer in range(8)}
+    assert found.keys() == {
+        ("NV of maps", "SimpleConv"),
+        ("NV of maps", "Mine"),
+        (SHARE, "SimpleConv"),
+        (SHARE, "Mine"),
+    }
+    assert {found["NV of maps", "Mine"], found[SHARE, "Mine"]} <= {
+        str(layer) for layer in range(8)
+    }  # names of my_nets.py
+    assert found["NV of maps", "SimpleConv"] not in {str(layer) for layer in range(8)}
     caption = (own / "figures/mine/compare_models/compare_models_leaves_ShareT_of_units.md").read_text(encoding="utf-8")
     assert "share of the transformations in the spread, TV / (TV + SV)" in caption
-    assert not (own / "figures/mine/compare_models/compare_models_leaves_NVSE.md").exists()
+    assert not (own / "figures/mine/compare_models/compare_models_leaves_NVSE_of_maps.md").exists()
 
 
 def test_weights_of_torch_save_are_written_anew_as_contributing_shows(own, monkeypatch):

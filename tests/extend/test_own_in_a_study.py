@@ -81,11 +81,11 @@ def test_every_stage_by_hand_and_what_they_leave(here):
     rows = [line.split(",") for line in Path("results/mine/tables/compare_models.csv").read_text().splitlines()]
     column = {name: index for index, name in enumerate(rows[0])}
     shown = {(row[column["transformations"]], row[column["measure"]]) for row in rows[1:]}
-    both = {(label, measure) for label in ("rotation", "brightness") for measure in ("NV", "ShareT of units")}
-    assert shown == both | {("rotation", "NVSE")}
+    both = {(label, measure) for label in ("rotation", "brightness") for measure in ("NV of maps", "ShareT of units")}
+    assert shown == both | {("rotation", "NVSE of maps")}
     assert {row[column["lowest_layer"]] for row in rows[1:]} <= {"0", "1", "2", "3"}
-    text = Path("figures/mine/compare_models/compare_models_toy_NVSE.md").read_text()
-    assert "NVSE is not shown for brightness: these transformations cannot be undone." in text
+    text = Path("figures/mine/compare_models/compare_models_toy_NVSE_of_maps.md").read_text()
+    assert "NVSE of maps is not shown for brightness: these transformations cannot be undone." in text
 
 
 def test_same_equivariance_is_left_out_of_cells_that_cannot_have_it(here):

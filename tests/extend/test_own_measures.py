@@ -159,7 +159,7 @@ def test_one_that_undoes_says_so(here):
 def test_families_name_what_they_undo_as_they_do(name):
     request = requests.check(name)
     family = prepare._family(request)
-    needed = family.statistics(request, Context(user_measures.PROBES[0], 2, 2, torch.device("cpu"), 8))
+    needed = family.statistics(request, Context(user_measures.PROBES[0], 2, 2, torch.device("cpu")))
     assert requests.undoes(request) == any(one.undone for one in needed)
 
 

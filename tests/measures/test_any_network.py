@@ -183,7 +183,7 @@ def test_layer_filter_reaches_modules_with_children():
 
 
 def test_tokens_have_no_same_equivariance():
-    result = ci.measure(Tokens().eval(), images(), TURNS, ["NV", "NVSE", "DSES", "ND[per=map]"])
+    result = ci.measure(Tokens().eval(), images(), TURNS, ["NV", "NVSE", "DSES", "ND"])
     tokens = [layer.name for layer in result.layers if len(layer.shape) == 2]
     assert "encoder.norm2" in tokens
     assert result.profile("NVSE")["layer"].tolist() == ["patches"]

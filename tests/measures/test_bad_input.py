@@ -1,5 +1,7 @@
 """What cannot be measured is refused with what to do, before the pass where it can be known."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -174,18 +176,16 @@ def test_measures(measures, message):
     refused(message, measures=measures)
 
 
-def test_pooled_sample_distances_beside_stratified_measures():
-    refused(
-        "stratified measures visit the samples class by class, .* ask for them in two calls",
-        measures=["NV[stratified=true]", "SD"],
-        labels=torch.zeros(6, dtype=torch.int64),
-    )
+def test_the_order_by_class_needs_labels():
+    for measure in ("SD[order=class]", "NDSE[normalize=true,order=class,block_size=64]"):
+        refused(r"takes the samples sorted by class; give labels, or leave out order=class", measures=[measure])
 
 
-@pytest.mark.parametrize("measure", [name for name in requests.names() if name.endswith("SE") or name == "DSES"])
+@pytest.mark.parametrize("measure", [*(name for name in requests.names() if "SE" in name), "DSES[form=forward]"])
 def test_same_equivariance_of_callables(measure):
     refused(
-        f"{measure} needs transformations that can be undone on feature maps: a set from .*; callables have no inverse",
+        f"{re.escape(measure)} needs transformations that can be undone on feature maps: a set from .*; callables have "
+        "no inverse",
         transformations=[lambda x: x],
         measures=[measure],
     )
@@ -197,6 +197,8 @@ def test_same_equivariance_of_callables(measure):
         ({"precision": "fp8"}, "precision 'fp8' is not known; allowed: fp32, tf32, bf16"),
         ({"nan": "ignore"}, "nan 'ignore' is not known; allowed: error, count"),
         ({"tile": 0}, "a tile of 0 samples; expected at least 1"),
+        ({"order_seed": -1}, "order_seed is -1; expected a whole number, 0 or greater"),
+        ({"order_seed": 0.5}, "order_seed is 0.5; expected a whole number, 0 or greater"),
     ],
 )
 def test_options(options, message):
@@ -235,6 +237,7 @@ class Spoil(nn.Module):
 
 
 FINITE = [name for name in requests.names() if not name.startswith("Goodfellow_")]
+FINITE += ["ND[per=unit]", "SD[per=unit,order=class]", "TD[order=class]", "DSES[form=forward]"]
 
 
 @pytest.mark.parametrize("measure", FINITE)
@@ -244,10 +247,12 @@ def test_not_finite_is_an_error_that_names_the_layer(measure, value):
     network = nn.Sequential(nn.Identity(), Spoil(value)).eval()
     message = r"layer 1 \(number 2, Spoil\) has activations that are not finite: .*nan='count'"
     with pytest.raises(InputError, match=message):
-        ci.measure(network, X, TURNS, [measure], tile=4)
+        ci.measure(network, X, TURNS, [measure], [0, 1] * 3, tile=4)
 
 
-@pytest.mark.parametrize("measure", ["Goodfellow", "Goodfellow[sign=-1,threshold=percentile]", "Goodfellow_L"])
+@pytest.mark.parametrize(
+    "measure", ["Goodfellow", "Goodfellow[sign=-1,threshold=percentile]", "Goodfellow_L", "Goodfellow[reference=all]"]
+)
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.usefixtures("kernels")
 def test_goodfellow_alone_sees_what_is_not_finite_under_transformation_only(measure, value):
@@ -263,7 +268,8 @@ def test_goodfellow_alone_sees_what_is_not_finite_under_transformation_only(meas
 @pytest.mark.usefixtures("kernels")
 def test_not_finite_is_counted_and_left_out(value):
     network = nn.Sequential(nn.Identity(), Spoil(value)).eval()
-    measures = ["NV", "TV", "SV", "TD", "SD", "ND", "ANOVA_F", "Goodfellow[alpha=0.7]"]
+    distances = ["TD[per=unit]", "SD[per=unit]", "ND[per=unit]", "SD_error[per=unit,block_size=4]"]
+    measures = ["NV", "TV", "SV", *distances, "ANOVA_F", "Goodfellow[alpha=0.7]"]
     result = ci.measure(network, X, TURNS, measures, tile=4, nan="count")
     clean = ci.measure(network[:1].eval(), X, TURNS, measures, tile=4)
     for measure in result.measures:
@@ -322,7 +328,7 @@ def test_sample_distances_keep_whole_blocks(monkeypatch):
     assert tiles == [40, 16, 8]
 
 
-@pytest.mark.parametrize(("measure", "last"), [("NV", 1), ("SD", 8)])
+@pytest.mark.parametrize(("measure", "last"), [("NV", 1), ("SD", 8), ("SD[block_size=16]", 16)])
 def test_memory_too_small_for_one_tile(monkeypatch, measure, last):
     tiles = starved(monkeypatch, 0, ERRORS[0])
     message = f"cpu has too little memory for one tile of {last} samples x 3 transformations; use fewer transformations"

@@ -1,6 +1,6 @@
 """Networks, images and transformations whose measures are known without computing them."""
 
-from math import comb, sqrt
+from math import sqrt
 
 import numpy as np
 import pytest
@@ -54,8 +54,9 @@ def test_constant_network_is_invariant_by_definition():
         want = 1.0 if measure in quotients else 0.0
         assert np.all(result.values[measure][0] == want), measure
     for measure in quotients - {"ANOVA_F"}:
-        assert result.dead[measure] == [36], measure
-        assert result.profile(measure)["dead"].tolist() == [36], measure
+        dead = [1 if measure.startswith("ND") else 36]  # distances are of maps
+        assert result.dead[measure] == dead, measure
+        assert result.profile(measure)["dead"].tolist() == dead, measure
     assert result.dead["TV"] == [0]
 
 
@@ -74,16 +75,17 @@ def test_known_spreads_and_their_quotient():
     assert value(matrix, "TV[statistic=var]") == d**2
     np.testing.assert_allclose(value(matrix, "SV"), h / sqrt(2), rtol=1e-7)
     np.testing.assert_allclose(value(matrix, "NV"), d * sqrt(2) / h, rtol=1e-7)
-    np.testing.assert_allclose(value(matrix, "TD"), (d + d + 2 * d) / 3, rtol=1e-7)
-    np.testing.assert_allclose(value(matrix, "SD"), h, rtol=1e-7)
+    np.testing.assert_allclose(value(matrix, "TD[per=unit]"), (d + d + 2 * d) / 3, rtol=1e-7)
+    np.testing.assert_allclose(value(matrix, "SD[per=unit]"), h, rtol=1e-7)
 
 
 def test_positive_over_zero_is_infinite_and_left_out_of_the_profile():
     """All samples alike, but moved by the transformations."""
     matrix = np.tile([0.0, 1.0, 2.0], (4, 1))[:, :, None]
-    result = ci.measure(*observed(matrix), ["NV", "ND"])
+    result = ci.measure(*observed(matrix), ["NV", "ND", "ND[per=unit]"])
     assert np.isinf(result.values["NV"][0][0, 0, 0])
-    assert np.isinf(result.values["ND"][0][0, 0, 0])
+    assert np.isinf(result.values["ND"][0][0])
+    assert np.isinf(result.values["ND[per=unit]"][0][0, 0, 0])
     row = result.profile("NV").iloc[0]
     assert row["infinite"] == row["units"]
     assert np.isnan(row["value"])
@@ -98,7 +100,7 @@ def test_noise_of_known_size():
     np.testing.assert_allclose(value(matrix, "TV").mean(), c4 * sigma, rtol=0.02)
     np.testing.assert_allclose(value(matrix, "TV[statistic=var]").mean(), sigma**2, rtol=0.03)
     np.testing.assert_allclose(value(matrix, "SV[statistic=var]").mean(), 1 + sigma**2, rtol=0.05)
-    np.testing.assert_allclose(value(matrix, "TD").mean(), 2 / sqrt(np.pi) * sigma, rtol=0.02)
+    np.testing.assert_allclose(value(matrix, "TD[per=unit]").mean(), 2 / sqrt(np.pi) * sigma, rtol=0.02)
 
 
 def test_global_mean_does_not_see_quarter_turns():
@@ -195,15 +197,62 @@ def test_anova_sees_a_shift():
     assert value(matrix, "ANOVA").mean() > 0.999
 
 
-@pytest.mark.parametrize("N", [8, 16, 19, 3])
+@pytest.mark.parametrize("N", [8, 16, 19, 17, 3])
 @pytest.mark.parametrize("tile", [1, 8, 11, None])
 def test_blocks_of_a_column_stay_together(N, tile):
-    """Every block of 8 holds one 1 (N = 8 k + 3: also the short one), so a block of n has n - 1 pairs at distance 1."""
+    """Of the samples by class, every block of 8 holds one 1: a block of n has n - 1 pairs of C(n, 2) at distance 1."""
     matrix = np.zeros((N, 2, 1))
     matrix[::8] = 1
-    sizes = [min(8, N - start) for start in range(0, N, 8)]
-    want = sum(n - 1 for n in sizes) / sum(comb(n, 2) for n in sizes)
-    np.testing.assert_allclose(value(matrix, "SD", tile=tile), want, rtol=1e-7)
+    shares = [2 / n for start in range(0, N, 8) if (n := min(8, N - start)) > 1]
+    found = value(matrix, "SD[per=unit,order=class]", tile=tile, labels=[0] * N)
+    np.testing.assert_allclose(found, np.mean(shares), rtol=1e-7)
+
+
+def test_pairs_of_one_class_alone_when_the_samples_are_sorted_by_class():
+    """Classes of 8 equal samples: the author's order sees no distance in blocks of 4, half a class, and ours does."""
+    labels = np.arange(32) % 4
+    matrix = np.repeat(labels[:, None, None].astype(float), 2, axis=1)
+    assert value(matrix, "SD[per=unit,order=class,block_size=4]", labels=labels.tolist()) == 0
+    assert value(matrix, "SD[per=unit,block_size=4]", labels=labels.tolist()) > 1
+    both = value(matrix, "SD[per=unit,order=class,block_size=32]", labels=labels.tolist())  # all pairs
+    np.testing.assert_allclose(both, 2 * (3 * 1 + 2 * 2 + 1 * 3) * 64 / (32 * 31), rtol=1e-7)
+
+
+def test_transformations_in_blocks():
+    """Ten transformations, of which the second five shift by 1: in blocks of 4, 4 and 2, one pair in 28 or in 1."""
+    matrix = np.zeros((3, 10, 1))
+    matrix[:, 5:] = 1
+    labels = [0, 1, 0]
+    np.testing.assert_allclose(value(matrix, "TD[per=unit]"), 25 / 45, rtol=1e-7)
+    np.testing.assert_allclose(
+        value(matrix, "TD[per=unit,order=class,block_size=4]", labels=labels), (0 + 3 / 6 + 0) / 3, rtol=1e-7
+    )
+    np.testing.assert_allclose(
+        value(matrix, "TD[per=unit,order=class,block_size=64]", labels=labels), 25 / 45, rtol=1e-7
+    )
+
+
+def test_the_forward_form_compares_with_the_transformed_maps():
+    """A network that adds 1 to the left half of every image: under half a turn every pixel is off by 1."""
+
+    class LeftHalf(nn.Module):
+        def forward(self, x):
+            return x + torch.tensor([1.0, 1.0, 0.0, 0.0])
+
+    half_a_turn = rotation(n=2, angle_deg=180)
+    x = torch.full((5, 2, 4, 4), 3.0)
+    result = ci.measure(nn.Sequential(LeftHalf()).eval(), x, half_a_turn, ["DSES", "DSES[form=forward]"])
+    np.testing.assert_allclose(result.values["DSES"][0], [4 / 2, 4 / 2], rtol=1e-6)  # 16 pixels of 1, and 0
+    np.testing.assert_allclose(result.values["DSES[form=forward]"][0], [1 / 2, 1 / 2], rtol=1e-6)
+
+
+def test_a_threshold_from_all_samples_and_transformations():
+    """One pair in 1,000 fires, at the value 1: its own threshold is below, and G is 1 - alpha whatever fires."""
+    matrix = np.zeros((200, 5, 1))
+    matrix[7, 3] = 1
+    requests_ = ["Goodfellow_L[reference=all]", "Goodfellow_G[reference=all]", "Goodfellow[reference=all]"]
+    found = [value(matrix, request)[0] for request in requests_]
+    np.testing.assert_allclose(found, [0.001, 0.01, 0.1], rtol=1e-12)
 
 
 def test_a_single_sample_or_transformation_spreads_by_zero():

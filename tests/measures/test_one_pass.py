@@ -53,12 +53,19 @@ def numbered(N):
         (["NV", "DSES"], AffineSet("turns", {}, TURNS.matrices[1:]), 3 + 1),  # it compares with f(x)
         (["NV", "SD", "ANOVA"], [lambda x: x.rot90(1, (2, 3)), lambda x: x], 2),
         (["Goodfellow"], [lambda x: x.rot90(1, (2, 3)), lambda x: x], 2 + 1 + 1),
+        (["NV", "Goodfellow[reference=all]"], TURNS, 4 + 4),  # all of them set its threshold
+        (["NV", "Goodfellow_L[reference=all,alpha=0.9]", "Goodfellow"], TURNS, 4 + 4 + 1),
+        (["ND", "ND[order=class,block_size=64]"], TURNS, 4 + 4),  # in two orders
+        (["ND", "ND[order=class,block_size=64]", "SD[order=class,block_size=4]"], TURNS, 4 + 4),
+        (["ND", "ND[order=class,block_size=64]", "Goodfellow_L[reference=all]"], TURNS, 4 + 4),  # one look serves both
+        (["NV", "ND[order=class,block_size=4]"], TURNS, {3: 4 + 4, 8: 4, None: 4}),  # one, if a block fits in a tile
     ],
 )
 @pytest.mark.parametrize("tile", [3, 8, None])
 def test_each_pair_is_seen_once(measures, transformations, looks, tile):
     network = Watched().eval()
-    ci.measure(network, numbered(11), transformations, measures, tile=tile)
+    ci.measure(network, numbered(11), transformations, measures, torch.arange(11) % 3, tile=tile)
+    looks = looks[tile] if isinstance(looks, dict) else looks
     assert network.seen() == {float(k): looks for k in range(1, 12)}
 
 
@@ -67,6 +74,17 @@ def test_stratified_measures_do_not_look_again():
     labels = torch.arange(11) % 3
     ci.measure(network, numbered(11), TURNS, ["NV", "NV[stratified=true]", "SD[stratified=true]"], labels, tile=3)
     assert network.seen() == {float(k): 4 for k in range(1, 12)}
+
+
+def test_pooled_sample_distances_beside_stratified_measures():
+    """They take a pass more, and stay what they are alone."""
+    labels, measures = torch.arange(13) % 3, ["SD", "ND[order=class,block_size=8]", "Goodfellow_L[reference=all]"]
+    together = ci.measure(small_network(), some_images(), TURNS, ["NV[stratified=true]", *measures], labels, tile=3)
+    alone = ci.measure(small_network(), some_images(), TURNS, measures, labels, tile=3)
+    for measure in alone.measures:
+        for a, b in zip(together.values[measure], alone.values[measure], strict=True):
+            close(a, b, measure)
+    np.testing.assert_array_equal(together.accuracy, alone.accuracy)
 
 
 @pytest.fixture
@@ -101,10 +119,13 @@ def held(value):
         (["TV", "TV[statistic=var]"], {"Moments": 16}),
         (["SV"], {"Moments": 4 * 12}),
         (["NV", "SV", "ANOVA", "ANOVA_F", "NV[aggregate=mean]"], {"Moments": 8 + 4 * 12}),
-        (["TD"], {"ActivationDistances": 8}),
-        (["ND"], {"ActivationDistances": 16}),
+        (["TD[per=unit]"], {"ActivationDistances": 8}),
+        (["ND[per=unit]"], {"ActivationDistances": 16}),
+        (["ND[per=unit]", "SD_error[per=unit]"], {"ActivationDistances": 24}),
+        (["ND[per=unit]", "SD[per=unit,block_size=4]"], {"ActivationDistances": 24}),
         (["NV", "NVSE"], {"Moments": 2 * (8 + 4 * 12)}),
         (["Goodfellow_L"], {"Exceedances": 4 + 12}),
+        (["Goodfellow_L", "Goodfellow_L[reference=all]"], {"Exceedances": 2 * (4 + 12)}),
         (["Goodfellow", "Goodfellow_G", "Goodfellow[alpha=0.5]"], {"Exceedances": 4 + 24}),
     ],
 )
@@ -125,10 +146,11 @@ def vars_without_context(accumulator):
 
 def test_state_does_not_grow_with_samples(accumulators):
     sizes = []
-    measures = [*requests.names(), "Goodfellow[alpha=0.5,threshold=percentile]", "ND[per=map]"]
+    more = ["ND[per=unit]", "ND[order=class,block_size=64]", "Goodfellow_L[reference=all]", "DSES[form=forward]"]
+    measures = [*requests.names(), "Goodfellow[alpha=0.5,threshold=percentile]", *more]
     for N in (130, 260):
         accumulators.clear()
-        ci.measure(small_network().float(), some_images(N).float(), TURNS, measures, tile=16)
+        ci.measure(small_network().float(), some_images(N).float(), TURNS, measures, torch.arange(N) % 3, tile=16)
         sizes.append(sum(held(vars(accumulator)) for accumulator in accumulators))
     assert sizes[0] == sizes[1] > 0
 
@@ -141,7 +163,7 @@ def test_tiles_do_not_grow_with_samples():
     assert plans[0].tile == plans[1].tile < 8000
 
 
-ORDERED = ("SD", "ND", "SDSE", "NDSE")  # blocks of consecutive samples
+ORDERED = ("SD", "ND", "SDSE", "NDSE", "SD_error", "SDSE_error")  # pairs are drawn among the samples as they are given
 
 
 @pytest.mark.usefixtures("kernels")
@@ -179,7 +201,9 @@ def test_accuracy_under_each_transformation(tile):
 
 PARTS = [name for name in requests.names() if name != "ANOVA"] + [
     "Goodfellow[alpha=0.6,threshold=percentile]",
-    "ND[per=map]",
+    "ND[per=unit]",
+    "SD[block_size=4]",
+    "Goodfellow_L[alpha=0.8,reference=all]",
 ]
 
 

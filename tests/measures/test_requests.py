@@ -13,16 +13,20 @@ from cnn_invariance.measures import requests
 
 def test_every_measure_of_the_definitions_is_there():
     want = "TV SV NV TD SD ND ANOVA_F ANOVA Goodfellow Goodfellow_L Goodfellow_G TVSE SVSE NVSE TDSE SDSE NDSE DSES"
-    assert sorted(requests.names()) == sorted(want.split())
+    assert sorted(requests.names()) == sorted([*want.split(), "SD_error", "SDSE_error"])
     assert all(requests.describe(name) for name in requests.names())
 
 
 def test_defaults_are_filled_in():
     request = requests.check("Goodfellow")
     assert dict(request.options) == {
-        "alpha": 0.99, "sign": 1, "threshold": "normal", "aggregate": "none", "stratified": False,
+        "alpha": 0.99, "sign": 1, "threshold": "normal", "reference": "untransformed", "aggregate": "none",
+        "stratified": False,
     }  # fmt: skip
-    assert requests.check("ND")["per"] == "activation"
+    assert dict(requests.check("ND").options) == {
+        "per": "map", "normalize": False, "order": "random", "block_size": 8, "aggregate": "none",
+        "aggregated": "before", "stratified": False,
+    }  # fmt: skip
     assert requests.check("NV")["statistic"] == "std"
 
 
@@ -37,7 +41,14 @@ def test_defaults_are_filled_in():
         ("NV[order=after,aggregate=mean]", "NV[aggregate=mean,order=after]"),
         ("Goodfellow[alpha=0.990]", "Goodfellow"),
         ("Goodfellow[sign=-1,alpha=.9]", "Goodfellow[alpha=0.9,sign=-1]"),
-        ("ND[normalize=TRUE,per=map]", "ND[per=map,normalize=true]"),
+        ("ND[normalize=TRUE,per=map]", "ND[normalize=true]"),
+        ("NDSE[per=map,normalize=true]", "NDSE[normalize=true]"),
+        ("ND[per=map]", "ND"),
+        ("ND[aggregate=mean,per=unit]", "ND[per=unit,aggregate=mean]"),
+        ("ND[block_size=64,order=class]", "ND[order=class,block_size=64]"),
+        ("SD[order=random,block_size=8]", "SD"),
+        ("DSES[form=inverse]", "DSES"),
+        ("Goodfellow[reference=all,alpha=.9]", "Goodfellow[alpha=0.9,reference=all]"),
         ("Goodfellow[alpha=0.9999999]", "Goodfellow[alpha=0.9999999]"),
     ],
 )
@@ -70,11 +81,35 @@ def test_canonical_text(text, short):
         ("NV[aggregate=mean,aggregate=max]", "option 'aggregate' of NV is given twice; give it once"),
         ("NV[ aggregate=mean, order=after, aggregate = mean]", "option 'aggregate' of NV is given twice"),
         ("DSES[per=map]", "unknown option of DSES 'per'"),
+        ("ND[per=activation]", "unknown value of option per of ND 'activation'; .*allowed: map, unit"),
+        ("SD[block_size=6]", "unknown value of option block_size of SD '6'"),
+        ("SD[order=after]", "unknown value of option order of SD 'after'.* allowed: class, random"),
+        ("SD_error[order=class]", "unknown option of SD_error 'order'"),
+        ("TV[form=forward]", "unknown option of TV 'form'"),
     ],
 )
 def test_errors(text, message):
     with pytest.raises(InputError, match=message):
         requests.check(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("NV", "NV of units"),
+        ("NV[aggregate=mean,order=after]", "NV of maps (order=after)"),
+        ("TVSE[aggregate=mean]", "TVSE of maps"),
+        ("NDSE[normalize=true]", "NDSE of maps (normalize=true)"),
+        ("ND[per=unit]", "ND of units"),
+        ("ND[order=class,block_size=64]", "ND of maps (order=class, block_size=64)"),
+        ("DSES[normalize=true]", "DSES of maps (normalize=true)"),
+        ("ANOVA[alpha=0.9]", "ANOVA of units (alpha=0.9)"),
+        ("SD_error", "SD_error of maps"),
+        ("Goodfellow[stratified=true]", "Goodfellow of units (stratified=true)"),
+    ],
+)
+def test_labels_say_of_what_a_measure_is(text, label):
+    assert requests.label(text) == label
 
 
 def test_each_request_is_kept_once_in_order():

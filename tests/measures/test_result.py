@@ -218,7 +218,12 @@ def test_profiles_of_all_measures_with_the_reasons_of_what_is_absent(known):
 
 def test_a_plot_has_a_panel_a_measure(measured):
     figure = measured.plot()
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["NV of units", "NVSE of units", "NV", "DSES"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "NV of units",
+        "NVSE of units",
+        "NV of maps",
+        "DSES of maps",
+    ]
     for axes, measure in zip(figure.axes, measured.measures, strict=True):
         drawn = next(line for line in axes.lines if len(line.get_xdata()) > 1)
         np.testing.assert_array_equal(drawn.get_ydata(), measured.profile(measure)["value"])

@@ -1,12 +1,14 @@
-"""Agreement with tmeasures, the paper's own library."""
+"""Agreement with tmeasures, the author's library, in the forms that it has."""
 
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from scipy import stats
 
-pytest.importorskip("tmeasures", reason="the paper's library is not installed (extra: test)", exc_type=ImportError)
+pytest.importorskip("tmeasures", reason="the author's library is not installed (extra: test)", exc_type=ImportError)
 pytestmark = pytest.mark.filterwarnings("ignore")  # it pins memory without a GPU, and prints
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "agreement.py"
@@ -22,7 +24,7 @@ def agreement():
 
 @pytest.mark.parametrize("name", ["SimpleConv", "ResNet18"])
 def test_every_shared_measure_agrees(agreement, name):
-    network, images, transformations = agreement.case(name, N=12, M=4)
+    network, images, transformations = agreement.case(name, N=10, M=5)
     arguments = network, images, transformations, 0.9
     ours, theirs = agreement.ours(*arguments), agreement.theirs(*arguments)
     found = agreement.differences(ours, theirs)
@@ -30,8 +32,27 @@ def test_every_shared_measure_agrees(agreement, name):
         assert difference < (1e-3 if measure.startswith("Goodfellow") else 1e-4), measure
     # the comparison looks at most units, and sees a small departure
     assert max(values.max() for values in theirs["Goodfellow_G"]) > 0
-    off = {**ours, "NVSE": [None if values is None else values * 1.001 for values in ours["NVSE"]]}
-    assert agreement.differences(off, theirs)["NVSE"] > 5e-4
+    for measure in ("NVSE", "ND", "NDSE, unit norm", "DSES", "SD of units"):
+        off = {**ours, measure: [None if values is None else values * 1.001 for values in ours[measure]]}
+        assert agreement.differences(off, theirs)[measure] > 5e-4
+    his_correction(ours["ANOVA_F"], theirs["ANOVA, his correction"], len(images), len(transformations))
+
+
+def his_correction(ratios, verdicts, N, M):
+    """His Bonferroni takes the critical value at confidence ``alpha / K``; ours at significance ``(1 - alpha) / K``."""
+    for ratio, verdict in zip(ratios, verdicts, strict=True):
+        critical = stats.f.ppf(0.9 / ratio.size, M - 1, M * (N - 1))
+        clear = np.abs(ratio / critical - 1) > 1e-4
+        np.testing.assert_array_equal((ratio > critical)[clear], verdict[clear])
+
+
+def test_the_order_and_the_blocks_are_what_agrees(agreement):
+    """Ours, of all pairs, and his, mostly of one class, are two numbers."""
+    arguments = agreement.case("SimpleConv", N=10, M=5)
+    theirs = agreement.theirs(*arguments, 0.9)
+    result = agreement.ci.measure(*arguments, ["SD", "DSES", "Goodfellow_L[alpha=0.9]"])
+    for mine, his in (("SD", "SD"), ("DSES", "DSES"), ("Goodfellow_L[alpha=0.9]", "Goodfellow_L, all")):
+        assert agreement.difference(result.values[mine], theirs[his], theirs[his]) > 0.01, mine
 
 
 @pytest.mark.parametrize("name", ["VGG16D", "ResNet18"])

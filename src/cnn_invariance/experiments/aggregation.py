@@ -25,9 +25,10 @@ FORMS = {
         "NV[aggregate=sum,order=after]": "sum, after",
     },
     "ND": {
-        "ND[per=unit,aggregate=mean,aggregated=after]": "mean of units, after",
-        "ND[per=unit,aggregate=mean]": "mean of units, before",
         "ND": "of maps",
+        "ND[normalize=true]": "of maps of unit norm",
+        "ND[per=unit]": "of units",
+        "ND[per=unit,aggregate=mean]": "mean of units, before",
     },
 }
 """The forms and the names of their lines: what has a value, or how and when (before or after the quotient) a map is

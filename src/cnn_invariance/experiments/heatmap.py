@@ -38,8 +38,9 @@ class Heatmap(Models):
     question = "How is invariance spread inside a layer?"
     group = "characterisation"
     setting = (
-        "One column for each layer, one cell for each feature map (in layers without maps, for each unit): above in "
-        "the order of the maps, the first at the bottom; below sorted by the {measure}, the smallest at the bottom. "
+        "One column for each layer, one cell for each feature map (of a measure of units: their mean) or each unit of "
+        "a layer without maps: above in the order of the maps, the first at the bottom; below sorted by the "
+        "{measure}, the smallest at the bottom. "
         "{meaning} Left: trained without augmentation; right: trained with the set; both measured under the set, on "
         "one colour scale. The strips show the kinds of layers."
     )

@@ -110,8 +110,10 @@ class MeasureComparison(ProfileExperiment):
         """For each measure the lines of the augmented network (solid) and of the plain one (dashed)."""
         plain = at.line("trained without augmentation", at.networks(augmentation=None))
         lines = (at.line(f"trained with {at.label}"), plain)
-        measures = self.requests(at.study)
-        return {choices.label(measure): [line._replace(measure=measure) for line in lines] for measure in measures}
+        names = {
+            choices.label(one).replace("maps (normalize=true)", "unit norm"): one for one in self.requests(at.study)
+        }
+        return {name: [line._replace(measure=measure) for line in lines] for name, measure in names.items()}
 
 
 def _separations(plan: ProfilePlan, dataset: str, results: "Results") -> dict[str, list[float]]:

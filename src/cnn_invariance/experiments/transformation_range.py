@@ -70,8 +70,8 @@ class TransformationRange(ProfileExperiment):
         if own.name not in AUTHOR:
             raise InputError(f"ranges are known of {', '.join(AUTHOR)}; received the set {own.name!r}")
         under = [at.study.set(SetSpec(name=own.name, parameters={**own.parameters, **r})) for r in AUTHOR[own.name]]
-        last = ", ".join(f"{name} {value:g}" for name, value in AUTHOR[own.name][-1].items())
-        return f"{at.label}, up to {last}", _lines(at, own, under)
+        widest = " and ".join(f"{value:g}" for value in AUTHOR[own.name][-1].values())
+        return f"{at.label}, up to {widest}", _lines(at, own, under)
 
     def _half(self, at: Panel) -> list[Line]:
         own = at.study.set(at.label)

@@ -25,7 +25,7 @@ from cnn_invariance.study.spec import DatasetSpec, ModelSpec, Recipe, SampleSpec
 TRAIN_REVISION = 2
 """Raise by one when a change of the code changes what a training computes: every network is then trained again."""
 
-MEASURE_REVISION = 1
+MEASURE_REVISION = 2
 """Raise by one when a change of the code changes what a measure cell holds: every cell is then measured again."""
 
 RESPONSE_REVISION = 2
@@ -34,6 +34,12 @@ RESPONSE_REVISION = 2
 CHANGED = {
     ("train", 2): "random numbers derive from the seed and their purpose, the last incomplete batch is dropped, and "
     "AllConvolutional and VGG16D are as in the author's code",
+    (
+        "measure",
+        2,
+    ): "sample distances are of all pairs of samples, distances are of feature maps unless units are asked "
+    "for, and images of another dataset are resized as in the author's code",
+    ("respond", 2): "several samples and several maps at either end",
 }
 """What came with a revision of a kind of cell, by its stage and number."""
 

@@ -9,6 +9,7 @@ running statistics, which do not grow with the number of samples.
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
+from math import ceil
 from typing import Any, cast
 
 import numpy as np
@@ -246,7 +247,8 @@ class _Engine:
             transformations
         """
         prepared = self.prepared
-        size = max([prepared.tile, *(block_of(layer.statistics) for some in accumulators for layer in some)])
+        block = max([1, *(block_of(layer.statistics) for some in accumulators for layer in some)])
+        size = ceil(prepared.tile / block) * block
         step = max(1, prepared.tile * prepared.M // size) if alone else prepared.M
         members = slice(0, prepared.M)
 

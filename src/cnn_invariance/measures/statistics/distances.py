@@ -138,10 +138,8 @@ class ForwardDistances(Accumulator):
         for j in range(tile.M):
             member = slice(j, j + 1)
             tile.backend.undo(plain, taps.index[member], taps.fraction[member], taps.exact[member], pivot, moved)
-            pair = (
-                (_unit_norm(maps[j]), _unit_norm(moved[0] + pivot)) if self.normalize else (maps[j] - pivot, moved[0])
-            )
-            apart = pair[0] - pair[1]
+            pair = (maps[j] - pivot, moved[0])
+            apart = torch.sub(*(_unit_norm(one + pivot) if self.normalize else one for one in pair))
             self.total += apart.square().mean(1).sqrt().sum(0)  # (b, P, C) -> (C)
 
     def value(self, statistic: Statistic) -> Tensor:

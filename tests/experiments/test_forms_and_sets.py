@@ -1,0 +1,191 @@
+"""Experiments on the author's forms: departures from them, blocks of distances, pictures of the sets."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from cnn_invariance.errors import InputError
+from cnn_invariance.experiments.departures import CHANGES
+from cnn_invariance.experiments.framework.programme import Programme
+from cnn_invariance.study import MeasureSpec
+from cnn_invariance.workflow import drawing, preparation, stages
+from cnn_invariance.workflow.folders import Folders
+from cnn_invariance.workflow.plan import Plan
+from helpers_experiments import announced, draw, findings, kinds
+
+DEPARTURES = {"transformation_sets": ["rotation"], "seeds": 3}
+
+
+@pytest.fixture
+def planned(preset, load):
+    """The study of one experiment."""
+
+    def plan(name, options=None):
+        preset["experiments"] = {name: options or {}}
+        return load(preset)
+
+    return plan
+
+
+def changes(study) -> dict[str, list[MeasureSpec]]:
+    """The cells of SimpleConv under rotation by the change that they have."""
+    found = study.experiments["departures"]._cells(study)
+    return {place.change: cells for place, cells in found.items() if place.model == "SimpleConv"}
+
+
+def test_each_change_changes_one_thing(planned):
+    study = planned("departures", DEPARTURES)
+    found = changes(study)
+    usual = found.pop("")
+    assert set(found) == set(CHANGES) - {"batches of 64", "single precision", "8 filters", "original pixels"}
+    for change, cells in found.items():
+        assert [cell.network.seed for cell in cells] == [0, 1, 2]
+        one, other = usual[0], cells[0]
+        parts = {
+            "network": one.network.augmentation == other.network.augmentation,
+            "recipe": one.network.recipe == other.network.recipe,
+            "model": one.network.model == other.network.model,
+            "measures": one.measures == other.measures,
+        }
+        expected = {"rotations in radians": "network", "samples sorted by class in SD": "measures"}
+        assert [part for part, same in parts.items() if not same] == [expected.get(change, "recipe")]
+    assert found["rotations in radians"][0].transformations.name == "rotation_reference"
+    assert found["the held-out images too"][0].network.recipe.images == "all"
+
+
+def test_original_pixels_are_those_of_the_other_dataset(planned, preset):
+    for place, name in enumerate(("cifar10_jpeg", "cifar10")):
+        preset["datasets"][name] = {"fingerprint": str(place) * 64, "accuracy_floor": 0.5}
+    study = planned("departures", {**DEPARTURES, "datasets": ["cifar10_jpeg"], "changes": ["original pixels"]})
+    names = {cell.network.dataset.name for cells in changes(study).values() for cell in cells}
+    assert names == {"cifar10_jpeg", "cifar10"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"changes": ["bf61"]}, "did you mean 'bf16'"),
+        (
+            {"changes": ["8 filters"], "models": ["SimpleConv"], "seeds": 3},
+            "none of the changes 8 filters changes a network",
+        ),
+        (
+            {"changes": ["rotations in radians"], "transformation_sets": ["scale"], "seeds": 3},
+            "none of the changes rotations in",
+        ),
+        ({"seeds": 4}, "4 seeds asked for; the preset has 3"),
+        ({"seeds": 1}, "seeds"),
+    ],
+)
+def test_bad_options_are_refused_before_any_job(options, message, planned):
+    with pytest.raises(InputError) as refused:
+        planned("departures", options)
+    assert message in str(refused.value)
+
+
+def moved(ratio, spread=0.0):
+    """Profiles of which two seeds differ by 4/3 of 1 % on average, and changed ones by ``ratio`` times as much."""
+
+    def values(cell, measure):
+        profile = np.ones(len(kinds(cell.network.model)))
+        if cell.network.recipe.batch_size == 64:
+            return profile + 0.01 * (cell.network.seed - 1)
+        more = spread if cell.network.model.name == "SimpleConv" else -spread
+        return profile + 0.01 * 4 / 3 * (ratio + more)
+
+    return values
+
+
+@pytest.mark.parametrize(
+    ("ratio", "spread", "verdict"), [(1.1, 0.0, "supported"), (5, 0.1, "not supported"), (1.5, 0.5, "undecided")]
+)
+def test_whether_a_change_is_larger_than_that_of_another_seed(ratio, spread, verdict, planned, computed, tmp_path):
+    study = planned("departures", {**DEPARTURES, "changes": ["batches of 256"]})
+    results = computed(study, moved(ratio, spread))
+    (found,) = findings(study, "departures", results)
+    assert found.verdict == verdict
+    assert found.interval.estimate == pytest.approx(ratio, rel=0.05)
+    folder = draw(study, "departures", results, tmp_path / "drawn")
+    assert {path.name for path in folder.iterdir()} == announced(study, "departures")
+    table = pd.read_csv(folder / "departures.csv")
+    by_network = table.set_index("network")["NV"]
+    assert by_network["SimpleConv"] == pytest.approx(ratio + spread, rel=0.1)  # relative to the level, which it raises
+    assert by_network["AllConvolutional"] == pytest.approx(ratio - spread, rel=0.1)
+    assert table["accuracy_in_sd"].isna().all()  # the seeds of these results have one accuracy
+
+
+def test_a_change_of_the_measure_alone_has_no_accuracy_and_no_nv(planned, computed, tmp_path):
+    def values(cell, measure):
+        level = 1.2 if "order=class" in measure else 1.0
+        return np.full(len(kinds(cell.network.model)), level + 0.01 * (cell.network.seed - 1))
+
+    study = planned("departures", {**DEPARTURES, "changes": ["samples sorted by class in SD"]})
+    table = pd.read_csv(draw(study, "departures", computed(study, values), tmp_path / "drawn") / "departures.csv")
+    assert table[["NV", "accuracy_in_sd"]].isna().all(axis=None)
+    assert table["ND"].tolist() == pytest.approx([0.2 / 1.1 / (0.01 * 4 / 3)] * 2, rel=0.01)
+
+
+def test_distances_are_measured_in_blocks_and_of_all_pairs(planned, computed, tmp_path):
+    study = planned("distance_approximation")
+    (cell,) = study.cells["distance_approximation"]
+    assert cell.transformations.name == "rotation"
+    assert cell.samples.count == 1024  # of the preset's 200: the largest block
+    classes = {f"ND[per=unit,order=class,block_size={size}]" for size in (32, 128, 512, 1024)}
+    assert set(cell.measures) == {"NV", "ND[per=unit]", *classes}
+    folder = draw(study, "distance_approximation", computed(study), tmp_path / "drawn")
+    assert {path.name for path in folder.iterdir()} == announced(study, "distance_approximation")
+    table = pd.read_csv(folder / "distance_approximation.csv")
+    assert table["measured_by"].tolist()[::5] == ["NV", "ND, all pairs"]
+    with pytest.raises(InputError, match="block_size"):
+        planned("distance_approximation", {"blocks": [32, 100]})
+    with pytest.raises(InputError, match="'blocks' must be two numbers or more that rise"):
+        planned("distance_approximation", {"blocks": [128, 32]})
+
+
+@pytest.mark.parametrize(
+    ("noise", "verdict"), [((0.0, 0.1, 0.2), "supported"), ((9.0, 8.0, 9.5), "not supported"), ((0, 9, 0), "undecided")]
+)
+def test_whether_distances_are_a_multiple_of_variances(noise, verdict, planned, computed):
+    def values(cell, measure):
+        layers = np.arange(len(kinds(cell.network.model)))
+        known = 1.13 if "block_size=1024" in measure else 1.0
+        return known * layers + (noise[cell.network.seed] * (-1.0) ** layers if measure != "NV" else 0)
+
+    study = planned("distance_approximation", {"seeds": 3})
+    (found,) = findings(study, "distance_approximation", computed(study, values))
+    assert found.verdict == verdict
+
+
+PIN = "431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa"
+TINY = {
+    "name": "tiny",
+    "description": "One untrained network.",
+    "datasets": {"mnist5k": {"fingerprint": PIN, "accuracy_floor": 0}},
+    "models": {"SimpleConv": {"arguments": {"width": 3, "dense": 4}, "learning_rate": 1e-3, "epochs": 0}},
+    "transformation_sets": {"scale": {"parameters": {"n": 2}}},
+    "seeds": [0],
+    "samples": {"count": 20},
+    "measures": ["NV[aggregate=mean]"],
+    "experiments": {"transformation_sets": {"samples": 4, "shown": 9}},
+}
+
+
+def test_sets_and_st_matrices_are_drawn_from_what_a_network_computes(tmp_path):
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(TINY), encoding="utf-8")
+    study = Programme.load(tmp_path / "tiny.yaml")
+    made = Plan(study, Folders(*(tmp_path / name for name in ("data", "models", "results", "figures"))))
+    preparation.prepare(made.study, made.folders, "mnist5k")
+    for cell in made.to_compute:
+        stages.compute(made.job(cell), made.folders)
+    drawing.draw(made, "transformation_sets")
+    (response,) = made.responses
+    assert (len(response.members), response.sample.count, response.maps) == (9, 4, 1)
+    found = made.results.responses(response)
+    assert set(found.frame["kind"]) == {"Input", "MaxPool2d"}
+    (figure,) = study.outputs["transformation_sets"].figures
+    folder = made.folders.figure_folder("tiny", "transformation_sets")
+    with Image.open(folder / f"{figure}.png") as image:
+        assert image.width == 1400
+    assert "under 9 of the transformations of the set" in (folder / f"{figure}.md").read_text(encoding="utf-8")
