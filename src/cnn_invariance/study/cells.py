@@ -34,12 +34,9 @@ RESPONSE_REVISION = 2
 CHANGED = {
     ("train", 2): "random numbers derive from the seed and their purpose, the last incomplete batch is dropped, and "
     "AllConvolutional and VGG16D are as in the author's code",
-    (
-        "measure",
-        2,
-    ): "sample distances are of all pairs of samples, distances are of feature maps unless units are asked "
-    "for, and images of another dataset are resized as in the author's code",
-    ("respond", 2): "several samples and several maps at either end",
+    ("measure", 2): "sample distances are of all pairs of samples, distances are of maps unless units are asked for, and "
+    "images of another dataset are resized as in the author's code",
+    ("respond", 2): "the measures that rank the maps are of revision 2, and more maps and samples are shown",
 }
 """What came with a revision of a kind of cell, by its stage and number."""
 
