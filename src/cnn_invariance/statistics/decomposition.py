@@ -12,6 +12,8 @@ import numpy as np
 
 from cnn_invariance.statistics.evidence import CONFIDENCE
 
+Part = Callable[[np.ndarray], np.ndarray]
+"""`level` or `shape`: what of profiles is decomposed."""
 INTERACTIONS, SEED = "interactions", "seed"
 DRAWS = 1000
 """Bootstrap samples of an interval."""
@@ -72,7 +74,10 @@ def bootstrap(
         for name, value in statistic(np.take_along_axis(profiles, chosen, axis=-2)).items():
             drawn[name].append(value)
     ends = {name: np.quantile(values, [(1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2]) for name, values in drawn.items()}
-    return {name: (value, *(float(2 * value - end) for end in ends[name])) for name, value in found.items()}
+    return {
+        name: (value, float(2 * value - ends[name][0]), float(2 * value - ends[name][1]))
+        for name, value in found.items()
+    }
 
 
 def nearest(profiles: np.ndarray, labels: Sequence[int], groups: Sequence[int]) -> float:

@@ -34,7 +34,10 @@ RESPONSE_REVISION = 2
 CHANGED = {
     ("train", 2): "random numbers derive from the seed and their purpose, the last incomplete batch is dropped, and "
     "AllConvolutional and VGG16D are as in the author's code",
-    ("measure", 2): "sample distances are of all pairs of samples, distances are of maps unless units are asked for, and "
+    (
+        "measure",
+        2,
+    ): "sample distances are of all pairs of samples, distances are of maps unless units are asked for, and "
     "images of another dataset are resized as in the author's code",
     ("respond", 2): "the measures that rank the maps are of revision 2, and more maps and samples are shown",
 }

@@ -3,7 +3,7 @@
 And statistics of panels that several experiments claim something of.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -96,10 +96,10 @@ class MeasuredPanel(NamedTuple):
         return zip(*(self.profiles(place) for place in range(len(self.lines))), strict=True)
 
 
-Statistic = Callable[[MeasuredPanel], Iterable[float]]
-"""The values of a panel, which is a condition: one for each seed. No values: the claim is not about this panel.
+Statistic = Callable[[MeasuredPanel], Iterable[float] | Mapping[str, Sequence[float]]]
+"""The values of a panel, which is a condition: one for each seed; or of several conditions of the panel, by name.
 
-UntestableError if there can be none.
+No values: the claim is not about this panel. UntestableError if there can be none.
 """
 
 
@@ -120,8 +120,11 @@ class ProfileClaim(Claim):
         untestable, steps = "", list[Sequence[float]]()
         for panel in panels:
             try:
-                if values := list(self.of(panel)):
-                    found[panel.title] = values
+                values = self.of(panel)
+                if isinstance(values, Mapping):
+                    found |= {f"{panel.title}, {name}": list(each) for name, each in values.items()}
+                elif known := list(values):
+                    found[panel.title] = known
                     steps += self.ordered(panel) if self.ordered else ()
             except UntestableError as error:
                 untestable = str(error)
@@ -165,7 +168,7 @@ def claimed(
     return claim
 
 
-def differences(first: int | str, second: int | str) -> Statistic:
+def differences(first: int | str, second: int | str) -> Callable[[MeasuredPanel], list[float]]:
     """The relative difference of two lines, by place or label, seed by seed."""
 
     def statistic(panel: MeasuredPanel) -> list[float]:
