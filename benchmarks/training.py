@@ -39,7 +39,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Scalar], tuple[int, int, int]]] = {
 NARROW = {"width": 8}
 ROTATION = SetSpec(name="rotation", parameters={"n": 25, "angle_deg": 360.0})
 EPOCHS = {"SimpleConv": 88, "AllConvolutional": 141, "VGG16D": 106, "ResNet18": 141}
-"""Of the paper on CIFAR-10, with an augmentation of 25 transformations."""
+"""Of the author on CIFAR-10, with an augmentation of 25 transformations."""
 
 
 def learner(case: str, narrow: bool, precision: str, images: int, device: torch.device) -> Learner:
@@ -153,7 +153,7 @@ def main() -> None:
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
         print(f"{name}, torch {torch.__version__}, {torch.get_num_threads()} threads, {options.precision}, batch 64")
         print(f"median of {options.runs} paired runs of {options.images:,} images, each under a rotation of its own")
-        print("networks / h: of the paper's epochs on CIFAR-10\n")
+        print("networks / h: of the author's epochs on CIFAR-10\n")
         at_once = [f"{count} at once, images / s (networks / h)" for count in options.at_once]
         print(f"| network | images / s | of the bare network's | {' | '.join([*at_once, ''])}".rstrip())
         print("|---" * (3 + len(at_once)) + "|")

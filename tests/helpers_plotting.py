@@ -1,4 +1,4 @@
-"""Synthetic tables of the form that the plots read, with the layers of the paper's networks."""
+"""Synthetic tables of the form that the plots read, with the layers of the author's networks."""
 
 import numpy as np
 import pandas as pd

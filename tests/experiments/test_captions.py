@@ -1,13 +1,15 @@
 import pytest
 
+from cnn_invariance import datasets
+from cnn_invariance.datasets.official import VALIDATION
 from cnn_invariance.paper.captions import caption, measure_in_words
-from cnn_invariance.paper.departures import departures
+from cnn_invariance.paper.departures import DATASETS, author_images, departures, images, other_batches
 from cnn_invariance.study import SampleSpec
 
 SETS = ("rotation", "scale", "translation", "combined")
-PAPER = {
-    "name": "paper",
-    "description": "The paper's sizes.",
+AUTHOR = {
+    "name": "author",
+    "description": "The author's sizes.",
     "datasets": {"mnist": {"fingerprint": "0" * 64, "accuracy_floor": 0.9}},
     "models": {
         "SimpleConv": {"arguments": {"width": 32, "dense": 64}, "learning_rate": 5e-4, "epochs": 5},
@@ -16,6 +18,7 @@ PAPER = {
         "ResNet18": {"arguments": {"width": 64}, "learning_rate": 5e-4, "epochs": 7},
     },
     "transformation_sets": dict.fromkeys(SETS),
+    "training": {"batch_size": 256},
     "seeds": [0],
     "samples": {"split": "test", "count": 5000},
     "measures": ["NV[aggregate=mean]"],
@@ -33,37 +36,48 @@ def found(study):
     return departures(entry.source, [cell.network for cell in cells], cells)
 
 
-def test_the_papers_own_sizes_depart_only_in_the_held_out_images(load):
-    assert found(load(PAPER)) == [HELD_OUT]
+def test_the_author_s_own_sizes_depart_only_in_the_held_out_images(load):
+    assert found(load(AUTHOR)) == [HELD_OUT]
 
 
 @pytest.mark.parametrize(
     ("change", "phrase"),
     [
         ({"models": {"SimpleConv": {"arguments": {"width": 8}, "learning_rate": 5e-4, "epochs": 5}}},
-         "SimpleConv: width 8 (paper 32)"),
-        ({"models": {"VGG16D": {"learning_rate": 1e-4, "epochs": 2}}}, "VGG16D: 7–13 epochs (paper 35–68)"),
-        ({"models": {"ResNet18": {"learning_rate": 0.01, "epochs": 7}}}, "learning rate 0.01 (paper 0.0005)"),
-        ({"training": {"augmentation_epochs": "same"}}, "SimpleConv: 5 epochs (paper 17–34)"),
-        ({"training": {"batch_size": 16}}, "batches of 16 (paper 64)"),
-        ({"samples": {"count": 250}}, "measured on 250 samples of the test split (paper: half of the test set, 5,000)"),
+         "SimpleConv: width 8 (author 32)"),
+        ({"models": {"VGG16D": {"learning_rate": 1e-4, "epochs": 2}}},
+         "VGG16D: 7–13 epochs of 55,000 images, 385,000–715,000 images (author: 35–68 epochs of 60,000, 2,100,000"),
+        ({"models": {"ResNet18": {"learning_rate": 0.01, "epochs": 7}}}, "learning rate 0.01 (author 0.0005)"),
+        ({"training": {"batch_size": 256, "augmentation_epochs": "same"}},
+         "SimpleConv: 5 epochs of 55,000 images, 275,000 images (author: 17–34 epochs of 60,000, 1,020,000–2,040,000)"),
+        ({"training": {"batch_size": 256, "epoch_samples": 3200}},
+         "SimpleConv: 17–34 epochs of 3,200 images, 54,400–108,800 images (author: 17–34 epochs of 60,000"),
+        ({"training": {"batch_size": 256, "precision": "bf16"}}, "SimpleConv: precision bf16 (author fp32)"),
+        ({"models": {"VGG16D": {"arguments": {"batch_norm": True}, "learning_rate": 1e-4, "epochs": 10}},
+          "training": {"batch_size": 16}},
+         "VGG16D: batches of 16 (author 64)"),
+        ({"models": {"SimpleConv": {"arguments": {"pooling": "stride"}, "learning_rate": 5e-4, "epochs": 5}}},
+         "learning rate 0.0005 (author 0.0001)"),
+        ({"training": {"batch_size": 16}}, "batches of 16 (author 256)"),
+        ({"samples": {"count": 250}},
+         "measured on 250 samples of the test split (author: half of the test set, 5,000)"),
         ({"samples": {"split": "train", "count": 5000}}, "measured on 5,000 samples of the train split"),
-        ({"transformation_sets": {"scale": {"parameters": {"n": 2}}}}, "scale: n 2 (paper 4)"),
-        ({"transformation_sets": {"rotation_reference": None}}, "rotation_reference is none of the paper's"),
+        ({"transformation_sets": {"scale": {"parameters": {"n": 2}}}}, "scale: n 2 (author 4)"),
+        ({"transformation_sets": {"rotation_reference": None}}, "rotation_reference is none of the author's"),
         ({"datasets": {"digits": DIGITS}},
          "5,000 of the 60,000 training digits"),
         ({"datasets": {"clothes": {"source": "fashion_mnist", "fingerprint": "0" * 64, "accuracy_floor": 0.9}}},
-         "the dataset is none of the paper's"),
+         "the dataset is none of the author's"),
     ],
 )  # fmt: skip
 def test_every_departure_is_said(change, phrase, load):
-    experiments = {"compare_models": {}} if "transformation_sets" in change else PAPER["experiments"]
-    text = "; ".join(found(load({**PAPER, **change, "experiments": experiments})))
+    experiments = {"compare_models": {}} if "transformation_sets" in change else AUTHOR["experiments"]
+    text = "; ".join(found(load({**AUTHOR, **change, "experiments": experiments})))
     assert phrase in text
 
 
 def test_a_caption_says_sizes_of_each_dataset(load):
-    study = load(PAPER)
+    study = load(AUTHOR)
     network = study.network(dataset="mnist", model="SimpleConv", seed=0)
     other = study.network(dataset="mnist", model="SimpleConv", augmentation="rotation", seed=1)
     cells = [study.measurement(one, "rotation", samples=SampleSpec(count=1234)) for one in (network, other)]
@@ -71,23 +85,23 @@ def test_a_caption_says_sizes_of_each_dataset(load):
     text = str(made)
     assert text.startswith("Title. Why? So. Sizes: mnist, SimpleConv (width 32; dense 64; 5–17 epochs), ")
     assert "measured on 1,234 samples of the test split, under rotation (M = 25), 2 seeds. None left out." in text
-    assert "Departures from the paper on mnist: 5,000 of the training images" in text
-    assert text.endswith("Replicates the paper's experiment 'some' (preset paper).")
+    assert "Departures from the author's code on mnist: 5,000 of the training images" in text
+    assert text.endswith("Experiment 'some' of your own (preset author).")
 
 
-def test_only_usual_cells_are_compared_with_the_paper(load):
-    study = load(PAPER)
+def test_only_usual_cells_are_compared_with_the_author_s(load):
+    study = load(AUTHOR)
     network = study.network(dataset="mnist", model="SimpleConv", augmentation="scale")
     few = study.measurement(network, "scale", samples=SampleSpec(count=50))
     texts = {"title": "A figure", "question": "Why?", "setting": "So."}
-    assert "(paper: half of the test set" in str(caption(study, "dataset_size", [few], **texts))
+    assert "(author: half of the test set" in str(caption(study, "dataset_size", [few], **texts))
     said = str(caption(study, "dataset_size", [few], **texts, usual=[study.measurement(network, "scale")]))
-    assert "(paper: half of the test set" not in said
+    assert "(author: half of the test set" not in said
     assert "measured on 50 samples of the test split, under" in said
 
 
 def test_the_parts_of_a_caption_are_kept_by_dataset_and_sentence(load):
-    study = load({**PAPER, "datasets": {**PAPER["datasets"], "digits": DIGITS}})
+    study = load({**AUTHOR, "datasets": {**AUTHOR["datasets"], "digits": DIGITS}})
     cells = [study.network(dataset=name, model="SimpleConv", seed=0) for name in ("mnist", "digits")]
     setting = ["So it is.", "", "And so: on."]
     made = caption(study, "some", cells, title="Title", question="Why?", setting=setting, departures=["more; or less"])
@@ -95,7 +109,7 @@ def test_the_parts_of_a_caption_are_kept_by_dataset_and_sentence(load):
     assert list(made.sizes) == ["mnist", "digits"]
     assert made.departures["mnist"] == (HELD_OUT, "more; or less")
     assert made.departures["digits"][0].startswith("mnist5k is 5,000 of the 60,000")
-    assert (made.experiment, made.preset, made.counts) == ("some", "paper", "")
+    assert (made.experiment, made.preset, made.counts) == ("some", "author", "")
     assert str(made).startswith("Title. Why? So it is. And so: on. Sizes: mnist, SimpleConv (")
 
 
@@ -103,3 +117,66 @@ def test_a_measure_in_words_says_which_values_are_more_invariant():
     assert measure_in_words("NV").endswith("; lower is more invariant.")
     assert "higher is more invariant" in measure_in_words("Goodfellow")
     assert "lower is more invariant" not in measure_in_words("Goodfellow")
+
+
+def test_fewer_members_than_the_author_s_do_not_lessen_his_epochs(load):
+    """10 epochs are right by his rule for a set of 7; his set has 25 members, and his networks 17 epochs."""
+    study = load(
+        {**AUTHOR, "transformation_sets": {"scale": {"parameters": {"n": 1}}}, "experiments": {"accuracy": {}}}
+    )
+    network = study.network(dataset="mnist", model="SimpleConv", augmentation="scale")
+    (phrase,) = [one for one in departures("mnist", [network], []) if one.startswith("SimpleConv")]
+    assert phrase == ("SimpleConv: 10 epochs of 55,000 images, 550,000 images (author: 17 epochs of 60,000, 1,020,000)")
+
+
+def test_what_pools_over_a_set_has_the_epochs_of_that_set(load):
+    entry = {"arguments": {"width": 16, "dense": 64}, "learning_rate": 1e-3, "epochs": 17}
+    study = load({**AUTHOR, "models": {"TIPoolingSimpleConv": entry}, "experiments": {"accuracy": {}}})
+    network = study.network(dataset="mnist", model="TIPoolingSimpleConv")
+    assert departures("mnist", [network], []) == [HELD_OUT]
+
+
+def test_either_batch_of_the_author_s_is_no_departure_where_a_design_has_no_batch_normalisation(load):
+    for size in (64, 256):
+        study = load({**AUTHOR, "training": {"batch_size": size}})
+        network = study.network(dataset="mnist", model="AllConvolutional")
+        assert departures("mnist", [network], []) == [HELD_OUT]
+
+
+def test_the_number_of_training_images_is_that_of_the_source(tmp_path):
+    digits = datasets.prepare("mnist5k", tmp_path / "mnist5k.npz")
+    ours = DATASETS["mnist5k"]
+    assert [len(digits.indices(split)) for split in ("train", "validation")] == [ours.train, ours.validation]
+    for name in ("mnist", "cifar10", "cifar10_jpeg"):
+        assert DATASETS[name].validation == VALIDATION
+        assert DATASETS[name].train + VALIDATION == author_images(DATASETS[name].family)
+
+
+def test_a_network_that_is_trained_on_all_images_departs_in_none(load):
+    study = load(AUTHOR)
+    network = study.network(dataset="mnist", model="SimpleConv", recipe={"images": "all"})
+    assert departures("mnist", [network], []) == []
+    assert images(network, "mnist") == 60_000
+
+
+def test_other_batches_than_those_of_the_author_s_comparison_are_said(load):
+    study = load(AUTHOR)
+    same, other = (
+        study.network(dataset="mnist", model="SimpleConv", recipe={"batch_size": size}) for size in (64, 256)
+    )
+    assert other_batches([same]) == []
+    assert other_batches([same, other]) == ["accuracies of networks trained in batches of 256 (the author's: 64)"]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "words"),
+    [
+        ("heatmap", "Replicates experiment 'heatmap' of the author's code"),
+        ("structure", "Experiment 'structure' of this package"),
+        ("mine", "Experiment 'mine' of your own"),
+    ],
+)
+def test_a_caption_says_whose_experiment_it_is(experiment, words, load):
+    study = load(AUTHOR)
+    network = study.network(dataset="mnist", model="SimpleConv")
+    assert words in str(caption(study, experiment, [network], title="T", question="Why?", setting="So."))

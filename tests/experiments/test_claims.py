@@ -116,15 +116,15 @@ def test_claims_are_written_for_programs_and_readers(preset, load, computed, tmp
 
 def test_the_brief_table_has_a_row_for_each_claim_and_a_column_for_each_dataset():
     rows = [
-        ("a", "Falls.", "mnist", "supported"),
-        ("a", "Falls.", "cifar10_jpeg", "undecided"),
-        ("b", "Changes.", "mnist and cifar10_jpeg", "not supported"),
-        ("c", "Not computed.", None, "undecided"),
+        ("a", "Falls.", "ours", "mnist", "supported"),
+        ("a", "Falls.", "ours", "cifar10_jpeg", "undecided"),
+        ("b", "Changes.", "successor", "mnist and cifar10_jpeg", "not supported"),
+        ("c", "Not computed.", "abstract", None, "undecided"),
     ]
-    frame = pd.DataFrame(rows, columns=["experiment", "statement", "about", "verdict"])
+    frame = pd.DataFrame(rows, columns=["experiment", "statement", "source", "about", "verdict"])
     brief = claims.brief(frame).set_index("claim")
-    assert list(brief.columns) == ["experiment", "mnist", "cifar10_jpeg", "mnist and cifar10_jpeg"]
-    assert brief.loc["Falls."].tolist()[:3] == ["a", "supported", "undecided"]
-    assert brief.loc["Changes."].isna().tolist() == [False, True, True, False]
-    assert brief.loc["Not computed."].tolist() == ["c", "undecided", "undecided", "undecided"]
+    assert list(brief.columns) == ["experiment", "source", "mnist", "cifar10_jpeg", "mnist and cifar10_jpeg"]
+    assert brief.loc["Falls."].tolist()[:4] == ["a", "ours", "supported", "undecided"]
+    assert brief.loc["Changes."].isna().tolist() == [False, False, True, True, False]
+    assert brief.loc["Not computed."].tolist() == ["c", "abstract", "undecided", "undecided", "undecided"]
     assert claims.brief(frame[3:])["verdict"].tolist() == ["undecided"]

@@ -126,7 +126,7 @@ def test_accuracy_finds_the_identity_wherever_it_is(preset, load, computed, tmp_
     table = pd.read_csv(tmp_path / "a" / "accuracy.csv")
     assert table["plain"].tolist() == [0.9, 0.9]
     assert table["transformed"].tolist() == pytest.approx([0.7, 0.85])
-    assert "none of the paper's transformation sets" in (tmp_path / "a" / "accuracy.md").read_text()
+    assert "none of the author's transformation sets" in (tmp_path / "a" / "accuracy.md").read_text()
 
 
 def test_accuracy_needs_the_identity(preset, load):

@@ -80,7 +80,7 @@ def test_each_network_is_measured_under_its_set_once(name, networks, cells, plan
     assert all(cell.network.augmentation in (None, cell.transformations) for cell in asked)
 
 
-def test_the_combined_set_is_shown_where_the_paper_does(planned, preset):
+def test_the_combined_set_is_shown_where_the_author_does(planned, preset):
     preset["transformation_sets"]["combined"] = {}
     for name in NAMES:
         shown = {cell.transformations.name for cell in planned(name).cells[name]}

@@ -84,7 +84,7 @@ def test_what_is_drawn_is_what_was_announced(name, study, drawn):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_combined_set_is_there_where_the_paper_has_it(name, study):
+def test_the_combined_set_is_there_where_the_author_has_it(name, study):
     sets = {cell.network.augmentation.name for cell in cells(study, name) if cell.network.augmentation}
     with_combined = name.startswith("dataset") or name == "during_training"
     assert sets == {*SIMPLE, "combined"} if with_combined else set(SIMPLE)
@@ -104,10 +104,10 @@ def test_sizes_are_shares_of_twice_the_usual_samples(study):
     assert {cell.samples.count for cell in cells(study, "dataset_size", "combined")} == {2, 10, 20, 100, 200}
 
 
-def test_the_caption_of_sizes_compares_the_usual_size_with_the_paper(drawn):
+def test_the_caption_of_sizes_compares_the_usual_size_with_the_author_s(drawn):
     caption = (drawn("dataset_size") / "dataset_size_mnist5k.md").read_text()
     assert "measured on 2 samples of the test split, 10 samples of the test split" in caption
-    assert "measured on 100 samples of the test split, 200 samples of the test split (paper: half" in caption
+    assert "measured on 100 samples of the test split, 200 samples of the test split (author: half" in caption
 
 
 def test_subsets_are_of_equal_size(study):
@@ -203,10 +203,10 @@ def test_untrained_networks_have_seeds_of_their_own(study):
     assert len(cells(study, "random_weights")) == 3 * 11
 
 
-def test_untrained_networks_are_no_departure_from_the_paper(drawn):
+def test_untrained_networks_are_no_departure_from_the_author_s_code(drawn):
     caption = (drawn("random_weights") / "random_weights_mnist5k.md").read_text()
     assert "; 0–20 epochs)" in caption  # a size
-    assert "20 epochs (paper 12–17)" in caption
+    assert "20 epochs of 3,500 images, 70,000 images (author: 17 epochs of 60,000, 1,020,000)" in caption
 
 
 def test_checkpoints_are_at_shares_of_the_epochs(study):

@@ -1,4 +1,4 @@
-"""The headline's differences, their permutation test, and verdicts both ways; the published accuracies beside ours."""
+"""The headline's differences, their permutation test, and verdicts both ways."""
 
 from functools import partial
 
@@ -9,7 +9,6 @@ import pytest
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments import structure
 from cnn_invariance.experiments.structure import Place
-from cnn_invariance.paper.published import published
 from cnn_invariance.plotting import Canvas
 from cnn_invariance.statistics.groups import permuted
 from cnn_invariance.statistics.intervals import Interval
@@ -115,28 +114,3 @@ def test_one_design_cannot_be_compared(preset, load):
     preset["experiments"] = {"structure": {"seeds": 1}}
     with pytest.raises(InputError, match=r"structure\.seeds"):
         load(preset)
-
-
-def test_the_log_of_the_author_is_whole():
-    log = published()
-    assert sum(len(accuracies) for _, accuracies in log.values()) == 170
-    assert log["cifar10", "AllConvolutional", "rotation"] == (141, (0.787,))
-    assert log["mnist", "SimpleConv", "none"][0] == 5
-
-
-def test_published_accuracies_stand_beside_ours(preset, load, computed, tmp_path):
-    preset["experiments"] = {"published_accuracy": {}}
-    study = load(preset)
-    chosen = study.experiments["published_accuracy"]
-    chosen.draw(study, computed(study), Canvas(tmp_path, tmp_path))
-    table = pd.read_csv(tmp_path / "published_accuracy.csv").set_index(["network", "augmentation"])
-    assert len(table) == 2 * 4
-    row = table.loc["AllConvolutional", "rotation"]
-    _, (logged, *_) = published()["mnist", "AllConvolutional", "rotation"]
-    assert row["published"] == logged
-    assert row["replicated"] == 0.85
-    assert row["difference"] == pytest.approx(0.85 - logged)
-    assert (row["published_epochs"], row["epochs"], row["published_width"], row["width"]) == (106, 106, 16, 16)
-    assert table.loc[("SimpleConv", "none"), "published_networks"] == 2
-    page = (tmp_path / "published_accuracy.md").read_text(encoding="utf-8")
-    assert "106, 106" in page

@@ -1,4 +1,4 @@
-"""The networks, layer by layer, against the paper's tables."""
+"""The networks, layer by layer, against the author's code."""
 
 from itertools import pairwise
 
@@ -50,7 +50,7 @@ def dense(model: nn.Module) -> list[int]:
     ],
 )
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_observed_layers_are_the_papers_in_forward_order(
+def test_the_observed_layers_are_the_author_s_in_forward_order(
     name: str, expected: str, layers: int, shape: tuple[int, int, int]
 ) -> None:
     model = models.build(name, shape, 10, **SMALL)
@@ -68,7 +68,7 @@ def test_the_output_is_log_probabilities(name: str) -> None:
     torch.testing.assert_close(output.exp().sum(dim=1), torch.ones(4))
 
 
-def test_simple_conv_has_the_papers_widths() -> None:
+def test_simple_conv_has_the_author_s_widths() -> None:
     model = models.build("SimpleConv", (1, 28, 28), 10, width=5, dense=11)
     assert filters(model) == [(5, 3, 1), (5, 3, 1), (10, 3, 1), (10, 3, 1), (20, 3, 1)]
     assert dense(model) == [11, 10]
@@ -76,14 +76,14 @@ def test_simple_conv_has_the_papers_widths() -> None:
     assert models.defaults("SimpleConv")["dense"] == 64
 
 
-def test_all_convolutional_has_the_papers_widths() -> None:
+def test_all_convolutional_has_the_author_s_widths() -> None:
     model = models.build("AllConvolutional", (1, 28, 28), 10, width=5)
     first = [(5, 3, 1), (5, 3, 1), (5, 3, 2), (10, 3, 1), (10, 3, 1), (10, 3, 2)]
     assert filters(model) == [*first, (10, 3, 1), (10, 1, 1), (10, 1, 1)]
     assert dense(model) == []
 
 
-def test_vgg16d_has_the_papers_widths_and_dropout() -> None:
+def test_vgg16d_has_the_author_s_widths_and_dropout() -> None:
     model = models.build("VGG16D", (1, 28, 28), 10, width=5, dense=11)
     assert [f for f, _, _ in filters(model)] == [5] * 2 + [10] * 2 + [20] * 3 + [40] * 3
     assert dense(model) == [11, 11, 10]
@@ -93,7 +93,7 @@ def test_vgg16d_has_the_papers_widths_and_dropout() -> None:
     assert activation == ["ELU"] * 10 + ["ReLU"] * 2 + ["LogSoftmax"]
 
 
-def test_resnet18_has_the_papers_stages() -> None:
+def test_resnet18_has_the_author_s_stages() -> None:
     model = models.build("ResNet18", (3, 32, 32), 10)
     stages = {name: (m.out_channels, m.stride[0]) for name, m in leaves(model).items() if name.endswith("shortcut")}
     assert stages == {
@@ -143,7 +143,7 @@ def test_every_variant_of_simple_conv_runs(variant: dict[str, object], shape: tu
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-def test_batch_normalisation_of_simple_conv_is_where_the_paper_has_it() -> None:
+def test_batch_normalisation_of_simple_conv_is_where_the_author_has_it() -> None:
     model = models.build("SimpleConv", (1, 28, 28), 10, batch_norm=True, **SMALL)
     assert kinds(model) == "CNaCNaPCNaCNaPCNaFDNaDL"
 
@@ -194,7 +194,7 @@ def test_weights_depend_on_the_global_generator_alone(name: str) -> None:
     assert any(not torch.equal(built[0][key], built[2][key]) for key in built[0])
 
 
-def test_ti_pooling_has_the_papers_widths_and_shared_weights() -> None:
+def test_ti_pooling_has_the_author_s_widths_and_shared_weights() -> None:
     model = models.build("TIPoolingSimpleConv", (1, 28, 28), 10, width=5, dense=11, transformations="rotation[n=4]")
     assert filters(model) == [(5, 3, 1), (5, 3, 1), (10, 3, 1), (10, 3, 1), (20, 3, 1)]
     assert dense(model) == [11, 10]

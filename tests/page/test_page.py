@@ -10,10 +10,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from cnn_invariance.errors import InputError
+from cnn_invariance.paper import points
 from cnn_invariance.plotting import Caption
-from cnn_invariance.report import page
+from cnn_invariance.report import page, sources
 from cnn_invariance.report.page import claim_views, drawn_views, origins
 from cnn_invariance.report.page.contents import read_contents
 from cnn_invariance.report.page.rendering import html
@@ -257,3 +259,12 @@ def test_a_summarised_experiment_is_shown_apart_with_its_table_open(quick):
 
 def test_the_page_has_a_folder_of_its_own():
     assert Folders().page("laptop") == Path("report/laptop.html")
+
+
+def test_the_page_says_what_there_was_and_what_each_source_says(quick):
+    section = quick.text[quick.text.index('<section id="departures"') : quick.text.index('<section id="verification"')]
+    assert "Nobody here has the text of the paper" in section
+    assert str(escape(sources.summary(points.points()))) in section
+    for one in points.chosen("formula"):
+        assert str(escape(one.says)) in section, one.name
+        assert str(escape(one.how)) in section, one.name

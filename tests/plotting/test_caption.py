@@ -1,4 +1,7 @@
 import json
+from dataclasses import replace
+
+import pytest
 
 from cnn_invariance.plotting import Caption
 
@@ -11,15 +14,30 @@ WHOLE = Caption(
     departures={"mnist": ("fewer images", "a; b"), "cifar10": ("JPEG",)},
     experiment="some",
     preset="mine",
+    origin="author",
 )
 
 
 def test_the_text_of_a_caption_has_all_parts_in_order():
     assert str(WHOLE) == (
         "Two lines. Why? They fall. Values: means. Sizes: mnist, 1 seed; cifar10, 2 seeds. None is dead. "
-        "Departures from the paper on mnist: fewer images; a; b. Departures from the paper on cifar10: JPEG. "
-        "Replicates the paper's experiment 'some' (preset mine)."
+        "Departures from the author's code on mnist: fewer images; a; b. "
+        "Departures from the author's code on cifar10: JPEG. "
+        "Replicates experiment 'some' of the author's code (preset mine)."
     )
+
+
+@pytest.mark.parametrize(
+    ("origin", "words"),
+    [
+        ("package", "Experiment 'some' of this package, beside"),
+        ("user", "Experiment 'some' of your own (preset mine)."),
+    ],
+)
+def test_only_the_author_s_experiments_are_called_his(origin, words):
+    text = str(replace(WHOLE, origin=origin))
+    assert words in text
+    assert "Replicates" not in text
 
 
 def test_the_text_of_a_caption_has_nothing_for_parts_that_are_absent():

@@ -70,7 +70,7 @@ def test_the_inverse_on_a_non_square_image_is_another_than_on_a_square_one() -> 
 
 
 def test_the_inverse_is_not_the_map_of_negated_parameters() -> None:
-    """The bug of the paper's own code: parameters negated, composed in the order of the map."""
+    """The bug of the author's own code: parameters negated, composed in the order of the map."""
     matrix = compose(scale_matrix(0.5, 1)[None], rotation_matrix(30)[None])
     negated = compose(scale_matrix(1 / 0.5, 1)[None], rotation_matrix(-30)[None])
     assert np.abs(compose(negated, matrix) - EYE).max() > 0.1

@@ -48,7 +48,7 @@ def angles_of(matrices: np.ndarray) -> np.ndarray:
         (rotation_reference(), 25),
     ],
 )
-def test_the_counts_of_the_paper(built: AffineSet, count: int) -> None:
+def test_the_counts_of_the_author(built: AffineSet, count: int) -> None:
     assert len(built) == count == len(built.labels) == len(built.matrices)
 
 
@@ -89,7 +89,7 @@ def test_scale_members_in_order() -> None:
     np.testing.assert_allclose(factors, expected, atol=1e-15)
 
 
-def test_the_scales_of_the_paper() -> None:
+def test_the_scales_of_the_author() -> None:
     factors = np.unique(scale().matrices[:, 0, 0])
     np.testing.assert_allclose(factors, [0.5, 0.625, 0.75, 0.875, 1, 1.0625, 1.125, 1.1875, 1.25])
 
@@ -277,7 +277,7 @@ def test_everything_promised_is_there() -> None:
 
 
 def test_directions_agree_with_the_reference_library() -> None:
-    """Rotations turn, and scales draw, as the paper's own library does (its angles apart)."""
+    """Rotations turn, and scales draw, as the author's own library does (its angles apart)."""
     torch = pytest.importorskip("torch")
     affine = pytest.importorskip("tmeasures.pytorch.transformations.affine")
     parameters = pytest.importorskip("tmeasures.transformations.affine")
@@ -302,7 +302,7 @@ def test_a_set_is_read_back_from_its_text(given):
     np.testing.assert_array_equal(read.matrices, given.matrices)
 
 
-def test_a_name_alone_is_a_set_of_the_papers_size():
+def test_a_name_alone_is_a_set_of_the_author_s_size():
     assert len(sets.parse(" rotation ")) == len(sets.parse("rotation[]")) == 25
 
 

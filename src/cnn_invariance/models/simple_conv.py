@@ -1,4 +1,4 @@
-"""SimpleConv: the paper's main network, and the variants of its design experiments."""
+"""SimpleConv: the author's main network, and the variants of its design experiments."""
 
 from collections import OrderedDict
 

@@ -1,7 +1,7 @@
 """TI-pooling SimpleConv: invariance by design, a maximum over all transformations of the input.
 
 D. Laptev, N. Savinov, J. M. Buhmann, M. Pollefeys, "TI-POOLING: transformation-invariant pooling for feature
-learning in convolutional neural networks", CVPR 2016; in the paper's study as a variant of SimpleConv.
+learning in convolutional neural networks", CVPR 2016; in the author's study as a variant of SimpleConv.
 """
 
 from collections import OrderedDict

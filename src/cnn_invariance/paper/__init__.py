@@ -1,1 +1,1 @@
-"""What is known of the paper: its settings, its published numbers, and how ours differ."""
+"""What is known of the study: the sources, point by point, the published numbers, and how ours differ."""

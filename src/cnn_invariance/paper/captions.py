@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from cnn_invariance import models
 from cnn_invariance.measures import requests as measure_names
-from cnn_invariance.paper import departures
+from cnn_invariance.paper import departures, points
 from cnn_invariance.plugins import references
 from cnn_invariance.study import Cell, MeasureSpec, ModelSpec, Study, TrainSpec
 
@@ -27,15 +27,17 @@ def caption(
     counts: str = "",
     departures: Sequence[str] = (),
     usual: Sequence[Cell] | None = None,
+    accuracies: bool = False,
 ) -> "Caption":
     """The caption of a figure or table of these cells, of any number of datasets; ``str`` of it is the text.
 
     setting:    a sentence or several on what was done and how to read it. Give each sentence that only some captions of
                 an experiment have as an item of its own: the report shows once what all captions of an experiment share
     counts:     a sentence on infinite, undefined and dead units
-    departures: phrases on what differs from the paper, beyond the sizes of the cells
-    usual:      the cells whose sizes are compared with the paper's, where the experiment itself varies these sizes
+    departures: phrases on what differs from the author's code, beyond the sizes of the cells
+    usual:      the cells whose sizes are compared with the author's, where the experiment itself varies these sizes
                 (None: all ``cells``)
+    accuracies: whether it is of accuracies, not of profiles, whose networks have no batch normalisation
     """
     from cnn_invariance.plotting.caption import Caption  # here, so that planning does not load Matplotlib
 
@@ -47,9 +49,13 @@ def caption(
         setting=sentences(setting),
         sizes={name: _sizes(name, _cells_on(name, cells)) for name in datasets},
         counts=counts,
-        departures={name: (*_departures(study, name, _cells_on(name, compared)), *departures) for name in datasets},
+        departures={
+            name: (*_departures(study, name, _cells_on(name, compared), profiles=not accuracies), *departures)
+            for name in datasets
+        },
         experiment=experiment,
         preset=study.name,
+        origin=points.origin(experiment),
     )
 
 
@@ -139,10 +145,11 @@ def _epochs(group: Iterable[TrainSpec]) -> str:
     return f"{span} epoch" if span == "1" else f"{span} epochs"
 
 
-def _departures(study: Study, dataset: str, cells: Sequence[Cell]) -> list[str]:
+def _departures(study: Study, dataset: str, cells: Sequence[Cell], *, profiles: bool) -> list[str]:
     networks = _networks(cells)
     source = study.preset.datasets[dataset].source
-    return [*departures.departures(source, networks, _measurements(cells)), *_normalised(study, networks)]
+    found = departures.departures(source, networks, _measurements(cells))
+    return [*found, *_normalised(study, networks)] if profiles else found
 
 
 def _normalised(study: Study, networks: Iterable[TrainSpec]) -> list[str]:
@@ -153,4 +160,4 @@ def _normalised(study: Study, networks: Iterable[TrainSpec]) -> list[str]:
         for entry in study.preset.models.values()
         if entry.model in used and entry.arguments.get("batch_norm") is True
     ]
-    return [f"{', '.join(found)} with batch normalisation (the paper's profiles: without)"] if found else []
+    return [f"{', '.join(found)} with batch normalisation (the author's profiles: without)"] if found else []

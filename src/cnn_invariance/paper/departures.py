@@ -1,115 +1,204 @@
-"""The sizes of the paper's own study, and how a preset's cells depart from them."""
+"""The sizes of the author's study, and how a preset's cells depart from them."""
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
-from cnn_invariance.study import MeasureSpec, ModelSpec, SampleSpec, SetSpec, TrainSpec
+from cnn_invariance.paper import points
+from cnn_invariance.study import MeasureSpec, ModelSpec, Recipe, SampleSpec, SetSpec, TrainSpec
 from cnn_invariance.study.recipes import effective_epochs
 from cnn_invariance.transformations import sets
 
-EPOCHS_AND_SIZES: Mapping[str, Mapping[str, tuple[int, Mapping[str, int]]]] = {
-    "SimpleConv": {
-        "mnist": (5, {"width": 32, "dense": 64}),
-        "cifar10": (25, {"width": 128, "dense": 128}),
-    },
-    "AllConvolutional": {"mnist": (30, {"width": 16}), "cifar10": (40, {"width": 64})},
-    "VGG16D": {
-        "mnist": (10, {"width": 16, "dense": 64}),
-        "cifar10": (30, {"width": 64, "dense": 512}),
-    },
-    "ResNet18": {"mnist": (7, {"width": 64}), "cifar10": (40, {"width": 64})},
-    "TIPoolingSimpleConv": {
-        "mnist": (5, {"width": 16, "dense": 64}),
-        "cifar10": (20, {"width": 64, "dense": 128}),
-    },
-}
-"""Of each network on each dataset: epochs without augmentation, and the arguments that are sizes."""
-
-LEARNING_RATES = {
-    "SimpleConv": 5e-4,
-    "AllConvolutional": 1e-3,
-    "VGG16D": 1e-4,
-    "ResNet18": 5e-4,
-    "TIPoolingSimpleConv": 1e-3,
-}
-BATCH_SIZE = 64
-SAMPLES = ("test", 5000)  # half of either test set
-SETS = ("rotation", "scale", "translation", "combined")  # the defaults of each are the paper's
-
 HELD_OUT = "5,000 of the training images are held out for validation"
-DATASETS = {
-    "mnist": ("mnist", [HELD_OUT]),
-    "cifar10": ("cifar10", [HELD_OUT]),
-    "mnist5k": ("mnist", ["mnist5k is 5,000 of the 60,000 training digits of MNIST, split anew"]),
-    "cifar10_jpeg": ("cifar10", ["cifar10_jpeg is CIFAR-10 after JPEG compression", HELD_OUT]),
+
+
+class Data(NamedTuple):
+    """A source of images.
+
+    family:      the author's dataset that it stands for
+    train:       the images of its training split, and ``validation``, of the split that is held out
+    differences: what is not the same, in phrases
+    held_out:    what to say where the validation split is not trained on
+    """
+
+    family: str
+    train: int
+    validation: int
+    differences: tuple[str, ...] = ()
+    held_out: str = HELD_OUT
+
+    def images(self, recipe: Recipe) -> int:
+        """The images in an epoch of a recipe."""
+        return recipe.epoch_samples or self.train + (self.validation if recipe.images == "all" else 0)
+
+
+DATASETS: Mapping[str, Data] = {
+    "mnist": Data("mnist", 55_000, 5_000),
+    "cifar10": Data("cifar10", 45_000, 5_000),
+    "mnist5k": Data("mnist", 3_500, 500, ("mnist5k is 5,000 of the 60,000 training digits of MNIST, split anew",), ""),
+    "cifar10_jpeg": Data("cifar10", 45_000, 5_000, ("cifar10_jpeg is CIFAR-10 after JPEG compression",)),
 }
-"""Of each source: the paper's dataset that it stands for, and phrases on what is not the same."""
 
 
 def departures(source: str, networks: Iterable[TrainSpec], measurements: Iterable[MeasureSpec]) -> list[str]:
-    """What is not as in the paper, a phrase each, for cells of one dataset from this source."""
-    family, differences = DATASETS.get(source, (None, ["the dataset is none of the paper's"]))
+    """What is not as in the author's code, a phrase each, for cells of one dataset from this source."""
+    data = DATASETS.get(source)
     by_model: dict[str, list[TrainSpec]] = {}
     for network in networks:
         by_model.setdefault(network.model.name, []).append(network)
-    found = list(differences)
+    found = list(data.differences if data else ["the dataset is none of the author's"])
+    if data and data.held_out and any(one.recipe.images == "train" for group in by_model.values() for one in group):
+        found.append(data.held_out)
     for name, group in by_model.items():
-        if family is None or name not in EPOCHS_AND_SIZES:
-            found += [] if family is None else [f"{short(name)} is none of the paper's networks"]
-        elif phrases := _of_networks(name, family, group):
+        if data is None or not known(name):
+            found += [] if data is None else [f"{short(name)} is none of the author's networks"]
+        elif phrases := _of_networks(name, data, group):
             found.append(f"{name}: {', '.join(phrases)}")
     return found + _of_measurements(list(measurements))
 
 
 def without_normalisation(models: Iterable[ModelSpec]) -> list[str]:
-    """What is not as in the paper's accuracies: those are of networks with batch normalisation."""
+    """What is not as in the author's comparison of accuracies: its networks have batch normalisation."""
     plain = dict.fromkeys(short(one.name) for one in models if one.arguments.get("batch_norm") is False)
-    return [f"{', '.join(plain)} without batch normalisation (the paper's accuracies: with)"] if plain else []
+    return [f"{', '.join(plain)} without batch normalisation (the author's accuracies: with)"] if plain else []
 
 
-def _of_networks(name: str, family: str, group: list[TrainSpec]) -> list[str]:
-    epochs, sizes = EPOCHS_AND_SIZES[name][family]
+def known(model: str) -> bool:
+    """Whether the author's code trains a network of this name."""
+    return any(one.topic == "epochs" for one in points.chosen("network", about=model))
+
+
+def sizes(model: str, family: str) -> Mapping[str, int]:
+    """The arguments of a network that are sizes, as the author has them on a dataset."""
+    found: Mapping[str, int] = points.value("network", model, "sizes")[family]
+    return found
+
+
+def members(network: TrainSpec) -> int:
+    """The members of the author's set whose rule gives a network its epochs: not those of ours, which may be fewer.
+
+    A network that pools over transformations has the epochs of its own set, though it trains on plain images. A set
+    that is none of the author's has its own number.
+    """
+    by_set: Mapping[str, int] = points.value("training", "epochs", "rule")
+    own = str(network.model.arguments.get("transformations", "")).partition("[")[0]
+    name = network.augmentation.name if network.augmentation else own
+    if not name:
+        return by_set["none"]
+    if name in by_set:
+        return by_set[name]
+    return network.augmentation.size if network.augmentation else by_set["rotation"]
+
+
+def author_epochs(network: TrainSpec, family: str) -> int:
+    """The epochs that the author trains such a network for, on his dataset ``family``."""
+    plain: int = points.value("network", network.model.name, "epochs")[family]
+    return effective_epochs(plain, members(network))
+
+
+def author_images(family: str) -> int:
+    """The images that the author trains on."""
+    found: int = points.value("data", family, "training images")
+    return found
+
+
+def images(network: TrainSpec, source: str) -> int | None:
+    """The images in an epoch; None: not known without reading the dataset."""
+    data = DATASETS.get(source)
+    return data.images(network.recipe) if data else network.recipe.epoch_samples
+
+
+def learning_rate(model: ModelSpec) -> float:
+    """The author's learning rate of a design; with strides in the place of max pooling it is another."""
+    topic = "strides" if model.arguments.get("pooling") == "stride" else "learning rate"
+    found: float = points.value("network", model.name, topic)
+    return found
+
+
+def batch_sizes(model: ModelSpec) -> tuple[int, ...]:
+    """The sizes of the author's batches for a design, first the one that is named where ours is neither.
+
+    Networks with batch normalisation, and designs that cannot have it, are both compared in accuracy and measured, and
+    may have either. All others are measured alone.
+    """
+    batch: Mapping[str, int] = points.value("training", "optimiser", "batch")
+    return (batch["usual"],) if model.arguments.get("batch_norm") is False else (batch["accuracy"], batch["usual"])
+
+
+def other_batches(networks: Iterable[TrainSpec]) -> list[str]:
+    """What is not as in the author's comparison of accuracies, whose batches have a size of their own."""
+    theirs: int = points.value("training", "optimiser", "batch")["accuracy"]
+    ours = sorted({one.recipe.batch_size for one in networks} - {theirs})
+    return [f"accuracies of networks trained in batches of {spread(ours)} (the author's: {theirs})"] if ours else []
+
+
+def _of_networks(name: str, data: Data, group: list[TrainSpec]) -> list[str]:
     recipes = [each.recipe for each in group]
-    asked = [effective_epochs(epochs, one.augmentation.size if one.augmentation else 1) for one in group]
+    rates = [learning_rate(one.model) for one in group]
+    batches = ((one.recipe.batch_size, batch_sizes(one.model)) for one in group)
+    others = [(ours, theirs[0]) for ours, theirs in batches if ours not in theirs]
     return [
         *(
             phrase
-            for size, value in sizes.items()
+            for size, value in sizes(name, data.family).items()
             for phrase in _differs(f"{size} {{}}", [one.model.arguments[size] for one in group], [value])
         ),
-        *_differs("{} epochs", [recipe.epochs for recipe in recipes], asked),
-        *_differs("learning rate {}", [recipe.learning_rate for recipe in recipes], [LEARNING_RATES[name]]),
-        *_differs("batches of {}", [recipe.batch_size for recipe in recipes], [BATCH_SIZE]),
+        *_training(data, group),
+        *_differs("learning rate {}", [one.learning_rate for one in recipes], rates),
+        *_differs("batches of {}", [ours for ours, _ in others], [theirs for _, theirs in others]),
+        *_precision([one.precision for one in recipes]),
     ]
+
+
+def _training(data: Data, group: list[TrainSpec]) -> list[str]:
+    """Epochs and images seen, where the epochs are others or have other images than those that are left to train on."""
+    asked = [author_epochs(one, data.family) for one in group]
+    epochs = [one.recipe.epochs for one in group]
+    each = [data.images(one.recipe) for one in group]
+    if epochs == asked and not any(one.recipe.epoch_samples for one in group):
+        return []
+    theirs = author_images(data.family)
+    seen = [a * b for a, b in zip(epochs, each, strict=True)]
+    return [
+        f"{spread(epochs)} epochs of {spread(each)} images, {spread(seen)} images (author: {spread(asked)} epochs of "
+        f"{theirs:,}, {spread(one * theirs for one in asked)})"
+    ]
+
+
+def _precision(ours: Iterable[str]) -> list[str]:
+    theirs = points.value("training", "optimiser", "precision")
+    other = dict.fromkeys(one for one in ours if one != theirs)
+    return [f"precision {' and '.join(other)} (author {theirs})"] if other else []
 
 
 def _of_measurements(measurements: list[MeasureSpec]) -> list[str]:
     found = []
+    half: Mapping[str, Any] = points.value("data", "samples", "measured")
     samples = dict.fromkeys(each.samples for each in measurements)
-    if any((one.split, one.count) != SAMPLES for one in samples):
+    if any((one.split, one.count) != (half["split"], half["count"]) for one in samples):
         ours = ", ".join(map(sample_text, samples))
-        found.append(f"measured on {ours} (paper: half of the test set, {SAMPLES[1]:,})")
+        found.append(f"measured on {ours} (author: half of the test set, {half['count']:,})")
     for one in dict.fromkeys(each.transformations for each in measurements):
-        if one.name not in SETS:
-            found.append(f"{short(one.name)} is none of the paper's transformation sets")
+        if not any(point.topic == "members" for point in points.chosen("set", about=one.name)):
+            found.append(f"{short(one.name)} is none of the author's transformation sets")
         elif changed := _changed(one):
             found.append(f"{one.name}: {', '.join(changed)}")
     return found
 
 
 def _changed(spec: SetSpec) -> list[str]:
-    defaults = getattr(sets.build(spec.name), "parameters", {})
-    changes = (_differs(f"{name} {{}}", [value], [defaults[name]]) for name, value in spec.parameters.items())
+    """Parameters that are others than the author's; those that his sets have not are compared with their defaults."""
+    theirs = {**getattr(sets.build(spec.name), "parameters", {}), **points.value("set", spec.name, "members")}
+    changes = (_differs(f"{name} {{}}", [value], [theirs[name]]) for name, value in spec.parameters.items())
     return list(chain.from_iterable(changes))
 
 
-def _differs(text: str, ours: Iterable[Any], paper: Iterable[Any]) -> list[str]:
-    """One phrase with our values and the paper's, or none if each of ours is the paper's."""
-    ours, paper = list(ours), list(paper)
-    if all(a == b for a, b in zip(ours, paper if len(paper) > 1 else paper * len(ours), strict=True)):
+def _differs(text: str, ours: Iterable[Any], author: Iterable[Any]) -> list[str]:
+    """One phrase with our values and the author's, or none if each of ours is the author's."""
+    ours, author = list(ours), list(author)
+    if all(a == b for a, b in zip(ours, author if len(author) > 1 else author * len(ours), strict=True)):
         return []
-    return [f"{text.format(spread(ours))} (paper {spread(paper)})"]
+    return [f"{text.format(spread(ours))} (author {spread(author)})"]
 
 
 def sample_text(samples: SampleSpec) -> str:
@@ -135,8 +224,9 @@ def short(name: str) -> str:
 def spread(values: Iterable[float]) -> str:
     """One value, or the smallest and the largest.
 
-    >>> spread([5, 5]), spread([17, 5, 9])
-    ('5', '5–17')
+    >>> spread([5, 5]), spread([17, 5, 9]), spread([5e-4, 60_000])
+    ('5', '5–17', '0.0005–60,000')
     """
     numbers = sorted(values)
-    return "–".join(dict.fromkeys(f"{number:g}" for number in (numbers[0], numbers[-1])))
+    ends = (f"{number:,}" if isinstance(number, int) else f"{number:g}" for number in (numbers[0], numbers[-1]))
+    return "–".join(dict.fromkeys(ends))

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Source(StrEnum):
-    """A source, by its short name; `in_words` says what it is.
+    """A source, by its short name; `sources.yaml` says what each is.
 
     Only `ABSTRACT` holds words of the paper itself.
     """
@@ -14,17 +14,20 @@ class Source(StrEnum):
     CODE_BEFORE = "code before publication"
     CODE_AFTER = "code after publication"
     LIBRARY = "library"
+    LIBRARY_LATER = "later library"
     LOG = "log"
+    PICTURES = "pictures"
     OURS = "ours"
 
     @property
     def letter(self) -> str:
-        """The letter that tables cite it by: A, S, C (the code before and after publication), L, T, or O for ours.
+        """The letter that tables cite it by: A, S, C (the experiment code), L (the library), T, F, or O for ours.
 
-        >>> Source.ABSTRACT.letter, Source.CODE_AFTER.letter
-        ('A', 'C')
+        >>> Source.ABSTRACT.letter, Source.CODE_AFTER.letter, Source.LIBRARY_LATER.letter
+        ('A', 'C', 'L')
         """
-        return {"abstract": "A", "successor": "S", "library": "L", "log": "T", "ours": "O"}.get(self.value, "C")
+        letters = {"abstract": "A", "successor": "S", "log": "T", "pictures": "F", "ours": "O"}
+        return letters.get(self.value, "C" if "code" in self.value else "L")
 
 
 def tests(source: Source) -> str:
@@ -32,6 +35,8 @@ def tests(source: Source) -> str:
 
     >>> tests(Source.ABSTRACT), tests(Source.OURS)
     ('a statement of the abstract', 'a hypothesis of ours')
+    >>> tests(Source.LIBRARY)
+    "what the author's library does"
     """
     match source:
         case Source.ABSTRACT:
@@ -40,4 +45,6 @@ def tests(source: Source) -> str:
             return "a statement of the successor's abstract"
         case Source.OURS:
             return "a hypothesis of ours"
+        case Source.LOG | Source.PICTURES:
+            return f"what the author's {source.value} show{'s' * (source is Source.LOG)}"
     return f"what the author's {source.value} does"

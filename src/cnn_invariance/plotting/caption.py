@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,10 @@ class Caption:
     setting:    sentences on what was done and how to read it, each whole
     sizes:      by dataset, how large networks, samples and transformation sets are
     counts:     a sentence on infinite, undefined and dead units
-    departures: by dataset, the phrases that say what differs from the paper
+    departures: by dataset, the phrases that say what differs from the author's code
     experiment: the id of the experiment
     preset:     the name of the preset
+    origin:     whose the experiment is: of the author's code, of this package, or a user's own
 
     >>> str(Caption("Two lines", "Why?", ("They are flat.",), sizes={"mnist": "2 seeds"}))
     'Two lines. Why? They are flat. Sizes: mnist, 2 seeds.'
@@ -31,6 +32,7 @@ class Caption:
     departures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     experiment: str = ""
     preset: str = ""
+    origin: Literal["author", "package", "user"] = "user"
 
     @classmethod
     def from_text(cls, text: str) -> "Caption":
@@ -63,9 +65,20 @@ class Caption:
             f"Sizes: {sizes}." if sizes else "",
             self.counts,
             *(
-                f"Departures from the paper on {name}: {'; '.join(phrases)}."
+                f"Departures from the author's code on {name}: {'; '.join(phrases)}."
                 for name, phrases in self.departures.items()
             ),
-            f"Replicates the paper's experiment '{self.experiment}' (preset {self.preset})." if self.experiment else "",
+            self._replicates(),
         ]
         return " ".join(filter(None, sentences))
+
+    def _replicates(self) -> str:
+        """Whose experiment it is, in words."""
+        if not self.experiment:
+            return ""
+        what = {
+            "author": f"Replicates experiment '{self.experiment}' of the author's code",
+            "package": f"Experiment '{self.experiment}' of this package, beside those of the author's code",
+            "user": f"Experiment '{self.experiment}' of your own",
+        }
+        return f"{what[self.origin]} (preset {self.preset})."

@@ -42,7 +42,7 @@ def rotation(n: int = 25, angle_deg: float = 360.0) -> AffineSet:
     """Rotations by n angles evenly spaced over [0, angle_deg] degrees, ends included.
 
     Order: rising angle, counter-clockwise as seen; M = n. One angle is 0 degrees. The angles 0 and
-    360 are both exactly the identity, so the full circle holds it twice (the paper's n = 25, 360).
+    360 are both exactly the identity, so the full circle holds it twice (the author's n = 25, 360).
 
     Errors: InputError unless n >= 1 and 0 <= angle_deg <= 360.
     """
@@ -132,7 +132,7 @@ def combined(
 
     Order: nested loops over ``rotation``, ``scale`` and ``translation``, rotation outermost, so
     the identity is first; M = rotation_n (6 scale_n + 1) (8 translation_n + 1), by default
-    8 x 7 x 9 = 504. (The paper's code translates first, then rotates and scales.)
+    8 x 7 x 9 = 504. (The author's code translates first, then rotates and scales.)
 
     Errors: those of the three sets.
     """

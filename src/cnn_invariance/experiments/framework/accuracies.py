@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Setting(NamedTuple):
     """One setting by its labels, with a cell for each seed; ``augmentation`` None: trained plain.
 
-    cells: networks or their measurements; ``under``: the label of the set they are tested under
+    cells:   networks or their measurements; ``under``: the label of the set they are tested under
+    variant: of the design, where several are compared
     """
 
     dataset: str
@@ -30,6 +31,7 @@ class Setting(NamedTuple):
     augmentation: str | None
     cells: Sequence[Any]
     under: str = ""
+    variant: str = ""
 
 
 class AccuracyExperiment(Models):
@@ -42,7 +44,8 @@ class AccuracyExperiment(Models):
     drawing: further arguments of `plotting.dot_figure`
 
     Fields: ``seeds``: how many of the preset's seeds to average over; ``batch_norm``: networks that can have batch
-    normalisation have it, as in the paper's tables of accuracy.
+    normalisation have it, as in the author's comparison of accuracies; ``batch_size``: samples in a step (None: as
+    the preset has it; the author's comparison has 64).
     """
 
     group = "validation"
@@ -55,6 +58,7 @@ class AccuracyExperiment(Models):
 
     seeds: int = Field(1, ge=1)
     batch_norm: bool = True
+    batch_size: int | None = Field(None, ge=1)
 
     @abstractmethod
     def settings(self, study: Study) -> Iterator[Setting]:
@@ -72,6 +76,14 @@ class AccuracyExperiment(Models):
         """Which of the series a row is of."""
         return 0
 
+    def drawn(self, frame: "pd.DataFrame") -> "pd.DataFrame":
+        """The rows of the table that figures show."""
+        return frame
+
+    def row_name(self, row: Mapping[Any, Any]) -> str:
+        """The name of the row of a figure, from a row of the table."""
+        return str(row["network"])
+
     def heading(self, value: Any) -> str:
         """The title of a panel, from the value of its column."""
         return str(value)
@@ -79,7 +91,8 @@ class AccuracyExperiment(Models):
     def networks(self, study: Study, dataset: str, model: str, label: str | None) -> list[TrainSpec]:
         """The networks of a setting, one for each seed."""
         arguments = choices.normalised(study, dataset, model, self.batch_norm)
-        given: dict[str, Any] = {"model": model, "augmentation": label, "arguments": arguments}
+        recipe = {} if self.batch_size is None else {"batch_size": self.batch_size}
+        given: dict[str, Any] = {"model": model, "augmentation": label, "arguments": arguments, "recipe": recipe}
         return [study.network(dataset=dataset, seed=seed, **given) for seed in choices.seeds(study, self.seeds)]
 
     def outputs(self, study: Study) -> Outputs:
@@ -96,23 +109,28 @@ class AccuracyExperiment(Models):
         settings = list(self.settings(study))
         frame = pd.DataFrame(self.row(study, one, results) for one in settings)
         canvas.table(self.name, frame, self._caption(study, self.titles[0], settings), printed=self.printed(frame))
-        for dataset, here in frame.groupby("dataset", sort=False):
+        for dataset, here in self.drawn(frame).groupby("dataset", sort=False):
             panels = {self.heading(title): self._dots(group) for title, group in here.groupby(self.panel, sort=False)}
             figure = dot_figure(panels, xlabel="test accuracy", **self.drawing)
             caption = self._caption(study, self.titles[1], [one for one in settings if one.dataset == dataset])
             canvas.figure(f"{self.name}_{dataset}", figure, caption)
 
+    def departures(self, settings: Sequence[Setting]) -> Sequence[str]:
+        """What differs from the author's comparison of accuracies, beyond the sizes that captions compare."""
+        networks = [cell.network for one in settings for cell in one.cells]
+        plain = departures.without_normalisation(network.model for network in networks)
+        return [*plain, *departures.other_batches(networks)]
+
     def _caption(self, study: Study, title: str, settings: Sequence[Setting]) -> "Caption":
-        cells = [cell for one in settings for cell in one.cells]
-        networks = [cell if isinstance(cell, TrainSpec) else cell.network for cell in cells]
         return captions.caption(
             study,
             self.name,
-            cells,
+            [cell for one in settings for cell in one.cells],
             title=title.format(on=" and ".join(dict.fromkeys(one.dataset for one in settings))),
             question=self.question,
             setting=self.setting,
-            departures=departures.without_normalisation(network.model for network in networks),
+            departures=self.departures(settings),
+            accuracies=True,
         )
 
     def _dots(self, table: "pd.DataFrame") -> "list[Dot]":
@@ -120,7 +138,7 @@ class AccuracyExperiment(Models):
 
         chosen = list(zip(self.series, looks(len(self.series)), strict=True))
         return [
-            Dot(row["network"], *chosen[self.place(row)], *(_bounded(row, name) for name in self.ends))
+            Dot(self.row_name(row), *chosen[self.place(row)], *(_bounded(row, name) for name in self.ends))
             for row in table.to_dict("records")
         ]
 

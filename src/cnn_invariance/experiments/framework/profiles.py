@@ -77,7 +77,7 @@ class ProfilePlan:
     columns:     how many panels stand side by side at most (None: as `plotting.profile_figure` chooses)
     rows:        how many panels stand one below the other (None: as ``columns`` says)
     part:        of an experiment with several plans, what tells the names of this one's figures and table from theirs
-    departures:  from the paper, beyond the sizes that captions compare
+    departures:  from the author's code, beyond the sizes that captions compare
     usual:       see `captions.caption`
     """
 

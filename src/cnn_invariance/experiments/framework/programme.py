@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import registry
 from cnn_invariance.experiments.framework.experiment import Experiment, Outputs
-from cnn_invariance.study import Cell, Study, document
+from cnn_invariance.study import Cell, Study, TrainSpec, document
 from cnn_invariance.study.document import Document, Problem
 from cnn_invariance.study.study import entry_of, read_preset
 
@@ -43,7 +43,24 @@ class Programme(Study):
     @cached_property
     def cells(self) -> dict[str, tuple[Cell, ...]]:
         """The cells that each experiment needs, each once, by the experiment's name."""
-        return {name: tuple(dict.fromkeys(one.cells(self))) for name, one in self.experiments.items()}
+        return {name: self.cells_of(name) for name in self.experiments}
+
+    def cells_of(self, name: str) -> tuple[Cell, ...]:
+        """The cells that an experiment needs, each once; they are found once."""
+        if name not in self._found:
+            self._found[name] = tuple(dict.fromkeys(self.experiment(name).cells(self)))
+        return self._found[name]
+
+    def networks_of(self, name: str) -> tuple[TrainSpec, ...]:
+        """The networks that an experiment trains or measures; none of one that cannot be planned, which is reported."""
+        try:
+            return tuple(dict.fromkeys(cell.network for cell in self.cells_of(name)))
+        except InputError:
+            return ()
+
+    @cached_property
+    def _found(self) -> dict[str, tuple[Cell, ...]]:
+        return {}
 
     @cached_property
     def outputs(self) -> dict[str, Outputs]:
@@ -55,7 +72,7 @@ class Programme(Study):
         tables: dict[str, str] = {}
         for name, experiment in self.experiments.items():
             try:
-                list(experiment.cells(self))
+                self.cells_of(name)
                 outputs = experiment.outputs(self)
             except InputError as error:
                 yield Problem(("experiments", name), str(error))

@@ -9,7 +9,8 @@ from pathlib import Path
 from markupsafe import Markup
 
 from cnn_invariance.measures import requests
-from cnn_invariance.report import claims
+from cnn_invariance.paper import points
+from cnn_invariance.report import claims, sources
 from cnn_invariance.report.page import markdown, origins
 from cnn_invariance.report.page.claim_views import ClaimView, claim_views, count_verdicts
 from cnn_invariance.report.page.drawn_views import (
@@ -26,7 +27,7 @@ from cnn_invariance.report.page.shared_caption import SharedCaption, count_depar
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
 
-DEPARTURES = "What differs from the paper"
+DEPARTURES = "What differs from the author's code"
 """The section of README.md that is shown."""
 
 
@@ -75,7 +76,7 @@ class Contents:
     cells:      how many cells the study has, computed or not
     claims_csv: the table of claims as a data URI
     rule:       how a claim gets its verdict
-    departures: what differs from the paper in all presets
+    departures: what differs from the author's code in all presets
     """
 
     preset: Preset
@@ -99,6 +100,21 @@ class Contents:
     def verdicts(self) -> dict[str, int]:
         """How many findings have which verdict."""
         return count_verdicts(finding for claim in self.claims for finding in claim.findings)
+
+    @property
+    def letters(self) -> dict[str, str]:
+        """The sources by their letters."""
+        return points.letters()
+
+    @property
+    def sources_in_short(self) -> str:
+        """How many points there are, and how ours stands to them."""
+        return sources.summary(points.points())
+
+    @property
+    def sources(self) -> dict[str, list[points.Point]]:
+        """What each source says, point by point, under a heading for each kind."""
+        return {heading: points.chosen(kind) for kind, heading in sources.HEADINGS.items()}
 
     @cached_property
     def departures_by_dataset(self) -> dict[str, dict[str, int]]:
