@@ -29,22 +29,27 @@ def stable(panel: MeasuredPanel) -> list[float]:
     return apart(panel)
 
 
-@claimed(AS_TRAINED, Source.ABSTRACT, below=MARGIN, scale=LOG, because=TENTH, primary=True)
-def as_trained(panel: MeasuredPanel) -> list[float]:
-    """relative difference of the NV profiles of a network before and after its training."""
+def before_and_after(panel: MeasuredPanel) -> list[float]:
+    """The difference of the NV profiles of each network before and after its training."""
     trained = dict(zip((cell.network.seed for cell in panel.lines[1].cells), panel.profiles(1), strict=True))
     untrained = zip((cell.network.seed for cell in panel.lines[0].cells), panel.profiles(0), strict=True)
     return [difference(profile, trained[seed]) for seed, profile in untrained if seed in trained]
 
 
+@claimed(AS_TRAINED, Source.ABSTRACT, below=MARGIN, scale=LOG, because=TENTH, primary=True)
+def as_trained(panel: MeasuredPanel) -> list[float]:
+    """relative difference of the NV profiles of a network before and after its training."""
+    return before_and_after(panel)
+
+
 @claimed(OWN, Source.OURS, above=MARGIN, scale=LOG, because=TENTH)
 def own_structure(panel: MeasuredPanel) -> list[float]:
     """relative difference of the NV profiles of a network before and after its training."""
-    return list(as_trained.of(panel))
+    return before_and_after(panel)
 
 
 class RandomWeights(ProfileExperiment):
-    """``networks``: how many untrained ones; ``seeds``: how many trained ones, the first of which are the untrained's."""
+    """``networks``: how many untrained ones; ``seeds``: how many of them are trained."""
 
     question = "What structure does a network have before it is trained?"
     group = "stability"

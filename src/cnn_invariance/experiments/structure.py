@@ -1,8 +1,8 @@
 """The headline: whether the structure of invariance belongs to the design of a network, and not to its training."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -163,7 +163,7 @@ class Structure(Models):
 
         def statistic(one: np.ndarray) -> dict[str, float]:
             found = _shares(one, factors)
-            return found | {"design less training": found.get("design", np.nan) - found.get("training", np.nan)}
+            return found | {"design less training": found["design"] - found["training"]}
 
         found = decomposition.bootstrap(shape, statistic)
         augmented = shape[..., TRAININGS.index("augmented"), :, :, :] if "training" in factors else shape
@@ -209,7 +209,7 @@ class Structure(Models):
         measure, seeds = choices.measure(study, self.measure), choices.seeds(study, self.seeds)
         found = {}
         for dataset, design, label in product(datasets, models, sets):
-            how = {
+            how: dict[Training, dict[str, Any]] = {
                 "untrained": {"augmentation": None, "epochs": 0},
                 "plain": {"augmentation": None, "epochs_for": label},
                 "augmented": {"augmentation": label},
@@ -232,13 +232,13 @@ class Structure(Models):
 
 DECOMPOSED = (
     "Level: the mean of a profile over depths; shape: the profile over its mean. Each share is the sum of squares of a "
-    "factor's means, of the interactions of all factors, or of seeds, over that of all profiles about their mean. Lines: "
-    "95 % intervals by a bootstrap over seeds. In the table, told: how often the design is that of the nearest profile "
-    "of another dataset and another set."
+    "factor's means, of the interactions of all factors, or of seeds, over that of all profiles about their mean. "
+    "Lines: 95 % intervals by a bootstrap over seeds. In the table, told: how often the design is that of the nearest "
+    "profile of another dataset or another set."
 )
 DIFFERENCES = (
-    "Each point is the difference between the profiles of two networks that are alike in all but one thing, named to the "
-    "left: mean |P - Q| / mean (P + Q) / 2 over depths. The bar is the mean."
+    "Each point is the difference between the profiles of two networks that are alike in all but one thing, named to "
+    "the left: mean |P - Q| / mean (P + Q) / 2 over depths. The bar is the mean."
 )
 
 
@@ -273,40 +273,31 @@ def _told(shapes: np.ndarray) -> float:
 
 def _differences(profiles: Mapping[Place, np.ndarray], dataset: str) -> dict[str, list[float]]:
     """The differences of pairs that differ in one thing, by what they differ in; other datasets against this one."""
-    here = {place: found for place, found in profiles.items() if place.dataset == dataset}
+    here = {place: list(found) for place, found in profiles.items() if place.dataset == dataset}
     trained = {place: found for place, found in here.items() if place.training == "augmented"}
 
-    def alike(field: str) -> list[float]:
-        """Of augmented networks that differ in one field alone."""
-        rest = {place._replace(**{field: ""}) for place in trained}
-        return [
-            value
-            for one in rest
-            for value in among([found for place, found in trained.items() if place._replace(**{field: ""}) == one])
-        ]
+    def alike(same: Callable[[Place], str]) -> list[float]:
+        """Of augmented networks that are the same in all but one field."""
+        groups = {same(place) for place in trained}
+        return [v for one in groups for v in among([found for place, found in trained.items() if same(place) == one])]
 
     def against(training: Training) -> list[float]:
         return between((here[place._replace(training=training)], found) for place, found in trained.items())
 
-    others = [(found, profiles[place]) for other in profiles for place, found in _elsewhere(trained, other, profiles)]
+    others = {place.dataset for place in profiles} - {dataset}
     found = {
         SAME_SEED: within(trained.values()),
         "trained plain or augmented": against("plain"),
         "untrained or augmented": against("untrained"),
-        "another transformation set": alike("transformations"),
-        "another dataset": between(others),
-        "another design": alike("design"),
+        "another transformation set": alike(lambda place: place.design),
+        "another dataset": between(
+            (found, list(profiles[place._replace(dataset=other)]))
+            for place, found in trained.items()
+            for other in others
+        ),
+        "another design": alike(lambda place: place.transformations),
     }
     return {kind: values for kind, values in found.items() if values}
-
-
-def _elsewhere(
-    trained: Mapping[Place, np.ndarray], other: Place, profiles: Mapping[Place, np.ndarray]
-) -> Iterator[tuple[Place, np.ndarray]]:
-    """An augmented network of another dataset, with its partner of this one."""
-    for place, found in trained.items():
-        if other.dataset != place.dataset and other == place._replace(dataset=other.dataset):
-            yield other, found
 
 
 def _table(found: Mapping[str, Mapping[str, list[float]]]) -> list[dict[str, object]]:

@@ -44,7 +44,8 @@ def rises_beyond(panel: MeasuredPanel) -> Iterator[float]:
 
 def _places(panel: MeasuredPanel) -> tuple[int, int]:
     """The places of the trained and of the full range among those that are measured, from 1."""
-    trained = panel.lines[0].cells[0].network.augmentation
+    trained = scaled(panel.lines[-1].cells[0].transformations, HALF)
+    assert trained is not None  # half of a range is a range
     measured = [line.cells[0].transformations for line in panel.lines if line.label not in CONTROL]
     return measured.index(trained) + 1, len(measured)
 

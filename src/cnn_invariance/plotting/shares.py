@@ -1,10 +1,11 @@
 """Shares of a whole with their intervals: a row for each part, a panel for each whole."""
 
+import math
 from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
-from cnn_invariance.plotting.style import BLUE, DOUBLE, new_figure, style
+from cnn_invariance.plotting.style import BLUE, DOUBLE, SMALL, new_figure, style
 
 Share = tuple[float, float, float]
 """A share with the bounds of its interval (NaN: unknown)."""
@@ -29,8 +30,9 @@ def share_figure(panels: Mapping[str, Mapping[str, Share]], *, xlabel: str) -> F
                 place = rows.index(name)
                 axes.barh(place, share, height=0.6, color=BLUE, alpha=0.35)
                 axes.plot([low, high], [place, place], color=BLUE, lw=1.4, solid_capstyle="butt")
-                axes.annotate(f"{share:.3f}".replace("0.", ".", 1), (max(share, high if high == high else share), place),
-                              xytext=(3, 0), textcoords="offset points", va="center", fontsize=6.5)  # fmt: skip
+                end = share if math.isnan(high) else max(share, high)
+                text = f"{share:.3f}".replace("0.", ".", 1)
+                axes.annotate(text, (end, place), (3, 0), textcoords="offset points", va="center", fontsize=SMALL)
             axes.set_xlabel(xlabel)
             axes.set_ylim(len(rows) - 0.5, -0.5)
             axes.set_yticks(range(len(rows)), rows)

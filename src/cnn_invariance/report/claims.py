@@ -28,9 +28,9 @@ decide an undecided claim with power .9. ``source`` is whose statement is tested
 """
 VERDICTS: tuple[Verdict, ...] = ("supported", "not supported", "depends on the set", "undecided")
 RULE = (
-    "A claim is supported where the whole 95 % interval of its statistic over independently trained networks lies in the "
-    "region that was claimed before looking, not supported where it lies wholly outside; it depends on the set where "
-    "transformation sets are decided against each other, and is undecided otherwise."
+    "A claim is supported where the whole 95 % interval of its statistic over independently trained networks lies in "
+    "the region that was claimed before looking, not supported where it lies wholly outside; it depends on the set "
+    "where transformation sets are decided against each other, and is undecided otherwise."
 )
 
 

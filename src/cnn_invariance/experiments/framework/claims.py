@@ -52,6 +52,7 @@ class Finding:
     reason:   why the results cannot say, where they cannot
     trend:    the p of a test of order (Page's) that must be small too, where there is one
     estimate: of a statistic that is not a mean over replicates, with its interval, in place of ``values``
+    given:    the same with estimates of each condition
     """
 
     claim: Claim
@@ -61,6 +62,7 @@ class Finding:
     reason: str = ""
     trend: float | None = None
     estimate: Estimate | None = None
+    given: Evidence | None = None
 
     @property
     def about(self) -> str:
@@ -70,6 +72,8 @@ class Finding:
     @cached_property
     def evidence(self) -> Evidence:
         """The estimate of each condition, and of their mean."""
+        if self.given is not None:
+            return self.given
         if self.estimate is not None:
             return Evidence(self.estimate, {})
         return evidence(self.values, self.claim.rule)

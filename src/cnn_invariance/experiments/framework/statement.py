@@ -32,13 +32,14 @@ HEADER = """\
 
 """
 ANALYSIS = (
-    "A condition is one dataset, one transformation set and one design; a replicate is a network trained with a seed of "
-    "its own. The statistic has one value for each replicate. On its scale, the mean has Student's 95 % interval over "
-    "replicates; over several conditions, which are fixed, the mean of their means, with the standard error that follows "
-    "from the replicates (Welch, Satterthwaite). Supported: the whole interval lies in the claimed region. Not supported: "
-    "it lies wholly outside. Depends on the set: conditions are decided against each other, or one against their mean. "
-    "Undecided: else, or if a condition has fewer than two values or values that do not vary. Primary claims, one for an "
-    "experiment, are adjusted together by Holm's method; q values (Benjamini, Hochberg) are over all claims of a preset."
+    "A condition is one dataset, one transformation set and one design; a replicate is a network trained with a seed "
+    "of its own. The statistic has one value for each replicate. On its scale, the mean has Student's 95 % interval "
+    "over replicates; over several conditions, which are fixed, the mean of their means, with the standard error that "
+    "follows from the replicates (Welch, Satterthwaite). Supported: the whole interval lies in the claimed region. Not "
+    "supported: it lies wholly outside. Depends on the set: conditions are decided against each other, or one against "
+    "their mean. Undecided: else, or if a condition has fewer than two values or values that do not vary. Primary "
+    "claims, one for an experiment, are adjusted together by Holm's method; q values (Benjamini, Hochberg) are over all "
+    "claims of a preset."
 )
 
 
