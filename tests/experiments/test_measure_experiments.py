@@ -69,7 +69,7 @@ def test_what_is_drawn_is_what_was_announced(name, planned, computed, tmp_path):
     [
         ("measure_comparison", 4, 6),  # one plain network, measured under three sets
         ("goodfellow_alpha", 9, 9),
-        ("goodfellow_parts", 9, 9),
+        ("goodfellow_parts", 9, 18),  # the author's threshold is measured in cells of its own
         ("same_equivariance", 3, 6),  # one comparison on twice as many samples
         ("aggregation", 9, 9),
     ],
@@ -230,15 +230,18 @@ def test_goodfellows_table_has_a_row_for_each_alpha_and_part(planned, computed, 
     def values(cell, measure):
         read = check(measure)
         rate = 2 * (1 - read["alpha"]) if read.name == "Goodfellow_L" else 1 - read["alpha"]
+        rate *= 3 if read["reference"] == "all" else 1
         return np.full(len(kinds(cell.network.model)), rate)
 
     study = planned("goodfellow_parts", {"transformation_sets": ["rotation", "scale"]})
     table = pd.read_csv(drawn(study, computed(study, values), tmp_path / "drawn") / "goodfellow_parts.csv")
-    assert len(table) == 2 * 2 * 5
+    assert len(table) == 2 * 3 * 5
     local = table.query("panel == 'scale, local'")
     assert local["threshold"].tolist() == [f"alpha = {alpha:g}" for alpha in ALPHAS]
     assert local["mean"].tolist() == pytest.approx([2 * (1 - alpha) for alpha in ALPHAS])
     assert table.query("panel == 'scale, global'")["mean"].tolist() == pytest.approx([1 - alpha for alpha in ALPHAS])
+    author = table.query("panel == 'scale, local, author'")["mean"]
+    assert author.tolist() == pytest.approx([6 * (1 - alpha) for alpha in ALPHAS])
 
 
 def ranges(**orders):

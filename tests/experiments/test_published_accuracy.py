@@ -104,6 +104,8 @@ def test_a_network_is_found_in_the_log_by_variant_and_by_the_range_of_its_augmen
         return own.model_copy(update={"parameters": {**own.parameters, **parameters}})
 
     assert key() == ("mnist", "SimpleConv", "base", "none")
+    longer = study.network(dataset="mnist5k", model="SimpleConv", epochs_for="rotation")
+    assert published.key_of(longer, "mnist", full, longer=True) == ("mnist", "SimpleConv", "base", "rotation:0")
     assert key("rotation", batch_norm=True) == ("mnist", "SimpleConv", "batch_norm", "rotation")
     assert key("scale", activation="prelu") == ("mnist", "SimpleConv", "activation=PReLU", "scale")
     assert key(changed("rotation", angle_deg=120)).augmentation == "rotation:120"
@@ -150,6 +152,23 @@ def test_of_networks_in_other_batches_those_of_the_log_s_are_compared(preset, lo
     assert chosen["SimpleConv", "batch_norm", "rotation"] == (64, 1)
     assert chosen["SimpleConv", "base", "rotation"] == (256, 3)
     assert published.batch_of(Key("mnist", "SimpleConv", "base", "rotation")) == 256
+
+
+def test_plain_networks_that_are_trained_as_long_as_augmented_ones_stand_apart(preset, load, monkeypatch):
+    """As those of the author's whose augmentation has a range of nothing; two of his sets are then one setting."""
+    preset["transformation_sets"] = FULL
+    preset["experiments"] = {"published_accuracy": {"batch_norm": False, "models": ["SimpleConv"]}, "structure": {}}
+    study = load(preset)
+    longer = tuple(
+        study.network(dataset="mnist5k", model="SimpleConv", seed=seed, epochs_for="rotation") for seed in (0, 1)
+    )
+    monkeypatch.setattr(type(study), "networks_of", lambda self, name: longer)
+    found = {one.augmentation: one.cells for one in study.experiments["published_accuracy"].settings(study)}
+    assert {cell.recipe.epochs for cell in found["none"]} == {3}
+    assert found["rotation:0"] == list(longer)
+    rows = published.of(Key("mnist", "SimpleConv", "base", "rotation:0"))
+    assert [(row.key.augmentation, row.epochs) for row in rows] == [("rotation:0", 17), ("translation:0", 17)]
+    assert "rotation:0" not in finding(study, Records(0.98, 0.97)).why
 
 
 def test_only_the_experiments_that_are_named_lend_their_networks(shared, preset, load):

@@ -59,6 +59,9 @@ FIGURES = {
     "two rows": lambda p, m, d: profile_figure({name: [broken(p, d)] for name in "abcd"}, ylabel="NV"),
     "one heatmap": lambda p, m, d: heatmap_figure({"trained plain": partly_infinite(m, d)}, label="NV"),
     "two heatmaps": lambda p, m, d: heatmap_figure({"a": partly_infinite(m, d), "b": m(d["VGG16D"])}, label="NV"),
+    "heatmaps in order and sorted": lambda p, m, d: heatmap_figure(
+        {"a": partly_infinite(m, d), "b": m(d["SimpleConv"])}, label="NV", unsorted=True
+    ),
     "one dot plot": lambda p, m, d: dot_figure({"rotation": dots(d)}, **TESTS),
     "dot plots": lambda p, m, d: dot_figure({name: dots(d) for name in ("rotation", "scale")}, **TESTS),
 }
@@ -240,6 +243,26 @@ def test_cells_are_sorted_and_infinite_ones_hatched_above(maps, designs):
     assert first.get_extent()[2:] == [0, 62.5]
     hatched = [(to_hex(patch.get_facecolor()), patch.get_y(), patch.get_height()) for patch in axes.patches]
     assert hatched == [(VERMILLION.lower(), 62.5, 25.0), ("#d9d9d9", 87.5, 12.5)]
+
+
+def test_unsorted_cells_stand_in_the_order_of_the_maps(maps, designs):
+    table = maps(designs["SimpleConv"][:1])
+    table["value"] = values = [3.0, np.inf, 1.0, 2.0, np.nan, 0.0, 4.0, 0.5]
+    above, below, _ = heatmap_figure({"a": table}, label="NV", top=4.0, unsorted=True).axes
+    shown = above.images[0].get_array()[:, 0]
+    assert [to_hex(shown[k]) for k in (1, 4)] == [VERMILLION.lower(), "#d9d9d9"]
+    finite = [k for k, value in enumerate(values) if np.isfinite(value)]
+    brightness = shown[finite, :3].sum(axis=1)
+    assert list(np.argsort(brightness)) == list(np.argsort(np.array(values)[finite]))
+    assert (above.get_title(loc="left"), below.get_title(loc="left")) == ("a", "")
+    assert [axes.get_ylabel() for axes in (above, below)] == ["feature maps, in order (%)", "feature maps, sorted (%)"]
+
+
+def test_layers_of_a_kind_are_marked(profile):
+    kinds = ["Conv2d", "BatchNorm2d", "ELU", "Linear", "BatchNorm1d"]
+    axes = profile_figure({"": [Series("a", [profile(kinds)], looks(1)[0])]}, ylabel="NV", marked="BatchNorm").axes[0]
+    upright = [line.get_xdata()[0] for line in axes.lines if list(line.get_ydata()) == [0, 1]]
+    assert sorted(upright) == [2, 5]
 
 
 def test_panels_of_a_heatmap_share_their_colours(maps, designs):

@@ -19,7 +19,7 @@ from helpers_experiments import PRESET
 NOTHING_KNOWN = Rates({}, 0)
 EXPERIMENTS = {
     "random_initialization": {"seeds": 3},
-    "heatmap": {"transformation_sets": ["scale"]},
+    "heatmap": {"models": ["SimpleConv"], "transformation_sets": ["scale"]},
     "compare_models": {},
 }
 

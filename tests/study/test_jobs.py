@@ -16,7 +16,7 @@ from cnn_invariance.workflow import preparation
 from cnn_invariance.workflow.jobs import Job
 from helpers_study import TINY, cell, network, started
 
-RESPONSE = ResponseSpec(measured=cell(), by="NV", sample=SampleSpec(count=1), members=(0, 1))
+RESPONSE = ResponseSpec(measured=cell(), by="NV", sample=SampleSpec(count=1), members=(0, 1), kind="ELU")
 
 
 @pytest.mark.parametrize("one", [network(), cell(), RESPONSE], ids=lambda one: one.stage)

@@ -5,16 +5,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from cnn_invariance.experiments.framework import (
-    ALIKE,
-    STRIPS,
-    Line,
-    Panel,
-    ProfileExperiment,
-    Source,
-    choices,
-    same_profile,
-)
+from cnn_invariance.experiments.framework import ALIKE, STRIPS, Line, ProfileExperiment, Source, choices
+from cnn_invariance.experiments.framework.panels import Panel, same_profile
 from cnn_invariance.study import SampleSpec
 
 SPLITS: tuple[Literal["train", "test"], ...] = ("train", "test")

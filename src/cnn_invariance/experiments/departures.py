@@ -108,6 +108,7 @@ class Departures(Models):
             title=f"Departures from the author's form, {' and '.join(self.on(study))}",
             question=self.question,
             setting=self.setting + " ".join(map(captions.measure_in_words, (NV, ND))),
+            usual=[cell for place, cells in self._cells(study).items() if not place.change for cell in cells],
         )
         figure = spread_figure(
             {title: rows for title, rows in panels.items() if rows}, xlabel="in spreads between seeds", reference=1

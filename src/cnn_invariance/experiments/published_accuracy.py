@@ -91,9 +91,11 @@ class PublishedAccuracy(AccuracyExperiment):
         """The settings that were published, in the order of datasets, models and the log."""
         found: dict[tuple[str, Key], dict[object, dict[TrainSpec, None]]] = {}
         full = [study.set(label) for label in study.sets]
+        shortest: dict[tuple[str, str], int] = {}  # the epochs of the grid's plain networks, which come first
         for dataset, network in self._networks(study):
-            data = departures.DATASETS.get(_source(study, dataset))
-            if data and network.recipe.epochs and (key := published.key_of(network, data.family, full)):
+            data, epochs = departures.DATASETS.get(_source(study, dataset)), network.recipe.epochs
+            longer = epochs > shortest.setdefault((dataset, network.model.name), epochs or 1)
+            if data and epochs and (key := published.key_of(network, data.family, full, longer=longer)):
                 alike = found.setdefault((dataset, key), {})
                 alike.setdefault((network.model, network.recipe, network.augmentation), {})[network] = None
         datasets, models, _ = self.grid(study)
@@ -173,9 +175,8 @@ class PublishedAccuracy(AccuracyExperiment):
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
         """For each dataset, over the settings of which the log has several networks."""
         for dataset in self.on(study):
-            several = [
-                one for one in self.settings(study) if one.dataset == dataset and len(_sure(_published(study, one))) > 1
-            ]
+            here = [one for one in self.settings(study) if one.dataset == dataset and ":" not in str(one.augmentation)]
+            several = [one for one in here if len(_sure(_published(study, one))) > 1]
             cells = [cell for one in several for cell in one.cells]
             if reason := _undecidable(several):
                 yield Finding(EQUAL, (dataset,), {}, cells, reason=reason)

@@ -68,8 +68,8 @@ def measure_in_words(request: str) -> str:
     """A measure in words: what it is, and what has one value of it.
 
     >>> measure_in_words("NV[aggregate=mean]")
-    'NV: normalized variance, TV / SV; one value for each feature map (mean over the map, before the quotient), \
-or unit of a layer without maps; lower is more invariant.'
+    'NV of maps: normalized variance, TV / SV; one value for each feature map (mean over the map, before the \
+quotient), or unit of a layer without maps; lower is more invariant.'
     """
     measure = measure_names.check(request)
     options = dict(measure.options)

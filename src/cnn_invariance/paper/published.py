@@ -29,6 +29,10 @@ RANGES: Mapping[str, tuple[str, ...]] = {
 """The parameters of each set that say how far it goes."""
 
 
+NO_RANGE = ("rotation:0", "translation:0")
+"""Augmentations that are one setting: 25 equal members, so plain images for the epochs of 25."""
+
+
 class Key(NamedTuple):
     """One setting of the log, as its columns name it."""
 
@@ -79,6 +83,9 @@ def settings() -> dict[Key, tuple[Row, ...]]:
 
 def of(key: Key) -> tuple[Row, ...]:
     """The networks that the log has of a setting; where it does not tell them from others, all that they may be."""
+    if key.augmentation in NO_RANGE:
+        equal = (key._replace(augmentation=name) for name in NO_RANGE)
+        return tuple(row for one in equal for row in settings().get(one, ()))
     if key in settings():
         return settings()[key]
     places = (key.dataset, key.model, key.augmentation)
@@ -126,13 +133,14 @@ def variant_of(name: str, arguments: Mapping[str, Scalar]) -> str | None:
     return "base"
 
 
-def augmentation_of(spec: SetSpec | None, full: Iterable[SetSpec]) -> str | None:
+def augmentation_of(spec: SetSpec | None, full: Iterable[SetSpec], *, longer: bool = False) -> str | None:
     """The augmentation of a network as the log names it; None: it is none of the log's.
 
-    full: the sets of the study at their full range; a set is one of them, or has a smaller range and all else alike
+    full:   the sets of the study at their full range; a set is one of them, or has a smaller range and all else alike
+    longer: whether a plain network is trained for the epochs of an augmented one
     """
     if spec is None:
-        return "none"
+        return NO_RANGE[0] if longer else "none"
     for own in full:
         if spec.name != own.name or spec.name not in RANGES:
             continue
@@ -147,10 +155,13 @@ def augmentation_of(spec: SetSpec | None, full: Iterable[SetSpec]) -> str | None
     return None
 
 
-def key_of(network: TrainSpec, family: str, full: Iterable[SetSpec]) -> Key | None:
-    """The setting of the log that a network is of, on the author's dataset ``family``; None: of none that it has."""
+def key_of(network: TrainSpec, family: str, full: Iterable[SetSpec], *, longer: bool = False) -> Key | None:
+    """The setting of the log that a network is of, on the author's dataset ``family``; None: of none that it has.
+
+    ``full`` and ``longer``: see `augmentation_of`.
+    """
     variant = variant_of(network.model.name, network.model.arguments)
-    augmentation = augmentation_of(network.augmentation, full)
+    augmentation = augmentation_of(network.augmentation, full, longer=longer)
     if variant is None or augmentation is None:
         return None
     key = Key(family, network.model.name, variant, augmentation)

@@ -39,7 +39,7 @@ def response_figure(blocks: Mapping[str, Sequence[Rows]]) -> Figure:
             axes.set_axis_off()
             axes.set_title(title, fontsize=SMALL)
             for height, part in zip(heads, parts, strict=True):
-                axes.text(0, height, part.text, fontsize=SMALL - 1, va="bottom")
+                axes.text(0, height, part.text, fontsize=SMALL, va="bottom")
     return figure
 
 

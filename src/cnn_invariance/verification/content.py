@@ -135,7 +135,9 @@ class ResponseContent(Content):
 
     def fixed(self) -> dict[str, Any]:
         """Layers and sizes."""
-        shapes = self.held.frame[["layer_index", "layer", "kind", "role", "member", "height", "width"]]
+        shapes = self.held.frame[
+            ["layer_index", "layer", "kind", "role", "rank", "sample", "member", "height", "width"]
+        ]
         return {"layers and sizes": shapes.to_csv(index=False)}
 
     def image(self) -> Vector | None:

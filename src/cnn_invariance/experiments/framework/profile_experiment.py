@@ -1,6 +1,7 @@
 """An experiment on layer profiles: which lines stand in which panel, and what is claimed of them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -75,10 +76,6 @@ class ProfilesOfModels(Choice):
         """The measures shown, as results name them."""
         return choices.measures(study, self.measures, self.shown)
 
-    def departures(self, study: Study) -> Sequence[str]:
-        """What differs from the author's settings beyond the sizes that captions compare."""
-        return ()
-
     def words(self, study: Study) -> Mapping[str, object]:
         """What ``title``, ``setting`` and ``ylabel`` may name: the fields, and the measures as ``labels``."""
         return {**dict(self), "labels": ", ".join(map(choices.label, self.requests(study)))}
@@ -104,7 +101,6 @@ class ProfilesOfModels(Choice):
             "title": self.title,
             "setting": self.setting,
             "measures": requests[:1] if own else requests,
-            "departures": self.departures(study),
             "usual": self._reference_cells(study, lines),
             **self.drawing,
             **changes,
@@ -157,7 +153,7 @@ class ProfilesOfModels(Choice):
         """The first panel of each dataset, of the first measure."""
         if self.in_overview is None:
             return Overview()
-        (place, title), plan = self.in_overview, self.plans(study)[0]
+        (place, title), plan = self.in_overview, replace(self.plans(study)[0], note=None)
         panels = {
             f"{title}: {dataset}, {first}": series
             for dataset, by_panel in plan.series(results, plan.measures[0]).items()

@@ -77,7 +77,6 @@ class ProfilePlan:
     columns:     how many panels stand side by side at most (None: as `plotting.profile_figure` chooses)
     rows:        how many panels stand one below the other (None: as ``columns`` says)
     part:        of an experiment with several plans, what tells the names of this one's figures and table from theirs
-    departures:  from the author's code, beyond the sizes that captions compare
     usual:       see `captions.caption`
     """
 
@@ -100,7 +99,6 @@ class ProfilePlan:
     columns: int | None = None
     rows: int | None = None
     part: str = ""
-    departures: Sequence[str] = ()
     usual: Sequence[MeasureSpec] | None = None
 
     @classmethod
@@ -196,7 +194,6 @@ class ProfilePlan:
             question=self.question,
             setting=[*captions.sentences(self.setting), several, *meanings, *self._left_out(found, shown), more],
             counts=counted(series),
-            departures=self.departures,
             usual=self.usual,
         )
 

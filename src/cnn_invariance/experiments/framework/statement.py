@@ -38,8 +38,8 @@ ANALYSIS = (
     "follows from the replicates (Welch, Satterthwaite). Supported: the whole interval lies in the claimed region. Not "
     "supported: it lies wholly outside. Depends on the set: conditions are decided against each other, or one against "
     "their mean. Undecided: else, or if a condition has fewer than two values or values that do not vary. Primary "
-    "claims, one for an experiment, are adjusted together by Holm's method; q values (Benjamini, Hochberg) are over all "
-    "claims of a preset."
+    "claims, one for an experiment, are adjusted together by Holm's method; q values (Benjamini, Hochberg) are over "
+    "all claims of a preset."
 )
 
 
