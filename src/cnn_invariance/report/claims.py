@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "experiment", "claim", "primary", "about", "condition", "verdict", "estimate", "low", "high", "scale", "rule", "n",
-    "p", "holm", "q", "seeds", "reason", "source", "because", "statement", "statistic", "cells",
+    "p", "holm", "q", "seeds", "reason", "reading", "source", "because", "statement", "statistic", "cells",
+    "statement_sha256",
 )  # fmt: skip
 """Of ``claims.csv``. Rows without a ``condition`` are the claim's verdict on a dataset, over all conditions; the others
 are single conditions. ``low`` and ``high`` bound the 95 % interval of the estimate over ``n`` networks. ``p`` is
 one-sided for the claim; ``holm`` is adjusted over the primary claims, ``q`` over all. ``seeds`` of each condition would
 decide an undecided claim with power .9. ``source`` is whose statement is tested, see `cnn_invariance.paper.sources`;
-``cells`` are those that the estimate is from.
+``cells`` are those that the estimate is from. ``reading`` is confirmatory or exploratory by the frozen statement of the
+claims, whose SHA-256 is ``statement_sha256``, see `cnn_invariance.experiments.framework.statement`.
 """
 VERDICTS: tuple[Verdict, ...] = ("supported", "not supported", "depends on the set", "undecided")
 RULE = (
@@ -40,7 +42,17 @@ def records(plan: Plan) -> list[dict[str, Any]]:
     Behind it one for each condition of several. An experiment whose cells are not all computed has one record a claim,
     undecided, which names what is missing.
     """
-    return _adjusted([row for name in plan.study.experiments for row in _rows(plan, name)])
+    from cnn_invariance.experiments.framework.statement import FrozenClaims
+
+    frozen, seeds = FrozenClaims.beside(plan.study.path), {cell.key: cell.network.seed for cell in plan.cells}
+    rows = _adjusted([row for name in plan.study.experiments for row in _rows(plan, name)])
+    for row in rows:
+        used = {seeds[key] for key in row["cells"]} or {
+            cell.network.seed for cell in plan.study.cells[row["experiment"]]
+        }
+        row["reading"] = frozen.reading(plan.study.name, used, row["experiment"], row["claim"])
+        row["statement_sha256"] = frozen.sha256
+    return rows
 
 
 def table(found: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":

@@ -19,10 +19,17 @@ from cnn_invariance.experiments.framework import registry
 from cnn_invariance.experiments.framework.claims import Claim
 from cnn_invariance.paper.sources import Source
 from cnn_invariance.statistics.evidence import SCALES, Side
-from cnn_invariance.study import Closed, document
+from cnn_invariance.study import Closed, Study, document
 from cnn_invariance.study.document import Document, Problem
 
 NAME = "claims.yaml"
+CONFIRMING = ("laptop", "paper")
+"""The presets whose results confirm or refute the claims; the others are looked at while the claims are made."""
+LOOKED_AT: Mapping[str, tuple[str, ...]] = {"laptop": ("random_weights.stable",)}
+"""By preset, the claims whose networks had been looked at before the claims were fixed, whatever their seeds.
+
+Ten untrained networks of `laptop` were drawn when its seeds were 0 to 4: those of the seeds 5 to 9 were among them.
+"""
 Reading = Literal["confirmatory", "exploratory"]
 
 HEADER = """\
@@ -94,6 +101,13 @@ class Studied(Closed):
     """The designs and sizes that its results are of."""
     confirming_seeds: tuple[int, ...]
     """The seeds whose networks nobody had looked at when the claims were fixed."""
+    looked_at: tuple[str, ...] = ()
+    """Claims, as "experiment.claim", whose networks had been looked at all the same."""
+
+    @classmethod
+    def of(cls, study: Study) -> "Studied":
+        """What is said of a preset whose networks nobody has looked at, but for those of `LOOKED_AT`."""
+        return cls(speaks_of=_in_words(study), confirming_seeds=study.seeds, looked_at=LOOKED_AT.get(study.name, ()))
 
 
 class Statement(Closed):
@@ -146,8 +160,9 @@ class FrozenClaims:
         """How results of these seeds of a preset are to be read for a claim."""
         studied = self.statement.presets.get(preset)
         stated = claim in self.statement.claims.get(experiment, {})
-        unseen = studied is not None and set(seeds) <= set(studied.confirming_seeds)
-        return "confirmatory" if stated and unseen else "exploratory"
+        if studied is None or not stated or f"{experiment}.{claim}" in studied.looked_at:
+            return "exploratory"
+        return "confirmatory" if set(seeds) <= set(studied.confirming_seeds) else "exploratory"
 
     def _problems(self, experiments: set[str]) -> Iterator[Problem]:
         for experiment, stated in self.statement.claims.items():
@@ -177,6 +192,32 @@ def _differences(experiment: str, stated: Mapping[str, StatedClaim]) -> Iterator
                     yield Problem((*place, key), f"the experiment has {both[1][key]!r}, and this file {value!r}")
 
 
+def _in_words(study: Study) -> str:
+    """The designs, sizes and seeds of a preset."""
+    preset = study.preset
+    rule = {"same": "as many with an augmentation", "author": "times 1.1 ln M with an augmentation of M members"}
+    designs = "; ".join(
+        f"{dataset}: " + ", ".join(f"{label} ({_size(study, label, dataset)})" for label in study.models)
+        for dataset in study.datasets
+    )
+    sets = ", ".join(f"{label} ({study.set(label).size} transformations)" for label in study.sets)
+    images = preset.training.epoch_samples
+    return (
+        f"{designs}. Epochs {'of the whole training split' if images is None else f'of {images:,} images'}, "
+        f"{rule[preset.training.augmentation_epochs]}. Measured on "
+        f"{'all' if preset.samples.count is None else f'{preset.samples.count:,}'} samples of the "
+        f"{preset.samples.split} split under {sets}. Seeds {', '.join(map(str, study.seeds))}."
+    )
+
+
+def _size(study: Study, model: str, dataset: str) -> str:
+    """The size of a design and its epochs without augmentation."""
+    arguments = study.model(model, dataset).arguments
+    named = [f"{name} {arguments[name]}" for name in ("width", "dense") if name in arguments]
+    epochs = study.network(dataset=dataset, model=model).recipe.epochs
+    return ", ".join([*named, *(["batch normalisation"] if arguments.get("batch_norm") else []), f"{epochs} epochs"])
+
+
 def text(presets: Mapping[str, Studied]) -> str:
     """The file for the experiments as they are now."""
     claims = {
@@ -186,3 +227,9 @@ def text(presets: Mapping[str, Studied]) -> str:
     }
     content = Statement(analysis=ANALYSIS, presets=dict(presets), claims=claims).model_dump(mode="json")
     return HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+
+
+def beside(preset: Path) -> str:
+    """The file for the folder of a preset: of the presets of `CONFIRMING` that are in it."""
+    paths = [path for name in CONFIRMING if (path := preset.parent / f"{name}.yaml").is_file()]
+    return text({path.stem: Studied.of(Study.load(path)) for path in paths})

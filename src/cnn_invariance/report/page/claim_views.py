@@ -34,6 +34,7 @@ class FindingView:
     datasets: those it is about
     number:   the estimate with its interval in words; empty: unknown
     source:   what the interval comes from
+    reading:  confirmatory or exploratory, by the frozen statement of the claims
     cells:    the keys of the cells the statistic is from
     """
 
@@ -43,6 +44,7 @@ class FindingView:
     reason: str
     number: str
     source: str
+    reading: str
     cells: tuple[str, ...]
     drawing: IntervalView | None
 
@@ -92,6 +94,11 @@ def claim_views(records: Iterable[Mapping[str, Any]]) -> list[ClaimView]:
     return views
 
 
+def statement_sha256(records: Iterable[Mapping[str, Any]]) -> str:
+    """The SHA-256 of the statement that the claims were fixed in; empty if there was none."""
+    return next((str(record["statement_sha256"]) for record in records), "")
+
+
 def count_verdicts(findings: Iterable[FindingView]) -> dict[str, int]:
     """How many findings have which verdict."""
     verdicts = [finding.verdict for finding in findings]
@@ -110,6 +117,7 @@ def _finding_views(claim: Claim, records: Sequence[Mapping[str, Any]]) -> Iterab
             reason=record["reason"],
             number=claims.in_words(estimate, low, high, _number(record, "p")),
             source=f"{record['n']} networks" if record.get("n") else "",
+            reading=record["reading"],
             cells=tuple(record["cells"]),
             drawing=_interval_view(claim, low, high, estimate, scale) if known else None,
         )
