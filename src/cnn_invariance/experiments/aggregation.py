@@ -12,6 +12,7 @@ from cnn_invariance.experiments.framework import ProfileExperiment, ProfilePlan,
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, claimed
 from cnn_invariance.measures.requests import check
 from cnn_invariance.statistics.evidence import jackknife
+from cnn_invariance.statistics.groups import log_ratio
 from cnn_invariance.statistics.profiles import variation
 from cnn_invariance.study import Study
 
@@ -53,7 +54,7 @@ def mean_before_stable(panel: MeasuredPanel) -> list[float]:
 
     def gain(seeds: Sequence[np.ndarray]) -> float:
         one, *others = (variation(list(form)) for form in zip(*seeds, strict=True))
-        return math.log2(one / median(others))
+        return log_ratio([one], [median(others)])
 
     return jackknife(gain, [np.array(each) for each in zip(before, *rivals, strict=True)])
 

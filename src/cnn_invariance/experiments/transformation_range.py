@@ -38,8 +38,8 @@ def rises_beyond(panel: MeasuredPanel) -> Iterator[float]:
     whole = [panel.profiles(line) for line in CONTROL]
     inside, beyond = (panel.profiles(f"range {k} of {len(panel.lines) - len(CONTROL)}") for k in _places(panel))
     for values in zip(beyond, inside, *reversed(whole), strict=True):
-        b, i, full, half = (math.log(layer_mean(value)) for value in values)
-        yield (b - i) - (full - half)
+        b, i, full, half = map(layer_mean, values)
+        yield math.log(b / i / (full / half)) if min(b, i, full, half) > 0 else math.nan
 
 
 def _places(panel: MeasuredPanel) -> tuple[int, int]:
