@@ -125,7 +125,9 @@ def test_layers_that_are_left_out_are_those_of_batch_normalisation_and_the_other
     study = planned("batch_normalization")
     results = computed(study)
     both, alone = study.experiments["batch_normalization"].plans(study)
-    (kept,), (whole,) = (plan.lines["mnist5k"]["scale"][-1].tables(results, plan.measures[0]) for plan in (both, alone))
+    (kept, *_), (whole, *_) = (
+        plan.lines["mnist5k"]["scale"][-1].tables(results, plan.measures[0]) for plan in (both, alone)
+    )
     assert list(kept["layer_index"]) == list(range(1, 18))
     assert list(kept["layer"]) == [name for name in whole["layer"] if "batchnorm" not in name]
     assert list(kept["kind"]) == helpers_experiments.SIMPLE_CONV
@@ -151,7 +153,7 @@ def pooled(before, after, data):
         more = 1 + 0.01 * cell.network.seed
         layers = kinds(cell.network.model)
         if "PathMaxPool" not in layers:
-            place = [*layers, "Flatten"].index("Flatten") + 1
+            place = min([*layers, "Flatten"].index("Flatten") + 1, len(layers))
             return np.array([9.0] * place + [data] * (len(layers) - place))
         place = layers.index("PathMaxPool")
         return np.array([before] * place + [after * more] * (len(layers) - place))

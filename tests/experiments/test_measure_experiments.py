@@ -155,9 +155,9 @@ def test_separation_in_the_table(planned, computed, tmp_path):
 
 def test_the_rank_is_one_where_every_other_measure_separates_less(planned, computed):
     study = planned("measure_comparison")
-    found = findings(study, computed(study, separated(NV=5, ND=0.01)))
+    found = findings(study, computed(study, separated(NV=5, ND=0.01, Goodfellow=-0.1)))
     assert found["NV_separates_best"].evidence.pooled.estimate == 1
-    assert found["ND_separates_best"].evidence.pooled.estimate == 7
+    assert found["ND_separates_best"].evidence.pooled.estimate == 7  # the last
     assert found["NV_separates_best"].evidence.pooled.n == 2 * 5 * 3
     assert len(found["NV_separates_best"].cells) == 2 * 5 * 3
 
@@ -187,7 +187,7 @@ def rates(cell, measure):
 def test_instability_at_the_largest_alpha_at_which_enough_samples_fire(name, planned, computed):
     study = planned(name)
     (found,) = findings(study, computed(study, rates)).values()
-    assert found.evidence.pooled.estimate == pytest.approx(np.log2(3))
+    assert found.evidence.pooled.estimate == pytest.approx(np.log2(3), rel=0.05)
     assert len(found.evidence.conditions) == 3
 
 
@@ -266,7 +266,7 @@ def test_how_stable_the_mean_before_is_beside_the_median_of_the_distinct_forms(p
 
     study = planned("aggregation")
     (found,) = findings(study, computed(study, values)).values()
-    assert found.evidence.pooled.estimate == pytest.approx(-1)
+    assert found.evidence.pooled.estimate == pytest.approx(-1, rel=1e-3)
 
 
 def test_aggregation_names_its_forms(planned, computed, tmp_path):

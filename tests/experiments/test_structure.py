@@ -89,7 +89,7 @@ def test_shares_of_known_effects(study, tmp_path):
     assert level["training"] == pytest.approx(0, abs=0.01)
     for part in ("level", "shape"):
         assert table[part].sum() == pytest.approx(1)
-    assert table["told"]["augmented"] == 1
+    assert table["told"]["augmented"] > 0.9
 
 
 def test_what_is_drawn_and_tabled(study, computed, tmp_path):
