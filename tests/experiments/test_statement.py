@@ -1,4 +1,4 @@
-"""The frozen statement of the claims: it is the code's, it is checked before the first job, and a change is recorded."""
+"""The frozen statement of claims: it is the code's, it is checked before the first job, and a change is recorded."""
 
 import hashlib
 import json
