@@ -34,7 +34,7 @@ PRESET: dict[str, Any] = {
         "AllConvolutional": {"arguments": {"width": 16}, "learning_rate": 1e-3, "epochs": 30},
     },
     "transformation_sets": {
-        "rotation": {"parameters": {"n": 25, "angle_deg": 360}},
+        "rotation": {"parameters": {"n": 25, "angle_deg": 360, "closed": True}},
         "scale": {"parameters": {"n": 2, "low": 0.5, "high": 1.25}},
         "translation": {"parameters": {"n": 1, "distance": 0.15}},
     },

@@ -20,7 +20,7 @@ name: tiny
 description: A study.
 datasets: {mnist5k: {fingerprint: 431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa, accuracy_floor: 0}}
 models: {SimpleConv: {arguments: {width: 4}, learning_rate: 1e-3, epochs: 2}}
-transformation_sets: {rotation: {parameters: {n: 3}}}
+transformation_sets: {rotation: {parameters: {n: 3, closed: false}}}
 training: {epoch_samples: 100}
 seeds: [0, 1]
 samples: {count: 50}

@@ -20,7 +20,7 @@ datasets:
 models:
   SimpleConv: {{arguments: {{width: 1, dense: 2}}, learning_rate: 1e-3, epochs: 0}}
 transformation_sets:
-  rotation: {{parameters: {{n: 2}}}}
+  rotation: {{parameters: {{n: 2, closed: false}}}}
 seeds: [0]
 samples: {{count: 10}}
 measures: [TV, SV, NV, "NV[aggregate=mean]"]

@@ -18,7 +18,7 @@ PRESET = {
         }
     },
     "models": {"SimpleConv": {"arguments": {"width": 1, "dense": 2}, "learning_rate": 1e-3, "epochs": 10}},
-    "transformation_sets": {"rotation": {"parameters": {"n": 2}}},
+    "transformation_sets": {"rotation": {"parameters": {"n": 2, "closed": False}}},
     "training": {"epoch_samples": 64, "augmentation_epochs": "same"},
     "seeds": [0],
     "samples": {"count": 10},

@@ -26,7 +26,7 @@ datasets:
 models:
   Mine: {{model: "nets.py:build", learning_rate: 1e-3, epochs: 1}}
 transformation_sets:
-  rotation: {{parameters: {{n: 2}}}}
+  rotation: {{parameters: {{n: 2, closed: false}}}}
   brightness: {{set: "sets.py:brightness"}}
 training: {{augmentation_epochs: same}}
 seeds: [0]
@@ -223,7 +223,7 @@ def test_without_the_dataset_what_can_be_known_is_named(here):
 def test_what_is_computed_already_is_not_tried(here):
     edit(
         "mine.yaml",
-        "transformation_sets:\n  rotation: {parameters: {n: 2}}\n",
+        "transformation_sets:\n  rotation: {parameters: {n: 2, closed: false}}\n",
         "compute: cached\ntransformation_sets:\n",
     )
     edit("nets.py", "nn.LazyLinear(classes)", "nn.LazyLinear(7)")

@@ -154,7 +154,7 @@ def test_one_that_undoes_says_so(here):
     assert "6" not in result["mine.py:ShareT"]
     assert result.absent("mine.py:ShareT")["6"].startswith("units, not feature maps")
     with pytest.raises(InputError, match="ShareT needs transformations that can be undone"):
-        ci.measure(small_network(), some_images(), [lambda x: x], ["mine.py:ShareT"])
+        ci.measure(small_network(), some_images(), [lambda x: x, torch.neg], ["mine.py:ShareT"])
 
 
 @pytest.mark.parametrize("name", requests.names())

@@ -120,7 +120,7 @@ def test_a_stored_result_is_laid_as_a_live_one(tmp_path: Path) -> None:
     )
     results = Results(tmp_path)
     write_measure(results.path(cell), cell, result.summary(), None, {"device": "cpu"})
-    for measure in MEASURES:
+    for measure in result.measures:
         stored, live = results.profile(cell, measure, layers=layout), result.profile(measure, layers=layout)
         assert (
             stored[["layer_index", "layer", "kind"]].values.tolist()

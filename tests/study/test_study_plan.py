@@ -29,7 +29,7 @@ models:
   SimpleConv: {{learning_rate: 5e-4, epochs: 5}}
   ResNet18: {{learning_rate: 5e-4, epochs: 4}}
 transformation_sets:
-  rotation: {{parameters: {{n: 3}}}}
+  rotation: {{parameters: {{n: 3, closed: false}}}}
 seeds: [0]
 measures: ["NV[aggregate=mean]"]
 experiments:

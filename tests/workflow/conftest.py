@@ -28,7 +28,7 @@ models:
   SimpleConv: {{arguments: {{width: 1, dense: 2}}, learning_rate: 1e-3, epochs: 0}}
   AllConvolutional: {{arguments: {{width: 1}}, learning_rate: 1e-3, epochs: 1}}
 transformation_sets:
-  rotation: {{parameters: {{n: 2}}}}
+  rotation: {{parameters: {{n: 2, closed: false}}}}
 training: {{augmentation_epochs: same}}
 seeds: [0]
 samples: {{count: 10}}
