@@ -62,7 +62,7 @@ check: $(STAMP)-test
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile
 	$(BIN)/snakemake --lint
-	for preset in config/*.yaml; do \
+	for preset in $(filter-out config/claims.yaml,$(wildcard config/*.yaml)); do \
 	    echo "dry run of $$preset"; \
 	    $(BIN)/snakemake --dry-run --quiet --configfile "$$preset" || exit 1; \
 	done

@@ -1,6 +1,6 @@
 # The study: prepare each dataset, train the networks on it, measure the trained networks, draw.
 #
-#     snakemake --cores all                                        the laptop preset
+#     snakemake --cores all                                        the quick preset
 #     snakemake --cores all --configfile config/mine.yaml          another preset
 #     snakemake --cores all --config compute=cached                draw what needs nothing computed
 #     snakemake --cores all --config compute=missing               compute all that is missing, too

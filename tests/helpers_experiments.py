@@ -38,7 +38,7 @@ PRESET: dict[str, Any] = {
         "scale": {"parameters": {"n": 2, "low": 0.5, "high": 1.25}},
         "translation": {"parameters": {"n": 1, "distance": 0.15}},
     },
-    "seeds": [0, 1, 2],
+    "seeds": [0, 1, 2, 3, 4],
     "samples": {"count": 200},
     "measures": ["TV", "SV", "NV", "NV[aggregate=mean]", "NVSE[aggregate=mean]", "ND"],
     "experiments": {},
@@ -116,6 +116,7 @@ def write_results(study: Study, root: Path, values: Values = layer_values) -> Re
             record = {
                 "accuracies": {"test": {"plain": 0.95, "augmented": 0.85}},
                 "samples": {"test": 1000},
+                "classes": 10,
             }
             write_training(results.path(cell), cell, record, {})
         else:
@@ -133,7 +134,10 @@ class Profiles(Results):
 
     def profile(self, spec: MeasureSpec, measure: str) -> pd.DataFrame:
         assert measure in spec.measures
-        return pd.DataFrame({"value": self.values(spec, measure)})
+        names = kinds(spec.network.model)
+        layers = [f"{kind.lower()}{index}" for index, kind in enumerate(names, start=1)]
+        index = range(1, len(names) + 1)
+        return pd.DataFrame({"layer_index": index, "layer": layers, "kind": names, "value": self.values(spec, measure)})
 
 
 def findings(study: Study, experiment: str, results: Results) -> list[Finding]:

@@ -123,7 +123,11 @@ def test_a_measure_in_words_says_which_values_are_more_invariant():
 def test_fewer_members_than_the_author_s_do_not_lessen_his_epochs(load):
     """10 epochs are right by his rule for a set of 7; his set has 25 members, and his networks 17 epochs."""
     study = load(
-        {**AUTHOR, "transformation_sets": {"scale": {"parameters": {"n": 1}}}, "experiments": {"accuracy": {}}}
+        {
+            **AUTHOR,
+            "transformation_sets": {"scale": {"parameters": {"n": 1}}},
+            "experiments": {"accuracy": {"seeds": 1}},
+        }
     )
     network = study.network(dataset="mnist", model="SimpleConv", augmentation="scale")
     (phrase,) = [one for one in departures("mnist", [network], []) if one.startswith("SimpleConv")]
@@ -132,7 +136,7 @@ def test_fewer_members_than_the_author_s_do_not_lessen_his_epochs(load):
 
 def test_what_pools_over_a_set_has_the_epochs_of_that_set(load):
     entry = {"arguments": {"width": 16, "dense": 64}, "learning_rate": 1e-3, "epochs": 17}
-    study = load({**AUTHOR, "models": {"TIPoolingSimpleConv": entry}, "experiments": {"accuracy": {}}})
+    study = load({**AUTHOR, "models": {"TIPoolingSimpleConv": entry}, "experiments": {"accuracy": {"seeds": 1}}})
     network = study.network(dataset="mnist", model="TIPoolingSimpleConv")
     assert departures("mnist", [network], []) == [HELD_OUT]
 

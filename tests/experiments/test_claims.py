@@ -1,82 +1,55 @@
-"""Claims: verdicts follow from interval and threshold, and each can come out either way."""
+"""Claims: their findings, and the tables that are written of them."""
 
 import json
 import math
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from cnn_invariance.experiments.framework.claims import Claim, Finding
 from cnn_invariance.paper.sources import Source
 from cnn_invariance.report import claims
-from cnn_invariance.statistics.intervals import CORRELATION, Interval, bootstrap, over, unknown
+from cnn_invariance.statistics.evidence import Rule, holm, q_values
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
 
-ABOVE = Claim("high", "It is high.", "height", "above", 0.5, Source.OURS)
-BELOW = Claim("low", "It is low.", "height", "below", 0.5, Source.OURS)
+ABOVE = Claim("high", "It is high.", "height", Rule("above", 0.5), Source.OURS)
+HIGH, LOW, EITHER = [0.7, 0.8, 0.9], [0.1, 0.2, 0.3], [0.1, 0.5, 0.9]
 
 
-def found(claim: Claim, low: float, high: float, reason: str = "") -> Finding:
-    return Finding(claim, ("mnist",), Interval((low + high) / 2, low, high, "3 networks"), (), reason=reason)
+def found(reason: str = "", trend: float | None = None, **values: list[float]) -> Finding:
+    return Finding(ABOVE, ("mnist",), values, (), reason=reason, trend=trend)
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "above", "below"),
+    ("values", "verdict", "why"),
     [
-        (0.6, 0.9, "supported", "not supported"),
-        (0.1, 0.4, "not supported", "supported"),
-        (0.4, 0.6, "undecided", "undecided"),
-        (0.5, 0.6, "undecided", "undecided"),
-        (0.4, 0.5, "undecided", "undecided"),
-        (math.nan, math.nan, "undecided", "undecided"),
-        (-math.inf, math.inf, "undecided", "undecided"),
+        ({"a": HIGH, "b": HIGH}, "supported", ""),
+        ({"a": LOW, "b": LOW}, "not supported", ""),
+        ({"a": HIGH, "b": LOW}, "depends on the set", "supported: a; not supported: b"),
+        ({"a": HIGH, "b": EITHER, "c": LOW}, "depends on the set", "supported: a; not supported: c; undecided: b"),
+        ({"a": EITHER}, "undecided", "the estimate is so near the threshold that 1,000 seeds would not decide it"),
+        ({"a": HIGH, "b": [0.7]}, "undecided", "b: one seed has a value; two are needed"),
+        ({}, "undecided", "no condition was measured"),
     ],
 )
-def test_the_verdict_follows_from_the_whole_interval(low, high, above, below):
-    assert found(ABOVE, low, high).verdict == above
-    assert found(BELOW, low, high).verdict == below
+def test_the_verdict_follows_from_the_networks_of_all_conditions(values, verdict, why):
+    assert (found(**values).verdict, found(**values).why) == (verdict, why)
 
 
 def test_a_reason_makes_any_finding_undecided_and_is_told():
-    assert found(ABOVE, 0.6, 0.9, reason="one seed").verdict == "undecided"
-    assert found(ABOVE, 0.6, 0.9, reason="one seed").why == "one seed"
-    assert found(ABOVE, 0.6, 0.9).why == ""
-    assert found(ABOVE, 0.4, 0.9).why == "the threshold lies inside the interval"
-    assert Finding(ABOVE, ("mnist",), unknown("2 networks"), ()).why == "no interval from 2 networks"
+    one = found(reason="not measured", a=HIGH)
+    assert (one.verdict, one.why, one.seeds) == ("undecided", "not measured", None)
+    assert math.isnan(one.p)
 
 
-def test_an_interval_ends_where_the_statistic_does():
-    free, cut = over([0.9, 1.0, 0.7], "sets"), over([0.9, 1.0, 0.7], "sets", CORRELATION)
-    assert free.high > 1
-    assert (cut.estimate, cut.low, cut.high) == (free.estimate, free.low, 1.0)
-
-
-def test_students_interval_covers_the_mean_as_often_as_it_says():
-    random = np.random.default_rng(0)
-    intervals = [over(random.normal(3, 2, 5), "networks") for _ in range(2000)]
-    covered = np.mean([one.low < 3 < one.high for one in intervals])
-    assert 0.93 < covered < 0.97
-
-
-def test_values_that_are_not_finite_are_left_out_and_counted():
-    assert over([1.0, math.nan, 3.0, math.inf], "networks").estimate == 2
-    assert over([1.0, math.nan, 3.0], "networks").source == "2 networks (1 without a value)"
-    assert math.isnan(over([1.0], "networks").low)
-    assert math.isnan(over([], "networks").estimate)
-
-
-def test_the_bootstrap_draws_every_group_by_itself_and_is_repeatable():
-    random = np.random.default_rng(1)
-    groups = [random.normal(5, 1, 400), random.normal(2, 1, 400)]
-    ours = bootstrap(lambda each: float(each[0].mean() - each[1].mean()), groups, "feature maps")
-    again = bootstrap(lambda each: float(each[0].mean() - each[1].mean()), groups, "feature maps")
-    assert ours == again
-    assert ours.estimate == groups[0].mean() - groups[1].mean()
-    assert ours.high - ours.low == pytest.approx(2 * 1.96 * math.sqrt(2 / 400), rel=0.15)
-    assert math.isnan(bootstrap(lambda each: 1.0, [np.ones(1)], "feature maps").low)
+def test_an_order_that_is_not_seen_leaves_a_claim_undecided():
+    assert found(a=HIGH, trend=0.001).verdict == "supported"
+    one = found(a=HIGH, trend=0.2)
+    assert (one.verdict, one.p) == ("undecided", 0.2)
+    assert one.why == "the order of the steps is not seen: Page's p is 0.2, not below 0.025"
+    assert found(a=LOW, trend=0.9).verdict == "not supported"
 
 
 def test_claims_of_missing_cells_are_undecided_and_say_which(preset, load, tmp_path):
@@ -84,34 +57,64 @@ def test_claims_of_missing_cells_are_undecided_and_say_which(preset, load, tmp_p
     plan = Plan(load(preset), Folders(results=tmp_path / "nothing"))
     table = claims.table(claims.records(plan))
     assert list(table.columns) == list(claims.COLUMNS)
-    assert list(table["claim"]) == ["monotone", "lower"]  # the heatmap has no expectation to test
+    assert list(table["claim"]) == ["lower", "monotone"]  # the heatmap has no expectation to test
     assert set(table["verdict"]) == {"undecided"}
     total = len(plan.study.cells["augmentation_intensity"])
     first = plan.study.cells["augmentation_intensity"][0].key
     assert set(table["reason"]) == {f"not yet computed: {total} of {total} cells, the first {first}"}
 
 
-def test_claims_are_written_for_programs_and_readers(preset, load, computed, tmp_path):
-    preset["experiments"] = {"augmentation_intensity": {}}
-    study = load(preset)
+def written(content, load, computed, tmp_path) -> Plan:
+    """The plan of a preset whose results are made up, and whose claims are written."""
+    study = load(content)
     computed(study)
     plan = Plan(study, Folders(results=tmp_path))
     (tmp_path / "results").rename(tmp_path / study.name)
     claims.write(plan)
+    return plan
+
+
+def test_claims_are_written_for_programs_and_readers(preset, load, computed, tmp_path):
+    preset["experiments"] = {"augmentation_intensity": {"seeds": 5}}
+    plan = written(preset, load, computed, tmp_path)
     table, page, records = (path.read_text(encoding="utf-8") for path in Products(plan).claims)
     first = json.loads(records)[0]
-    assert (first["claim"], first["side"], first["threshold"], first["datasets"]) == (
-        "monotone",
+    assert (first["claim"], first["side"], first["threshold"], first["scale"], first["datasets"]) == (
+        "lower",
         "below",
-        -0.7,
+        0.95,
+        "log",
         ["mnist5k"],
     )
     assert table.splitlines()[0] == ",".join(claims.COLUMNS)
-    assert "augmentation_intensity,monotone,mnist5k,supported,-1,-1,-1,supported if below -0.7" in table
-    assert all(cell.key in table for cell in study.cells["augmentation_intensity"])
-    assert "2 supported, 0 not supported, 0 undecided" in page
-    assert "−1.000" not in page.splitlines()[0]
+    assert "augmentation_intensity,lower,True,mnist5k,,supported," in table
+    assert all(cell.key in table for cell in plan.study.cells["augmentation_intensity"])
+    assert "2 supported, 0 not supported, 0 depends on the set, 0 undecided" in page
     assert "| augmentation\\_intensity | NV falls as the range of the augmentation grows. | ours | supported |" in page
+
+
+def test_a_claim_has_a_row_for_each_of_its_conditions(preset, load, computed, tmp_path):
+    preset["experiments"] = {"augmentation_intensity": {"seeds": 5}, "random_initialization": {"seeds": 5}}
+    frame = pd.read_csv(Products(written(preset, load, computed, tmp_path)).claims[0])
+    whole, conditions = frame[frame["condition"].isna()], frame[frame["condition"].notna()]
+    assert whole["claim"].tolist() == ["lower", "monotone", "nearly_coincide"]
+    assert conditions["condition"].tolist() == ["rotation", "scale", "translation"] * 3
+    assert set(conditions["n"]) == {5}
+    assert set(whole["n"]) == {15}
+    lower = frame[frame["claim"] == "lower"].set_index("condition")["estimate"]
+    assert math.prod(lower[["rotation", "scale", "translation"]]) ** (1 / 3) == pytest.approx(lower[math.nan])
+
+
+def test_p_values_are_adjusted_over_primary_claims_and_over_all(preset, load, computed, tmp_path):
+    preset["experiments"] = {"augmentation_intensity": {"seeds": 5}, "random_initialization": {"seeds": 5}}
+    frame = pd.read_csv(Products(written(preset, load, computed, tmp_path)).claims[0])
+    whole = frame[frame["condition"].isna()]
+    primary = whole[whole["primary"]]
+    assert primary["claim"].tolist() == ["lower", "nearly_coincide"]
+    assert primary["holm"].tolist() == pytest.approx(holm(primary["p"]))
+    assert whole["q"].tolist() == pytest.approx(q_values(whole["p"]))
+    assert whole[~whole["primary"]]["holm"].isna().all()
+    assert frame[frame["condition"].notna()][["holm", "q"]].isna().all(axis=None)
 
 
 def test_the_brief_table_has_a_row_for_each_claim_and_a_column_for_each_dataset():
@@ -121,10 +124,13 @@ def test_the_brief_table_has_a_row_for_each_claim_and_a_column_for_each_dataset(
         ("b", "Changes.", "successor", "mnist and cifar10_jpeg", "not supported"),
         ("c", "Not computed.", "abstract", None, "undecided"),
     ]
-    frame = pd.DataFrame(rows, columns=["experiment", "statement", "source", "about", "verdict"])
+    columns = ["experiment", "statement", "source", "about", "verdict"]
+    frame = pd.DataFrame(rows, columns=columns).assign(condition="")
+    single = frame[:1].assign(condition="rotation", verdict="not supported")  # is not in the table
+    frame = pd.concat([frame, single], ignore_index=True)
     brief = claims.brief(frame).set_index("claim")
     assert list(brief.columns) == ["experiment", "source", "mnist", "cifar10_jpeg", "mnist and cifar10_jpeg"]
     assert brief.loc["Falls."].tolist()[:4] == ["a", "ours", "supported", "undecided"]
     assert brief.loc["Changes."].isna().tolist() == [False, False, True, True, False]
     assert brief.loc["Not computed."].tolist() == ["c", "abstract", "undecided", "undecided", "undecided"]
-    assert claims.brief(frame[3:])["verdict"].tolist() == ["undecided"]
+    assert claims.brief(frame[3:4])["verdict"].tolist() == ["undecided"]

@@ -28,7 +28,7 @@ PRESET = {
     "seeds": [0],
     "samples": {"count": 20},
     "measures": ["NV[aggregate=mean]"],
-    "experiments": {"feature_maps": {"shown": 3, "maps": 2}},
+    "experiments": {"feature_maps": {"shown": 3, "maps": 2, "seeds": 1}},
 }
 
 
@@ -125,19 +125,22 @@ def test_layers_without_an_order_are_left_out():
     assert list(ranked(maps)) == ["c"]
 
 
-@pytest.mark.parametrize(("least", "verdict"), [(0.8, "supported"), (0.02, "not supported"), (None, "undecided")])
-def test_the_claim_can_come_out_each_way(plan, monkeypatch, least, verdict):
+def test_the_claim_has_a_value_for_each_network(plan, monkeypatch):
     """Responses that vary by a known share over the three members, on top of one pattern."""
     random = np.random.default_rng(0)
 
     def maps(self: Responses, layer_index: int, role: str, rank: int, sample: int) -> np.ndarray:
-        share = 0.1 if role == "most" else random.choice([0.02, 0.8]) if least is None else least
-        return random.normal(size=(1, 8, 8)) + share * random.normal(size=(3, 8, 8))
+        share = {"most": 0.1, "least": 0.8}[role]
+        return random.normal(size=(1, 64, 64)) + share * random.normal(size=(3, 64, 64))
 
     monkeypatch.setattr(Responses, "maps", maps)
     chosen = plan.study.experiments["feature_maps"]
     (found,) = chosen.findings(plan.study, plan.results)
-    assert found.verdict == verdict
+    ((name, values),) = found.values.items()
+    assert name == "rotation, NV of maps"
+    expected = np.log10(0.8 / np.hypot(1, 0.8)) - np.log10(0.1 / np.hypot(1, 0.1))
+    assert values == [pytest.approx(expected, rel=0.05)]
+    assert (found.verdict, found.why) == ("undecided", "rotation, NV of maps: one seed has a value; two are needed")
 
 
 def test_variation_is_relative_to_all_responses():

@@ -25,7 +25,10 @@ NAMES = ("accuracy", "augmentation_intensity", "compare_models", "heatmap")
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Study:
-    experiments = {name: {} for name in NAMES} | {"compare_models": {"seeds": 3}, "accuracy": {"batch_norm": False}}
+    experiments = {name: {} for name in NAMES} | {
+        "compare_models": {"seeds": 3},
+        "accuracy": {"batch_norm": False, "seeds": 1},
+    }
     path = tmp_path_factory.mktemp("preset") / "preset.yaml"
     path.write_text(yaml.safe_dump({**PRESET, "experiments": experiments}), encoding="utf-8")
     return Programme.load(path)
@@ -76,7 +79,7 @@ def test_planning_loads_neither_torch_nor_plotting():
         f"study = Programme.load({str(Path(__file__).parents[2] / 'config' / 'quick.yaml')!r})\n"
         "from cnn_invariance.experiments.framework import registry\n"
         f"for name in {{{names}}}:\n"
-        "    one = registry.load(name)()\n"
+        "    one = registry.load(name)(**{'seeds': 1} if name == 'accuracy' else {})\n"
         "    assert list(one.cells(study)) and one.outputs(study).figures\n"
         "heavy = {'torch', 'matplotlib', 'pandas', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
@@ -263,7 +266,7 @@ def test_heatmap_of_a_measure_without_maps_is_refused_before_any_job(preset, loa
         ("accuracy", {"transformation_sets": []}, "at least one; received none"),
         ("accuracy", {"datasets": ["mnist5k", "mnist5k"]}, "each dataset once"),
         ("accuracy", {"datasets": ["mnist"]}, "did you mean 'mnist5k'"),
-        ("accuracy", {"seeds": 4}, "4 seeds asked for; the preset has 3"),
+        ("accuracy", {"seeds": 6}, "6 seeds asked for; the preset has 5"),
         ("accuracy", {"seeds": 0}, "seeds"),
         ("accuracy", {"model": "SimpleConv"}, "did you mean 'models'"),
         ("compare_models", {"measures": ["NVSE"]}, "'NVSE'; did you mean 'NV'"),

@@ -75,7 +75,7 @@ def test_original_pixels_are_those_of_the_other_dataset(planned, preset):
             {"changes": ["rotations in radians"], "transformation_sets": ["scale"], "seeds": 3},
             "none of the changes rotations in",
         ),
-        ({"seeds": 4}, "4 seeds asked for; the preset has 3"),
+        ({"seeds": 6}, "6 seeds asked for; the preset has 5"),
         ({"seeds": 1}, "seeds"),
     ],
 )
@@ -85,35 +85,31 @@ def test_bad_options_are_refused_before_any_job(options, message, planned):
     assert message in str(refused.value)
 
 
-def moved(ratio, spread=0.0):
-    """Profiles of which two seeds differ by 4/3 of 1 % on average, and changed ones by ``ratio`` times as much."""
-
-    def values(cell, measure):
-        profile = np.ones(len(kinds(cell.network.model)))
-        if cell.network.recipe.batch_size == 64:
-            return profile + 0.01 * (cell.network.seed - 1)
-        more = spread if cell.network.model.name == "SimpleConv" else -spread
-        return profile + 0.01 * 4 / 3 * (ratio + more)
-
-    return values
+def moved(cell, measure):
+    """Profiles of which two seeds differ by 4/3 of 1 % on average, and changed ones by five times as much."""
+    profile = np.ones(len(kinds(cell.network.model))) + 0.01 * (cell.network.seed - 1)
+    return profile + 0.01 * 4 / 3 * 5 * (cell.network.recipe.batch_size == 256)
 
 
-@pytest.mark.parametrize(
-    ("ratio", "spread", "verdict"), [(1.1, 0.0, "supported"), (5, 0.1, "not supported"), (1.5, 0.5, "undecided")]
-)
-def test_whether_a_change_is_larger_than_that_of_another_seed(ratio, spread, verdict, planned, computed, tmp_path):
+def test_how_much_larger_a_change_is_than_that_of_another_seed(planned, computed, tmp_path):
     study = planned("departures", {**DEPARTURES, "changes": ["batches of 256"]})
-    results = computed(study, moved(ratio, spread))
+    results = computed(study, moved)
     (found,) = findings(study, "departures", results)
-    assert found.verdict == verdict
-    assert found.interval.estimate == pytest.approx(ratio, rel=0.05)
+    assert found.evidence.pooled.estimate == pytest.approx(np.log2(5), rel=0.1)
+    assert set(found.evidence.conditions) == {
+        f"batches of 256, {model}, rotation" for model in ("SimpleConv", "AllConvolutional")
+    }
     folder = draw(study, "departures", results, tmp_path / "drawn")
     assert {path.name for path in folder.iterdir()} == announced(study, "departures")
     table = pd.read_csv(folder / "departures.csv")
-    by_network = table.set_index("network")["NV"]
-    assert by_network["SimpleConv"] == pytest.approx(ratio + spread, rel=0.1)  # relative to the level, which it raises
-    assert by_network["AllConvolutional"] == pytest.approx(ratio - spread, rel=0.1)
+    assert table["NV"].tolist() == pytest.approx([5, 5], rel=0.1)  # relative to the level, which it raises
     assert table["accuracy_in_sd"].isna().all()  # the seeds of these results have one accuracy
+
+
+def test_a_change_of_the_measure_alone_decides_nothing(planned, computed):
+    study = planned("departures", {**DEPARTURES, "changes": ["samples sorted by class in SD"]})
+    (found,) = findings(study, "departures", computed(study, moved))
+    assert (found.verdict, found.why) == ("undecided", "no change is one of the training")
 
 
 def test_a_change_of_the_measure_alone_has_no_accuracy_and_no_nv(planned, computed, tmp_path):
@@ -142,20 +138,6 @@ def test_distances_are_measured_in_blocks_and_of_all_pairs(planned, computed, tm
         planned("distance_approximation", {"blocks": [32, 100]})
     with pytest.raises(InputError, match="'blocks' must be two numbers or more that rise"):
         planned("distance_approximation", {"blocks": [128, 32]})
-
-
-@pytest.mark.parametrize(
-    ("noise", "verdict"), [((0.0, 0.1, 0.2), "supported"), ((9.0, 8.0, 9.5), "not supported"), ((0, 9, 0), "undecided")]
-)
-def test_whether_distances_are_a_multiple_of_variances(noise, verdict, planned, computed):
-    def values(cell, measure):
-        layers = np.arange(len(kinds(cell.network.model)))
-        known = 1.13 if "block_size=1024" in measure else 1.0
-        return known * layers + (noise[cell.network.seed] * (-1.0) ** layers if measure != "NV" else 0)
-
-    study = planned("distance_approximation", {"seeds": 3})
-    (found,) = findings(study, "distance_approximation", computed(study, values))
-    assert found.verdict == verdict
 
 
 PIN = "431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa"

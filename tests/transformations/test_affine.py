@@ -167,3 +167,10 @@ def test_bad_matrices_are_refused(matrices: np.ndarray, said: str) -> None:
 def test_labels_must_fit() -> None:
     with pytest.raises(InputError, match="1 matrices and 2 labels"):
         AffineSet("x", {}, identity().matrices, ("a", "b"))
+
+
+def test_turns_are_closed_under_composition_and_other_sets_are_not() -> None:
+    assert rotation(n=8, angle_deg=360).closed_under_composition
+    assert identity().closed_under_composition
+    for other in (rotation(n=8, angle_deg=180), scale(n=1, low=0.5, high=2.0), translation(n=1, distance=0.1)):
+        assert not other.closed_under_composition

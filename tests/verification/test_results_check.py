@@ -30,7 +30,9 @@ def test_right_results_are_right(done):
     ]
 
 
-@pytest.mark.parametrize("preset", sorted(Path("config").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "preset", sorted({*Path("config").glob("*.yaml")} - {Path("config/claims.yaml")}), ids=lambda path: path.stem
+)
 def test_the_committed_results_are_right(preset):
     start = time.process_time()
     lines = status.of_check(Plan(Programme.load(preset)))

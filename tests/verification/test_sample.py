@@ -18,6 +18,7 @@ from helpers_study import started
 from helpers_verification import rewrite
 
 LAPTOP = Plan(Programme.load("config/laptop.yaml"))
+LAPTOP.__dict__["results"] = SimpleNamespace(has=lambda cell: True)  # as if all were computed
 RATES = Rates({("train", "some"): 1e-3, ("train", "none"): 1.0, ("measure", "some"): 1e-3, ("respond", "some"): 1.0}, 4)
 
 

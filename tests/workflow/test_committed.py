@@ -13,7 +13,7 @@ from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
 
 ROOT = Path(__file__).parents[2]
-PRESETS = ("quick", "laptop")
+PRESETS = tuple(name for name in ("quick", "laptop", "paper") if (ROOT / "results" / name).is_dir())
 ALIKE = {
     *("accuracy", "compare_models", "heatmap", "augmentation_intensity"),  # drawn for quick, too
     *("activation_function", "kernel_size", "max_pooling", "random_weights"),  # as others are, by the same code

@@ -92,8 +92,19 @@ def draw(
 
 
 @app.command(name="claims")
-def tabulate_claims(preset: PresetFile = DEFAULT_PRESET, results_dir: Results = default.results) -> None:
+def tabulate_claims(
+    preset: PresetFile = DEFAULT_PRESET,
+    results_dir: Results = default.results,
+    statement: Annotated[
+        bool, typer.Option("--statement", help="Print claims.yaml, the statement of all claims, instead.")
+    ] = False,
+) -> None:
     """Test the claims on the results of a preset; what is not computed yet is undecided."""
+    if statement:
+        from cnn_invariance.experiments.framework.statement import beside
+
+        typer.echo(beside(preset), nl=False)
+        return
     from cnn_invariance.report import claims
 
     claims.write(plan_of(preset, results=results_dir))

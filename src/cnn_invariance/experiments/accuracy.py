@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import Claim, Finding, Source, choices
 from cnn_invariance.experiments.framework.accuracies import AccuracyExperiment, Setting, bracketed
-from cnn_invariance.statistics.intervals import mean, over, with_interval
+from cnn_invariance.statistics.evidence import Rule
+from cnn_invariance.statistics.intervals import mean, with_interval
 from cnn_invariance.study import Cell, MeasureSpec, Study
 
 if TYPE_CHECKING:
@@ -15,29 +16,35 @@ if TYPE_CHECKING:
 
     from cnn_invariance.results import Results
 
+KEPT = (
+    "accuracy above chance under the transformations of the {} network, as a share of its accuracy above chance on "
+    "plain samples; chance: one over the number of classes"
+)
+LONGER = "; augmented networks are trained for more epochs than plain ones, see augmentation_intensity for as many"
 KEEP = Claim(
     "augmented_keep",
     "Networks trained with the transformations keep their accuracy under them.",
-    "accuracy on transformed samples of the augmented network, as a share of its accuracy on plain ones",
-    "above",
-    0.9,
+    KEPT.format("augmented"),
+    Rule("above", 0.9),
     Source.OURS,
+    f"a tenth of what was learnt{LONGER}",
+    primary=True,
 )
 LOSE = Claim(
     "plain_lose",
     "Networks trained without the transformations lose accuracy under them.",
-    "accuracy on transformed samples of the plain network, as a share of its accuracy on plain ones",
-    "below",
-    0.9,
+    KEPT.format("plain"),
+    Rule("below", 0.9),
     Source.OURS,
+    "a tenth of what was learnt",
 )
 COST = Claim(
     "little_cost",
     "Augmentation costs little accuracy on plain samples.",
-    "accuracy on plain samples of the augmented network, less that of the plain network",
-    "above",
-    -0.05,
+    "accuracy on plain samples of the augmented network, less that of the plain network of the same seed",
+    Rule("above", -0.05),
     Source.OURS,
+    f"five points of accuracy{LONGER}",
 )
 
 
@@ -103,25 +110,35 @@ class Accuracy(AccuracyExperiment):
         return int(row["trained_with"] != "none")
 
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
-        """For each dataset, over its networks and sets."""
+        """For each dataset; the conditions are its designs and sets, the replicates their seeds."""
         for dataset in self.on(study):
-            tested = [one for one in self.settings(study) if one.dataset == dataset]
-            plain, augmented = (
-                [_means(study, one, results) for one in tested if (one.augmentation is None) == without]
-                for without in (True, False)
-            )
-            kept, lost = ([moved / still for still, moved in each] for each in (augmented, plain))
-            cost = [a - b for (a, _), (b, _) in zip(augmented, plain, strict=True)]
-            cells = [cell for one in tested for cell in one.cells]
+            tested = {
+                (one.model, one.under, one.augmentation): one for one in self.settings(study) if one.dataset == dataset
+            }
+            kept, lost, cost = dict[str, list[float]](), dict[str, list[float]](), dict[str, list[float]]()
+            for model, under in dict.fromkeys((model, under) for model, under, _ in tested):
+                plain, augmented = (
+                    _by_seed(study, tested[model, under, augmentation], results) for augmentation in (None, under)
+                )
+                name = f"{model}, {under}"
+                kept[name], lost[name] = ([(t - c) / (p - c) for p, t, c in each] for each in (augmented, plain))
+                cost[name] = [a - p for (a, *_), (p, *_) in zip(augmented, plain, strict=True)]
+            cells = [cell for one in tested.values() for cell in one.cells]
             for claim, values in zip(self.claims, (kept, lost, cost), strict=True):
-                yield Finding(claim, (dataset,), over(values, "networks and sets"), cells)
+                yield Finding(claim, (dataset,), values, cells)
+
+
+def _by_seed(study: Study, one: Setting, results: "Results") -> list[tuple[float, float, float]]:
+    """Of each network its accuracy on plain and on transformed samples, and that of chance."""
+    identity = choices.identity(study, one.under)
+    found = ((cell, _accuracy(cell, results)) for cell in one.cells)
+    return [(shares[identity], mean(shares), 1 / results.training(cell.network)["classes"]) for cell, shares in found]
 
 
 def _means(study: Study, one: Setting, results: "Results") -> tuple[float, float]:
     """The accuracy on plain and on transformed samples, mean over seeds."""
-    identity = choices.identity(study, one.under)
-    shares = [_accuracy(cell, results) for cell in one.cells]
-    return mean(each[identity] for each in shares), mean(map(mean, shares))
+    plain, transformed, _ = zip(*_by_seed(study, one, results), strict=True)
+    return mean(plain), mean(transformed)
 
 
 def _accuracy(cell: MeasureSpec, results: "Results") -> list[float]:

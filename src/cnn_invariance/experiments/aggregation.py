@@ -1,15 +1,18 @@
 """A feature map to one value: before or after the quotient, by mean, maximum or sum; and distances of whole maps."""
 
+import math
 from collections.abc import Sequence
 from statistics import median
 
+import numpy as np
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import ProfileExperiment, ProfilePlan, Source, UntestableError, choices
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, claimed
 from cnn_invariance.measures.requests import check
-from cnn_invariance.statistics.intervals import ANY
+from cnn_invariance.statistics.evidence import jackknife
+from cnn_invariance.statistics.groups import log_ratio
 from cnn_invariance.statistics.profiles import variation
 from cnn_invariance.study import Study
 
@@ -34,19 +37,26 @@ FORMS = {
 """The forms and the names of their lines: what has a value, or how and when (before or after the quotient) a map is
 reduced to one."""
 BEFORE = "NV[aggregate=mean]"
-STABLE = "The mean over the feature map before the quotient is the stable form."
+DISTINCT = ("NV", "NV[aggregate=max]", "NV[aggregate=max,order=after]")
+"""The other forms whose layer means are other numbers: the mean and the sum after the quotient are those of units."""
+STABLE = "The mean over the feature map before the quotient varies no more over seeds than the other forms."
 
 
-@claimed(STABLE, Source.OURS, below=1, over="sets", within=ANY)
+@claimed(STABLE, Source.OURS, below=math.log2(1.1), because="at most a tenth more variable", primary=True)
 def mean_before_stable(panel: MeasuredPanel) -> list[float]:
-    """coefficient of variation over seeds (mean over layers) of NV with the mean before the quotient, divided by the
-    median of those of the other forms of NV.
+    """log2 of the coefficient of variation over seeds (mean over layers) of NV with the mean before the quotient, less
+    that of the median of the distinct other forms: of units, the maximum before and after (jackknife over seeds).
     """
-    found = {line.measure: variation(panel.profiles(place)) for place, line in enumerate(panel.lines)}
-    before = found.pop(BEFORE, None)
-    if before is None or not found or not median(found.values()):
-        raise UntestableError(f"{BEFORE} and another form of NV are not both shown", "no pair of forms")
-    return [before / median(found.values())]
+    found = {line.measure: panel.profiles(place) for place, line in enumerate(panel.lines)}
+    before, rivals = found.pop(BEFORE, None), [found[form] for form in DISTINCT if form in found]
+    if before is None or not rivals:
+        raise UntestableError(f"{BEFORE} and another distinct form of NV are not both shown")
+
+    def gain(seeds: Sequence[np.ndarray]) -> float:
+        one, *others = (variation(list(form)) for form in zip(*seeds, strict=True))
+        return log_ratio([one], [median(others)])
+
+    return jackknife(gain, [np.array(each) for each in zip(before, *rivals, strict=True)])
 
 
 class Aggregation(ProfileExperiment):

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from fractions import Fraction
 
+import numpy as np
 from pydantic import Field
 
 from cnn_invariance.experiments.framework import STRIPS, Line, ProfileExperiment, Source, choices
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, claimed
-from cnn_invariance.statistics.intervals import CORRELATION, rank_correlation
+from cnn_invariance.statistics.evidence import LOG
 from cnn_invariance.statistics.lines import trend
 from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.study.intensity import scaled
@@ -16,14 +17,21 @@ FALLS = "NV falls as the range of the augmentation grows."
 FULL = "Trained with the full range, a network is more invariant than trained without augmentation."
 
 
-@claimed(FALLS, Source.OURS, below=-0.7, within=CORRELATION)  # of four steps, at most two neighbours may change places
+def steps(panel: MeasuredPanel) -> list[list[float]]:
+    """NV (mean over layers) at each share of the range, seed by seed."""
+    return [list(map(layer_mean, profiles)) for profiles in panel.by_seed()]
+
+
+@claimed(
+    FALLS, Source.OURS, below=0.0, because="no trend; the order of the steps is tested by Page's test", ordered=steps
+)
 def monotone(panel: MeasuredPanel) -> Iterator[float]:
-    """Spearman's rho of a network's NV (mean over layers) with the range it was trained on."""
-    for profiles in panel.by_seed():
-        yield rank_correlation(range(len(profiles)), list(map(layer_mean, profiles)))
+    """change of the logarithm of NV (mean over layers) from one share of the range to the next: slope over all."""
+    for values in steps(panel):
+        yield float(np.polynomial.Polynomial.fit(range(len(values)), np.log(values), 1).convert().coef[1])
 
 
-@claimed(FULL, Source.ABSTRACT, below=0.95)
+@claimed(FULL, Source.ABSTRACT, below=0.95, scale=LOG, because="a twentieth less is seen in a figure", primary=True)
 def lower(panel: MeasuredPanel) -> Iterator[float]:
     """NV (mean over layers) of the augmented network, as a share of that of the network without augmentation."""
     return (layer_mean(full) / layer_mean(plain) for plain, *_, full in panel.by_seed())
@@ -43,7 +51,7 @@ class AugmentationIntensity(ProfileExperiment):
     shown = (choices.HEADLINE, "Goodfellow", "ANOVA", "SV", "TV")
     drawing = {"ordered": True, "line_column": "trained_with"}
     reference = -1
-    claims = (monotone, lower)
+    claims = (lower, monotone)
     further = (trend,)
 
     steps: int = Field(3, ge=1, le=7)

@@ -5,16 +5,17 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from cnn_invariance.experiments.framework import ALIKE, STRIPS, Line, ProfileExperiment, Source, choices
-from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, claimed, differences
+from cnn_invariance.experiments.framework.panels import MARGIN, TENTH, MeasuredPanel, Panel, claimed, differences
+from cnn_invariance.statistics.evidence import LOG
 from cnn_invariance.study import Study
 
 CHANGES = "The profile changes on the samples of another dataset."
 
 
-@claimed(CHANGES, Source.SUCCESSOR, above=0.1, over="sets, seeds and other datasets")
-def profile_changes(panel: MeasuredPanel) -> list[float]:
+@claimed(CHANGES, Source.SUCCESSOR, above=MARGIN, scale=LOG, because=TENTH, primary=True)
+def profile_changes(panel: MeasuredPanel) -> dict[str, list[float]]:
     """relative difference of the NV profiles on the network's own dataset and on another."""
-    return [value for other in range(1, len(panel.lines)) for value in differences(0, other)(panel)]
+    return {line.label: list(differences(0, line.label)(panel)) for line in panel.lines[1:]}
 
 
 class DatasetTransfer(ProfileExperiment):

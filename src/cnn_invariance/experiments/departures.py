@@ -7,14 +7,17 @@ from statistics import stdev
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import Claim, Finding, Models, Outputs, Source, captions, choices
 from cnn_invariance.experiments.framework.profiles import values
-from cnn_invariance.statistics.intervals import POSITIVE, mean, over, quotient
+from cnn_invariance.statistics.evidence import Rule, jackknife
+from cnn_invariance.statistics.groups import log_ratio
+from cnn_invariance.statistics.intervals import mean, quotient
 from cnn_invariance.statistics.profiles import difference, pairs
-from cnn_invariance.study import Cell, MeasureSpec, SetSpec, Study
+from cnn_invariance.study import Cell, MeasureSpec, SetSpec, Study, TrainSpec
 
 if TYPE_CHECKING:
     from cnn_invariance.plotting import Canvas
@@ -30,20 +33,23 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "bf16": {"recipe": {"precision": "bf16"}},
     "the held-out images too": {"recipe": {"images": "all"}},
     "original pixels": {"pixels": {"cifar10_jpeg": "cifar10"}},
+    "1x1 convolution without padding": {"arguments": {"padding_1x1": 0}},
+    "normalisation before the activation": {"arguments": {"norm_after_activation": False}, "where": "batch_norm"},
     "8 filters": {"arguments": {"width": 8}},
     "3,200 images an epoch": {"recipe": {"epoch_samples": 3200}},
 }
 """The changes by their names: arguments of `Study.network`; or another set ``instead``, another ``distance``, the label
-of a dataset's original ``pixels``. What a network has already is no change."""
+of a dataset's original ``pixels``; only ``where`` a design has an argument. What a network has already is no change."""
 
 SMALL = Claim(
     "small",
     "No departure changes the NV profile more than another seed does.",
-    "relative difference of the NV profiles with and without the change, divided by the mean difference between two "
-    "seeds without it",
-    "below",
-    1.5,
+    "log2 of the mean relative difference of NV profiles with and without the change over that of two seeds without it "
+    "(jackknife over seeds)",
+    Rule("below", math.log2(1.5)),
     Source.OURS,
+    "half as much again as another seed",
+    primary=True,
 )
 
 
@@ -113,12 +119,16 @@ class Departures(Models):
         canvas.table(self.name, frame, caption)
 
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
-        """For each dataset, over changes of the networks, designs and sets."""
-        rows = list(self._rows(study, results))
+        """For each dataset; a condition is a change of the training, of one design, under one set."""
         for dataset in self.on(study):
-            found = [row["NV"] for row in rows if row["dataset"] == dataset and not math.isnan(row["NV"])]
-            cells = [cell for place, each in self._cells(study).items() if place.dataset == dataset for cell in each]
-            yield Finding(SMALL, (dataset,), over(found, "changes, networks and sets", POSITIVE), cells)
+            cells = {place: each for place, each in self._cells(study).items() if place.dataset == dataset}
+            found = {
+                f"{place.change}, {place.model}, {place.label}": _by_seed(results, usual, changed)
+                for place, changed in cells.items()
+                if place.change and _networks(usual := cells[place._replace(change="")]) != _networks(changed)
+            }
+            used = [cell for each in cells.values() for cell in each]
+            yield Finding(SMALL, (dataset,), found, used, reason="" if found else "no change is one of the training")
 
     def _cells(self, study: Study) -> dict[Place, list[MeasureSpec]]:
         """The cells of each place, one for each seed: without a change, and with each that changes something."""
@@ -140,6 +150,8 @@ class Departures(Models):
         dataset = given.pop("pixels", {at.dataset: at.dataset}).get(at.dataset)
         name = given.pop("instead", {own.name: own.name}).get(own.name)
         arguments = study.model(at.model, at.dataset).arguments
+        if not arguments.get(given.pop("where", ""), True):
+            return []
         if dataset not in study.datasets or name is None or not given.get("arguments", {}).keys() <= arguments.keys():
             return []
         under = own if name == own.name else study.set(SetSpec(name=name, parameters={"n": own.parameters["n"]}))
@@ -156,7 +168,7 @@ class Departures(Models):
                 continue
             usual = cells[place._replace(change="")]
             before, after = ([_accuracy(results, cell) for cell in each] for each in (usual, changed))
-            same = [cell.network for cell in usual] == [cell.network for cell in changed]
+            same = _networks(usual) == _networks(changed)
             yield {
                 "dataset": place.dataset,
                 "network": place.model,
@@ -171,6 +183,21 @@ class Departures(Models):
             }
 
 
+def _networks(cells: Sequence[MeasureSpec]) -> list[TrainSpec]:
+    return [cell.network for cell in cells]
+
+
+def _by_seed(results: "Results", usual: Sequence[MeasureSpec], changed: Sequence[MeasureSpec]) -> list[float]:
+    """The log2 of what a change of the training does to NV over what another seed does, as jackknife pseudo-values."""
+    both = zip(values(results, usual, NV), values(results, changed, NV), strict=True)
+
+    def ratio(seeds: Sequence[np.ndarray]) -> float:
+        without, with_it = zip(*seeds, strict=True)
+        return log_ratio([difference(p, q) for p, q in product(without, with_it)], pairs(without))
+
+    return jackknife(ratio, list(map(np.array, both)))
+
+
 def _accuracy(results: "Results", cell: MeasureSpec) -> float:
     return float(results.training(cell.network)["accuracies"]["test"]["augmented"])
 
@@ -183,7 +210,7 @@ def _ratio(
         values(results, cells, next(one for one in cells[0].measures if (one != NV) == of_distance))
         for cells in (usual, changed)
     )
-    if [cell.network for cell in usual] == [cell.network for cell in changed]:
+    if _networks(usual) == _networks(changed):
         apart = [difference(p, q) for p, q in zip(without, with_it, strict=True)]
     else:
         apart = [difference(p, q) for p, q in product(without, with_it)]

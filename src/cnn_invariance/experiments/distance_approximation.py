@@ -4,14 +4,18 @@ from collections.abc import Iterator, Sequence
 
 from cnn_invariance.experiments.framework import ALIKE, STRIPS, Line, ProfileExperiment, Source, choices
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, claimed
-from cnn_invariance.statistics.intervals import CORRELATION
+from cnn_invariance.statistics.evidence import FISHER
 from cnn_invariance.statistics.profiles import correlation
 from cnn_invariance.study import Study
 
 VARIANCE, ALL_PAIRS = "NV", "ND[per=unit]"
 
+SHAPE = "the two then share four fifths of their variance over layers"
 
-@claimed("With large blocks, ND is a multiple of NV.", Source.OURS, above=0.9, within=CORRELATION)
+
+@claimed(
+    "With large blocks, ND is a multiple of NV.", Source.OURS, above=0.9, scale=FISHER, because=SHAPE, primary=True
+)
 def multiple(panel: MeasuredPanel) -> Iterator[float]:
     """correlation over layers of NV and of ND in the largest blocks, both of units."""
     return (correlation(variance, distance) for variance, *_, distance, _ in panel.by_seed())

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import STRIPS, Finding, Line, ProfileExperiment, Source, choices
-from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, claimed, differences
+from cnn_invariance.experiments.framework.panels import MARGIN, TENTH, MeasuredPanel, Panel, claimed, differences
+from cnn_invariance.statistics.evidence import LOG
 from cnn_invariance.statistics.intervals import mean, quotient
 from cnn_invariance.study import Study, TrainSpec
 
@@ -16,15 +17,16 @@ if TYPE_CHECKING:
     from cnn_invariance.results import Results
 
 EARLY, LATER = 0.1, 0.3
+THEN = "From a third of the training on, the profile hardly changes."
 
 
-@claimed("From a third of the training on, the profile hardly changes.", Source.OURS, below=0.1)
+@claimed(THEN, Source.OURS, below=MARGIN, scale=LOG, because=TENTH, primary=True)
 def then_stable(panel: MeasuredPanel) -> list[float]:
     """relative difference of the NV profiles at 30 % of the epochs and at the end."""
     return _to_the_end(panel, LATER)
 
 
-@claimed("The profile appears early in the training.", Source.OURS, below=0.5)
+@claimed("The profile appears early in the training.", Source.OURS, below=0.5, scale=LOG, because="half of the way")
 def early(panel: MeasuredPanel) -> Iterator[float]:
     """relative difference of the NV profiles at 10 % of the epochs and at the end, as a share of that before the
     training and at the end.

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from cnn_invariance.experiments.framework import Claim, Finding, OneModel, Outputs, Source, captions, choices
 from cnn_invariance.experiments.framework.profiles import slug
-from cnn_invariance.statistics.intervals import over
+from cnn_invariance.statistics.evidence import Rule
 from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.statistics.responses import contrast
 from cnn_invariance.study import Cell, ResponseSpec, SampleSpec, Study
@@ -25,9 +25,10 @@ VISIBLY = Claim(
     "log10 of the relative variation over transformations of the least invariant maps' responses, less that of the "
     "most invariant maps', pair by pair; relative variation: standard deviation over transformations, mean over "
     "pixels, divided by the standard deviation of all the map's responses",
-    "above",
-    0.0,
+    Rule("above", 0.0),
     Source.OURS,
+    "no contrast",
+    primary=True,
 )
 ENDS = {"most": "most invariant maps", "least": "least invariant maps"}
 
@@ -35,7 +36,8 @@ ENDS = {"most": "most invariant maps", "least": "least invariant maps"}
 class FeatureMaps(OneModel):
     """``shown`` transformations, evenly spread over the set, of ``samples``; ``maps`` at either end; ``kind`` of layer.
 
-    ``measures``: by which maps are ranked; None: NV and NVSE, where the preset has them
+    ``measures``: by which maps are ranked; None: NV and NVSE, where the preset has them. ``seed`` of the draw of
+    samples. ``seeds``: how many networks are tested, of which the first is drawn.
     """
 
     question = "Do invariant feature maps look invariant?"
@@ -56,10 +58,12 @@ class FeatureMaps(OneModel):
     maps: int = Field(4, ge=1, le=8)
     kind: str = "ELU"
     seed: int = Field(0, ge=0)
+    seeds: int = Field(5, ge=1)
 
     def cells(self, study: Study) -> list[Cell]:
         """The response cells, and the measure cells that rank their maps."""
-        found = list(self._responses(study).values())
+        seeds = choices.seeds(study, self.seeds)
+        found = list(dict.fromkeys(cell for seed in seeds for cell in self._responses(study, seed).values()))
         return [*found, *dict.fromkeys(cell.measured for cell in found)]
 
     def outputs(self, study: Study) -> Outputs:
@@ -87,19 +91,25 @@ class FeatureMaps(OneModel):
             canvas.figure(figure, response_figure(blocks), caption)
 
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
-        """For each dataset, over its sets, measures and layers; of each the mean over samples and pairs of maps."""
-        responses = self._responses(study).values()
+        """For each dataset; a condition is a set and a measure, a replicate a network: the mean over its layers."""
+        seeds = [self._responses(study, seed) for seed in choices.seeds(study, self.seeds)]
         for dataset in self.on(study):
-            cells = [cell for cell in responses if cell.dataset.name == dataset]
-            contrasts = [value for cell in cells for value in _contrasts(results.responses(cell))]
-            yield Finding(VISIBLY, (dataset,), over(contrasts, "sets, measures and layers"), cells)
+            cells = [[cell for cell in of_seed.values() if cell.dataset.name == dataset] for of_seed in seeds]
+            values = {
+                f"{each[0].measured.transformations.name}, {choices.label(each[0].by)}": [
+                    layer_mean(_contrasts(results.responses(cell))) for cell in each
+                ]
+                for each in zip(*cells, strict=True)
+            }
+            yield Finding(VISIBLY, (dataset,), values, [cell for of_seed in cells for cell in of_seed])
 
-    def _responses(self, study: Study) -> dict[str, ResponseSpec]:
-        """The response cells by the names of their figures."""
+    def _responses(self, study: Study, seed: int | None = None) -> dict[str, ResponseSpec]:
+        """The response cells of a network by the names of their figures; None: of the first seed, which is drawn."""
         found = {}
         for (dataset, label), request in product(self.places(study), choices.measures(study, self.measures)):
             measure = choices.kept_for_maps(study, request)
-            measured = study.measurement(study.network(dataset=dataset, model=self.model, augmentation=label), label)
+            network = study.network(dataset=dataset, model=self.model, augmentation=label, seed=seed)
+            measured = study.measurement(network, label)
             if measure not in measured.measures and self.measures is None:
                 continue  # what cannot be undone has no same-equivariance
             choices.check_held(measure, [measured])

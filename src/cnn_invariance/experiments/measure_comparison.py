@@ -1,47 +1,47 @@
 """A plain and an augmented network, seen by every family of measures."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cnn_invariance.experiments.framework import Line, Outputs, ProfileExperiment, Source, UntestableError, choices
-from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, ProfileClaim
+import numpy as np
+from pydantic import Field
+
+from cnn_invariance.experiments.framework import Claim, Finding, Line, Outputs, ProfileExperiment, Source, choices
+from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel
 from cnn_invariance.experiments.framework.profiles import ProfilePlan
 from cnn_invariance.measures.requests import check, rises
 from cnn_invariance.paper import captions
-from cnn_invariance.statistics.intervals import ANY, mean
-from cnn_invariance.statistics.profiles import separation
-from cnn_invariance.study import Study
+from cnn_invariance.statistics.evidence import TAIL, Estimate, Evidence, Rule
+from cnn_invariance.statistics.intervals import DRAWS, mean
+from cnn_invariance.statistics.profiles import layer_mean
+from cnn_invariance.study import MeasureSpec, Study
 
 if TYPE_CHECKING:
     from cnn_invariance.plotting import Canvas
     from cnn_invariance.results import Results
 
 SEPARATION = (
-    "Separation: over the layers, the mean of the plain network's value less the augmented network's, divided by the "
-    "standard deviation of this difference (mean over seeds); the sign is turned where higher is more invariant. "
-    "plain, augmented: means over layers and seeds."
+    "Separation: how clearly the measure tells the two networks apart, over networks and not over layers: the mean "
+    "over layers of the plain network less that of the augmented one, mean over seeds, divided by its standard error "
+    "(Welch's t); the sign is turned where higher is more invariant. plain, augmented: means over layers and seeds."
 )
 UNITS = ("TV", "SV", "TD[per=unit]", "SD[per=unit]")
 RIVALS = (*UNITS, "ANOVA", "Goodfellow")
 """What NV and ND are compared with by the claims."""
 
 
-def separates_best(name: str, measure: str) -> ProfileClaim:
+def separates_best(name: str, measure: str, primary: bool = False) -> Claim:
     """The claim that a measure separates the two networks better than every rival."""
-
-    def leads(panel: MeasuredPanel) -> list[float]:
-        if panel.place:
-            return []
-        found = _separations(panel.plan, panel.dataset, panel.results)
-        rivals = [found[rival] for rival in RIVALS if rival in found]
-        if measure not in found or not rivals:
-            reason = f"{measure} is not measured" if rivals else f"none of {', '.join(RIVALS)} is measured"
-            raise UntestableError(reason, "no pair of measures")
-        return [own - max(others) for own, *others in zip(found[measure], *rivals, strict=True)]
-
-    statement = f"{name} separates augmented from plain networks best."
-    words = f"separation of {name} less the largest separation of {', '.join(map(choices.label, RIVALS))}"
-    return ProfileClaim(f"{name}_separates_best", statement, words, "above", 0, Source.OURS, leads, within=ANY)
+    return Claim(
+        f"{name}_separates_best",
+        f"{name} separates augmented from plain networks best.",
+        f"rank of the separation by {name} among {', '.join(map(choices.label, (measure, *RIVALS)))} (1: the largest)",
+        Rule("below", 1.5),
+        Source.OURS,
+        "between the first and the second rank",
+        primary,
+    )
 
 
 class MeasureComparison(ProfileExperiment):
@@ -68,7 +68,9 @@ class MeasureComparison(ProfileExperiment):
         "share_y": False,
         "columns": 4,
     }
-    claims = (separates_best("NV", choices.HEADLINE), separates_best("ND", "ND"))
+    claims = (separates_best("NV", choices.HEADLINE, primary=True), separates_best("ND", "ND"))
+
+    seeds: int = Field(5, ge=1)
 
     def plans(self, study: Study) -> Sequence[ProfilePlan]:
         """A plan for each set."""
@@ -88,7 +90,7 @@ class MeasureComparison(ProfileExperiment):
         for plan in self.plans(study):
             (drawn,) = plan.draw(study, results, canvas).values()
             for dataset, panels in drawn.items():
-                found = _separations(plan, dataset, results)
+                found = {name: separation(both) for name, both in _means(plan, dataset, results).items()}
                 rows += [
                     {
                         "dataset": dataset,
@@ -96,7 +98,7 @@ class MeasureComparison(ProfileExperiment):
                         "measure": choices.label(measure),
                         "plain": plain.mean(),
                         "augmented": augmented.mean(),
-                        "separation": mean(found[measure]),
+                        "separation": found[measure],
                     }
                     for measure, (augmented, plain) in zip(found, panels.values(), strict=True)
                 ]
@@ -105,6 +107,17 @@ class MeasureComparison(ProfileExperiment):
             study, self.name, self.cells(study), title=title, question=self.question, setting=SEPARATION
         )
         canvas.table(self.name, pd.DataFrame(rows), caption)
+
+    def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
+        """For each dataset and claim; the conditions are the sets."""
+        for dataset in self.on(study):
+            plans = [plan for plan in self.plans(study) if dataset in plan.lines]
+            cells = list(dict.fromkeys(cell for plan in plans for cell in plan.cells(dataset)))
+            means = {plan.part: _means(plan, dataset, results) for plan in plans}
+            for claim, measure in zip(self.claims, (choices.HEADLINE, "ND"), strict=True):
+                yield _ranked(
+                    claim, dataset, {part: found for part, found in means.items() if measure in found}, measure, cells
+                )
 
     def _panels(self, at: Panel) -> Mapping[str, Sequence[Line]]:
         """For each measure the lines of the augmented network (solid) and of the plain one (dashed)."""
@@ -116,12 +129,70 @@ class MeasureComparison(ProfileExperiment):
         return {name: [line._replace(measure=measure) for line in lines] for name, measure in names.items()}
 
 
-def _separations(plan: ProfilePlan, dataset: str, results: "Results") -> dict[str, list[float]]:
-    """By measure, the separation of each seed."""
+Means = Mapping[str, tuple[np.ndarray, np.ndarray]]
+"""By measure, the mean over layers of each plain and of each augmented network; higher is less invariant."""
+
+
+def _means(plan: ProfilePlan, dataset: str, results: "Results") -> Means:
     found = {}
     for place, lines in enumerate(plan.lines[dataset].values()):
-        measure = str(lines[0].measure)
+        measure, panel = str(lines[0].measure), MeasuredPanel(plan, dataset, place, results)
         sign = -1 if rises(check(measure)) else 1
-        both = MeasuredPanel(plan, dataset, place, results).by_seed()
-        found[measure] = [sign * separation(plain, augmented) for augmented, plain in both]
+        augmented, plain = (sign * np.array(list(map(layer_mean, panel.profiles(line)))) for line in (0, 1))
+        found[measure] = plain, augmented
     return found
+
+
+def separation(both: tuple[np.ndarray, np.ndarray]) -> float:
+    """Welch's t of two samples of networks; NaN without a spread.
+
+    >>> round(separation((np.array([3.0, 4.0, 5.0]), np.array([1.0, 2.0, 3.0]))), 3)
+    2.449
+    """
+    plain, augmented = both
+    if min(len(plain), len(augmented)) < 2:
+        return math.nan
+    error = math.sqrt(plain.var(ddof=1) / len(plain) + augmented.var(ddof=1) / len(augmented))
+    return float((plain.mean() - augmented.mean()) / error) if error else math.nan
+
+
+def _ranked(
+    claim: Claim, dataset: str, means: Mapping[str, Means], measure: str, cells: Sequence[MeasureSpec]
+) -> Finding:
+    """The rank of a measure among its rivals, mean over sets, with an interval by a bootstrap over seeds."""
+    kept = {
+        part: {name: both for name, both in found.items() if name in (measure, *RIVALS)}
+        for part, found in means.items()
+    }
+    if not kept or min(map(len, kept.values())) < 2:
+        reason = f"{measure} is not measured" if not kept else f"none of {', '.join(RIVALS)} is measured"
+        return Finding(claim, (dataset,), cells=cells, reason=reason)
+    seeds = min(len(both[0]) for found in kept.values() for both in found.values())
+    if seeds < 2:
+        return Finding(claim, (dataset,), cells=cells, reason="one seed; a separation over networks needs two")
+    generator = np.random.default_rng(0)
+    drawn = [generator.integers(seeds, size=(2, seeds)) for _ in range(DRAWS)]
+    chosen = {part: _ranks(found, measure, drawn) for part, found in kept.items()}
+    estimates = {part: _estimate(claim, rank, ranks, 2 * seeds) for part, (rank, ranks) in chosen.items()}
+    ranks = np.mean([ranks for _, ranks in chosen.values()], axis=0)
+    pooled = _estimate(claim, mean(rank for rank, _ in chosen.values()), ranks, 2 * seeds * len(chosen))
+    return Finding(claim, (dataset,), cells=cells, given=Evidence(pooled, estimates))
+
+
+def _ranks(found: Means, measure: str, drawn: Sequence[np.ndarray]) -> tuple[float, np.ndarray]:
+    """The rank of a measure, and its ranks with seeds drawn anew, plain and augmented networks by themselves."""
+
+    def rank(plain: np.ndarray | slice, augmented: np.ndarray | slice) -> float:
+        found_here = {name: separation((p[plain], a[augmented])) for name, (p, a) in found.items()}
+        return float(1 + sum(value > found_here[measure] for value in found_here.values()))
+
+    return rank(slice(None), slice(None)), np.array([rank(*both) for both in drawn])
+
+
+def _estimate(claim: Claim, rank: float, ranks: np.ndarray, n: int) -> Estimate:
+    low, high = (float(value) for value in np.quantile(ranks, [TAIL, 1 - TAIL]))
+    verdict = claim.rule.verdict(low, high)
+    reason = "the bootstrap interval of the rank holds the threshold" if verdict == "undecided" else ""
+    return Estimate(
+        n, rank, low, high, float((1 + (ranks > claim.rule.threshold).sum()) / (1 + len(ranks))), verdict, reason
+    )

@@ -12,7 +12,8 @@ from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.paper import departures, published
 from cnn_invariance.paper.published import Key, Row
 from cnn_invariance.statistics.equivalence import LEVEL, Difference, single, welch
-from cnn_invariance.statistics.intervals import Interval, mean, unknown
+from cnn_invariance.statistics.evidence import Estimate, Rule
+from cnn_invariance.statistics.intervals import mean
 from cnn_invariance.study import Cell, Study, TrainSpec
 
 if TYPE_CHECKING:
@@ -36,9 +37,10 @@ EQUAL = Claim(
     "Published and replicated accuracies of one setting are equal within a margin.",
     "largest difference, over the settings of which the log has several networks, of the mean test accuracies "
     "published and replicated, in margins (1 point of accuracy on MNIST, 2 on CIFAR-10)",
-    "below",
-    1.0,
+    Rule("below", 1.0),
     Source.OURS,
+    "the margins are wider than what a seed does, and narrower than what a setting does",
+    primary=True,
 )
 
 
@@ -177,11 +179,12 @@ class PublishedAccuracy(AccuracyExperiment):
             several = [one for one in here if len(_sure(_published(study, one))) > 1]
             cells = [cell for one in several for cell in one.cells]
             if reason := _undecidable(several):
-                yield Finding(EQUAL, (dataset,), unknown(f"{len(several)} settings"), cells, reason=reason)
+                yield Finding(EQUAL, (dataset,), {}, cells, reason=reason)
             elif several:
                 family = departures.DATASETS[_source(study, dataset)].family
                 found = [welch(_replicated(one, results), _accuracies(_published(study, one))) for one in several]
-                yield Finding(EQUAL, (dataset,), in_margins(found, MARGINS[family]), cells)
+                estimate = in_margins(found, MARGINS[family], sum(len(one.cells) for one in several))
+                yield Finding(EQUAL, (dataset,), {}, cells, estimate=estimate)
 
     def _networks(self, study: Study) -> Iterator[tuple[str, TrainSpec]]:
         """The networks of the grid, and those of the other experiments, by the label of their dataset."""
@@ -203,8 +206,8 @@ AMBIGUOUS = "one of several rows"
 """What a row is judged by whose variant the log does not tell from another's: by nothing."""
 
 
-def in_margins(differences: Sequence[Difference], margin: float) -> Interval:
-    """The largest of several differences, in margins.
+def in_margins(differences: Sequence[Difference], margin: float, networks: int) -> Estimate:
+    """The largest of several differences, in margins, of so many networks here.
 
     Its upper bound is the largest of the bounds of the single differences, each by two one-sided tests at 5 %: all are
     equal within the margin only if each is found so, which needs no correction. That any lies beyond it is one of
@@ -212,12 +215,12 @@ def in_margins(differences: Sequence[Difference], margin: float) -> Interval:
     """
     inner = [one.interval(1 - 2 * LEVEL / len(differences)) for one in differences]
     outer = [one.interval(1 - 2 * LEVEL) for one in differences]
-    return Interval(
-        max(abs(one.estimate) for one in differences) / margin,
-        max(max(0.0, low, -high) for low, high in inner) / margin,
-        max(max(abs(low), abs(high)) for low, high in outer) / margin,
-        f"two one-sided tests at {100 * LEVEL:g} % on each of {len(differences)} settings",
-    )
+    low = max(max(0.0, low, -high) for low, high in inner) / margin
+    high = max(max(abs(low), abs(high)) for low, high in outer) / margin
+    verdict = EQUAL.rule.verdict(low, high)
+    reason = "some of the intervals reach beyond the margin" if verdict == "undecided" else ""
+    largest = max(abs(one.estimate) for one in differences) / margin
+    return Estimate(networks, largest, low, high, max(one.p(margin) for one in differences), verdict, reason)
 
 
 def _undecidable(several: Sequence[Setting]) -> str:

@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from cnn_invariance.experiments.framework import STRIPS, Line, ProfileExperiment, Source, choices
-from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, apart, claimed
+from cnn_invariance.experiments.framework.panels import MARGIN, TENTH, MeasuredPanel, Panel, apart, claimed
 from cnn_invariance.statistics.lines import differences
 
 COINCIDE = "The profiles of a design nearly coincide, whatever the random initialization."
 
 
-@claimed(COINCIDE, Source.ABSTRACT, below=0.1, over="sets")
+@claimed(COINCIDE, Source.ABSTRACT, below=MARGIN, because=TENTH, primary=True)
 def nearly_coincide(panel: MeasuredPanel) -> list[float]:
-    """relative difference of the NV profiles of two seeds, mean over all pairs."""
-    return apart(panel)  # pairs of seeds are not independent of each other
+    """relative difference of the NV profiles of two seeds, mean over all pairs (jackknife over seeds)."""
+    return apart(panel)
 
 
 class RandomInitialization(ProfileExperiment):

@@ -6,7 +6,7 @@ from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import Line, Panel, ProfileExperiment, Source, UntestableError, choices
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, ProfileClaim
 from cnn_invariance.experiments.framework.profiles import ProfilePlan
-from cnn_invariance.statistics.intervals import ANY
+from cnn_invariance.statistics.evidence import Rule
 from cnn_invariance.statistics.profiles import log_range
 from cnn_invariance.study import Study
 
@@ -22,7 +22,7 @@ COMPARED: Mapping[str, Mapping[str, str]] = {
 """The forms that stand in one panel, by the names of their lines."""
 
 
-def comparable(name: str, raw: str, normalised: str) -> ProfileClaim:
+def comparable(name: str, raw: str, normalised: str, primary: bool = False) -> ProfileClaim:
     """The claim that the second of two forms, the normalised one, can be compared across layers."""
 
     def gain(panel: MeasuredPanel) -> list[float]:
@@ -31,14 +31,14 @@ def comparable(name: str, raw: str, normalised: str) -> ProfileClaim:
         panels = reversed(list(panel.plan.lines[panel.dataset].values()))  # of one form twice, the first is kept
         found = {line.measure: line for lines in panels for line in lines}
         if missing := [choices.label(form) for form in (raw, normalised) if form not in found]:
-            raise UntestableError(f"not measured: {', '.join(missing)}", "no pair of forms")
+            raise UntestableError(f"not measured: {', '.join(missing)}")
         both = (found[form].tables(panel.results, form) for form in (raw, normalised))
         return [log_range(r["value"]) - log_range(n["value"]) for r, n in zip(*both, strict=True)]
 
     first, second = map(choices.label, (raw, normalised))
     statement = f"Normalised, the layers can be compared: {second} spans fewer orders of magnitude than {first}."
     words = f"log10 of the largest over the smallest layer of {first}, less that of {second}"
-    return ProfileClaim(name, statement, words, "above", 0, Source.OURS, gain, within=ANY)
+    return ProfileClaim(name, statement, words, Rule("above", 0.0), Source.OURS, "no gain", primary, of=gain)
 
 
 class SameEquivariance(ProfileExperiment):
@@ -60,7 +60,7 @@ class SameEquivariance(ProfileExperiment):
         "share_y": False,
         "columns": 2,
     }
-    claims = (comparable("comparable", TVSE, NVSE), comparable("comparable_distance", "DSES", "NDSE"))
+    claims = (comparable("comparable", TVSE, NVSE, primary=True), comparable("comparable_distance", "DSES", "NDSE"))
 
     measures: None = None
 

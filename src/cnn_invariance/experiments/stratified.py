@@ -6,12 +6,19 @@ from pydantic import Field
 
 from cnn_invariance.experiments.framework import ALIKE, STRIPS, Line, ProfileExperiment, Source, choices
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, claimed
-from cnn_invariance.statistics.intervals import CORRELATION
+from cnn_invariance.statistics.evidence import FISHER
 from cnn_invariance.statistics.profiles import correlation
 from cnn_invariance.study import SampleSpec, Study
 
 
-@claimed("Pooled and per class, profiles have a similar shape.", Source.OURS, above=0.9, within=CORRELATION)
+@claimed(
+    "Pooled and per class, profiles have a similar shape.",
+    Source.OURS,
+    above=0.9,
+    scale=FISHER,
+    because="the two then share four fifths of their variance over layers",
+    primary=True,
+)
 def similar_shape(panel: MeasuredPanel) -> list[float]:
     """correlation over layers of the pooled and the per-class NV profile."""
     if panel.lines[0].measure != panel.plan.measures[0]:

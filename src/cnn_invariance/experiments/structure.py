@@ -1,18 +1,25 @@
 """The headline: whether the structure of invariance belongs to the design of a network, and not to its training."""
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import combinations, product
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
-from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import Claim, Finding, Models, Outputs, Overview, Source, captions, choices
-from cnn_invariance.experiments.framework.choice import Grid
-from cnn_invariance.statistics.groups import Group, among, between, log_ratio, permuted, within
-from cnn_invariance.statistics.intervals import over
+from cnn_invariance.experiments.framework import (
+    Claim,
+    Finding,
+    Models,
+    Outputs,
+    Overview,
+    Source,
+    captions,
+    choices,
+)
+from cnn_invariance.statistics import decomposition
+from cnn_invariance.statistics.evidence import Estimate, Rule
+from cnn_invariance.statistics.groups import among, between, within
 from cnn_invariance.statistics.profiles import at_depths
 from cnn_invariance.study import Cell, MeasureSpec, Study
 
@@ -20,51 +27,63 @@ if TYPE_CHECKING:
     from cnn_invariance.plotting import Canvas
     from cnn_invariance.results import Results
 
+Training = Literal["untrained", "plain", "augmented"]
+TRAININGS: tuple[Training, ...] = ("untrained", "plain", "augmented")
+FACTORS = ("dataset", "set", "training", "design")
+SHAPE, SHARE = "eta squared of {}, of the shape of the profile", 0.05
+SMALL = "a twentieth of the differences between profiles"
+
 DESIGN = Claim(
-    "design",
-    "The structure of invariance depends on the design: designs differ more than seeds of one design.",
-    "log2 of the mean difference between designs over that between seeds; p: designs permuted",
-    "above",
-    math.log2(1.5),
+    "design_not_training",
+    "The structure depends on the design and not on the training: the design explains more of it than the training.",
+    "eta squared of the design less that of the training (untrained, plain, augmented), of the shape of the profile",
+    Rule("above", 0.0),
     Source.ABSTRACT,
+    "no difference",
+    primary=True,
 )
-NOT_TRAINING = Claim(
-    "not_training",
-    "It does not depend on the training: designs differ more than plain and augmented training.",
-    "log2 of the mean difference between designs over that between plain and augmented training",
-    "above",
-    0.0,
+TRAINING = Claim(
+    "training_negligible",
+    "The training explains next to nothing of the structure.",
+    SHAPE.format("the training"),
+    Rule("below", SHARE),
     Source.ABSTRACT,
+    SMALL,
 )
-TRANSFORMATION = Claim(
-    "transformation",
-    "It changes with the transformation: sets differ more than seeds.",
-    "log2 of the mean difference between transformation sets over that between seeds; p: sets permuted",
-    "above",
-    math.log2(1.5),
+SET = Claim(
+    "set",
+    "The structure changes with the transformations.",
+    SHAPE.format("the set"),
+    Rule("above", SHARE),
     Source.SUCCESSOR,
+    SMALL,
 )
 DATASET = Claim(
     "dataset",
-    "It changes with the dataset: datasets differ more than seeds.",
-    "log2 of the mean difference between datasets over that between seeds; p: datasets permuted",
-    "above",
-    math.log2(1.5),
+    "The structure changes with the dataset.",
+    SHAPE.format("the dataset"),
+    Rule("above", SHARE),
     Source.SUCCESSOR,
+    SMALL,
 )
+TOLD = Claim(
+    "design_told",
+    "The design can be told from a profile of an unseen dataset and set.",
+    "share of augmented networks whose design is that of the nearest profile (shape) of other datasets and sets",
+    Rule("above", 0.5),
+    Source.OURS,
+    "twice what guessing among four designs gives",
+)
+SAME_SEED = "another seed"
 
 
 class Place(NamedTuple):
-    """What determines a profile but the seed; ``augmented`` False: trained plain."""
+    """What determines a profile but the seed."""
 
     dataset: str
     design: str
     transformations: str
-    augmented: bool = True
-
-
-Profiles = Mapping[Place, Group]
-"""The profiles of the study by relative depth: of each place one for each seed, (101,)."""
+    training: Training
 
 
 class Structure(Models):
@@ -73,120 +92,209 @@ class Structure(Models):
     question = "Does the structure of invariance belong to the design of a network, and not to its training?"
     group = "characterisation"
     combined = True
-    claims = (DESIGN, NOT_TRAINING, TRANSFORMATION, DATASET)
+    claims = (DESIGN, TRAINING, SET, DATASET, TOLD)
     setting = (
-        "Each point is the difference between the {measure} profiles of two networks that are alike in all but one "
-        "thing, named to the left: mean |P - Q| / mean (P + Q) / 2 over 101 depths from the first layer to the last, "
-        "profiles interpolated between layers. Each network is trained with the set it is measured under; 'trained "
-        "plain or augmented' compares it with the network trained plain. The bar is the mean."
+        "{measure} profiles by relative depth (101 depths, linear between layers) of all combinations of {factors}. "
+        "Untrained, trained plain for as many epochs as with augmentation, or trained with the set: all are measured "
+        "under the set. {meaning}"
     )
 
     measure: str = choices.HEADLINE
-    seeds: int = Field(3, ge=2)
+    seeds: int = Field(5, ge=2)
 
     def cells(self, study: Study) -> list[Cell]:
-        """Each network of each seed, trained with and measured under each set; and of the first seed, trained plain."""
-        return [cell for cells in self._cells(study).values() for cell in cells]
+        """Each design of each seed, untrained, plain and augmented, measured under each set."""
+        return list(dict.fromkeys(cell for cells in self._cells(study).values() for cell in cells))
 
     def outputs(self, study: Study) -> Outputs:
-        """A figure of all differences, and their table."""
-        return Outputs([self.name], [self.name])
+        """A figure of the decomposition and one of all differences, each with its table."""
+        both = [self.name, f"{self.name}_differences"]
+        return Outputs(both, both)
 
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
-        """Draw the differences and write their table."""
+        """Draw the decomposition and the differences, and write their tables."""
         import pandas as pd
 
-        from cnn_invariance.plotting import spread_figure
+        from cnn_invariance.plotting import share_figure, spread_figure
 
-        panels, measure = self.overview(study, results).spreads, choices.measure(study, self.measure)
-        name = choices.label(measure)
-        caption = captions.caption(
-            study,
-            self.name,
-            self.cells(study),
-            title=f"Differences between {name} profiles, {' and '.join(self.on(study))}",
-            question=self.question,
-            setting=f"{self.setting.format(measure=name)} {captions.measure_in_words(measure)}",
-        )
-        canvas.figure(self.name, spread_figure(panels, xlabel=f"difference between two {name} profiles"), caption)
-        canvas.table(self.name, pd.DataFrame(_table(panels)), caption)
+        measure = choices.measure(study, self.measure)
+        name, profiles, factors = choices.label(measure), self._profiles(study, results), self._factors(study)
+        words = {"measure": name, "factors": ", ".join(factors), "meaning": captions.measure_in_words(measure)}
+
+        def caption(title: str, more: str) -> "captions.Caption":
+            return captions.caption(
+                study,
+                self.name,
+                self.cells(study),
+                title=f"{title}, {' and '.join(self.on(study))}",
+                question=self.question,
+                setting=[self.setting.format(**words), more],
+            )
+
+        parts = {
+            kind: decomposition.bootstrap(self._array(study, profiles, of), lambda one: _shares(one, factors))
+            for kind, of in {"level": decomposition.level, "shape": decomposition.shape}.items()
+        }
+        figure = share_figure(parts, xlabel="share of the differences between profiles (eta squared)")
+        rows = [
+            {"part": kind, "of": factor, "share": share, "low": low, "high": high}
+            for kind, found in parts.items()
+            for factor, (share, low, high) in found.items()
+        ]
+        rows += [{"part": "told", "of": one, "share": self._told(study, profiles, one)} for one in TRAININGS]
+        text = caption(f"What {name} profiles differ by", DECOMPOSED)
+        canvas.figure(self.name, figure, text)
+        canvas.table(self.name, pd.DataFrame(rows), text)
+        panels = self.overview(study, results).spreads
+        text = caption(f"Differences between {name} profiles", DIFFERENCES)
+        other = f"{self.name}_differences"
+        canvas.figure(other, spread_figure(panels, xlabel=f"difference between two {name} profiles"), text)
+        canvas.table(other, pd.DataFrame(_table(panels)), text)
 
     def overview(self, study: Study, results: "Results") -> Overview:
         """By dataset and by what two networks differ in, in words: the differences between their profiles."""
-        profiles, grid = self._profiles(study, results), self.grid(study)
-        return Overview(spreads={dataset: _differences(grid, profiles, dataset) for dataset in grid.datasets})
+        profiles = self._profiles(study, results)
+        return Overview(spreads={dataset: _differences(profiles, dataset) for dataset in self.on(study)})
 
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
-        """For each dataset over its sets; the last claim over designs and sets, for all datasets together."""
-        profiles, cells = self._profiles(study, results), self._cells(study)
-        datasets, designs, sets = self.grid(study)
+        """Of all datasets together; without a second dataset, design or set, the factor's claims cannot be decided."""
+        profiles, factors, cells = self._profiles(study, results), self._factors(study), self.cells(study)
+        shape = self._array(study, profiles, decomposition.shape)
 
-        def finding(
-            claim: Claim,
-            strata: Sequence[Sequence[Place]],
-            of: str,
-            among_datasets: Sequence[str],
-            trained: bool = False,
-        ) -> Finding:
-            """The places of each stratum against seeds, or against the training."""
-            groups = [[profiles[place] for place in places] for places in strata]
-            plain = [[profiles[place._replace(augmented=False)] for place in places] for places in strata if trained]
-            against = map(between, map(zip, plain, groups)) if trained else map(within, groups)
-            ratios = [log_ratio(among(each), other) for each, other in zip(groups, against, strict=True)]
-            used = [cell for place, found in cells.items() if place.dataset in among_datasets for cell in found]
-            p = None if trained else permuted(groups)
-            return Finding(claim, tuple(among_datasets), over(ratios, of), used, p=p)
+        def statistic(one: np.ndarray) -> dict[str, float]:
+            found = _shares(one, factors)
+            return found | {"design less training": found["design"] - found["training"]}
 
-        for dataset in datasets:
-            by_set = [[Place(dataset, design, label) for design in designs] for label in sets]
-            yield finding(DESIGN, by_set, "sets", [dataset])
-            yield finding(NOT_TRAINING, by_set, "sets", [dataset], trained=True)
-            by_design = [[Place(dataset, design, label) for label in sets] for design in designs]
-            yield finding(TRANSFORMATION, by_design, "designs", [dataset])
-        if len(datasets) > 1:
-            by_both = [[Place(each, design, label) for each in datasets] for design, label in product(designs, sets)]
-            yield finding(DATASET, by_both, "designs and sets", datasets)
+        found = decomposition.bootstrap(shape, statistic)
+        augmented = shape[..., TRAININGS.index("augmented"), :, :, :] if "training" in factors else shape
+        told = decomposition.bootstrap(augmented, lambda one: {"told": _told(one)})
+        about, n = tuple(self.on(study)), shape[..., 0].size
+        for claim, name in {
+            DESIGN: "design less training",
+            TRAINING: "training",
+            SET: "set",
+            DATASET: "dataset",
+        }.items():
+            numbers = found.get(name)
+            missing = f"one {name} alone was measured" if numbers is None else ""
+            yield _finding(
+                claim, about, numbers, n, cells, missing or ("" if "design" in factors else "one design alone")
+            )
+        yield _finding(
+            TOLD, about, told["told"], n // len(TRAININGS), cells, "" if len(factors) > 2 else "nothing unseen"
+        )
+
+    def _factors(self, study: Study) -> list[str]:
+        """The factors with more than one level, in the order of the axes."""
+        datasets, models, sets = self.grid(study)
+        levels = dict(zip(FACTORS, (len(datasets), len(sets), len(TRAININGS), len(models)), strict=True))
+        return [name for name in FACTORS if levels[name] > 1]
+
+    def _array(self, study: Study, profiles: Mapping[Place, np.ndarray], of: decomposition.Part) -> np.ndarray:
+        """The level or the shape of all profiles, an axis for each factor of several levels: (..., seeds, P)."""
+        datasets, models, sets = self.grid(study)
+        places = product(datasets, sets, TRAININGS, models)
+        rows = np.stack([of(profiles[Place(d, m, s, t)]) for d, s, t, m in places])
+        sizes = (size for size in (len(datasets), len(sets), len(TRAININGS), len(models)) if size > 1)
+        return rows.reshape(*sizes, *rows.shape[1:])
+
+    def _told(self, study: Study, profiles: Mapping[Place, np.ndarray], training: Training) -> float:
+        datasets, models, sets = self.grid(study)
+        chosen = [[[profiles[Place(d, m, s, training)] for m in models] for s in sets] for d in datasets]
+        return _told(decomposition.shape(np.array(chosen)))
 
     def _cells(self, study: Study) -> dict[Place, list[MeasureSpec]]:
-        chosen, seeds = self.grid(study), choices.seeds(study, self.seeds)
-        if len(chosen.models) < 2:
-            raise InputError(f"designs are compared: name at least two models; received {', '.join(chosen.models)}")
-        measure, found = choices.measure(study, self.measure), {}
-        for dataset, design, label in product(*chosen):
-            for augmentation in (label, None):
-                networks = (
-                    study.network(dataset=dataset, model=design, augmentation=augmentation, seed=seed)
-                    for seed in (seeds if augmentation else seeds[:1])
-                )
-                place = Place(dataset, design, label, augmentation is not None)
+        datasets, models, sets = self.grid(study)
+        choices.several("designs are compared", models)
+        measure, seeds = choices.measure(study, self.measure), choices.seeds(study, self.seeds)
+        found = {}
+        for dataset, design, label in product(datasets, models, sets):
+            how: dict[Training, dict[str, Any]] = {
+                "untrained": {"augmentation": None, "epochs": 0},
+                "plain": {"augmentation": None, "epochs_for": label},
+                "augmented": {"augmentation": label},
+            }
+            for training in TRAININGS:
+                networks = (study.network(dataset=dataset, model=design, seed=seed, **how[training]) for seed in seeds)
+                place = Place(dataset, design, label, training)
                 found[place] = [study.measurement(network, label) for network in networks]
                 choices.check_held(measure, found[place])
         return found
 
-    def _profiles(self, study: Study, results: "Results") -> Profiles:
+    def _profiles(self, study: Study, results: "Results") -> dict[Place, np.ndarray]:
+        """The profiles of each place by relative depth, (seeds, 101)."""
         measure = choices.measure(study, self.measure)
         return {
-            place: [at_depths(results.profile(cell, measure)["value"]) for cell in cells]
+            place: np.array([at_depths(results.profile(cell, measure)["value"]) for cell in cells])
             for place, cells in self._cells(study).items()
         }
 
 
-def _differences(chosen: Grid, profiles: Profiles, dataset: str) -> dict[str, list[float]]:
-    """The differences of pairs that differ in one thing, by what they differ in; other datasets against this one."""
-    here = [Place(dataset, design, label) for design, label in product(chosen.models, chosen.sets)]
+DECOMPOSED = (
+    "Level: the mean of a profile over depths; shape: the profile over its mean. Each share is the sum of squares of a "
+    "factor's means, of the interactions of all factors, or of seeds, over that of all profiles about their mean. "
+    "Lines: 95 % intervals by a bootstrap over seeds. In the table, told: how often the design is that of the nearest "
+    "profile of another dataset or another set."
+)
+DIFFERENCES = (
+    "Each point is the difference between the profiles of two networks that are alike in all but one thing, named to "
+    "the left: mean |P - Q| / mean (P + Q) / 2 over depths. The bar is the mean."
+)
 
-    def differences(both: Iterable[tuple[Place, Place]]) -> list[float]:
-        return between((profiles[a], profiles[b]) for a, b in both)
+
+def _finding(
+    claim: Claim,
+    about: tuple[str, ...],
+    numbers: tuple[float, float, float] | None,
+    n: int,
+    cells: Sequence[Cell],
+    reason: str,
+) -> Finding:
+    """The finding of a number with a bootstrap interval over seeds."""
+    if reason or numbers is None or not np.isfinite(numbers).all():
+        return Finding(claim, about, {}, cells, reason=reason or "the seeds give no interval")
+    verdict = claim.rule.verdict(*numbers[1:])
+    why = "the bootstrap interval holds the threshold" if verdict == "undecided" else ""
+    return Finding(claim, about, {}, cells, estimate=Estimate(n, *numbers, np.nan, verdict, why))
+
+
+def _shares(profiles: np.ndarray, factors: Sequence[str]) -> dict[str, float]:
+    return decomposition.shares(profiles, factors)
+
+
+def _told(shapes: np.ndarray) -> float:
+    """How often the design is told, of shapes (datasets, sets, designs, seeds, P) or without one of the first two."""
+    *seen, designs, seeds, depths = shapes.shape
+    groups = int(np.prod(seen))
+    labels = np.tile(np.repeat(np.arange(designs), seeds), groups)
+    unseen = np.repeat(np.arange(groups), designs * seeds)
+    return decomposition.nearest(shapes.reshape(-1, depths), labels.tolist(), unseen.tolist())
+
+
+def _differences(profiles: Mapping[Place, np.ndarray], dataset: str) -> dict[str, list[float]]:
+    """The differences of pairs that differ in one thing, by what they differ in; other datasets against this one."""
+    here = {place: list(found) for place, found in profiles.items() if place.dataset == dataset}
+    trained = {place: found for place, found in here.items() if place.training == "augmented"}
 
     def alike(same: Callable[[Place], str]) -> list[float]:
-        return differences((a, b) for a, b in combinations(here, 2) if same(a) == same(b))
+        """Of augmented networks that are the same in all but one field."""
+        groups = {same(place) for place in trained}
+        return [v for one in groups for v in among([found for place, found in trained.items() if same(place) == one])]
 
-    others = [other for other in chosen.datasets if other != dataset]
+    def against(training: Training) -> list[float]:
+        return between((here[place._replace(training=training)], found) for place, found in trained.items())
+
+    others = {place.dataset for place in profiles} - {dataset}
     found = {
-        "another seed": within(profiles[place] for place in here),
-        "trained plain or augmented": differences((place._replace(augmented=False), place) for place in here),
+        SAME_SEED: within(trained.values()),
+        "trained plain or augmented": against("plain"),
+        "untrained or augmented": against("untrained"),
         "another transformation set": alike(lambda place: place.design),
-        "another dataset": differences((place, place._replace(dataset=other)) for place in here for other in others),
+        "another dataset": between(
+            (found, list(profiles[place._replace(dataset=other)]))
+            for place, found in trained.items()
+            for other in others
+        ),
         "another design": alike(lambda place: place.transformations),
     }
     return {kind: values for kind, values in found.items() if values}

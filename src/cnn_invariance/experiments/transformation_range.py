@@ -1,6 +1,7 @@
 """Networks measured under a set within and beyond the range that they were trained with."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field
@@ -9,7 +10,6 @@ from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import STRIPS, Line, Panel, ProfileExperiment, Source, choices
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, claimed
 from cnn_invariance.experiments.framework.profiles import ProfilePlan
-from cnn_invariance.statistics.intervals import quotient
 from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.study import SetSpec, Study
 from cnn_invariance.study.intensity import scaled
@@ -22,17 +22,32 @@ AUTHOR: Mapping[str, Sequence[Mapping[str, float]]] = {
 """The ranges of the author's code, by set."""
 HALF = 0.5
 """The share of the range that is trained with in our question."""
+CONTROL = ("trained at full range, at half", "trained at full range, at full")
+"""The lines of the network that the rise beyond the trained range is compared with."""
+BESIDE = " Beside it: the network trained over the full range."
+RISES = "Beyond the range that a network was trained with, NV rises more than that of one trained with all of it."
 
 
-@claimed("NV rises beyond the range that the network was trained with.", Source.OURS, above=1.05)
-def rises_beyond(panel: MeasuredPanel) -> list[float]:
-    """NV (mean over layers) at the widest measured range, as a share of that at the trained, where that is narrower."""
-    sets = [line.cells[0].transformations for line in panel.lines]
-    trained = panel.lines[0].cells[0].network.augmentation
-    if trained not in sets[:-1]:
-        return []
-    both = zip(panel.profiles(sets.index(trained)), panel.profiles(-1), strict=True)
-    return [quotient(layer_mean(widest), layer_mean(inside)) for inside, widest in both]
+@claimed(RISES, Source.OURS, above=0.0, because="no more than for a network trained at the full range", primary=True)
+def rises_beyond(panel: MeasuredPanel) -> Iterator[float]:
+    """logarithm of NV (mean over layers) at the full range over that at half of it, of the network trained at half the
+    range, less the same of the network trained at the full range.
+    """
+    if panel.plan.part != "half":
+        return
+    whole = [panel.profiles(line) for line in CONTROL]
+    inside, beyond = (panel.profiles(f"range {k} of {len(panel.lines) - len(CONTROL)}") for k in _places(panel))
+    for values in zip(beyond, inside, *reversed(whole), strict=True):
+        b, i, full, half = map(layer_mean, values)
+        yield math.log(b / i / (full / half)) if min(b, i, full, half) > 0 else math.nan
+
+
+def _places(panel: MeasuredPanel) -> tuple[int, int]:
+    """The places of the trained and of the full range among those that are measured, from 1."""
+    trained = scaled(panel.lines[-1].cells[0].transformations, HALF)
+    assert trained is not None  # half of a range is a range
+    measured = [line.cells[0].transformations for line in panel.lines if line.label not in CONTROL]
+    return measured.index(trained) + 1, len(measured)
 
 
 class TransformationRange(ProfileExperiment):
@@ -43,7 +58,7 @@ class TransformationRange(ProfileExperiment):
     title = "profiles of {model} by measured range, trained at {trained} range"
     setting = (
         "{whose}: each network is trained with the transformation set of the panel over {trained} range, and measured "
-        "under sets of as many members and of rising ranges, up to that of the panel's title. "
+        "under sets of as many members and of rising ranges, up to that of the panel's title.{control} "
     ) + STRIPS
     drawing = {"ordered": True, "line_column": "measured_at"}
     reference = -1
@@ -52,8 +67,8 @@ class TransformationRange(ProfileExperiment):
     shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.25, HALF, 0.75, 1.0)
 
     def check(self, study: Study) -> None:
-        """Raise InputError for shares that do not rise, or lack the trained one."""
-        choices.rising("shares", self.shares, needed=(HALF,))
+        """Raise InputError for shares that do not rise, or lack the trained one or the full range."""
+        choices.rising("shares", self.shares, needed=(HALF, 1.0))
 
     def plans(self, study: Study) -> Sequence[ProfilePlan]:
         """The author's comparison, and ours."""
@@ -61,8 +76,8 @@ class TransformationRange(ProfileExperiment):
         datasets = self.grid(study).datasets
         full = {dataset: dict(self._full(at) for at in self.at(study, dataset)) for dataset in datasets}
         half = {dataset: {at.label: self._half(at) for at in self.at(study, dataset)} for dataset in datasets}
-        author = {"trained": "its full", "whose": "As the author's code does"}
-        ours = {"trained": "half of its", "whose": "Our question"}
+        author = {"trained": "its full", "whose": "As the author's code does", "control": ""}
+        ours = {"trained": "half of its", "whose": "Our question", "control": BESIDE}
         return [self.plan(study, full, author), self.plan(study, half, ours, part="half")]
 
     def _full(self, at: Panel) -> tuple[str, list[Line]]:
@@ -75,7 +90,10 @@ class TransformationRange(ProfileExperiment):
 
     def _half(self, at: Panel) -> list[Line]:
         own = at.study.set(at.label)
-        return _lines(at, scaled(own, HALF), [scaled(own, share) or own for share in self.shares])
+        networks, samples = at.networks(), at.study.samples(at.label)
+        both = zip(CONTROL, (scaled(own, HALF) or own, own), strict=True)
+        control = [at.line(name, networks, under=one, samples=samples) for name, one in both]
+        return [*_lines(at, scaled(own, HALF), [scaled(own, share) or own for share in self.shares]), *control]
 
 
 def _lines(at: Panel, trained: SetSpec | None, under: Iterable[SetSpec]) -> list[Line]:

@@ -9,6 +9,7 @@ from cnn_invariance.plotting.dots import Dot, dot_figure
 from cnn_invariance.plotting.heatmaps import heatmap_figure
 from cnn_invariance.plotting.profiles import Series, profile_figure
 from cnn_invariance.plotting.responses import response_figure
+from cnn_invariance.plotting.shares import share_figure
 from cnn_invariance.plotting.spreads import spread_figure
 from cnn_invariance.plotting.style import Look, looks, sequential_looks
 
@@ -24,5 +25,6 @@ __all__ = [
     "profile_figure",
     "response_figure",
     "sequential_looks",
+    "share_figure",
     "spread_figure",
 ]

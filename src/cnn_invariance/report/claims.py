@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnn_invariance.paper.sources import Source, tests
+from cnn_invariance.statistics.evidence import Estimate, Verdict, holm, q_values
 from cnn_invariance.storage.files import atomic_write
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
@@ -16,24 +17,42 @@ if TYPE_CHECKING:
     from cnn_invariance.experiments.framework.claims import Claim, Finding
 
 COLUMNS = (
-    "experiment", "claim", "about", "verdict", "estimate", "low", "high", "rule", "p", "reason", "source",
-    "statement",
-    "statistic", "interval_from", "cells",
+    "experiment", "claim", "primary", "about", "condition", "verdict", "estimate", "low", "high", "scale", "rule", "n",
+    "p", "holm", "q", "seeds", "reason", "reading", "source", "because", "statement", "statistic", "cells",
+    "statement_sha256",
 )  # fmt: skip
-"""Of ``claims.csv``: ``low`` and ``high`` bound the 95 % interval of the estimate; ``cells`` are those it is from;
-``source`` is whose statement is tested, see `cnn_invariance.paper.sources`."""
+"""Of ``claims.csv``. Rows without a ``condition`` are the claim's verdict on a dataset, over all conditions; the others
+are single conditions. ``low`` and ``high`` bound the 95 % interval of the estimate over ``n`` networks. ``p`` is
+one-sided for the claim; ``holm`` is adjusted over the primary claims, ``q`` over all. ``seeds`` of each condition would
+decide an undecided claim with power .9. ``source`` is whose statement is tested, see `cnn_invariance.paper.sources`;
+``cells`` are those that the estimate is from. ``reading`` is confirmatory or exploratory by the frozen statement of the
+claims, whose SHA-256 is ``statement_sha256``, see `cnn_invariance.experiments.framework.statement`.
+"""
+VERDICTS: tuple[Verdict, ...] = ("supported", "not supported", "depends on the set", "undecided")
 RULE = (
-    "A claim is supported where the whole 95 % interval of its statistic lies on the claimed side of a threshold that "
-    "was chosen before looking, not supported where it lies on the other side, and undecided otherwise."
+    "A claim is supported where the whole 95 % interval of its statistic over independently trained networks lies in "
+    "the region that was claimed before looking, not supported where it lies wholly outside; it depends on the set "
+    "where transformation sets are decided against each other, and is undecided otherwise."
 )
 
 
 def records(plan: Plan) -> list[dict[str, Any]]:
     """A record for each claim and what it is about: the columns `COLUMNS`, ``side``, ``threshold`` and ``datasets``.
 
-    An experiment whose cells are not all computed has one record a claim, undecided, which names what is missing.
+    Behind it one for each condition of several. An experiment whose cells are not all computed has one record a claim,
+    undecided, which names what is missing.
     """
-    return [row for name in plan.study.experiments for row in _rows(plan, name)]
+    from cnn_invariance.experiments.framework.statement import FrozenClaims
+
+    frozen, seeds = FrozenClaims.beside(plan.study.path), {cell.key: cell.network.seed for cell in plan.cells}
+    rows = _adjusted([row for name in plan.study.experiments for row in _rows(plan, name)])
+    for row in rows:
+        used = {seeds[key] for key in row["cells"]} or {
+            cell.network.seed for cell in plan.study.cells[row["experiment"]]
+        }
+        row["reading"] = frozen.reading(plan.study.name, used, row["experiment"], row["claim"])
+        row["statement_sha256"] = frozen.sha256
+    return rows
 
 
 def table(found: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
@@ -64,6 +83,7 @@ def brief(frame: "pd.DataFrame") -> "pd.DataFrame":
     """A row for each claim, a column for each dataset that it is about, with the verdict."""
     import pandas as pd
 
+    frame = frame[frame["condition"].fillna("") == ""]
     columns = list(dict.fromkeys(frame["about"].dropna())) or ["verdict"]
     rows: dict[tuple[str, str, str], dict[str, str]] = {}
     for row in frame.to_dict("records"):
@@ -87,7 +107,8 @@ def printed(frame: "pd.DataFrame") -> "pd.DataFrame":
             "experiment": [row["experiment"] for row in rows],
             "claim": [row["statement"] for row in rows],
             "tests": [tests(Source(row["source"])) for row in rows],
-            "on": [row["about"] for row in rows],
+            "on": [", ".join(filter(None, (_text(row["about"]), _text(row["condition"])))) for row in rows],
+            "networks": [row["n"] for row in rows],
             "statistic": [row["statistic"] for row in rows],
             "estimate [95 %]": [
                 in_words(*(math.nan if pd.isna(row[name]) else row[name] for name in ("estimate", "low", "high", "p")))
@@ -114,8 +135,8 @@ def in_words(estimate: float, low: float, high: float, p: float) -> str:
 
 def caption(frame: "pd.DataFrame", preset: str) -> str:
     """What the table shows, and how many claims came out how."""
-    counts = frame["verdict"].value_counts()
-    found = ", ".join(f"{counts.get(name, 0)} {name}" for name in ("supported", "not supported", "undecided"))
+    counts = frame.loc[frame["condition"].fillna("") == "", "verdict"].value_counts()
+    found = ", ".join(f"{counts.get(name, 0)} {name}" for name in VERDICTS)
     return f"Claims, tested on the results of preset {preset}: {found}. {RULE}"
 
 
@@ -126,38 +147,63 @@ def _rows(plan: Plan, experiment: str) -> Iterator[dict[str, Any]]:
         reason = f"not yet computed: {len(missing)} of {count} cells, the first {missing[0].key}"
         yield from (_row(experiment, claim) | {"verdict": "undecided", "reason": reason} for claim in chosen.claims)
     elif chosen.claims:
-        yield from (_found(experiment, finding) for finding in chosen.findings(plan.study, plan.results))
+        for finding in chosen.findings(plan.study, plan.results):
+            yield from _found(experiment, finding)
+
+
+def _adjusted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with their p values adjusted: over the primary claims (Holm), and over all (q)."""
+    whole = [row for row in rows if not row["condition"]]
+    for name, adjust, family in (
+        ("holm", holm, [row for row in whole if row["primary"]]),
+        ("q", q_values, whole),
+    ):
+        values = adjust([row.get("p", math.nan) for row in family])
+        for row, value in zip(family, values, strict=True):
+            row[name] = value
+    return rows
 
 
 def _row(experiment: str, claim: "Claim") -> dict[str, Any]:
     return {
         "experiment": experiment,
         "claim": claim.name,
+        "primary": claim.primary,
+        "condition": "",
         "source": claim.source.value,
+        "because": claim.because,
         "statement": claim.statement,
         "statistic": claim.statistic,
-        "rule": claim.rule,
-        "side": claim.side,
-        "threshold": claim.threshold,
+        "rule": claim.rule.in_words,
+        "side": claim.rule.side,
+        "threshold": claim.rule.threshold,
+        "scale": claim.rule.scale.name,
         "datasets": (),
         "cells": (),
     }
 
 
-def _found(experiment: str, finding: "Finding") -> dict[str, Any]:
-    interval = finding.interval
-    return _row(experiment, finding.claim) | {
+def _found(experiment: str, finding: "Finding") -> Iterator[dict[str, Any]]:
+    """The row of a finding, then those of its conditions if it has several."""
+    row = _row(experiment, finding.claim) | {
         "about": finding.about,
         "datasets": finding.datasets,
-        "verdict": finding.verdict,
-        "reason": finding.why,
-        "estimate": interval.estimate,
-        "low": interval.low,
-        "high": interval.high,
-        "interval_from": interval.source,
-        "p": finding.p,
         "cells": tuple(cell.key for cell in finding.cells),
     }
+    whole = {"verdict": finding.verdict, "reason": finding.why, "p": finding.p, "seeds": finding.seeds}
+    yield row | _numbers(finding.evidence.pooled) | whole
+    if len(finding.evidence.conditions) > 1:
+        for name, one in finding.evidence.conditions.items():
+            yield row | _numbers(one) | {"condition": name, "cells": ()}
+
+
+def _numbers(found: Estimate) -> dict[str, Any]:
+    names = ("estimate", "low", "high", "n", "p", "verdict", "reason", "seeds")
+    return {name: getattr(found, name) for name in names}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _plain(record: Mapping[str, Any]) -> dict[str, Any]:

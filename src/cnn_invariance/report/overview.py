@@ -57,6 +57,8 @@ def _verdicts(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]
     """The verdict of each claim by the dataset that it is about; of several or all of them, under "all"."""
     found: dict[str, dict[str, str]] = {}
     for row in records:
+        if row["condition"]:
+            continue
         name = f"{row['experiment']}: {row['claim']}".replace("_", " ")
         about = row["datasets"][0] if len(row["datasets"]) == 1 else "all"
         found.setdefault(name, {})[about] = row["verdict"]

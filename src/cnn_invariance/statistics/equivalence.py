@@ -41,6 +41,14 @@ class Difference:
         half = self.error * float(student.ppf(0.5 + confidence / 2, self.degrees))
         return self.estimate - half, self.estimate + half
 
+    def p(self, margin: float) -> float:
+        """The larger p of the two one-sided tests (TOST) that the means are a margin apart or more; NaN: unknown."""
+        if math.isnan(self.degrees) or not self.error > 0:
+            return math.nan
+        from scipy.stats import t as student
+
+        return float(student.sf((margin - abs(self.estimate)) / self.error, self.degrees))
+
     def equivalence(self, margin: float, level: float = LEVEL) -> Equivalence:
         """Two one-sided tests at ``level`` (TOST): equal where both reject that the means are a margin apart or more.
 

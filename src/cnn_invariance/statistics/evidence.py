@@ -21,6 +21,8 @@ from typing import Literal
 import numpy as np
 
 CONFIDENCE = 0.95
+TAIL = (1 - CONFIDENCE) / 2
+"""The chance of each wrong verdict where the truth lies at the threshold."""
 POWER = 0.9
 """The power at which a number of seeds is said to decide a claim."""
 MOST_SEEDS = 1000
@@ -79,6 +81,16 @@ class Rule:
             case "below":
                 return -math.inf, bound
         return -bound, bound
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The bounds of the claimed region, in the unit of the statistic.
+
+        >>> Rule("above", 0.5).bounds, Rule("within", 2.0, LOG).bounds
+        ((0.5, inf), (0.5, 2.0))
+        """
+        first, last = (bound if math.isinf(bound) else self.scale.back(bound) for bound in self.region)
+        return first, last
 
     @property
     def in_words(self) -> str:

@@ -13,8 +13,6 @@ from cnn_invariance.statistics.profiles import difference, pairs
 
 Group = Sequence[np.ndarray]
 
-PERMUTATIONS = 10_000
-
 
 def within(groups: Iterable[Group]) -> list[float]:
     """Differences between the members of each group."""
@@ -40,26 +38,3 @@ def log_ratio(above: Sequence[float], below: Sequence[float]) -> float:
     if np.mean(below) > 0 and np.mean(above) > 0:
         return math.log2(np.mean(above) / np.mean(below))
     return math.nan
-
-
-def permuted(strata: Sequence[Sequence[Group]], draws: int = PERMUTATIONS) -> float:
-    """The p of a permutation test that groups differ: that their labels do not matter, within each stratum.
-
-    Statistic: the mean difference between groups less that inside a group, mean over strata. The labels of the members
-    of a stratum are permuted, p = (1 + permutations as large) / (1 + permutations). The random numbers are fixed.
-    """
-    generator = np.random.default_rng(0)
-    observed, drawn = 0.0, np.zeros(draws)
-    for groups in strata:
-        labels = np.array([k for k, group in enumerate(groups) for _ in group])
-        members = [profile for group in groups for profile in group]
-        rows, columns = np.triu_indices(len(members), 1)
-        distances = np.array([difference(members[i], members[j]) for i, j in zip(rows, columns, strict=True)])
-
-        def statistic(labels: np.ndarray, both: tuple = (rows, columns), distances: np.ndarray = distances) -> float:
-            same = labels[both[0]] == labels[both[1]]
-            return float(distances[~same].mean() - distances[same].mean())
-
-        observed += statistic(labels)
-        drawn += [statistic(generator.permutation(labels)) for _ in range(draws)]
-    return float((1 + (drawn >= observed - 1e-12).sum()) / (1 + draws))

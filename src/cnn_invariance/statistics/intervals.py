@@ -1,98 +1,14 @@
-"""Estimates with their intervals, and statistics of numbers that are not profiles."""
+"""Intervals of shares, and statistics of numbers that are not profiles."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from statistics import fmean
-
-import numpy as np
 
 CONFIDENCE = 0.95
 
 DRAWS = 2000
 """Bootstrap samples of an interval."""
-
-ANY = (-math.inf, math.inf)
-"""What a number can be."""
-CORRELATION = (-1.0, 1.0)
-"""What a correlation can be."""
-POSITIVE = (0.0, math.inf)
-"""What the difference between two profiles and the quotient of positive numbers can be."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A statistic with the bounds of its 95 % interval (NaN: unknown), and what they come from, in words."""
-
-    estimate: float
-    low: float
-    high: float
-    source: str
-
-
-def over(values: Iterable[float], of: str, within: tuple[float, float] = ANY) -> Interval:
-    """The mean of independent values, with Student's interval: mean +- t(n - 1) s / sqrt(n).
-
-    of:     what a value is of, in the plural: "networks". A single value has no interval; values that are NaN are left
-            out, and counted in the words. Equal values have an interval without width.
-    within: what the statistic can be at all; the interval is cut there
-
-    >>> found = over([1.0, 2.0, 3.0], "networks")
-    >>> round(found.estimate, 3), round(found.low, 3), round(found.high, 3), found.source
-    (2.0, -0.484, 4.484, '3 networks')
-    """
-    given = np.asarray(list(values), dtype=float)
-    known = given[np.isfinite(given)]
-    source = f"{known.size} {of}" + (f" ({given.size - known.size} without a value)" if known.size < given.size else "")
-    if known.size == 0:
-        return Interval(math.nan, math.nan, math.nan, source)
-    middle = float(known.mean())
-    if known.size == 1:
-        return Interval(middle, math.nan, math.nan, source)
-    from scipy.stats import t as student  # here, so that planning does not load it
-
-    quantile = float(student.ppf(0.5 + CONFIDENCE / 2, known.size - 1))
-    half = quantile * float(known.std(ddof=1)) / math.sqrt(known.size)
-    return Interval(middle, max(within[0], middle - half), min(within[1], middle + half), source)
-
-
-def bootstrap(
-    statistic: Callable[[Sequence[np.ndarray]], float], groups: Sequence[np.ndarray], of: str, *, draws: int = DRAWS
-) -> Interval:
-    """A statistic of groups of values, with the percentile interval of bootstrap samples of every group.
-
-    groups: each (n,) or (n, ...): its rows are drawn with replacement, independently of the other groups
-    of:     what is drawn, in the plural: "feature maps"
-
-    The random numbers are fixed: the same groups give the same interval. Draws whose statistic is NaN are left out.
-
-    >>> found = bootstrap(lambda groups: float(groups[0].mean()), [np.arange(100.0)], "samples")
-    >>> found.estimate, round(found.low), round(found.high), found.source
-    (49.5, 44, 55, 'bootstrap of 100 samples')
-    """
-    generator = np.random.default_rng(0)
-    sizes = [len(group) for group in groups]
-    source = f"bootstrap of {sum(sizes):,} {of}"
-    fewest = min(sizes, default=0)
-    if fewest < 2:
-        return Interval(statistic(groups) if fewest else math.nan, math.nan, math.nan, source)
-    drawn = np.array(
-        [
-            statistic([group[generator.integers(size, size=size)] for group, size in zip(groups, sizes, strict=True)])
-            for _ in range(draws)
-        ]
-    )
-    drawn = drawn[np.isfinite(drawn)]
-    if drawn.size == 0:
-        return Interval(statistic(groups), math.nan, math.nan, source)
-    low, high = np.quantile(drawn, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
-    return Interval(float(statistic(groups)), float(low), float(high), source)
-
-
-def unknown(source: str) -> Interval:
-    """No statistic: for a finding whose ``reason`` says why."""
-    return Interval(math.nan, math.nan, math.nan, source)
 
 
 def wilson(share: float, count: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -99,24 +99,6 @@ def log_range(profile: ArrayLike) -> float:
     return float(np.log10(positive.max() / positive.min())) if positive.size else math.nan
 
 
-def separation(first: ArrayLike, second: ArrayLike) -> float:
-    """How clearly the first profile lies above the second: the mean over layers of P - Q, over its deviation.
-
-    0 for equal profiles, infinite for a constant distance; NaN with fewer than two layers finite in both.
-
-    >>> separation([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])
-    2.0
-    """
-    distance = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
-    distance = distance[np.isfinite(distance)]
-    if distance.size < 2:
-        return math.nan
-    middle, deviation = float(distance.mean()), float(distance.std(ddof=1))
-    if deviation == 0:
-        return math.copysign(math.inf, middle) if middle else 0.0
-    return middle / deviation
-
-
 def layer_mean(profile: Iterable[float]) -> float:
     """The mean of a profile over the layers where it is finite; NaN where it is nowhere.
 

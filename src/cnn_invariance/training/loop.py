@@ -53,7 +53,7 @@ def train(
     The record holds: ``epochs``; ``history``, with the mean training loss, the accuracy on at most
     500 validation samples and the seconds of each epoch; ``accuracies`` of each split, "plain" and
     "augmented" (one transformation drawn for each sample), on ``samples`` of it (all, or a fixed
-    stratified 10,000 of the test split and 5,000 of the others); ``weights_sha256``;
+    stratified 10,000 of the test split and 5,000 of the others); ``classes``, their number; ``weights_sha256``;
     ``parameters``, their number; and the circumstances: ``device``, ``threads``, ``resumed_after``
     (epochs), ``wall_s``, ``peak_memory_bytes`` (of the GPU, else None). Nothing is selected by the
     validation accuracy. The same spec on the same machine with the same number of threads gives the
@@ -145,6 +145,7 @@ class _Run:
             "history": self.history,
             "accuracies": accuracies,
             "samples": samples,
+            "classes": len(self.learner.data.classes),
             "weights_sha256": tensorfile.digest(self.learner.model.state_dict()),
             "parameters": sum(weights.numel() for weights in self.learner.model.parameters()),
             "device": str(self.learner.device),

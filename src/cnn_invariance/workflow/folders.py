@@ -8,7 +8,7 @@ from cnn_invariance.experiments.framework.experiment import Outputs
 from cnn_invariance.results import Results
 from cnn_invariance.study import TrainSpec
 
-DEFAULT_PRESET = Path("config/laptop.yaml")
+DEFAULT_PRESET = Path("config/quick.yaml")
 FIGURE_ENDINGS = (".svg", ".png", ".md", ".json")
 TABLE_ENDINGS = (".csv", ".md", ".tex", ".json")
 

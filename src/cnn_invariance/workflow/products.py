@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnn_invariance.experiments.framework.experiment import Outputs
+from cnn_invariance.experiments.framework.statement import FrozenClaims
 from cnn_invariance.workflow.folders import from_here
 from cnn_invariance.workflow.plan import Plan
 
@@ -78,8 +79,9 @@ class Products:
         return [from_here(PACKAGE / "experiments" / f"{experiment}.py"), *shared]
 
     def code_of_claims(self) -> list[Path]:
-        """The source files that claims are tested and the overview is drawn by."""
-        own = _sources("report/claims.py", "report/overview.py")
+        """The files that claims are tested and the overview is drawn by, the frozen statement of claims among them."""
+        frozen = FrozenClaims.beside(self.plan.study.path).path
+        own = [*_sources("report/claims.py", "report/overview.py"), *([frozen] if frozen.is_file() else [])]
         return sorted({*own, *(path for name in self.plan.study.experiments for path in self.code_of(name))})
 
     def code_of_page(self) -> list[Path]:

@@ -56,7 +56,7 @@ class AccuracyExperiment(Models):
     series: ClassVar[Sequence[str]]
     drawing: ClassVar[Mapping[str, Any]]
 
-    seeds: int = Field(1, ge=1)
+    seeds: int = Field(5, ge=1)
     batch_norm: bool = True
     batch_size: int | None = Field(None, ge=1)
 

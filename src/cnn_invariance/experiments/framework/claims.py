@@ -1,28 +1,19 @@
-"""Claims: what is expected of an experiment, stated before looking, as a test that can come out either way.
+"""Claims: what is stated of an experiment before looking, as a test that can come out either way.
 
-An experiment states its expectations in its class: a `Claim` has a statistic, a side and a threshold, which are fixed
-in the source. Its results give a `Finding` for each claim and dataset: the statistic with its 95 % interval.
-
-The verdict follows from these alone. *Supported*: the whole interval lies on the claimed side of the threshold.
-*Not supported*: the whole interval lies on the other side. *Undecided*: the threshold is inside the interval, there is
-no interval, or a permutation test beside it has p >= 0.01. So more data move a claim away from "undecided", in either
-direction.
+An experiment states its claims in its class: a `Claim` has a statistic and a `Rule`, which are fixed in the source and
+in ``config/claims.yaml``. Its results give a `Finding` for each claim and dataset: values of the statistic by
+condition, one for each independently trained network. The verdict follows from them, see
+`cnn_invariance.statistics.evidence`.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from cnn_invariance.paper.sources import Source
-from cnn_invariance.statistics.intervals import Interval
+from cnn_invariance.statistics.evidence import TAIL, Estimate, Evidence, Rule, Verdict, evidence
 from cnn_invariance.study import Cell
-
-LEVEL = 0.01
-"""A claim with a permutation test is supported only where its p is below this, too."""
-
-Side = Literal["above", "below"]
-Verdict = Literal["supported", "not supported", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -32,34 +23,23 @@ class Claim:
     name:      its id inside the experiment, such as "monotone"
     statement: what is claimed, a sentence
     statistic: what number is looked at, in words that name the measure
-    side:      on which side of the threshold the claim holds
-    threshold: chosen before looking at results
+    rule:      where the number must lie for the claim to hold, chosen before looking at results
     source:    whose statement it is: the abstract's, the successor's, or a hypothesis of ours
+    because:   why the threshold or the margin is what it is
+    primary:   whether it is the one claim by which the experiment stands or falls; the others are secondary
     """
 
     name: str
     statement: str
     statistic: str
-    side: Side
-    threshold: float
+    rule: Rule
     source: Source
-
-    @property
-    def rule(self) -> str:
-        """The test in words."""
-        return f"supported if {self.side} {self.threshold:g}"
+    because: str = ""
+    primary: bool = False
 
 
 class UntestableError(Exception):
-    """Raised by the statistic of a claim that results cannot decide.
-
-    reason: why they cannot, in words
-    source: what there is no number of, in the place of an interval's source
-    """
-
-    def __init__(self, reason: str, source: str) -> None:
-        super().__init__(reason)
-        self.reason, self.source = reason, source
+    """Raised by the statistic of a claim that results cannot decide; its text says why, in words."""
 
 
 @dataclass(frozen=True)
@@ -67,43 +47,74 @@ class Finding:
     """What the results say about a claim.
 
     datasets: those it is about, one or several together
-    cells:  those the statistic was computed from
-    p:      of a permutation test, where there is one
-    reason: why the results cannot say, where they cannot
+    values:   of the statistic, by condition: one for each network that was trained independently
+    cells:    those the statistic was computed from
+    reason:   why the results cannot say, where they cannot
+    trend:    the p of a test of order (Page's) that must be small too, where there is one
+    estimate: of a statistic that is not a mean over replicates, with its interval, in place of ``values``
+    given:    the same with estimates of each condition
     """
 
     claim: Claim
     datasets: tuple[str, ...]
-    interval: Interval
-    cells: Sequence[Cell]
-    p: float | None = None
+    values: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    cells: Sequence[Cell] = ()
     reason: str = ""
+    trend: float | None = None
+    estimate: Estimate | None = None
+    given: Evidence | None = None
 
     @property
     def about(self) -> str:
         """The datasets in words."""
         return " and ".join(self.datasets)
 
+    @cached_property
+    def evidence(self) -> Evidence:
+        """The estimate of each condition, and of their mean."""
+        if self.given is not None:
+            return self.given
+        if self.estimate is not None:
+            return Evidence(self.estimate, {})
+        return evidence(self.values, self.claim.rule)
+
     @property
     def verdict(self) -> Verdict:
-        """Supported, not supported or undecided, by the rule of this module."""
-        low, high = self.interval.low, self.interval.high
-        if self.reason or math.isnan(low) or math.isnan(high):
+        """Supported, not supported, depends on the set or undecided."""
+        if self.reason or (self.evidence.verdict == "supported" and not self._ordered):
             return "undecided"
-        claimed, other = low > self.claim.threshold, high < self.claim.threshold
-        if self.claim.side == "below":
-            claimed, other = other, claimed
-        if self.p is not None and self.p >= LEVEL:
-            claimed = False
-        return "supported" if claimed else "not supported" if other else "undecided"
+        return self.evidence.verdict
+
+    @property
+    def p(self) -> float:
+        """One-sided, of the claim; NaN where there is none. Where there is a test of order, the larger of both."""
+        if self.reason:
+            return math.nan
+        both = [self.evidence.pooled.p, *([] if self.trend is None else [self.trend])]
+        return math.nan if any(map(math.isnan, both)) else max(both)
+
+    @property
+    def seeds(self) -> int | None:
+        """How many seeds of each condition would decide the claim; None: it is decided, or no number would."""
+        return self.evidence.pooled.seeds if self.verdict == "undecided" and not self.reason else None
 
     @property
     def why(self) -> str:
-        """Why the verdict is "undecided"; nothing for another verdict."""
-        if self.reason or self.verdict != "undecided":
+        """Why the verdict is "undecided", or on which sets it depends; nothing for another verdict."""
+        if self.reason:
             return self.reason
-        if math.isnan(self.interval.low) or math.isnan(self.interval.high):
-            return f"no interval from {self.interval.source}"
-        if self.p is not None and self.p >= LEVEL:
-            return f"p = {self.p:.2g} is not below {LEVEL:g}"
-        return "the threshold lies inside the interval"
+        found = self.evidence
+        match self.verdict:
+            case "depends on the set":
+                kinds: tuple[Verdict, ...] = ("supported", "not supported", "undecided")
+                parts = ((kind, found.decided(kind)) for kind in kinds)
+                return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in parts if names)
+            case "undecided" if found.verdict == "supported":
+                return f"the order of the steps is not seen: Page's p is {self.trend:.2g}, not below {TAIL:g}"
+            case "undecided":
+                return found.pooled.reason
+        return ""
+
+    @property
+    def _ordered(self) -> bool:
+        return self.trend is None or self.trend < TAIL

@@ -3,15 +3,16 @@
 And statistics of panels that several experiments claim something of.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from cnn_invariance.experiments.framework import choices
 from cnn_invariance.experiments.framework.claims import Claim, Finding, UntestableError
 from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan
 from cnn_invariance.paper.sources import Source
-from cnn_invariance.statistics.intervals import POSITIVE, mean, over, unknown
+from cnn_invariance.statistics.evidence import IDENTITY, LOG, Rule, Scale, jackknife, page
+from cnn_invariance.statistics.intervals import mean
 from cnn_invariance.statistics.profiles import difference, pairs
 from cnn_invariance.study import MeasureSpec, Study, TrainSpec
 
@@ -68,6 +69,12 @@ class MeasuredPanel(NamedTuple):
     results: "Results"
 
     @property
+    def title(self) -> str:
+        """What names the panel among all of the experiment's: its title, behind the part of the experiment."""
+        title = list(self.plan.lines[self.dataset])[self.place]
+        return f"{self.plan.part}, {title}" if self.plan.part else title
+
+    @property
     def lines(self) -> Sequence[Line]:
         """Its lines."""
         return list(self.plan.lines[self.dataset].values())[self.place]
@@ -89,35 +96,44 @@ class MeasuredPanel(NamedTuple):
         return zip(*(self.profiles(place) for place in range(len(self.lines))), strict=True)
 
 
-Statistic = Callable[[MeasuredPanel], Iterable[float]]
-"""The values that a panel contributes to a claim (UntestableError if it cannot)."""
+Statistic = Callable[[MeasuredPanel], Iterable[float] | Mapping[str, Sequence[float]]]
+"""The values of a panel, which is a condition: one for each seed; or of several conditions of the panel, by name.
+
+No values: the claim is not about this panel. UntestableError if there can be none.
+"""
 
 
 @dataclass(frozen=True)
 class ProfileClaim(Claim):
-    """A claim on profiles, decided for each dataset by the mean over the values of all panels.
+    """A claim on profiles, decided for each dataset over its panels, which are conditions.
 
-    of:     what computes the values of a panel
-    over:   what the values are of, in words
-    within: what they can be at all
+    of:      what computes the values of a panel, one for each seed
+    ordered: the values of a panel at each step, seed by seed, whose order is tested too, by Page's test; see `Finding`
     """
 
-    of: Statistic
-    over: str = "sets and seeds"
-    within: tuple[float, float] = POSITIVE
+    of: Statistic = lambda panel: ()
+    ordered: Callable[[MeasuredPanel], Sequence[Sequence[float]]] | None = None
 
     def finding(self, panels: Iterable[MeasuredPanel], dataset: str, cells: Sequence[MeasureSpec]) -> Finding:
         """What the panels of a dataset say; without values, why they cannot."""
-        found: list[float] = []
-        untestable = None
+        found: dict[str, list[float]] = {}
+        untestable, steps = "", list[Sequence[float]]()
         for panel in panels:
             try:
-                found += list(self.of(panel))
+                values = self.of(panel)
+                if isinstance(values, Mapping):
+                    found |= {f"{panel.title}, {name}": list(each) for name, each in values.items()}
+                elif known := list(values):
+                    found[panel.title] = known
+                    steps += self.ordered(panel) if self.ordered else ()
             except UntestableError as error:
-                untestable = error
-        if found or untestable is None:
-            return Finding(self, (dataset,), over(found, self.over, self.within), cells)
-        return Finding(self, (dataset,), unknown(untestable.source), cells, reason=untestable.reason)
+                untestable = str(error)
+        trend = page(steps, _direction(self.rule)) if self.ordered else None
+        return Finding(self, (dataset,), found, cells, "" if found else untestable, trend)
+
+
+def _direction(rule: Rule) -> Literal["above", "below"]:
+    return "above" if rule.side == "above" else "below"
 
 
 def claimed(
@@ -126,25 +142,33 @@ def claimed(
     *,
     above: float | None = None,
     below: float | None = None,
-    over: str = "sets and seeds",
-    within: tuple[float, float] = POSITIVE,
+    nearly: float | None = None,
+    scale: Scale = IDENTITY,
+    because: str = "",
+    primary: bool = False,
+    ordered: Callable[[MeasuredPanel], Sequence[Sequence[float]]] | None = None,
 ) -> Callable[[Statistic], ProfileClaim]:
     """Turn a statistic into a claim: its name is the claim's id, its docstring says in words what number it is.
 
-    above, below: one of them, the threshold and its side; see `ProfileClaim` for the rest
+    above, below, nearly: one of them: the threshold and its side, or the margin on both sides of no effect
+    scale, because, primary, ordered: see `Rule`, `Claim` and `ProfileClaim`
     """
-    threshold, side = (below, "below") if above is None else (above, "above")
-    if threshold is None or None not in (above, below):
-        raise ValueError(f"claim {statement!r}: expected one threshold, 'above' or 'below'")
+    given = {"above": above, "below": below, "within": nearly}
+    sides = [(side, value) for side, value in given.items() if value is not None]
+    if len(sides) != 1:
+        raise ValueError(f"claim {statement!r}: expected one of 'above', 'below' and 'nearly'; received {len(sides)}")
+    rule = Rule(*sides[0], scale)  # type: ignore[arg-type]
 
     def claim(statistic: Statistic) -> ProfileClaim:
         words = " ".join(str(statistic.__doc__).split()).removesuffix(".")
-        return ProfileClaim(statistic.__name__, statement, words, side, threshold, source, statistic, over, within)  # type: ignore[arg-type]
+        return ProfileClaim(
+            statistic.__name__, statement, words, rule, source, because, primary, of=statistic, ordered=ordered
+        )
 
     return claim
 
 
-def differences(first: int | str, second: int | str) -> Statistic:
+def differences(first: int | str, second: int | str) -> Callable[[MeasuredPanel], list[float]]:
     """The relative difference of two lines, by place or label, seed by seed."""
 
     def statistic(panel: MeasuredPanel) -> list[float]:
@@ -153,14 +177,21 @@ def differences(first: int | str, second: int | str) -> Statistic:
     return statistic
 
 
+MARGIN = 0.1
+"""Two profiles are nearly the same if their relative difference is below this: a tenth of their level."""
+TENTH = "a tenth of the level: less than what the eye sees between two curves of a figure"
+
+
 def same_profile(
-    name: str, statement: str, source: Source, where: str, first: int | str, second: int | str
+    name: str, statement: str, source: Source, where: str, first: int | str, second: int | str, primary: bool = True
 ) -> ProfileClaim:
     """The claim that two lines show one profile; ``where``: what tells them apart, in words."""
     words = f"relative difference of the NV profiles {where}"
-    return ProfileClaim(name, statement, words, "below", 0.1, source, differences(first, second))
+    return ProfileClaim(
+        name, statement, words, Rule("below", MARGIN, LOG), source, TENTH, primary, of=differences(first, second)
+    )
 
 
 def apart(panel: MeasuredPanel) -> list[float]:
-    """The relative difference of two profiles of the first line, mean over all pairs."""
-    return [mean(pairs(panel.profiles(0)))]
+    """The relative difference of two profiles of the first line, mean over all pairs, as jackknife pseudo-values."""
+    return jackknife(lambda profiles: mean(pairs(profiles)), panel.profiles(0))

@@ -9,7 +9,7 @@ from pydantic import Field
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import choices
 from cnn_invariance.experiments.framework.choice import Choice, OneModel
-from cnn_invariance.experiments.framework.claims import Finding
+from cnn_invariance.experiments.framework.claims import Claim, Finding
 from cnn_invariance.experiments.framework.experiment import Outputs, Overview, Row
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, ProfileClaim
 from cnn_invariance.experiments.framework.profiles import Drawn, Line, Lines, ProfilePlan
@@ -45,7 +45,7 @@ class ProfilesOfModels(Choice):
     Fields: labels of the preset (None: all, or see above); ``seeds``: how many of the preset's seeds (several: a band).
     """
 
-    claims: ClassVar[Sequence[ProfileClaim]] = ()
+    claims: ClassVar[Sequence[Claim]] = ()
     title: ClassVar[str]
     setting: ClassVar[str]
     shown: ClassVar[Sequence[str]] = choices.HEADLINES
@@ -146,7 +146,8 @@ class ProfilesOfModels(Choice):
             panels = [
                 MeasuredPanel(plan, dataset, k, results) for plan in here for k in range(len(plan.lines[dataset]))
             ]
-            yield from (claim.finding(panels, dataset, cells) for claim in self.claims)
+            tested = (claim for claim in self.claims if isinstance(claim, ProfileClaim))
+            yield from (claim.finding(panels, dataset, cells) for claim in tested)
 
     def overview(self, study: Study, results: "Results") -> Overview:
         """The first panel of each dataset, of the first measure."""

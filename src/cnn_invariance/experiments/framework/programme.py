@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import registry
 from cnn_invariance.experiments.framework.experiment import Experiment, Outputs
+from cnn_invariance.experiments.framework.statement import FrozenClaims
 from cnn_invariance.study import Cell, Study, TrainSpec, document
 from cnn_invariance.study.document import Document, Problem
 from cnn_invariance.study.study import entry_of, read_preset
@@ -23,13 +24,17 @@ class Programme(Study):
 
     @classmethod
     def load(cls, path: Path | str) -> "Programme":
-        """Read and check a preset and its experiments; one InputError names every problem, each with its line."""
+        """Read and check a preset and its experiments; one InputError names every problem, each with its line.
+
+        A statement of claims beside the preset is checked, too, see `cnn_invariance.experiments.framework.statement`.
+        """
         source = document.read(Path(path))
         preset, problems = read_preset(source)
         experiments, more = _experiments(source)
         problems += more
         if preset is None or problems:
             raise source.error(problems)
+        FrozenClaims.beside(source.path).check(experiments)
         programme = cls(source.path, preset, experiments)
         if problems := list(programme._unplannable()):
             raise source.error(problems)

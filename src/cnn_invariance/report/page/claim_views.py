@@ -9,8 +9,8 @@ from typing import Any
 from cnn_invariance.experiments.framework.claims import Claim
 from cnn_invariance.paper.sources import Source, tests
 from cnn_invariance.report import claims
+from cnn_invariance.statistics.evidence import SCALES, Rule
 
-VERDICTS = ("supported", "not supported", "undecided")
 WIDTH = 200
 """Of the drawing of an interval, in its own units."""
 MARGIN = 0.08
@@ -34,6 +34,7 @@ class FindingView:
     datasets: those it is about
     number:   the estimate with its interval in words; empty: unknown
     source:   what the interval comes from
+    reading:  confirmatory or exploratory, by the frozen statement of the claims
     cells:    the keys of the cells the statistic is from
     """
 
@@ -43,6 +44,7 @@ class FindingView:
     reason: str
     number: str
     source: str
+    reading: str
     cells: tuple[str, ...]
     drawing: IntervalView | None
 
@@ -69,8 +71,11 @@ def claim_views(records: Iterable[Mapping[str, Any]]) -> list[ClaimView]:
     """The claims in the order of the records of ``claims.json``; a record is one finding of its claim."""
     tested: dict[tuple[str, Claim], list[Mapping[str, Any]]] = {}
     for record in records:
-        fields = {name: record[name] for name in ("statement", "statistic", "side", "threshold")}
-        claim = Claim(record["claim"], **fields, source=Source(record["source"]))
+        if record["condition"]:
+            continue
+        rule = Rule(record["side"], record["threshold"], SCALES[record["scale"]])
+        words = (record["statement"], record["statistic"])
+        claim = Claim(record["claim"], *words, rule, Source(record["source"]), primary=record["primary"])
         tested.setdefault((record["experiment"], claim), []).append(record)
     views = []
     for place, ((experiment, claim), findings) in enumerate(tested.items(), start=1):
@@ -82,22 +87,27 @@ def claim_views(records: Iterable[Mapping[str, Any]]) -> list[ClaimView]:
                 statement=claim.statement,
                 tests=tests(claim.source),
                 statistic=claim.statistic,
-                rule=claim.rule,
+                rule=claim.rule.in_words,
                 findings=tuple(_finding_views(claim, findings)),
             )
         )
     return views
 
 
+def statement_sha256(records: Iterable[Mapping[str, Any]]) -> str:
+    """The SHA-256 of the statement that the claims were fixed in; empty if there was none."""
+    return next((str(record["statement_sha256"]) for record in records), "")
+
+
 def count_verdicts(findings: Iterable[FindingView]) -> dict[str, int]:
     """How many findings have which verdict."""
     verdicts = [finding.verdict for finding in findings]
-    return {verdict: verdicts.count(verdict) for verdict in VERDICTS}
+    return {verdict: verdicts.count(verdict) for verdict in claims.VERDICTS}
 
 
 def _finding_views(claim: Claim, records: Sequence[Mapping[str, Any]]) -> Iterable[FindingView]:
     bounds = [[_number(record, name) for name in ("low", "high", "estimate")] for record in records]
-    scale = [value for values in [*bounds, [claim.threshold]] for value in values if math.isfinite(value)]
+    scale = [value for values in [*bounds, claim.rule.bounds] for value in values if math.isfinite(value)]
     for record, (low, high, estimate) in zip(records, bounds, strict=True):
         known = all(map(math.isfinite, (low, high, estimate)))
         yield FindingView(
@@ -106,7 +116,8 @@ def _finding_views(claim: Claim, records: Sequence[Mapping[str, Any]]) -> Iterab
             verdict=record["verdict"],
             reason=record["reason"],
             number=claims.in_words(estimate, low, high, _number(record, "p")),
-            source=record.get("interval_from", ""),
+            source=f"{record['n']} networks" if record.get("n") else "",
+            reading=record["reading"],
             cells=tuple(record["cells"]),
             drawing=_interval_view(claim, low, high, estimate, scale) if known else None,
         )
@@ -119,10 +130,13 @@ def _number(record: Mapping[str, Any], name: str) -> float:
 
 
 def _interval_view(claim: Claim, low: float, high: float, estimate: float, scale: Sequence[float]) -> IntervalView:
-    threshold = _place(claim.threshold, scale)
+    first, last = claim.rule.bounds
     return IntervalView(
-        threshold=threshold,
-        claimed=(threshold, float(WIDTH)) if claim.side == "above" else (0.0, threshold),
+        threshold=_place(last if math.isinf(first) else first, scale),
+        claimed=(
+            0.0 if math.isinf(first) else _place(first, scale),
+            float(WIDTH) if math.isinf(last) else _place(last, scale),
+        ),
         interval=(_place(low, scale), _place(high, scale)),
         estimate=_place(estimate, scale),
     )

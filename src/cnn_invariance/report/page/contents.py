@@ -12,7 +12,7 @@ from cnn_invariance.measures import requests
 from cnn_invariance.paper import points
 from cnn_invariance.report import claims, sources
 from cnn_invariance.report.page import markdown, origins
-from cnn_invariance.report.page.claim_views import ClaimView, claim_views, count_verdicts
+from cnn_invariance.report.page.claim_views import ClaimView, claim_views, count_verdicts, statement_sha256
 from cnn_invariance.report.page.drawn_views import (
     FigureView,
     TableView,
@@ -76,6 +76,7 @@ class Contents:
     cells:      how many cells the study has, computed or not
     claims_csv: the table of claims as a data URI
     rule:       how a claim gets its verdict
+    statement_sha256: of the file in which the claims were fixed; empty if there is none
     departures: what differs from the author's code in all presets
     """
 
@@ -86,6 +87,7 @@ class Contents:
     claims: Sequence[ClaimView]
     claims_csv: str
     rule: str
+    statement_sha256: str
     departures: Markup
     verification: Verification
     costs: TableView
@@ -129,7 +131,8 @@ def read_contents(plan: Plan) -> Contents:
     """
     study, folders, results = plan.study, plan.folders, plan.results
     claims_csv, _, claims_json = Products(plan).claims
-    tested = claim_views(json.loads(existing(claims_json).read_text(encoding="utf-8")))
+    records = json.loads(existing(claims_json).read_text(encoding="utf-8"))
+    tested = claim_views(records)
     computed = [cell for cell in plan.cells if results.has(cell)]
     tables = folders.table_folder(study.name)
     return Contents(
@@ -140,6 +143,7 @@ def read_contents(plan: Plan) -> Contents:
         claims=tested,
         claims_csv=data_uri("text/csv", existing(claims_csv).read_bytes()),
         rule=claims.RULE,
+        statement_sha256=statement_sha256(records),
         departures=markdown.readme_section(DEPARTURES),
         verification=_verification(results.root, folders.figure_folder(study.name, "verification")),
         costs=read_table(tables, "costs"),
