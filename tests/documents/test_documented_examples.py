@@ -181,7 +181,7 @@ def test_files_of_one_s_own_make_a_study(own, monkeypatch):
     assert found["NV of maps", "SimpleConv"] not in {str(layer) for layer in range(8)}
     caption = (own / "figures/mine/compare_models/compare_models_leaves_ShareT_of_units.md").read_text(encoding="utf-8")
     assert "share of the transformations in the spread, TV / (TV + SV)" in caption
-    assert not (own / "figures/mine/compare_models/compare_models_leaves_NVSE_of_maps.md").exists()
+    assert not (own / "figures/mine/compare_models/compare_models_leaves_NVSE.md").exists()
 
 
 def test_weights_of_torch_save_are_written_anew_as_contributing_shows(own, monkeypatch):

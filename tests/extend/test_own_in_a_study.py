@@ -84,7 +84,7 @@ def test_every_stage_by_hand_and_what_they_leave(here):
     both = {(label, measure) for label in ("rotation", "brightness") for measure in ("NV of maps", "ShareT of units")}
     assert shown == both | {("rotation", "NVSE of maps")}
     assert {row[column["lowest_layer"]] for row in rows[1:]} <= {"0", "1", "2", "3"}
-    text = Path("figures/mine/compare_models/compare_models_toy_NVSE_of_maps.md").read_text()
+    text = Path("figures/mine/compare_models/compare_models_toy_NVSE.md").read_text()
     assert "NVSE of maps is not shown for brightness: these transformations cannot be undone." in text
 
 
@@ -114,7 +114,7 @@ def test_experiments_that_need_same_equivariance_say_which_set_has_none(here):
     edit(
         "mine.yaml",
         "compare_models: {",
-        "heatmap: {model: Mine, measure: 'NVSE[aggregate=mean]'}\n  compare_models: {models: [Mine], ",
+        "heatmap: {models: [Mine], measures: ['NVSE[aggregate=mean]']}\n  compare_models: {models: [Mine], ",
     )
     with pytest.raises(InputError, match=r"heatmap: NVSE.* cannot be measured under 'sets\.py:brightness'"):
         plan()

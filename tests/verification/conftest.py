@@ -35,7 +35,7 @@ samples: {{count: 20}}
 measures: [TV, SV, NV, "NV[aggregate=mean]"]
 experiments:
   random_initialization: {{seeds: 5}}
-  feature_maps: {{transformation_sets: [rotation], shown: 2}}
+  feature_maps: {{transformation_sets: [rotation], shown: 2, seeds: 1}}
 """
 COMMIT = "c" * 40
 

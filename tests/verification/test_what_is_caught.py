@@ -146,10 +146,10 @@ def test_on_another_machine_what_lies_within_the_spread_of_seeds_is_said_to(done
 
 
 def test_on_another_machine_what_lies_beyond_the_spread_of_seeds_disagrees(done, cell, elsewhere):
-    def tenfold(frame):
-        frame.loc[frame["measure"] == "SV", "value"] *= 10
+    def thousandfold(frame):
+        frame.loc[frame["measure"] == "SV", "value"] *= 1000
 
-    rewrite(done.plan.results, cell, frame=tenfold)
+    rewrite(done.plan.results, cell, frame=thousandfold)
     elsewhere(done)
     found, reason = verdict(done, cell)
     assert found == "disagrees"

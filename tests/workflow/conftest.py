@@ -35,7 +35,7 @@ samples: {{count: 10}}
 measures: [TV, SV, NV, "NV[aggregate=mean]"]
 experiments:
   compare_models: {{}}
-  heatmap: {{}}
+  heatmap: {{models: [SimpleConv]}}
 """
 
 

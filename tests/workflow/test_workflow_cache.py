@@ -105,7 +105,7 @@ def test_in_a_clone_a_network_is_trained_again_for_a_cell_and_its_record_stays(c
 
 def test_a_changed_option_draws_again_and_measures_what_is_new(tree):
     before = tree.plan()
-    tree.edit("heatmap: {}", "heatmap: {model: AllConvolutional}")
+    tree.edit("heatmap: {models: [SimpleConv]}", "heatmap: {models: [AllConvolutional]}")
     cells = set(tree.plan().measurements) - set(before.measurements)
     networks = set(tree.plan().networks) - set(before.networks)
     jobs = tree.planned()
@@ -114,7 +114,7 @@ def test_a_changed_option_draws_again_and_measures_what_is_new(tree):
 
 
 def test_a_removed_experiment_plans_nothing_new(tree):
-    tree.edit("  heatmap: {}\n", "")
+    tree.edit("  heatmap: {models: [SimpleConv]}\n", "")
     assert not [job for job in tree.planned() if not job.startswith("Draw")]
 
 

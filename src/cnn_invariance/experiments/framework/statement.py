@@ -106,8 +106,12 @@ class Studied(Closed):
 
     @classmethod
     def of(cls, study: Study) -> "Studied":
-        """What is said of a preset whose networks nobody has looked at, but for those of `LOOKED_AT`."""
-        return cls(speaks_of=_in_words(study), confirming_seeds=study.seeds, looked_at=LOOKED_AT.get(study.name, ()))
+        """What is said of a preset whose networks nobody has looked at, but for those of `LOOKED_AT`.
+
+        Its seeds, and as many after them as untrained networks need, of which there are ten.
+        """
+        seeds = sorted({*study.seeds, *range(min(study.seeds), min(study.seeds) + 10)})
+        return cls(speaks_of=_in_words(study), confirming_seeds=tuple(seeds), looked_at=LOOKED_AT.get(study.name, ()))
 
 
 class Statement(Closed):
