@@ -107,8 +107,8 @@ def _add_claims(records: list[dict[str, Any]]) -> None:
     """Claims of each verdict, on both datasets and on none; one with hostile texts."""
     whole = [record for record in records if not record["condition"]]
     known, other = {**whole[0], "datasets": ["mnist"], "about": "mnist"}, whole[3]
+    whole[1].update({"verdict": "supported", "low": 0.1, "estimate": 0.2, "high": 0.3, "reason": ""})
     records += [
-        {**whole[1], "verdict": "supported", "low": 0.1, "estimate": 0.2, "high": 0.3, "reason": ""},
         {**whole[2], "verdict": "depends on the set", "reason": "supported: rotation; not supported: scale"},
         {**known, "verdict": "not supported", "low": 0.1, "estimate": 0.2, "high": 0.3},
         {**other, "datasets": ["mnist"], "about": "mnist", "verdict": "undecided",
