@@ -6,13 +6,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from cnn_invariance.experiments.framework.claims import Finding
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.measures.requests import KEPT_FOR_MAPS, check
 from cnn_invariance.plotting import Canvas
 from cnn_invariance.results import Results, write_measure, write_training
 from cnn_invariance.results.measures import COUNTS, QUANTILES, SCHEMA
 from cnn_invariance.study import MeasureSpec, ModelSpec, Study, TrainSpec
+from cnn_invariance.workflow import drawing, preparation, stages
+from cnn_invariance.workflow.folders import Folders
+from cnn_invariance.workflow.plan import Plan
 
 SIMPLE_CONV = [
     *["Conv2d", "ELU", "Conv2d", "ELU", "MaxPool2d"] * 2,
@@ -157,3 +162,27 @@ def announced(study: Study, experiment: str) -> set[str]:
     outputs = study.outputs[experiment]
     figures = {f"{figure}.{kind}" for figure in outputs.figures for kind in ("svg", "png", "md", "json")}
     return figures | {f"{table}.{kind}" for table in outputs.tables for kind in ("csv", "md", "tex", "json")}
+
+
+def drawn_untrained(root: Path, transformation_sets: dict[str, Any], name: str, options: dict[str, Any]) -> Plan:
+    """One experiment on an untrained network of 5,000 real digits, all its cells computed, and drawn, in a folder."""
+    pin = "431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa"
+    preset = {
+        "name": "tiny",
+        "description": "One untrained network.",
+        "datasets": {"mnist5k": {"fingerprint": pin, "accuracy_floor": 0}},
+        "models": {"SimpleConv": {"arguments": {"width": 3, "dense": 4}, "learning_rate": 1e-3, "epochs": 0}},
+        "transformation_sets": transformation_sets,
+        "seeds": [0],
+        "samples": {"count": 20},
+        "measures": ["NV[aggregate=mean]"],
+        "experiments": {name: options},
+    }
+    (root / "tiny.yaml").write_text(yaml.safe_dump(preset), encoding="utf-8")
+    folders = Folders(root / "data", root / "models", root / "results", root / "figures")
+    made = Plan(Programme.load(root / "tiny.yaml"), folders)
+    preparation.prepare(made.study, made.folders, "mnist5k")
+    for cell in made.to_compute:
+        stages.compute(made.job(cell), made.folders)
+    drawing.draw(made, name)
+    return made.anew()

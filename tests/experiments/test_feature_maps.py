@@ -4,46 +4,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from PIL import Image
 from torch import nn
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.measures.responses import Ranked, ranked, respond
 from cnn_invariance.results import DamagedResultError, Responses
 from cnn_invariance.statistics.responses import relative_variation
 from cnn_invariance.transformations import rotation, transform_all
-from cnn_invariance.workflow import drawing, preparation, stages
-from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
-
-PIN = "431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa"
-PRESET = {
-    "name": "tiny",
-    "description": "One untrained network.",
-    "datasets": {"mnist5k": {"fingerprint": PIN, "accuracy_floor": 0}},
-    "models": {"SimpleConv": {"arguments": {"width": 3, "dense": 4}, "learning_rate": 1e-3, "epochs": 0}},
-    "transformation_sets": {"rotation": {"parameters": {"n": 5, "closed": False}}},
-    "seeds": [0],
-    "samples": {"count": 20},
-    "measures": ["NV[aggregate=mean]"],
-    "experiments": {"feature_maps": {"shown": 3, "maps": 2, "seeds": 1}},
-}
+from helpers_experiments import drawn_untrained
 
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory) -> Plan:
     """All cells computed, and the experiment drawn."""
+    sets = {"rotation": {"parameters": {"n": 5, "closed": False}}}
     root = tmp_path_factory.mktemp("feature_maps")
-    (root / "tiny.yaml").write_text(yaml.safe_dump(PRESET), encoding="utf-8")
-    study = Programme.load(root / "tiny.yaml")
-    made = Plan(study, Folders(root / "data", root / "models", root / "results", root / "figures"))
-    preparation.prepare(made.study, made.folders, "mnist5k")
-    for cell in made.to_compute:
-        stages.compute(made.job(cell), made.folders)
-    drawing.draw(made, "feature_maps")
-    return Plan(study, made.folders)
+    return drawn_untrained(root, sets, "feature_maps", {"shown": 3, "maps": 2, "seeds": 1})
 
 
 def test_a_study_plans_the_cells_a_response_needs(plan):

@@ -3,17 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from PIL import Image
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.departures import CHANGES
-from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.study import MeasureSpec
-from cnn_invariance.workflow import drawing, preparation, stages
-from cnn_invariance.workflow.folders import Folders
-from cnn_invariance.workflow.plan import Plan
-from helpers_experiments import announced, draw, findings, kinds
+from helpers_experiments import announced, draw, drawn_untrained, findings, kinds
 
 DEPARTURES = {"transformation_sets": ["rotation"], "seeds": 3}
 
@@ -143,28 +138,10 @@ def test_distances_are_measured_in_blocks_and_of_all_pairs(planned, computed, tm
         planned("distance_approximation", {"blocks": [128, 32]})
 
 
-PIN = "431ccb07ecd1af0274b77e08cda92d8c7c33d4feec3c76007dfacee4ea4406aa"
-TINY = {
-    "name": "tiny",
-    "description": "One untrained network.",
-    "datasets": {"mnist5k": {"fingerprint": PIN, "accuracy_floor": 0}},
-    "models": {"SimpleConv": {"arguments": {"width": 3, "dense": 4}, "learning_rate": 1e-3, "epochs": 0}},
-    "transformation_sets": {"scale": {"parameters": {"n": 2}}},
-    "seeds": [0],
-    "samples": {"count": 20},
-    "measures": ["NV[aggregate=mean]"],
-    "experiments": {"transformation_sets": {"samples": 4, "shown": 9}},
-}
-
-
 def test_sets_and_st_matrices_are_drawn_from_what_a_network_computes(tmp_path):
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(TINY), encoding="utf-8")
-    study = Programme.load(tmp_path / "tiny.yaml")
-    made = Plan(study, Folders(*(tmp_path / name for name in ("data", "models", "results", "figures"))))
-    preparation.prepare(made.study, made.folders, "mnist5k")
-    for cell in made.to_compute:
-        stages.compute(made.job(cell), made.folders)
-    drawing.draw(made, "transformation_sets")
+    sets = {"scale": {"parameters": {"n": 2}}}
+    made = drawn_untrained(tmp_path, sets, "transformation_sets", {"samples": 4, "shown": 9})
+    study = made.study
     (response,) = made.responses
     assert (len(response.members), response.sample.count, response.maps) == (9, 4, 1)
     found = made.results.responses(response)

@@ -12,7 +12,7 @@ from cnn_invariance.experiments.framework.profiles import slug
 from cnn_invariance.statistics.evidence import Rule
 from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.statistics.responses import contrast
-from cnn_invariance.study import Cell, ResponseSpec, SampleSpec, Study
+from cnn_invariance.study import Cell, ResponseSpec, Study
 
 if TYPE_CHECKING:
     from cnn_invariance.plotting import Canvas
@@ -112,15 +112,9 @@ class FeatureMaps(OneModel):
             measured = study.measurement(network, label)
             if measure not in measured.measures and self.measures is None:
                 continue  # what cannot be undone has no same-equivariance
-            choices.check_held(measure, [measured])
-            found[f"{self.name}_{dataset}_{label}_{slug(measure)}"] = ResponseSpec(
-                measured=measured,
-                by=measure,
-                sample=SampleSpec(split="validation", count=self.samples, seed=self.seed),
-                members=choices.spread(measured.transformations.size, self.shown),
-                kind=self.kind,
-                maps=self.maps,
-            )
+            asked = {"samples": self.samples, "seed": self.seed, "shown": self.shown, "maps": self.maps}
+            name = f"{self.name}_{dataset}_{label}_{slug(measure)}"
+            found[name] = choices.response(measured, measure, kind=self.kind, **asked)
         return found
 
 

@@ -12,7 +12,7 @@ from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.paper import departures, published
 from cnn_invariance.paper.published import Key, Row
 from cnn_invariance.statistics.equivalence import LEVEL, Difference, single, welch
-from cnn_invariance.statistics.evidence import Estimate, Rule
+from cnn_invariance.statistics.evidence import Estimate, Evidence, Rule
 from cnn_invariance.statistics.intervals import mean
 from cnn_invariance.study import Cell, Study, TrainSpec
 
@@ -184,7 +184,7 @@ class PublishedAccuracy(AccuracyExperiment):
                 family = departures.DATASETS[_source(study, dataset)].family
                 found = [welch(_replicated(one, results), _accuracies(_published(study, one))) for one in several]
                 estimate = in_margins(found, MARGINS[family], sum(len(one.cells) for one in several))
-                yield Finding(EQUAL, (dataset,), {}, cells, estimate=estimate)
+                yield Finding(EQUAL, (dataset,), cells=cells, given=Evidence(estimate))
 
     def _networks(self, study: Study) -> Iterator[tuple[str, TrainSpec]]:
         """The networks of the grid, and those of the other experiments, by the label of their dataset."""

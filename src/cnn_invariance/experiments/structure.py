@@ -1,6 +1,7 @@
 """The headline: whether the structure of invariance belongs to the design of a network, and not to its training."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -18,7 +19,7 @@ from cnn_invariance.experiments.framework import (
     choices,
 )
 from cnn_invariance.statistics import decomposition
-from cnn_invariance.statistics.evidence import Estimate, Rule
+from cnn_invariance.statistics.evidence import Estimate, Evidence, Rule
 from cnn_invariance.statistics.groups import among, between, within
 from cnn_invariance.statistics.profiles import at_depths
 from cnn_invariance.study import Cell, MeasureSpec, Study
@@ -74,7 +75,6 @@ TOLD = Claim(
     Source.OURS,
     "twice what guessing among four designs gives",
 )
-SAME_SEED = "another seed"
 
 
 class Place(NamedTuple):
@@ -131,8 +131,9 @@ class Structure(Models):
                 setting=[self.setting.format(**words), more],
             )
 
+        shares = partial(decomposition.shares, factors=factors)
         parts = {
-            kind: decomposition.bootstrap(self._array(study, profiles, of), lambda one: _shares(one, factors))
+            kind: decomposition.bootstrap(self._array(study, profiles, of), shares)
             for kind, of in {"level": decomposition.level, "shape": decomposition.shape}.items()
         }
         figure = share_figure(parts, xlabel="share of the differences between profiles (eta squared)")
@@ -162,7 +163,7 @@ class Structure(Models):
         shape = self._array(study, profiles, decomposition.shape)
 
         def statistic(one: np.ndarray) -> dict[str, float]:
-            found = _shares(one, factors)
+            found = decomposition.shares(one, factors)
             return found | {"design less training": found["design"] - found["training"]}
 
         found = decomposition.bootstrap(shape, statistic)
@@ -255,11 +256,7 @@ def _finding(
         return Finding(claim, about, {}, cells, reason=reason or "the seeds give no interval")
     verdict = claim.rule.verdict(*numbers[1:])
     why = "the bootstrap interval holds the threshold" if verdict == "undecided" else ""
-    return Finding(claim, about, {}, cells, estimate=Estimate(n, *numbers, np.nan, verdict, why))
-
-
-def _shares(profiles: np.ndarray, factors: Sequence[str]) -> dict[str, float]:
-    return decomposition.shares(profiles, factors)
+    return Finding(claim, about, cells=cells, given=Evidence(Estimate(n, *numbers, np.nan, verdict, why)))
 
 
 def _told(shapes: np.ndarray) -> float:
@@ -286,7 +283,7 @@ def _differences(profiles: Mapping[Place, np.ndarray], dataset: str) -> dict[str
 
     others = {place.dataset for place in profiles} - {dataset}
     found = {
-        SAME_SEED: within(trained.values()),
+        "another seed": within(trained.values()),
         "trained plain or augmented": against("plain"),
         "untrained or augmented": against("untrained"),
         "another transformation set": alike(lambda place: place.design),

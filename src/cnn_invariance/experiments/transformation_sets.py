@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from cnn_invariance.experiments.framework import OneModel, Outputs, captions, choices
-from cnn_invariance.study import Cell, ResponseSpec, SampleSpec, Study
+from cnn_invariance.study import Cell, ResponseSpec, Study
 
 if TYPE_CHECKING:
     from cnn_invariance.plotting import Canvas
@@ -69,11 +69,5 @@ class TransformationSets(OneModel):
     def _response(self, study: Study, dataset: str, label: str) -> ResponseSpec:
         measure = choices.kept_for_maps(study, self.measure)
         measured = study.measurement(study.network(dataset=dataset, model=self.model, augmentation=label), label)
-        choices.check_held(measure, [measured])
-        return ResponseSpec(
-            measured=measured,
-            by=measure,
-            sample=SampleSpec(split="validation", count=self.samples, seed=self.seed),
-            members=choices.spread(measured.transformations.size, self.shown),
-            kind=self.kind,
-        )
+        asked = {"samples": self.samples, "seed": self.seed, "shown": self.shown}
+        return choices.response(measured, measure, kind=self.kind, **asked)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from cnn_invariance.statistics.evidence import CONFIDENCE
+from cnn_invariance.statistics.intervals import CONFIDENCE
 
 Part = Callable[[np.ndarray], np.ndarray]
 """`level` or `shape`: what of profiles is decomposed."""

@@ -14,13 +14,14 @@ one-sided tests of an equivalence (TOST), each at 2.5 %.
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 
-CONFIDENCE = 0.95
+from cnn_invariance.statistics.intervals import CONFIDENCE
+
 TAIL = (1 - CONFIDENCE) / 2
 """The chance of each wrong verdict where the truth lies at the threshold."""
 POWER = 0.9
@@ -63,7 +64,7 @@ SCALES = {scale.name: scale for scale in (IDENTITY, LOG, FISHER, LOGIT)}
 class Rule:
     """What is claimed of a statistic.
 
-    side:      ``above`` or ``below`` the threshold, or ``within`` the threshold, a margin, of `middle`
+    side:      ``above`` or ``below`` the threshold, or ``within`` the threshold, a margin, of no effect
     threshold: in the unit of the statistic; of ``within``, on a log scale a ratio above 1 (1.1: from 1 / 1.1 to 1.1)
     """
 
@@ -136,11 +137,11 @@ class Evidence:
     """What several fixed conditions say of one claim: each by itself, and their mean.
 
     pooled:     the mean over conditions; its standard error comes from the replicates alone
-    conditions: the estimate of each, by name
+    conditions: the estimate of each, by name; empty for a statistic of all of them together
     """
 
     pooled: Estimate
-    conditions: Mapping[str, Estimate]
+    conditions: Mapping[str, Estimate] = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:

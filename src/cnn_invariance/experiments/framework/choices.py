@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.measures import requests as measure_names
-from cnn_invariance.study import MeasureSpec, SampleSpec, Scalar, Study
+from cnn_invariance.study import MeasureSpec, ResponseSpec, SampleSpec, Scalar, Study
 from cnn_invariance.transformations.affine import AffineSet
 
 HEADLINES = measure_names.HEADLINE
@@ -138,3 +138,25 @@ def several(what: str, labels: Sequence[str]) -> None:
     """Raise InputError for one label alone, where ``what`` is done with two or more."""
     if len(labels) < 2:
         raise InputError(f"{what}: two are needed; received {', '.join(labels)}")
+
+
+def response(
+    measured: MeasureSpec, by: str, *, samples: int, seed: int, shown: int, kind: str, maps: int = 1
+) -> ResponseSpec:
+    """The responses of the maps that a measure ranks to samples of the validation split, which were not measured.
+
+    samples, seed: how many are drawn, and the seed of the draw
+    shown:         how many transformations, evenly spread over the set
+    kind, maps:    the class of the layers, and how many maps at either end
+
+    Errors: InputError if the cell does not hold the measure
+    """
+    check_held(by, [measured])
+    return ResponseSpec(
+        measured=measured,
+        by=by,
+        sample=SampleSpec(split="validation", count=samples, seed=seed),
+        members=spread(measured.transformations.size, shown),
+        kind=kind,
+        maps=maps,
+    )

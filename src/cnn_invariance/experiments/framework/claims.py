@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from cnn_invariance.paper.sources import Source
-from cnn_invariance.statistics.evidence import TAIL, Estimate, Evidence, Rule, Verdict, evidence
+from cnn_invariance.statistics.evidence import TAIL, Evidence, Rule, Verdict, evidence
 from cnn_invariance.study import Cell
 
 
@@ -51,8 +51,7 @@ class Finding:
     cells:    those the statistic was computed from
     reason:   why the results cannot say, where they cannot
     trend:    the p of a test of order (Page's) that must be small too, where there is one
-    estimate: of a statistic that is not a mean over replicates, with its interval, in place of ``values``
-    given:    the same with estimates of each condition
+    given:    in place of ``values``, of a statistic that is not a mean over replicates: its estimate with an interval
     """
 
     claim: Claim
@@ -61,7 +60,6 @@ class Finding:
     cells: Sequence[Cell] = ()
     reason: str = ""
     trend: float | None = None
-    estimate: Estimate | None = None
     given: Evidence | None = None
 
     @property
@@ -74,8 +72,6 @@ class Finding:
         """The estimate of each condition, and of their mean."""
         if self.given is not None:
             return self.given
-        if self.estimate is not None:
-            return Evidence(self.estimate, {})
         return evidence(self.values, self.claim.rule)
 
     @property
