@@ -150,12 +150,11 @@ rule measure:
         "cnn-invariance {params.stage} {params.job:q} --threads {threads} {params.options} > {log} 2>&1"
 
 
-# Responses of feature maps to one sample, ranked by a measure cell.
+# Responses of feature maps to some samples.
 use rule measure as respond with:
     input:
         data=run.data,
         weights=run.weights,
-        ranking=run.ranking,
     output:
         table=RESULTS / "responses/{cell}.parquet",
     log:

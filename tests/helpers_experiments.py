@@ -13,7 +13,7 @@ from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.measures.requests import KEPT_FOR_MAPS, check
 from cnn_invariance.plotting import Canvas
 from cnn_invariance.results import Results, write_measure, write_training
-from cnn_invariance.results.measures import COUNTS, QUANTILES, SCHEMA
+from cnn_invariance.results.measures import COUNTS, SCHEMA
 from cnn_invariance.study import MeasureSpec, ModelSpec, Study, TrainSpec
 from cnn_invariance.workflow import drawing, preparation, stages
 from cnn_invariance.workflow.folders import Folders
@@ -99,8 +99,8 @@ def measure_frame(cell: MeasureSpec, values: Values) -> pd.DataFrame:
                 continue
             name = {"layer_index": index, "layer": f"{kind.lower()}{index}", "kind": kind, "measure": measure}
             counts = {"units": 100, "infinite": 3 if index == 2 else 0, "dead": 60 if index == 1 else 0, "nan": 0}
-            rows.append(name | {"map": None, "value": value} | dict.fromkeys(QUANTILES, value) | counts)
-            if measure in KEPT_FOR_MAPS:
+            rows.append(name | {"map": None, "value": value} | counts)
+            if cell.maps and measure in KEPT_FOR_MAPS:
                 spread = value * random.gamma(9, 1 / 9, 8)
                 rows += [name | {"map": i, "value": one} for i, one in enumerate(spread)]
     frame = pd.DataFrame(rows, columns=SCHEMA.names)

@@ -376,15 +376,14 @@ class MadeUp(Profiles):
 
     def responses(self, spec: ResponseSpec) -> SimpleNamespace:
         """Maps that vary over transformations by a tenth, and the least invariant by the effect's decades more."""
-        share = {"most": 0.1, "least": 0.1 * 10 ** self.effect(spec.measured)}
-        roles = pd.DataFrame({"role": ["most", "least"], "rank": 0, "sample": 0})
-        frame = pd.concat([roles.assign(layer_index=index) for index in (2, 4)])
+        least = 0.1 * 10 ** self.effect(spec.measured)
 
-        def maps(layer_index: int, role: str, rank: int, sample: int) -> np.ndarray:
-            numbers = random(f"{spec.key} {layer_index} {role}")
-            return numbers.normal(size=(1, 8, 8)) + share[role] * numbers.normal(size=(3, 8, 8))
+        def variations(layer_index: int) -> pd.DataFrame:
+            noise = random(f"{spec.key} {layer_index}").normal(1, 0.05, 2)
+            both = {"role": ["most", "least"], "variation": noise * [0.1, least]}
+            return pd.DataFrame({"rank": 0, "sample": 0, **both})
 
-        return SimpleNamespace(frame=frame, maps=maps)
+        return SimpleNamespace(frame=pd.DataFrame({"layer_index": [2, 4]}), variations=variations)
 
 
 @pytest.fixture(scope="module")

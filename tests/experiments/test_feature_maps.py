@@ -7,12 +7,18 @@ import torch
 from PIL import Image
 from torch import nn
 
+from cnn_invariance.datasets import load
 from cnn_invariance.errors import InputError
+from cnn_invariance.measures import measure
 from cnn_invariance.measures.responses import Ranked, ranked, respond
 from cnn_invariance.results import DamagedResultError, Responses
 from cnn_invariance.statistics.responses import relative_variation
+from cnn_invariance.study import ResponseSpec
+from cnn_invariance.training.checkpoint import load_network
 from cnn_invariance.transformations import rotation, transform_all
+from cnn_invariance.workflow import jobs
 from cnn_invariance.workflow.plan import Plan
+from cnn_invariance.workflow.stages import compute
 from helpers_experiments import drawn_untrained
 
 
@@ -25,8 +31,8 @@ def plan(tmp_path_factory) -> Plan:
 
 
 def test_a_study_plans_the_cells_a_response_needs(plan):
-    assert len(plan.networks) == len(plan.measurements) == len(plan.responses) == 1
-    assert plan.responses[0].measured == plan.measurements[0]
+    assert len(plan.networks) == len(plan.responses) == 1
+    assert not plan.measurements
     assert plan.responses[0].members == (0, 2, 4)
     assert (plan.todo("train"), plan.todo("measure"), plan.todo("respond")) == ((), (), ())
     plan.results.path(plan.responses[0]).rename(plan.folders.results / "away")
@@ -43,7 +49,7 @@ def test_a_study_plans_the_cells_a_response_needs(plan):
 
 def test_responses_are_of_the_maps_that_the_measure_ranks_first_and_last(plan):
     cell = plan.responses[0]
-    found, maps = plan.results.responses(cell), plan.results.measure(cell.measured).maps(cell.by)
+    found, maps = plan.results.responses(cell), measured(plan, cell)
     for name, rows in maps.groupby("layer"):
         here = found.frame[found.frame["layer"] == name]
         if here.empty:
@@ -62,6 +68,33 @@ def test_responses_are_of_the_maps_that_the_measure_ranks_first_and_last(plan):
     with pytest.raises(InputError, match="has no responses with"):
         found.maps(1, "most")
     assert found.provenance["wall_s"] > 0
+
+
+def measured(plan: Plan, cell: ResponseSpec) -> pd.DataFrame:
+    """The values of the maps that rank them, from the function that users call."""
+    data = load(plan.folders.dataset(cell.dataset.name))
+    chosen = data.subset(cell.measured.samples.split, cell.measured.samples.count, cell.measured.samples.seed)
+    model = load_network(plan.folders.checkpoint(cell.network), cell.network, epoch=cell.epoch, device="cpu")
+    images = data.normalise(torch.from_numpy(data.images[chosen]))
+    rows = measure(model, images, cell.measured.transformations.build(), [cell.by]).summary()
+    return rows[rows["map"].notna()]
+
+
+def test_without_pictures_a_result_says_the_same_of_how_much_maps_vary(plan, tmp_path):
+    cell = plan.responses[0]
+    other = cell.model_copy(update={"pictures": False})
+    assert other.key != cell.key
+    jobs.Job(preset=plan.study.name, cell=other).write(tmp_path / "job.json")
+    compute(jobs.Job.read(tmp_path / "job.json"), plan.folders)
+    few, all_ = plan.results.responses(other), plan.results.responses(cell)
+    assert not list(few.faults())
+    for index in sorted(set(few.frame["layer_index"])):
+        pd.testing.assert_frame_equal(few.variations(index), all_.variations(index))
+        shown = all_.maps(index, "least", sample=1)
+        rows = few.variations(index).set_index(["role", "rank", "sample"])["variation"]
+        assert rows["least", 0, 1] == pytest.approx(relative_variation(shown.astype(float)), rel=1e-3)  # float16
+    assert plan.results.path(other).stat().st_size < 0.5 * plan.results.path(cell).stat().st_size
+    plan.results.path(other).unlink()
 
 
 def test_the_figure_is_drawn(plan):
@@ -104,20 +137,14 @@ def test_layers_without_an_order_are_left_out():
 
 
 def test_the_claim_has_a_value_for_each_network(plan, monkeypatch):
-    """Responses that vary by a known share over the three members, on top of one pattern."""
-    random = np.random.default_rng(0)
-
-    def maps(self: Responses, layer_index: int, role: str, rank: int, sample: int) -> np.ndarray:
-        share = {"most": 0.1, "least": 0.8}[role]
-        return random.normal(size=(1, 64, 64)) + share * random.normal(size=(3, 64, 64))
-
-    monkeypatch.setattr(Responses, "maps", maps)
+    """The least invariant maps vary four times as much as the most invariant ones."""
+    known = pd.DataFrame({"role": ["most", "least"], "rank": 0, "sample": 0, "variation": [0.1, 0.4]})
+    monkeypatch.setattr(Responses, "variations", lambda self, layer_index: known)
     chosen = plan.study.experiments["feature_maps"]
     (found,) = chosen.findings(plan.study, plan.results)
     ((name, values),) = found.values.items()
     assert name == "rotation, NV of maps"
-    expected = np.log10(0.8 / np.hypot(1, 0.8)) - np.log10(0.1 / np.hypot(1, 0.1))
-    assert values == [pytest.approx(expected, rel=0.05)]
+    assert values == [pytest.approx(np.log10(4))]
     assert (found.verdict, found.why) == ("undecided", "rotation, NV of maps: one seed has a value; two are needed")
 
 

@@ -252,7 +252,7 @@ def test_the_largest_difference_decides_with_bounds_for_each_side():
     assert both.estimate == alone.estimate == 0.8
     assert both.high == alone.high < 1
     assert both.low < alone.low  # one of two findings is looked at
-    assert both.low == pytest.approx(-large.interval(0.95)[1] / 0.01)
+    assert both.low == pytest.approx(-large.interval(0.975)[1] / 0.01)
 
 
 def test_the_page_names_variants_ranges_and_images(shared, tmp_path):

@@ -118,4 +118,4 @@ def test_one_dataset_and_one_set_leave_claims_about_them_undecided(preset, load)
     assert found["design_not_training"].verdict == "supported"
     assert found["dataset"].why == "one dataset alone was measured"
     assert found["set"].why == "one set alone was measured"
-    assert found["design_told"].why == "nothing unseen"
+    assert found["design_told"].why == "nothing unseen: one dataset and one set were measured"

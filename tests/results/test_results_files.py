@@ -16,7 +16,7 @@ import pytest
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.results import Results, provenance, write_measure, write_training
-from cnn_invariance.results.measures import QUANTILES, SCHEMA, DamagedResultError
+from cnn_invariance.results.measures import SCHEMA, DamagedResultError
 from cnn_invariance.study import (
     DatasetSpec,
     MeasureSpec,
@@ -48,7 +48,6 @@ TYPES = {
     "layer_index": "int16",
     "map": "Int32",
     "value": "float64",
-    **dict.fromkeys(QUANTILES, "float32"),
     **dict.fromkeys(["units", "infinite", "dead", "nan"], "Int32"),
 }
 
@@ -65,9 +64,8 @@ def table(layers=3, maps=4, measures=("NV", "SV", "TV"), seed=0):
                 "kind": ("Conv2d", "ELU", "Linear")[index % 3],
                 "measure": measure,
             }
-            quantiles = dict(zip(QUANTILES, np.sort(random.gamma(2, 1, 5)), strict=True))
             counts = {"units": 784 * maps, "infinite": index, "dead": 2 * index, "nan": 0}
-            rows.append(head | {"value": random.gamma(2, 1)} | quantiles | counts)
+            rows.append(head | {"value": random.gamma(2, 1)} | counts)
             if measure.startswith("NV"):
                 rows += [head | {"map": k, "value": random.gamma(2, 1)} for k in range(maps)]
     return pd.DataFrame(rows, columns=SCHEMA.names).astype(TYPES)
@@ -99,21 +97,20 @@ def test_a_measure_cell_comes_back(written):
     assert found.accuracy == [1.0, 0.1 + 0.2, 0.5]
     assert found.provenance == MADE == written.provenance(CELL)
     assert found.spec == CELL
-    of_layers = [frame[frame["map"].isna()].drop(columns=list(QUANTILES)) for frame in (found.frame, table())]
+    of_layers = [frame[frame["map"].isna()] for frame in (found.frame, table())]
     pd.testing.assert_frame_equal(*of_layers, check_exact=True)
 
 
-def test_layer_values_keep_all_their_digits_and_the_others_17_bits(written):
+def test_layer_values_keep_all_their_digits_and_those_of_maps_17_bits(written):
     frame, found = table(), written.measure(CELL).frame
     layers = frame["map"].isna()
     assert (found["map"].isna() == layers).all()
     assert (found["value"][layers] == frame["value"][layers]).all()
-    for name, rows in (("value", ~layers), *((name, layers) for name in QUANTILES)):
-        kept, given = found[name][rows].to_numpy(float), frame[name][rows].to_numpy(float)
-        np.testing.assert_allclose(kept, given, rtol=2.0**-17, atol=0)
-        mantissas = np.frexp(kept)[0] * 2.0**17
-        assert (mantissas == np.round(mantissas)).all()
-        assert not (kept == given).all()
+    kept, given = found["value"][~layers].to_numpy(float), frame["value"][~layers].to_numpy(float)
+    np.testing.assert_allclose(kept, given, rtol=2.0**-17, atol=0)
+    mantissas = np.frexp(kept)[0] * 2.0**17
+    assert (mantissas == np.round(mantissas)).all()
+    assert not (kept == given).all()
 
 
 def test_writing_again_what_was_read_gives_the_same_bytes(written):
@@ -131,16 +128,15 @@ def test_a_result_that_was_replaced_is_read_again(written):
 
 def test_values_that_are_not_finite_come_back(tmp_path):
     frame = table()
-    frame.loc[0, ["value", "q95"]] = math.inf
+    frame.loc[0, "value"] = math.inf
     frame.loc[1, "value"] = math.nan
-    frame.loc[len(frame) - 1, ["value", "q05"]] = math.nan
+    frame.loc[len(frame) - 1, "value"] = math.nan
     write_measure(tmp_path / "a.parquet", CELL, frame, None, MADE)
     (tmp_path / "measures").mkdir()
     (tmp_path / "a.parquet").rename(Results(tmp_path).path(CELL))
     found = Results(tmp_path).measure(CELL)
     assert found.accuracy is None
     assert found.frame.loc[0, "value"] == math.inf
-    assert found.frame.loc[0, "q95"] == np.float32(math.inf)
     assert math.isnan(found.frame.loc[1, "value"])
     assert math.isnan(found.frame["value"].iloc[-1])
 

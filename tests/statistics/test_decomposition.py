@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cnn_invariance.statistics import decomposition as of
+from cnn_invariance.statistics.evidence import Rule, evidence
 from cnn_invariance.statistics.profiles import at_depths
 
 FACTORS = ("dataset", "design", "set")
@@ -53,21 +54,38 @@ def test_level_and_shape_part_a_profile(profiles: np.ndarray) -> None:
     assert of.shares(of.shape(doubled), FACTORS) == pytest.approx(of.shares(of.shape(profiles), FACTORS))
 
 
-def test_bootstrap_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
-    """Two levels of one factor whose share is known; five replicates, 300 studies."""
-    generator, covered = np.random.default_rng(1), 0
-    truth = 1.0 / (1.0 + 0.25)  # variance of the levels -1, 1; variance of replicates .25
-    for _ in range(300):
-        drawn = np.array([-1.0, 1.0])[:, None, None] + 0.5 * generator.standard_normal((2, 5, 40))
-        _, low, high = of.bootstrap(drawn, lambda one: of.shares(one, ("a",)), draws=200)["a"]
-        covered += low < truth < high
-    assert covered / 300 > 0.8
+@pytest.mark.parametrize("noise", [0.1, 0.5])
+def test_intervals_over_replicates_hold_the_truth_as_often_as_they_say(noise: float) -> None:
+    """Three factors of 2, 3 and 4 levels, whose shares are known; five replicates, 1,000 studies."""
+    generator, studies, rule = np.random.default_rng(1), 1000, Rule("above", 0.0)
+    levels = [np.linspace(-1, 1, 2), np.linspace(-0.5, 0.5, 3), np.linspace(-0.5, 0.5, 4)]
+    means = levels[0][:, None, None] + levels[1][:, None] + levels[2]
+    truth = float((levels[0] ** 2).mean() / (means.var() + noise**2))
+    missed = [0, 0]
+    for _ in range(studies):
+        drawn = means[..., None, None] + noise * generator.standard_normal((2, 3, 4, 5, 1)) * np.ones(2)
+        values = of.over_replicates(drawn, lambda one: of.shares(one, ("a", "b", "c")))["a"]
+        interval = evidence({"a": values}, rule).pooled
+        missed[0] += truth < interval.low
+        missed[1] += truth > interval.high
+    assert 0.93 < 1 - sum(missed) / studies < 0.97
+    assert max(missed) / studies < 0.045  # 2.5 % on either side, and what a skewed statistic adds
 
 
-def test_one_replicate_has_no_interval() -> None:
-    estimate, low, high = of.bootstrap(np.arange(4.0).reshape(2, 1, 2), lambda one: {"mean": float(one.mean())})["mean"]
-    assert estimate == 1.5
-    assert np.isnan([low, high]).all()
+def test_few_replicates_have_no_interval() -> None:
+    assert np.isnan(
+        of.over_replicates(np.arange(8.0).reshape(2, 2, 2), lambda one: {"mean": float(one.mean())})["mean"]
+    ).all()
+    found = of.bootstrap(np.arange(4.0).reshape(2, 1, 2), lambda one: float(one.mean()))
+    assert found.value == 1.5
+    assert np.isnan([found.low, found.high, found.p_above(0.0)]).all()
+
+
+def test_a_bootstrap_of_a_count_has_its_quantiles() -> None:
+    """The mean of five replicates, one of which is 1 and four 0: 0 of 5 in a draw has the chance .8 ** 5."""
+    found = of.bootstrap(np.array([[0.0], [0.0], [0.0], [0.0], [1.0]]), lambda one: float(one.mean()))
+    assert found.p_above(0.0) == pytest.approx(0.8**5, abs=0.03)
+    assert (found.low, found.high) == (0.0, pytest.approx(0.6))
 
 
 def test_a_design_is_told_from_an_unseen_dataset_and_set(profiles: np.ndarray) -> None:

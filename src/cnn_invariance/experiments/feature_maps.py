@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
@@ -61,10 +61,9 @@ class FeatureMaps(OneModel):
     seeds: int = Field(5, ge=1)
 
     def cells(self, study: Study) -> list[Cell]:
-        """The response cells, and the measure cells that rank their maps."""
+        """The response cells; of the networks after the first, without pictures."""
         seeds = choices.seeds(study, self.seeds)
-        found = list(dict.fromkeys(cell for seed in seeds for cell in self._responses(study, seed).values()))
-        return [*found, *dict.fromkeys(cell.measured for cell in found)]
+        return list(dict.fromkeys(cell for seed in seeds for cell in self._responses(study, seed).values()))
 
     def outputs(self, study: Study) -> Outputs:
         """A figure for each dataset, set and measure."""
@@ -107,12 +106,13 @@ class FeatureMaps(OneModel):
         """The response cells of a network by the names of their figures; None: of the first seed, which is drawn."""
         found = {}
         for (dataset, label), request in product(self.places(study), choices.measures(study, self.measures)):
-            measure = choices.kept_for_maps(study, request)
+            measure = choices.measure(study, request)
             network = study.network(dataset=dataset, model=self.model, augmentation=label, seed=seed)
             measured = study.measurement(network, label)
             if measure not in measured.measures and self.measures is None:
                 continue  # what cannot be undone has no same-equivariance
-            asked = {"samples": self.samples, "seed": self.seed, "shown": self.shown, "maps": self.maps}
+            asked: dict[str, Any] = {"samples": self.samples, "seed": self.seed, "shown": self.shown, "maps": self.maps}
+            asked |= {"pictures": network.seed == study.seeds[0]}
             name = f"{self.name}_{dataset}_{label}_{slug(measure)}"
             found[name] = choices.response(measured, measure, kind=self.kind, **asked)
         return found
@@ -143,7 +143,5 @@ def _layers(found: "Responses") -> list[int]:
 def _contrasts(found: "Responses") -> Iterator[float]:
     """Of each layer, the mean over samples and pairs of maps that have one."""
     for index in _layers(found):
-        here = found.frame[found.frame["layer_index"] == index]
-        both = product(sorted(set(here["rank"])), sorted(set(here["sample"])))
-        pairs = [contrast(*(found.maps(index, role, *which) for role in ENDS)) for which in both]
-        yield layer_mean(pairs)
+        ends = found.variations(index).pivot(index=["rank", "sample"], columns="role", values="variation")
+        yield layer_mean([contrast(*pair) for pair in zip(ends["most"], ends["least"], strict=True)])

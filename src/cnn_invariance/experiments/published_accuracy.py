@@ -209,9 +209,9 @@ AMBIGUOUS = "one of several rows"
 def in_margins(differences: Sequence[Difference], margin: float, networks: int) -> Estimate:
     """The largest of several differences, in margins, of so many networks here.
 
-    Its upper bound is the largest of the bounds of the single differences, each by two one-sided tests at 5 %: all are
-    equal within the margin only if each is found so, which needs no correction. That any lies beyond it is one of
-    several findings, so that the lower bound is at 5 % over their number.
+    Its upper bound is the largest of the bounds of the single differences, each by two one-sided tests at 2.5 %: all
+    are equal within the margin only if each is found so, which needs no correction. That any lies beyond it is one of
+    several findings, so that the lower bound is at 2.5 % over their number.
     """
     inner = [one.interval(1 - 2 * LEVEL / len(differences)) for one in differences]
     outer = [one.interval(1 - 2 * LEVEL) for one in differences]

@@ -1,5 +1,6 @@
 """The headline: whether the structure of invariance belongs to the design of a network, and not to its training."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import product
@@ -19,7 +20,7 @@ from cnn_invariance.experiments.framework import (
     choices,
 )
 from cnn_invariance.statistics import decomposition
-from cnn_invariance.statistics.evidence import Estimate, Evidence, Rule
+from cnn_invariance.statistics.evidence import Estimate, Evidence, Rule, evidence
 from cnn_invariance.statistics.groups import among, between, within
 from cnn_invariance.statistics.profiles import at_depths
 from cnn_invariance.study import Cell, MeasureSpec, Study
@@ -133,7 +134,7 @@ class Structure(Models):
 
         shares = partial(decomposition.shares, factors=factors)
         parts = {
-            kind: decomposition.bootstrap(self._array(study, profiles, of), shares)
+            kind: _shown(decomposition.over_replicates(self._array(study, profiles, of), shares))
             for kind, of in {"level": decomposition.level, "shape": decomposition.shape}.items()
         }
         figure = share_figure(parts, xlabel="share of the differences between profiles (eta squared)")
@@ -166,24 +167,30 @@ class Structure(Models):
             found = decomposition.shares(one, factors)
             return found | {"design less training": found["design"] - found["training"]}
 
-        found = decomposition.bootstrap(shape, statistic)
-        augmented = shape[..., TRAININGS.index("augmented"), :, :, :] if "training" in factors else shape
-        told = decomposition.bootstrap(augmented, lambda one: {"told": _told(one)})
-        about, n = tuple(self.on(study)), shape[..., 0].size
+        found = decomposition.over_replicates(shape, statistic)
+        about = tuple(self.on(study))
         for claim, name in {
             DESIGN: "design less training",
             TRAINING: "training",
             SET: "set",
             DATASET: "dataset",
         }.items():
-            numbers = found.get(name)
-            missing = f"one {name} alone was measured" if numbers is None else ""
-            yield _finding(
-                claim, about, numbers, n, cells, missing or ("" if "design" in factors else "one design alone")
-            )
-        yield _finding(
-            TOLD, about, told["told"], n // len(TRAININGS), cells, "" if len(factors) > 2 else "nothing unseen"
-        )
+            if name in found:
+                yield Finding(claim, about, {"all profiles": found[name]}, cells)
+            else:
+                yield Finding(claim, about, cells=cells, reason=f"one {name} alone was measured")
+        yield self._design_told(shape[..., TRAININGS.index("augmented"), :, :, :], about, cells)
+
+    def _design_told(self, augmented: np.ndarray, about: tuple[str, ...], cells: Sequence[Cell]) -> Finding:
+        if augmented.ndim < 4:
+            return Finding(TOLD, about, cells=cells, reason="nothing unseen: one dataset and one set were measured")
+        told = decomposition.bootstrap(augmented, _told)
+        if math.isnan(told.low):
+            return Finding(TOLD, about, cells=cells, reason="one seed gives no interval")
+        verdict = TOLD.rule.verdict(told.low, told.high)
+        why = "the bootstrap interval holds the threshold" if verdict == "undecided" else ""
+        p, n = told.p_above(TOLD.rule.threshold), augmented[..., 0].size
+        return Finding(TOLD, about, cells=cells, given=Evidence(Estimate(n, *told[:3], p, verdict, why)))
 
     def _factors(self, study: Study) -> list[str]:
         """The factors with more than one level, in the order of the axes."""
@@ -234,8 +241,8 @@ class Structure(Models):
 DECOMPOSED = (
     "Level: the mean of a profile over depths; shape: the profile over its mean. Each share is the sum of squares of a "
     "factor's means, of the interactions of all factors, or of seeds, over that of all profiles about their mean. "
-    "Lines: 95 % intervals by a bootstrap over seeds. In the table, told: how often the design is that of the nearest "
-    "profile of another dataset or another set."
+    "Estimates and their 95 % intervals (lines): by the jackknife over seeds. In the table, told: how often the design "
+    "is that of the nearest profile of another dataset or another set."
 )
 DIFFERENCES = (
     "Each point is the difference between the profiles of two networks that are alike in all but one thing, named to "
@@ -243,20 +250,10 @@ DIFFERENCES = (
 )
 
 
-def _finding(
-    claim: Claim,
-    about: tuple[str, ...],
-    numbers: tuple[float, float, float] | None,
-    n: int,
-    cells: Sequence[Cell],
-    reason: str,
-) -> Finding:
-    """The finding of a number with a bootstrap interval over seeds."""
-    if reason or numbers is None or not np.isfinite(numbers).all():
-        return Finding(claim, about, {}, cells, reason=reason or "the seeds give no interval")
-    verdict = claim.rule.verdict(*numbers[1:])
-    why = "the bootstrap interval holds the threshold" if verdict == "undecided" else ""
-    return Finding(claim, about, cells=cells, given=Evidence(Estimate(n, *numbers, np.nan, verdict, why)))
+def _shown(parts: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, float, float]]:
+    """Each share with its interval over seeds."""
+    found = {name: evidence({name: values}, DESIGN.rule).pooled for name, values in parts.items()}
+    return {name: (one.estimate, one.low, one.high) for name, one in found.items()}
 
 
 def _told(shapes: np.ndarray) -> float:

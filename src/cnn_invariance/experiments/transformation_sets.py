@@ -1,6 +1,6 @@
 """Pictures of the transformation sets, and of the ST matrix of a unit: samples x transformations."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -33,9 +33,8 @@ class TransformationSets(OneModel):
     seed: int = Field(0, ge=0)
 
     def cells(self, study: Study) -> list[Cell]:
-        """A response cell for each dataset and set, and the measure cell that ranks its maps."""
-        found = [self._response(study, *place) for place in self.places(study)]
-        return [*found, *(cell.measured for cell in found)]
+        """A response cell for each dataset and set."""
+        return [self._response(study, *place) for place in self.places(study)]
 
     def outputs(self, study: Study) -> Outputs:
         """A figure for each dataset and set."""
@@ -67,7 +66,7 @@ class TransformationSets(OneModel):
             canvas.figure(f"{self.name}_{dataset}_{label}", matrix_figure(found.maps(0, "input"), matrices), caption)
 
     def _response(self, study: Study, dataset: str, label: str) -> ResponseSpec:
-        measure = choices.kept_for_maps(study, self.measure)
+        measure = choices.measure(study, self.measure)
         measured = study.measurement(study.network(dataset=dataset, model=self.model, augmentation=label), label)
-        asked = {"samples": self.samples, "seed": self.seed, "shown": self.shown}
+        asked: dict[str, Any] = {"samples": self.samples, "seed": self.seed, "shown": self.shown}
         return choices.response(measured, measure, kind=self.kind, **asked)

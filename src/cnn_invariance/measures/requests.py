@@ -27,7 +27,7 @@ HEADLINE = ("NV[aggregate=mean]", "NVSE[aggregate=mean]")
 """The measures that most figures show: the mean over the map before the quotient, the author's usual form of both."""
 
 KEPT_FOR_MAPS = (*HEADLINE, "ND", "ANOVA", "Goodfellow")
-"""The measures whose values for each feature map results keep, where they are measured; of units, their mean."""
+"""The measures whose values for each feature map results keep, where they keep any; of units, their mean."""
 
 REQUEST = re.compile(r"(?:(?P<file>[^\[\]]+\.py):)?(?P<name>[A-Za-z_]\w*)(?:\[(?P<options>[^\[\]]*)\])?")
 STRATIFIED = {"stratified": [False, True]}

@@ -1,6 +1,7 @@
 """What single feature maps respond to samples under transformations: pictures beside the numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from cnn_invariance import activations
 from cnn_invariance.errors import InputError
 from cnn_invariance.measures.engine.inputs import placement
+from cnn_invariance.statistics.responses import relative_variation
 from cnn_invariance.transformations import AffineSet, TransformationSet, transform_all
 
 
@@ -54,25 +56,22 @@ def respond(
     transformations: TransformationSet,
     members: Sequence[int],
     maps: Mapping[str, Ends],
+    *,
+    pictures: bool = True,
 ) -> pd.DataFrame:
     """The responses of chosen maps to images (N, C, H, W), normalised, under some members of a set.
 
-    maps: as `ranked` gives them; of layers with feature maps, those that are named here are kept
+    maps:     as `ranked` gives them; of layers with feature maps, those that are named here are kept
+    pictures: whether the responses themselves are given, or only how much those of each map and sample vary
 
     Returns:
         Rows as in `results.responses.SCHEMA`: first the images under each member, then the maps, in forward order.
+        Without pictures, a row for each map and sample.
 
     Errors: InputError if no layer with feature maps is named.
     """
     device, _ = placement(model, None)
     shown = _moved(images.to(device), transformations, members)  # (members, N, C, H, W)
-    places = [(k, member, sample) for k, member in enumerate(members) for sample in range(len(images))]
-    pictures = activations.Layer(0, "input", "Input", tuple(shown.shape[2:]))
-    rows = [
-        _row(pictures, "input", 0, Ranked(c, np.nan), member, sample, shown[k, sample, c])
-        for k, member, sample in places
-        for c in range(shown.shape[2])
-    ]
     seen: list[tuple[activations.Layer, Tensor]] = []
 
     def see(name: str, module: nn.Module, tensor: Tensor) -> None:
@@ -85,13 +84,22 @@ def respond(
     kept = [(layer, tensor) for layer, tensor in kept if layer.spatial]
     if not kept:
         raise InputError("no layer with feature maps has two maps that differ in the measure: there are none to show")
-    rows += [
-        _row(layer, role, rank, chosen, member, sample, tensor[k, sample, chosen.map])
+    rows = [
+        row
         for layer, tensor in kept
         for role, ends in maps[layer.name].items()
         for rank, chosen in enumerate(ends)
-        for k, member, sample in places
+        for sample in range(len(images))
+        for row in _rows(layer, (role, rank, chosen, sample), members, tensor[:, sample, chosen.map], pictures)
     ]
+    if pictures:
+        image = activations.Layer(0, "input", "Input", tuple(shown.shape[2:]))
+        places = product(range(len(images)), range(shown.shape[2]))
+        rows = [
+            row
+            for sample, c in places
+            for row in _rows(image, ("input", 0, Ranked(c, np.nan), sample), members, shown[:, sample, c], True)
+        ] + rows
     return pd.DataFrame(rows)
 
 
@@ -102,12 +110,18 @@ def _moved(images: Tensor, transformations: TransformationSet, members: Sequence
     return torch.stack([transformations[member](images) for member in members])
 
 
-def _row(
-    layer: activations.Layer, role: str, rank: int, chosen: Ranked, member: int, sample: int, response: Tensor
-) -> dict[str, object]:
-    height, width = response.shape
-    rounded = response.float().cpu().numpy().astype(np.float16).astype(np.float32)
-    return {
+def _rows(
+    layer: activations.Layer,
+    place: tuple[str, int, Ranked, int],
+    members: Sequence[int],
+    responses: Tensor,
+    pictures: bool,
+) -> Iterator[dict[str, object]]:
+    """A row for each member with its picture, or one row without, of the responses (members, H, W) of one map."""
+    role, rank, chosen, sample = place
+    values = responses.float().cpu().numpy()
+    height, width = values.shape[1:]
+    row = {
         "layer_index": layer.index,
         "layer": layer.name,
         "kind": layer.kind,
@@ -116,8 +130,12 @@ def _row(
         "sample": sample,
         "map": chosen.map,
         "value": chosen.value,
-        "member": member,
+        "variation": relative_variation(values.astype(np.float64)),
         "height": height,
         "width": width,
-        "response": rounded.ravel(),
     }
+    if not pictures:
+        yield row | {"member": None, "response": None}
+        return
+    for member, picture in zip(members, values.astype(np.float16).astype(np.float32), strict=True):
+        yield row | {"member": member, "response": picture.ravel()}

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 
     from cnn_invariance.statistics.layouts import Layout
 
-QUANTILES = ("q05", "q25", "q50", "q75", "q95")
 COUNTS = ("units", "infinite", "dead", "nan")
-ENCODINGS = {"map": "DELTA_BINARY_PACKED", **dict.fromkeys(("value", *QUANTILES), "BYTE_STREAM_SPLIT")}
+ENCODINGS = {"map": "DELTA_BINARY_PACKED", "value": "BYTE_STREAM_SPLIT"}
 _NAME = pa.dictionary(pa.int16(), pa.string())
 
 SCHEMA = pa.schema(
@@ -38,15 +37,14 @@ SCHEMA = pa.schema(
         pa.field("measure", _NAME, nullable=False),
         pa.field("map", pa.int32()),
         pa.field("value", pa.float64(), nullable=False),
-        *(pa.field(name, pa.float32()) for name in QUANTILES),
         *(pa.field(name, pa.int32()) for name in COUNTS),
     ]
 )
-"""A row for each (layer, measure), where ``map`` is null, and for each (layer, measure, map).
+"""A row for each (layer, measure), where ``map`` is null, and for each (layer, measure, map) of a cell with maps.
 
-``value`` is the layer profile (the mean over finite units) or the value of the map. Quantiles over units, and how many
-``units`` there are and how many are ``infinite``, ``dead`` or not a number (``nan``), are those of the whole layer;
-missing for maps. Quantiles and values of maps have 17 significant bits, a relative error below 1e-5.
+``value`` is the layer profile (the mean over finite units) or the value of the map. How many ``units`` there are, and
+how many are ``infinite``, ``dead`` or not a number (``nan``), are those of the whole layer; missing for maps. Values of
+maps have 17 significant bits, a relative error below 1e-5.
 """
 
 
@@ -121,6 +119,8 @@ class MeasureTable:
             if len(self.accuracy) != self.spec.transformations.size:
                 yield f"accuracy: expected {self.spec.transformations.size} values; received {len(self.accuracy)}"
         rows = self.table.filter(self.table["map"].is_null())
+        if not self.spec.maps and len(rows) < len(self.table):
+            yield "expected no values of feature maps; received some"
         yield from self._faults_of_layers(rows)
         yield from _faults_of_numbers(rows)
 
@@ -143,11 +143,11 @@ def write_measure(
     accuracy: Sequence[float] | None,
     provenance: Mapping[str, Any],
 ) -> None:
-    """Write a measure cell, whole or not at all; ``frame`` has the columns of `SCHEMA`.
+    """Write a measure cell, whole or not at all; ``frame`` has the columns of `SCHEMA`, and may have more.
 
     Errors: InputError for other columns, or a table without rows.
     """
-    if list(frame.columns) != SCHEMA.names or frame.empty:
+    if not set(SCHEMA.names) <= set(frame.columns) or frame.empty:
         raise InputError(
             f"{path.name}: expected rows with the columns {', '.join(SCHEMA.names)}; received "
             f"{len(frame)} rows with {', '.join(map(str, frame.columns))}"
@@ -187,18 +187,14 @@ def _faults_of_numbers(rows: pa.Table) -> Iterator[str]:
     infinite, _, nan = counts
     if (infinite + nan > units).any():
         yield "counts: expected no more infinite units than there are"
-    quantiles = np.array([rows[name].to_numpy() for name in QUANTILES], dtype=float)
-    if (quantiles[1:] < quantiles[:-1]).any():
-        yield "quantiles: expected each to be at least the one before"
 
 
 def _table(frame: "pd.DataFrame") -> pa.Table:
-    """The frame in the types of the file; what only figures show is rounded, which compresses."""
+    """The frame in the types of the file; values of maps, which only figures show, are rounded, which compresses."""
     value = frame["value"].to_numpy(np.float64)
-    rounded = {name: _rounded(frame[name].to_numpy()) for name in QUANTILES}
-    rounded["value"] = np.where(frame["map"].isna(), value, _rounded(value))
+    given = {"value": np.where(frame["map"].isna(), value, _rounded(value))}
     columns = [
-        pa.array(rounded.get(field.name, frame[field.name]), from_pandas=field.name not in rounded) for field in SCHEMA
+        pa.array(given.get(field.name, frame[field.name]), from_pandas=field.name not in given) for field in SCHEMA
     ]
     arrays = [
         column.dictionary_encode().cast(field.type)

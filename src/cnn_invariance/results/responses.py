@@ -31,17 +31,21 @@ SCHEMA = pa.schema(
         pa.field("sample", pa.int16(), nullable=False),
         pa.field("map", pa.int32(), nullable=False),
         pa.field("value", pa.float64()),
-        pa.field("member", pa.int16(), nullable=False),
+        pa.field("variation", pa.float64()),
+        pa.field("member", pa.int16()),
         pa.field("height", pa.int16(), nullable=False),
         pa.field("width", pa.int16(), nullable=False),
-        pa.field("response", pa.list_(pa.float32()), nullable=False),
+        pa.field("response", pa.list_(pa.float32())),
     ]
 )
 """A row for each map, sample and transformation shown; ``response`` is the map, row by row, with the precision of
 float16.
 
-``role`` is "most" or "least" invariant by ``value``, the measure that ranks, and ``rank`` counts from 0 at that end;
-layer 0 with role "input" is the image itself, a row for each channel.
+``role`` is "most" or "least" invariant by ``value``, the measure that ranks, and ``rank`` counts from 0 at that end.
+``variation`` is that of the map's responses to the sample under all transformations shown
+(`cnn_invariance.statistics.responses.relative_variation`), the same in each of their rows. Layer 0 with role "input" is
+the image itself, a row for each channel. A cell without pictures has a row for each map and sample, without ``member``
+and ``response``, and no image.
 """
 
 
@@ -85,6 +89,10 @@ class Responses:
     def faults(self) -> Iterator[str]:
         """A message for each value that is missing, inconsistent with the spec, or not plausible."""
         members, roles = set(self.frame["member"]), set(self.frame["role"])
+        if not self.spec.pictures:
+            if self.frame["response"].notna().any():
+                yield "expected no pictures; received some"
+            return
         if members != set(self.spec.members):
             yield f"expected the members {list(self.spec.members)}; received {sorted(members)}"
         if len(set(self.frame["sample"])) > (self.spec.sample.count or 0):
@@ -93,6 +101,12 @@ class Responses:
             yield f"role: expected input, most or least; received {sorted(roles)}"
         if (self.frame["response"].map(len) != self.frame["height"].astype(int) * self.frame["width"]).any():
             yield "a response has not height x width values"
+
+    def variations(self, layer_index: int) -> "pd.DataFrame":
+        """How much each map of a layer varies: ``role``, ``rank``, ``sample``, ``variation``, a row for each."""
+        rows = self.frame[self.frame["layer_index"] == layer_index]
+        names = ["role", "rank", "sample", "variation"]
+        return rows[names].drop_duplicates(names[:-1]).reset_index(drop=True)
 
     def maps(self, layer_index: int, role: str, rank: int = 0, sample: int = 0) -> np.ndarray:
         """What a map responds to a sample, by member, (members, H, W); of the input (members, channels, H, W)."""

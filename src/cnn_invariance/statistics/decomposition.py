@@ -6,17 +6,37 @@ all depths together, is the sum of one part for each factor (of the means of its
 and one for the replicates. The share of a part is its eta squared.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from cnn_invariance.statistics.evidence import jackknife
 from cnn_invariance.statistics.intervals import CONFIDENCE
 
 Part = Callable[[np.ndarray], np.ndarray]
 """`level` or `shape`: what of profiles is decomposed."""
+Statistic = Callable[[np.ndarray], Mapping[str, float]]
+"""Numbers of profiles, by name."""
 INTERACTIONS, SEED = "interactions", "seed"
-DRAWS = 1000
+DRAWS = 2000
 """Bootstrap samples of an interval."""
+
+
+class Bootstrapped(NamedTuple):
+    """A number, its 95 % interval (NaN: unknown), and the number of each bootstrap sample, which that is made of."""
+
+    value: float
+    low: float
+    high: float
+    draws: np.ndarray
+
+    def p_above(self, threshold: float) -> float:
+        """One-sided, of a number above the threshold, the estimate counted as a draw; NaN: there are no draws."""
+        if not self.draws.size:
+            return math.nan
+        return float((1 + (self.draws <= threshold).sum()) / (1 + self.draws.size))
 
 
 def level(profiles: np.ndarray) -> np.ndarray:
@@ -56,28 +76,35 @@ def shares(profiles: np.ndarray, factors: Sequence[str]) -> dict[str, float]:
     return found | {INTERACTIONS: 1 - sum(found.values()) - seed, SEED: seed}
 
 
-def bootstrap(
-    profiles: np.ndarray, statistic: Callable[[np.ndarray], Mapping[str, float]], draws: int = DRAWS
-) -> dict[str, tuple[float, float, float]]:
-    """Each number of a statistic of profiles, with its 95 % interval: replicates are drawn anew in each combination.
+def over_replicates(profiles: np.ndarray, statistic: Statistic) -> dict[str, list[float]]:
+    """Of each number of a statistic of all profiles, a value for each replicate: its jackknife pseudo-values.
 
-    The interval is the basic one about the estimate (Davison, Hinkley 1997), because drawing replicates anew adds to
-    their spread what it already has. The random numbers are fixed. One replicate has no interval (NaN).
+    Replicate k of all combinations together is left out at a time, because it can be one network in several of them: an
+    untrained network is measured under every set. Student's interval of the mean of the values holds the truth in 93 to
+    97 % of made-up studies of the size of ours (2 x 3 x 3 x 4 combinations of 5 replicates); the bootstrap's held it in
+    83 to 93 %, and in 69 to 88 % of smaller ones (in this module's test, and in CHANGELOG).
     """
-    generator, found = np.random.default_rng(0), statistic(profiles)
+    replicates = list(np.moveaxis(profiles, -2, 0))
+    names = statistic(profiles)
+    return {
+        name: jackknife(lambda kept, name=name: statistic(np.stack(kept, axis=-2))[name], replicates)  # type: ignore[misc]
+        for name in names
+    }
+
+
+def bootstrap(profiles: np.ndarray, statistic: Callable[[np.ndarray], float], draws: int = DRAWS) -> Bootstrapped:
+    """A number that counts something, with its 95 % interval: replicates of all combinations together are drawn anew.
+
+    The interval is that of the percentiles. The random numbers are fixed. One replicate has no interval (NaN).
+    """
+    generator, value = np.random.default_rng(0), statistic(profiles)
     replicates = profiles.shape[-2]
     if replicates < 2:
-        return {name: (value, float("nan"), float("nan")) for name, value in found.items()}
-    drawn: dict[str, list[float]] = {name: [] for name in found}
-    for _ in range(draws):
-        chosen = generator.integers(replicates, size=(*profiles.shape[:-1], 1))
-        for name, value in statistic(np.take_along_axis(profiles, chosen, axis=-2)).items():
-            drawn[name].append(value)
-    ends = {name: np.quantile(values, [(1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2]) for name, values in drawn.items()}
-    return {
-        name: (value, float(2 * value - ends[name][0]), float(2 * value - ends[name][1]))
-        for name, value in found.items()
-    }
+        return Bootstrapped(value, math.nan, math.nan, np.array([]))
+    drawn = (profiles[..., generator.integers(replicates, size=replicates), :] for _ in range(draws))
+    found = np.array([statistic(one) for one in drawn])
+    low, high = np.quantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Bootstrapped(value, float(low), float(high), found)
 
 
 def nearest(profiles: np.ndarray, labels: Sequence[int], groups: Sequence[int]) -> float:

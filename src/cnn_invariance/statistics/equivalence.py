@@ -9,8 +9,8 @@ import numpy as np
 
 from cnn_invariance.statistics.intervals import CONFIDENCE
 
-LEVEL = 0.05
-"""Of each of the two one-sided tests of equivalence."""
+LEVEL = (1 - CONFIDENCE) / 2
+"""Of each of the two one-sided tests of equivalence: equal where the 95 % interval lies inside the margin."""
 
 Equivalence = Literal["equal", "apart", "undecided"]
 """Equal within the margin, apart by more than it, or neither can be said."""

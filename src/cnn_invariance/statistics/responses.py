@@ -15,7 +15,10 @@ def relative_variation(responses: np.ndarray) -> float:
     return float(responses.std(axis=0).mean()) / spread if spread else math.nan
 
 
-def contrast(most: np.ndarray, least: np.ndarray) -> float:
-    """The log10 of the relative variation of ``least`` over that of ``most``; NaN where one of them is not positive."""
-    first, second = relative_variation(most), relative_variation(least)
-    return math.log10(second / first) if second > 0 and first > 0 else math.nan
+def contrast(most: float, least: float) -> float:
+    """The log10 of the relative variation ``least`` over ``most``; NaN where one of them is not positive.
+
+    >>> contrast(0.1, 1.0)
+    1.0
+    """
+    return math.log10(least / most) if least > 0 and most > 0 else math.nan

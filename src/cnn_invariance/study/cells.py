@@ -121,8 +121,9 @@ class MeasureSpec(CellSpec):
     """One measured checkpoint: network at an epoch x transformation set x samples x measures.
 
     ``dataset`` is the one that is measured on, by default the network's own. The measures are a set: their order and
-    repetitions do not count. ``code`` has the SHA-256 of each file of measures that is not part of this package; see
-    `without_unset`.
+    repetitions do not count. ``code`` has the SHA-256 of each file of measures that is not part of this package, and
+    ``maps`` says whether the result keeps values of feature maps, too, which only figures of single networks show; see
+    `without_unset` for both.
     """
 
     folder: ClassVar[str] = "measures"
@@ -138,10 +139,11 @@ class MeasureSpec(CellSpec):
     samples: SampleSpec
     measures: tuple[str, ...] = Field(min_length=1)
     code: dict[str, str] = Field(default_factory=dict)
+    maps: bool = False
 
     @model_serializer(mode="wrap")
     def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return without_unset(serialise(self), "code")
+        return without_unset(serialise(self), "code", "maps")
 
     @model_validator(mode="before")
     @classmethod
@@ -193,12 +195,13 @@ class MeasureSpec(CellSpec):
 class ResponseSpec(CellSpec):
     """Responses of feature maps to some samples: of the most and the least invariant maps of layers of one kind.
 
-    measured: the measure cell whose values rank the maps
-    by:       the measure that ranks them, one of those kept for feature maps
+    measured: what ranks the maps: the network, set and samples of this measure cell, which are measured anew
+    by:       the measure that ranks them, one of those of the cell
     sample:   which samples are shown; they have a ``count``
     members:  which transformations of the set are shown, by their index
     kind:     the class of the layers
     maps:     how many of the most, and as many of the least invariant maps
+    pictures: whether the result keeps the responses themselves, or only how much they vary
     """
 
     folder: ClassVar[str] = "responses"
@@ -213,6 +216,7 @@ class ResponseSpec(CellSpec):
     members: tuple[int, ...] = Field(min_length=1)
     kind: str
     maps: int = Field(default=1, ge=1)
+    pictures: bool = True
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -249,8 +253,8 @@ class ResponseSpec(CellSpec):
 
     @property
     def needs(self) -> tuple["Cell", ...]:
-        """The network, and the measure cell."""
-        return (self.network, self.measured)
+        """The network."""
+        return (self.network,)
 
     @property
     def extent(self) -> Extent:

@@ -25,12 +25,12 @@ Precision = Literal["fp32", "tf32", "bf16"]
 autocast to bfloat16. Weights, optimiser and loss are always in single precision."""
 
 
-def without_unset(fields: dict[str, Any], name: str) -> dict[str, Any]:
-    """The fields of a spec, less the field `name` if it is not set.
+def without_unset(fields: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The fields of a spec, less those of these names that are not set.
 
     Fields that were added later are left out where they have no value, so that older specs keep their hashes.
     """
-    return {key: value for key, value in fields.items() if key != name or value}
+    return {key: value for key, value in fields.items() if key not in names or value}
 
 
 class DatasetSpec(Spec):

@@ -168,7 +168,9 @@ class Study:
         measures: as results name them; None is the preset's, with which cells are shared between experiments;
                   those that undo the transformation are left out where it cannot be undone
 
-        Errors: InputError if none is left.
+        The values of feature maps are kept for networks of the first seed alone: a figure shows those of one network.
+
+        Errors: InputError if no measure is left.
         """
         chosen = self.set(transformations)
         kept = _measurable(self.measures if measures is None else tuple(measures), chosen)
@@ -180,6 +182,7 @@ class Study:
             samples=samples or self.samples(transformations),
             measures=kept,
             code=_measure_code(kept),
+            maps=network.seed == self.seeds[0],
         )
 
     def samples(self, transformations: str | SetSpec) -> SampleSpec:

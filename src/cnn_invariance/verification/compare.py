@@ -166,9 +166,12 @@ def comparable(cached: Results, again: Results, cells: Iterable[Cell]) -> list[C
 
 @cache
 def _design(cell: Cell) -> str:
-    """What the cells of a design share: all but the seed of the network."""
+    """What the cells of a design share: all but the seed of the network, and what is kept of the first seed alone."""
     spec = json.loads(cell.canonical)
-    del spec.get("measured", spec).get("network", spec)["seed"]
+    measured = spec.get("measured", spec)
+    measured.pop("maps", None)
+    spec.pop("pictures", None)
+    del measured.get("network", spec)["seed"]
     return canonical_json(spec)
 
 

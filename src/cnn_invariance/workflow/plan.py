@@ -56,8 +56,8 @@ class Plan:
 
     @cached_property
     def measurements(self) -> tuple[MeasureSpec, ...]:
-        """All measure cells of the study, each once: those asked for and those that rank responses."""
-        return tuple(dict.fromkeys(cell.measured for cell in self._asked_for if cell.measured))
+        """All measure cells of the study, each once."""
+        return tuple(dict.fromkeys(cell for cell in self._asked_for if isinstance(cell, MeasureSpec)))
 
     @cached_property
     def responses(self) -> tuple[ResponseSpec, ...]:

@@ -133,10 +133,6 @@ class Run:
         cell = self._cell(wildcards)
         return self.folders.checkpoint(cell.network, cell.epoch)
 
-    def ranking(self, wildcards: Any) -> Path:
-        """The measure cell that ranks the maps of a response cell."""
-        return self.folders.cells(self.name).path(self._cell(wildcards).measured)
-
     def resources(self, workflow: Any) -> dict[str, Any]:
         """What the job of a cell asks for: a share of a GPU here, time and memory of a scheduler."""
         asked = Resources(self.plan, gpu=_defaults(workflow).get("gpu") not in (None, 0))

@@ -8,7 +8,7 @@ from typing import Any
 from cnn_invariance.errors import FailedError
 from cnn_invariance.results import Results, write_measure, write_responses, write_training
 from cnn_invariance.results.provenance import Clock, provenance
-from cnn_invariance.study import Cell, DatasetSpec, MeasureSpec, ResponseSpec, TrainSpec
+from cnn_invariance.study import Cell, DatasetSpec, MeasureSpec, ResponseSpec, SampleSpec, TrainSpec
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.jobs import Job
 from cnn_invariance.workflow.preparation import other_content
@@ -77,44 +77,35 @@ def measure(job: Job, folders: Folders, threads: int | None) -> None:
     foreign = cell.dataset != cell.network.dataset
     if foreign:
         data = data.adapted(input_shape(folders.checkpoint(cell.network, cell.epoch)))
-    chosen = data.subset(cell.samples.split, cell.samples.count, cell.samples.seed)
-    result = measures_of(
-        model,
-        data.normalise(torch.from_numpy(data.images[chosen])),
-        cell.transformations.build(),
-        cell.measures,
-        labels=torch.from_numpy(data.labels[chosen]),
-    )
+    images, labels = _drawn(data, cell.samples)
+    result = measures_of(model, images, cell.transformations.build(), cell.measures, labels=labels)
     if made["device"] == "cuda":
         made["gpu_peak_memory_bytes"] = torch.cuda.max_memory_allocated()
     # The labels of another dataset are not the classes of the network: its accuracy on them means nothing.
     accuracy = None if result.accuracy is None or foreign else result.accuracy.tolist()
     path = folders.cells(job.preset).path(cell)
-    write_measure(path, cell, result.summary(), accuracy, provenance(clock, **made))
+    frame = result.summary() if cell.maps else result.summary(maps=())
+    write_measure(path, cell, frame, accuracy, provenance(clock, **made))
 
 
 def respond(job: Job, folders: Folders, threads: int | None) -> None:
-    """Show samples under transformations to a network, and keep what the ranked feature maps respond."""
-    import torch
-
+    """Rank the feature maps of a network by a measure, show it other samples, and keep what those maps respond."""
+    from cnn_invariance.measures.engine.run import measure as measures_of
     from cnn_invariance.measures.responses import ranked
     from cnn_invariance.measures.responses import respond as responses_of
 
     cell: ResponseSpec = job.cell  # type: ignore[assignment]  # the stage of the job says so
-    clock, results = Clock(), folders.cells(job.preset)
+    clock, transformations = Clock(), cell.measured.transformations.build()
     _set_threads(threads)
     data = _data(folders, cell.dataset)
-    chosen = data.subset(cell.sample.split, cell.sample.count, cell.sample.seed)
+
     model, made = _loaded(cell, folders)
-    rows = results.measure(cell.measured).maps(cell.by)
-    frame = responses_of(
-        model,
-        data.normalise(torch.from_numpy(data.images[chosen])),
-        cell.measured.transformations.build(),
-        cell.members,
-        ranked(rows[rows["kind"] == cell.kind], cell.maps),
-    )
-    write_responses(results.path(cell), cell, frame, provenance(clock, **made))
+    images, labels = _drawn(data, cell.measured.samples)
+    rows = measures_of(model, images, transformations, [cell.by], labels=labels).summary(maps=[cell.by])
+    shown = ranked(rows[rows["map"].notna() & (rows["kind"] == cell.kind)], cell.maps)
+    samples, _ = _drawn(data, cell.sample)
+    frame = responses_of(model, samples, transformations, cell.members, shown, pictures=cell.pictures)
+    write_responses(folders.cells(job.preset).path(cell), cell, frame, provenance(clock, **made))
 
 
 STAGES: dict[str, Callable[[Job, Folders, int | None], None]] = {"train": train, "measure": measure, "respond": respond}
@@ -157,6 +148,14 @@ def _data(folders: Folders, spec: DatasetSpec) -> Any:
     if data.fingerprint != spec.fingerprint:
         raise other_content(spec, data.fingerprint, f"{path} holds", f"delete {path} and run again")
     return data
+
+
+def _drawn(data: Any, samples: SampleSpec) -> tuple[Any, Any]:
+    """The normalised images and the labels of the samples of a spec."""
+    import torch
+
+    chosen = data.subset(samples.split, samples.count, samples.seed)
+    return data.normalise(torch.from_numpy(data.images[chosen])), torch.from_numpy(data.labels[chosen])
 
 
 def _compare(results: Results, network: TrainSpec, digest: str) -> None:

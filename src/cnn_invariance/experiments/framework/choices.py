@@ -141,13 +141,22 @@ def several(what: str, labels: Sequence[str]) -> None:
 
 
 def response(
-    measured: MeasureSpec, by: str, *, samples: int, seed: int, shown: int, kind: str, maps: int = 1
+    measured: MeasureSpec,
+    by: str,
+    *,
+    samples: int,
+    seed: int,
+    shown: int,
+    kind: str,
+    maps: int = 1,
+    pictures: bool = True,
 ) -> ResponseSpec:
     """The responses of the maps that a measure ranks to samples of the validation split, which were not measured.
 
     samples, seed: how many are drawn, and the seed of the draw
     shown:         how many transformations, evenly spread over the set
     kind, maps:    the class of the layers, and how many maps at either end
+    pictures:      whether the responses are kept, or only how much they vary
 
     Errors: InputError if the cell does not hold the measure
     """
@@ -159,4 +168,5 @@ def response(
         members=spread(measured.transformations.size, shown),
         kind=kind,
         maps=maps,
+        pictures=pictures,
     )
