@@ -39,14 +39,16 @@ HEADER = """\
 
 """
 ANALYSIS = (
-    "A condition is one dataset, one transformation set and one design; a replicate is a network trained with a seed "
-    "of its own. The statistic has one value for each replicate. On its scale, the mean has Student's 95 % interval "
-    "over replicates; over several conditions, which are fixed, the mean of their means, with the standard error that "
-    "follows from the replicates (Welch, Satterthwaite). Supported: the whole interval lies in the claimed region. Not "
-    "supported: it lies wholly outside. Depends on the set: conditions are decided against each other, or one against "
-    "their mean. Undecided: else, or if a condition has fewer than two values or values that do not vary. Primary "
-    "claims, one for an experiment, are adjusted together by Holm's method; q values (Benjamini, Hochberg) are over "
-    "all claims of a preset."
+    "A condition is one dataset, one transformation set and one design; a replicate is a network trained with a "
+    "seed of its own. The statistic has one value for each replicate: of a statistic of all networks together, its "
+    "jackknife pseudo-value without the networks of that seed. On its scale, the mean has Student's 95 % interval "
+    "over replicates; over several conditions, which are fixed, the mean of their means, with the standard error "
+    "that follows from the replicates (Welch, Satterthwaite). Supported: the whole interval lies in the claimed "
+    "region. Not supported: it lies wholly outside. Depends on the set: conditions are decided against each other, "
+    "or one against their mean. Undecided: else, or if a condition has fewer than two values or values that do not "
+    "vary. Ranks, and how often a design is told, have intervals by a bootstrap over seeds. Primary claims, one for "
+    "an experiment, are adjusted together by Holm's method; q values (Benjamini, Hochberg) are over all claims of a "
+    "preset."
 )
 
 
@@ -204,7 +206,9 @@ def _in_words(study: Study) -> str:
         f"{dataset}: " + ", ".join(f"{label} ({_size(study, label, dataset)})" for label in study.models)
         for dataset in study.datasets
     )
-    sets = ", ".join(f"{label} ({study.set(label).size} transformations)" for label in study.sets)
+    sets = ", ".join(
+        f"{label} ({study.set(label).size} transformations{_own_count(study, label)})" for label in study.sets
+    )
     images = preset.training.epoch_samples
     return (
         f"{designs}. Epochs {'of the whole training split' if images is None else f'of {images:,} images'}, "
@@ -212,6 +216,12 @@ def _in_words(study: Study) -> str:
         f"{'all' if preset.samples.count is None else f'{preset.samples.count:,}'} samples of the "
         f"{preset.samples.split} split under {sets}. Seeds {', '.join(map(str, study.seeds))}."
     )
+
+
+def _own_count(study: Study, label: str) -> str:
+    """How many samples are measured under a set, where it is not the number of all sets."""
+    count = study.samples(label).count
+    return "" if count == study.preset.samples.count else f", {'all' if count is None else f'{count:,}'} samples"
 
 
 def _size(study: Study, model: str, dataset: str) -> str:
