@@ -4,6 +4,7 @@ import json
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from cnn_invariance import __version__
@@ -96,13 +97,27 @@ def test_records_that_cannot_be(done, network, change, fault):
             "expected the measures NV, NV[aggregate=mean], SV, TV; received",
         ),
         (lambda frame: frame[frame["layer_index"] != 2], "layers: expected a name for each number from 1; received"),
-        (lambda frame: frame.assign(map=frame["map"].mask(frame.index == 0, 0)), "expected no values of feature maps"),
+        (
+            lambda frame: frame[frame["map"].isna()],
+            "expected values of feature maps for NV[aggregate=mean]; received none",
+        ),
         (lambda frame: frame.assign(units=frame["units"] * 0), "counts: expected at least one unit a layer"),
         (lambda frame: frame.assign(infinite=frame["units"] + 1), "counts: expected no more infinite units than there"),
         (lambda frame: frame.iloc[[0, *range(len(frame))]], "a layer has a measure twice"),
     ],
 )
 def test_measure_tables_that_cannot_be(done, cell, change, fault):
+    assert_refused(done, cell, change, fault)
+
+
+def test_values_of_maps_where_none_are_kept(done):
+    other = next(one for one in done.plan.measurements if not one.maps)
+    assert_refused(
+        done, other, lambda frame: pd.concat([frame, frame[:1].assign(map=0)]), "expected no values of feature"
+    )
+
+
+def assert_refused(done, cell, change, fault):
     rewrite(done.plan.results, cell, frame=change)
     assert f"{done.plan.results.path(cell)}: {fault}" in faults(done)
 

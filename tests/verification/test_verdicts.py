@@ -130,7 +130,7 @@ def test_the_table_and_the_figure(done, network, cell, elsewhere):
     root = done.plan.results.root
     table = pd.read_csv(root / "verification.csv").set_index("cell")
     assert table["verdict"].value_counts().to_dict() == {"identical": len(table) - 2, "within the spread": 2}
-    assert table.loc[cell.key, "experiments"] == "random_initialization feature_maps"
+    assert table.loc[cell.key, "experiments"] == "random_initialization"
     assert table.loc[network.key, "t"] == 0
     assert 0 < table.loc[cell.key, "t"] < table.loc[cell.key, "bound"]
     assert table.loc[cell.key, "spread_of"] == "4 seeds, 1 other designs"

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cnn_invariance.errors import InputError, unknown_name
+from cnn_invariance.measures.requests import KEPT_FOR_MAPS
 from cnn_invariance.results import integrity
 from cnn_invariance.results.integrity import DamagedResultError
 from cnn_invariance.results.plausible import faults_of_shares
@@ -121,8 +122,16 @@ class MeasureTable:
         rows = self.table.filter(self.table["map"].is_null())
         if not self.spec.maps and len(rows) < len(self.table):
             yield "expected no values of feature maps; received some"
+        held = set(KEPT_FOR_MAPS).intersection(self.spec.measures)
+        if absent := held.difference(set(self._maps_of())) if self.spec.maps else ():
+            yield f"expected values of feature maps for {', '.join(sorted(absent))}; received none"
         yield from self._faults_of_layers(rows)
         yield from _faults_of_numbers(rows)
+
+    def _maps_of(self) -> list[str]:
+        """The measures that have values of feature maps."""
+        found: list[str] = self.table.filter(self.table["map"].is_valid())["measure"].unique().to_pylist()
+        return found
 
     def _faults_of_layers(self, rows: pa.Table) -> Iterator[str]:
         index, layer, measure = (np.array(rows[name].to_pylist()) for name in ("layer_index", "layer", "measure"))

@@ -22,6 +22,8 @@ from cnn_invariance.workflow.plan import Plan
 
 UNKNOWN = 60.0
 """Seconds that a cell is taken to last while nothing like it was measured."""
+ROUND = 900.0
+"""Seconds that a round of cells is to last, where its costs are known."""
 PATIENCE = 30.0
 """Seconds that running cells may take to end once the time is over, before they are killed."""
 
@@ -66,6 +68,24 @@ def affordable(steps: Sequence[Step], seconds: float, at_once: int) -> list[Cell
             continue
         left -= step.seconds
         taken.append(step.cell)
+    return taken
+
+
+def in_a_round(cells: Sequence[Cell], rates: Rates, at_once: int) -> list[Cell]:
+    """The first cells, for about `ROUND` seconds of so many at once; few where the time of one of them is not known.
+
+    The costs of a round correct the estimates of the next; but a round ends with its slowest cell, while cores wait.
+    """
+    taken: list[Cell] = []
+    left = ROUND * at_once
+    for cell in cells:
+        known = rates.estimate(cell)
+        if known is None and len(taken) >= 4 * at_once:
+            break
+        left -= UNKNOWN if known is None else known
+        taken.append(cell)
+        if left <= 0:
+            break
     return taken
 
 
@@ -122,7 +142,7 @@ def _rounds(make_plan: Callable[[], Plan], end: float, at_once: int, say: Callab
         plan = make_plan()
         rates = Rates.measured(plan.results, plan.cells)
         steps = [step for step in order(plan, rates) if step.cell not in tried]
-        cells = affordable(steps, left, at_once)[: 4 * at_once]  # few: their costs soon correct the estimates
+        cells = in_a_round(affordable(steps, left, at_once), rates, at_once)
         if not cells:
             say(
                 f"{len(steps)} cells are missing, and none of them fits into the {left:.0f} s that are left"
