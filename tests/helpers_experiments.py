@@ -142,7 +142,9 @@ class Profiles(Results):
         names = kinds(spec.network.model)
         layers = [f"{kind.lower()}{index}" for index, kind in enumerate(names, start=1)]
         index = range(1, len(names) + 1)
-        return pd.DataFrame({"layer_index": index, "layer": layers, "kind": names, "value": self.values(spec, measure)})
+        depth = np.linspace(0, 100, len(names))
+        columns = {"layer_index": index, "layer": layers, "kind": names, "depth": depth}
+        return pd.DataFrame(columns | {"value": self.values(spec, measure)})
 
 
 def findings(study: Study, experiment: str, results: Results) -> list[Finding]:

@@ -23,6 +23,7 @@ SHARE = '''\
 from cnn_invariance.measures import Spread, aggregate, quotient
 
 MEASURES = {"ShareT": "share of the transformations: TV / (TV + SV)"}
+BETTER = {"ShareT": "lower"}
 OPTIONS = {"statistic": ["std", "var"], "aggregate": ["none", "mean"]}
 
 

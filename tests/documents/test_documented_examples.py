@@ -168,7 +168,7 @@ def test_files_of_one_s_own_make_a_study(own, monkeypatch):
     run("-m", "snakemake", table, "-s", ROOT / "Snakefile", "--cores", "1", "--configfile", "mine.yaml", at=own)
     rows = [row.split(",") for row in (own / table).read_text(encoding="utf-8").splitlines()]
     columns = {name: index for index, name in enumerate(rows[0])}
-    found = {(row[columns["measure"]], row[columns["network"]]): row[columns["lowest_layer"]] for row in rows[1:]}
+    found = {(row[columns["measure"]], row[columns["network"]]): row[columns["best_layer"]] for row in rows[1:]}
     assert found.keys() == {
         ("NV of maps", "SimpleConv"),
         ("NV of maps", "Mine"),

@@ -233,8 +233,8 @@ def test_compare_models_measures_each_network_under_its_own_augmentation(study, 
     depth, noise = np.linspace(0, 1, 17), [np.random.default_rng(s).normal(0, 0.02, 17) for s in range(3)]
     expected = 0.9 - 0.2 * depth - 0.2 * (1 + depth) + np.mean(noise, axis=0)
     assert row["mean"] == pytest.approx(expected.mean())
-    assert row["lowest"] == pytest.approx(expected.min())
-    assert (row["lowest_layer"], row["lowest_depth"]) == ("logsoftmax17", 100)
+    assert row["best"] == pytest.approx(expected.min())
+    assert (row["best_layer"], row["best_depth"]) == ("logsoftmax17", 100)
     assert (row["seeds"], row["values"], row["infinite"], row["dead"]) == (3, 5100, 9, 180)
 
 

@@ -26,7 +26,7 @@ def here(tmp_path, monkeypatch):
 
 
 def changed(old, new):
-    assert SHARE.count(old) == 1
+    assert old in SHARE
     Path("mine.py").write_text(SHARE.replace(old, new))
 
 
@@ -75,8 +75,14 @@ def test_statistics_are_shared_with_other_requests_of_the_file(here):
         ('{"ShareT": "share of the transformations: TV / (TV + SV)"}', "dict(a=1)", "it names no measure"),
         ("def combine", "def combin", r"mine\.py has no function 'combine'"),
         ('["none", "mean"]', '"mean"', r"expected a literal OPTIONS = .*; received \{'statistic'"),
-        ('{"ShareT"', '{"NV"', r"mine\.py: NV is a measure of this package; choose another name"),
-        ('{"ShareT"', '{"Share"', r"unknown measure in mine\.py 'ShareT'; did you mean 'Share'"),
+        (
+            "BETTER =",
+            "WORSE =",
+            r"mine\.py does not say which values of ShareT are the more invariant ones; expected a lit",
+        ),
+        ('"lower"', '"less"', r'expected a literal BETTER = \{"ShareT": "lower"\}, or "higher", or None'),
+        ('"ShareT"', '"NV"', r"mine\.py: NV is a measure of this package; choose another name"),
+        ('"ShareT"', '"Share"', r"unknown measure in mine\.py 'ShareT'; did you mean 'Share'"),
         ("def statistics(", "def statistics((", r"mine\.py cannot be read as Python"),
     ],
 )

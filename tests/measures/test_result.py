@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 import cnn_invariance as ci
 from cnn_invariance.activations import Layer
 from cnn_invariance.errors import InputError
 from cnn_invariance.measures import MeasureResult
 from cnn_invariance.measures.result import SUMMARY_TYPES
+from cnn_invariance.plotting import Series, looks
 from cnn_invariance.transformations import rotation
 from helpers_measures import small_network, some_images
 
@@ -49,7 +51,17 @@ def test_frame_has_a_row_a_unit(known):
 
 def test_profile_is_the_mean_over_finite_units(known):
     profile = known.profile("NV")
-    assert list(profile.columns) == ["layer_index", "layer", "kind", "value", "units", "infinite", "dead", "nan"]
+    assert list(profile.columns) == [
+        "layer_index",
+        "layer",
+        "kind",
+        "value",
+        "units",
+        "infinite",
+        "dead",
+        "nan",
+        "depth",
+    ]
     assert profile["layer"].tolist() == ["maps", "dense"]
     assert profile["kind"].tolist() == ["Conv2d", "Linear"]
     np.testing.assert_array_equal(profile["value"], [2.0, np.nan])
@@ -247,3 +259,14 @@ def test_a_notebook_shows_results_and_plots(known):
     assert "<td>1 maps</td>" in shown
     assert "<td>–</td>" in shown
     assert known.plot("DSES")._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_layer_has_one_depth_whatever_the_measure():
+    """Same-equivariance has no value in dense layers, which count as layers all the same."""
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 4), nn.ReLU()).eval()
+    result = ci.measure(network, torch.rand(6, 1, 6, 6), rotation(n=3, closed=False), ["NV", "NVSE"])
+    depths = {name: result.profile(name).set_index("layer")["depth"] for name in ("NV", "NVSE")}
+    assert depths["NV"].tolist() == [0, 25, 50, 75, 100]
+    assert depths["NVSE"].tolist() == [0, 25]
+    (line,) = (Series("one", [result.profile("NVSE")], looks(1)[0]),)
+    assert line.places("depth").tolist() == [0, 25]

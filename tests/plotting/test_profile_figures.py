@@ -5,7 +5,7 @@ from matplotlib.text import Text
 
 from cnn_invariance.plotting import Dot, Series, dot_figure, heatmap_figure, looks, profile_figure, sequential_looks
 from cnn_invariance.plotting.layer_kinds import KINDS, OTHER, STRIP, kind_of
-from cnn_invariance.plotting.profiles import draw_profiles, relative_depth
+from cnn_invariance.plotting.profiles import draw_profiles
 from cnn_invariance.plotting.style import VERMILLION, new_figure, style
 
 
@@ -151,11 +151,6 @@ def test_series_of_one_design_share_a_strip(profile, designs):
     assert len(one_panel(*lines).collections) == 1
 
 
-def test_relative_depth_ends_at_0_and_100():
-    assert relative_depth(np.array([1.0, 2, 5])).tolist() == [0, 25, 100]
-    assert relative_depth(np.array([1.0])).tolist() == [100]
-
-
 def test_panels_share_a_scale_that_begins_at_zero(profile, designs):
     kinds = designs["SimpleConv"]
     panels = {
@@ -196,7 +191,7 @@ def test_summaries_leave_out_what_is_not_finite(profile, designs):
     first.loc[3, "value"] = second.loc[3, "value"] = np.inf
     line = Series("a", [first, second], looks(1)[0])
     assert line.middle()[:4].tolist() == [0.4, 0.4, 0.1, pytest.approx(np.nan, nan_ok=True)]
-    assert line.lowest() == 2
+    assert line.best("lower") == 2
     assert line.mean() == pytest.approx((15 * 0.4 + 0.1) / 16)
 
 

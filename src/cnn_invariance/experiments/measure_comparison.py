@@ -10,7 +10,7 @@ from pydantic import Field
 from cnn_invariance.experiments.framework import Claim, Finding, Line, Outputs, ProfileExperiment, Source, choices
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel
 from cnn_invariance.experiments.framework.profiles import ProfilePlan
-from cnn_invariance.measures.requests import check, rises
+from cnn_invariance.measures.requests import better, check
 from cnn_invariance.paper import captions
 from cnn_invariance.statistics.evidence import TAIL, Estimate, Evidence, Rule
 from cnn_invariance.statistics.intervals import DRAWS, mean
@@ -137,7 +137,7 @@ def _means(plan: ProfilePlan, dataset: str, results: "Results") -> Means:
     found = {}
     for place, lines in enumerate(plan.lines[dataset].values()):
         measure, panel = str(lines[0].measure), MeasuredPanel(plan, dataset, place, results)
-        sign = -1 if rises(check(measure)) else 1
+        sign = -1 if better(check(measure)) == "higher" else 1
         augmented, plain = (sign * np.array(list(map(layer_mean, panel.profiles(line)))) for line in (0, 1))
         found[measure] = plain, augmented
     return found

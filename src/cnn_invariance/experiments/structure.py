@@ -22,7 +22,7 @@ from cnn_invariance.experiments.framework import (
 from cnn_invariance.statistics import decomposition
 from cnn_invariance.statistics.evidence import Estimate, Evidence, Rule, evidence
 from cnn_invariance.statistics.groups import among, between, within
-from cnn_invariance.statistics.profiles import at_depths
+from cnn_invariance.statistics.profiles import by_depth
 from cnn_invariance.study import Cell, MeasureSpec, Study
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ class Structure(Models):
         """The profiles of each place by relative depth, (seeds, 101)."""
         measure = choices.measure(study, self.measure)
         return {
-            place: np.array([at_depths(results.profile(cell, measure)["value"]) for cell in cells])
+            place: np.array([by_depth(results.profile(cell, measure)) for cell in cells])
             for place, cells in self._cells(study).items()
         }
 

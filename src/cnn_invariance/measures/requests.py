@@ -4,11 +4,12 @@ A request is a text: a measure's name, with options in brackets where the defaul
 
     NV    Goodfellow[alpha=0.9,sign=-1]    NV[aggregate=mean,order=after]
 
-A family of measures is a file with literal constants: ``MEASURES`` (name: what it is), ``OPTIONS`` (option: its allowed
-values, the default first), ``LIMITED`` (option: the measures that have it, where not all do), ``UNDONE`` (the measures
-that undo the transformation on feature maps, if any), ``RISES`` (the measures whose higher values are the more
-invariant ones, if any) and ``OF_MAPS`` (those with one value a feature map whatever their options, if any). They are
-read without importing the file, so a preset is checked before torch is. The file is in this folder, or anywhere:
+A family of measures is a file with literal constants: ``MEASURES`` (name: what it is), ``BETTER`` (name: which values
+are the more invariant ones, "lower" or "higher", or None where neither is), ``OPTIONS`` (option: its allowed values,
+the default first), ``LIMITED`` (option: the measures that have it, where not all do), ``UNDONE`` (the measures that
+undo the transformation on feature maps, if any: their low or high values are the more same-equivariant ones) and
+``OF_MAPS`` (those with one value a feature map whatever their options, if any). They are read without importing the
+file, so a preset is checked before torch is. The file is in this folder, or anywhere:
 ``my_measures.py:ShareT[aggregate=mean]``.
 """
 
@@ -16,12 +17,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.plugins import catalog
 
 Option = str | bool | int | float
+Better = Literal["lower", "higher"] | None
 
 HEADLINE = ("NV[aggregate=mean]", "NVSE[aggregate=mean]")
 """The measures that most figures show: the mean over the map before the quotient, the author's usual form of both."""
@@ -94,9 +96,24 @@ def undoes(request: Measure) -> bool:
     return request.name in family(request.full_name).constants.get("UNDONE", ())
 
 
-def rises(request: Measure) -> bool:
-    """Whether higher values of a measure are the more invariant ones; of most measures lower values are."""
-    return request.name in family(request.full_name).constants.get("RISES", ())
+def better(request: Measure) -> Better:
+    """Which values of a measure are the more invariant ones, or of one that is ``undone`` the more same-equivariant.
+
+    >>> better(check("NV")), better(check("Goodfellow[alpha=0.9]")), better(check("SV"))
+    ('lower', 'higher', None)
+    """
+    found: Better = family(request.full_name).constants["BETTER"][request.name]
+    return found
+
+
+def better_in_words(request: Measure) -> str:
+    """Which values of a measure say what; empty where neither does.
+
+    >>> better_in_words(check("NVSE")), better_in_words(check("Goodfellow")), better_in_words(check("SV"))
+    ('lower is more same-equivariant', 'higher is more invariant', '')
+    """
+    which = better(request)
+    return f"{which} is more {'same-equivariant' if undoes(request) else 'invariant'}" if which else ""
 
 
 def label(text: str) -> str:
@@ -211,6 +228,13 @@ def _own_families(path: Path) -> dict[str, catalog.Module]:
         raise InputError(f'{path} has no literal MEASURES = {{"NAME": "what it is"}} at its top: it names no measure')
     if not isinstance(options, dict) or not all(isinstance(values, list) and values for values in options.values()):
         raise InputError(f'{path}: expected a literal OPTIONS = {{"option": [default, ...]}}; received {options!r}')
+    better = module.constants.get("BETTER")
+    stated = better if isinstance(better, dict) else {}
+    if wrong := [name for name in measures if name not in stated or stated[name] not in ("lower", "higher", None)]:
+        raise InputError(
+            f"{path} does not say which values of {wrong[0]} are the more invariant ones; expected a literal BETTER = "
+            f'{{"{wrong[0]}": "lower"}}, or "higher", or None where neither is'
+        )
     if missing := [name for name in ("statistics", "combine") if name not in module.functions]:
         raise InputError(f"{path} has no function {missing[0]!r}; a family of measures has statistics and combine")
     if known := [name for name in measures if name in families()]:

@@ -80,13 +80,17 @@ class MeasureResult:
         Returns:
             One row a layer where the measure has a value: ``layer_index``, ``layer``, ``kind``, ``value`` (the mean
             over finite units), ``units``, ``infinite``, ``dead``, ``nan`` (how many were infinite and not a number,
-            which the mean leaves out; and 0 / 0, which it holds as 1).
+            which the mean leaves out; and 0 / 0, which it holds as 1), ``depth`` (of the layer among all layers, with
+            or without the measure, in per cent: the first at 0, the last at 100).
         """
+        from cnn_invariance.statistics.layouts import with_depth
+
         columns = ["layer_index", "layer", "kind", "value", "units", "infinite", "dead", "nan"]
         summary = self.summary(maps=())
         rows = summary[summary["measure"] == str(self._name(measure))]
         profile = rows[columns].reset_index(drop=True)
-        return profile if layers is None else layers.lay(profile, [layer.name for layer in self.layers])
+        names = [layer.name for layer in self.layers]
+        return with_depth(profile, names) if layers is None else layers.lay(profile, names)
 
     def absent(self, measure: str) -> dict[str, str]:
         """The layers where a measure has no value, in forward order, and why.

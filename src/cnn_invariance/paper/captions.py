@@ -86,8 +86,8 @@ quotient), or unit of a layer without maps; lower is more invariant.'
             parts.append(f"one value for each feature map ({how} over the map{when}), or unit of a layer without maps")
     if options.get("stratified"):
         parts.append("mean over the classes, each measured by itself")
-    if not measure_names.rises(measure):
-        parts.append("lower is more invariant")
+    if which := measure_names.better_in_words(measure):
+        parts.append(which)
     return "; ".join(parts) + "."
 
 

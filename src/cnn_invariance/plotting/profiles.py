@@ -22,6 +22,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from cnn_invariance.plotting.layer_kinds import Strip, draw_strips, kind_handles, kind_of, layer_ticks
 from cnn_invariance.plotting.style import DOUBLE, SINGLE, Look, add_legend, new_figure, style
+from cnn_invariance.statistics.profiles import relative_depth
 
 Axis = Literal["layer", "depth"]
 AXIS_LABELS = {"layer": "layer", "depth": "relative depth (%)"}
@@ -55,9 +56,15 @@ class Series:
         return np.where(np.isfinite(values), values, np.nan)
 
     def places(self, axis: Axis) -> np.ndarray:
-        """(layers,): where the layers lie on the axis: their number, or their depth in per cent."""
-        index = self.profiles[0]["layer_index"].to_numpy(dtype=float)
-        return index if axis == "layer" else relative_depth(index)
+        """(layers,): where the layers lie on the axis: their number, or their depth in per cent.
+
+        The depth is that among all observed layers, with or without the measure, where the table has it.
+        """
+        table = self.profiles[0]
+        index = table["layer_index"].to_numpy(dtype=float)
+        if axis == "layer":
+            return index
+        return table["depth"].to_numpy(dtype=float) if "depth" in table else relative_depth(index, index.max())
 
     def count(self, *columns: str) -> np.ndarray:
         """(layers,): units counted in these columns, over all seeds."""
@@ -72,9 +79,9 @@ class Series:
         finite = self.middle()[np.isfinite(self.middle())]
         return float(finite.mean()) if finite.size else float("nan")
 
-    def lowest(self) -> int | None:
-        """The position of the layer where `middle` is lowest (None: it is finite nowhere)."""
-        middle = self.middle()
+    def best(self, better: Literal["lower", "higher"]) -> int | None:
+        """The position of the layer where `middle` is lowest or highest (None: it is finite nowhere)."""
+        middle = self.middle() if better == "lower" else -self.middle()
         return int(np.nanargmin(middle)) if np.isfinite(middle).any() else None
 
     def left_out(self) -> np.ndarray:
@@ -84,12 +91,6 @@ class Series:
     def mostly_dead(self) -> np.ndarray:
         """(layers,): whether more than half of the layer's units are dead."""
         return self.count("dead") > 0.5 * self.count("units")
-
-
-def relative_depth(index: np.ndarray) -> np.ndarray:
-    """Depth in per cent: 0 for the first layer, 100 for the last (a single layer: 100)."""
-    last = index.max()
-    return np.full_like(index, 100.0) if last <= 1 else 100.0 * (index - 1) / (last - 1)
 
 
 def profile_figure(

@@ -1,9 +1,10 @@
 """The whole study on one page: profiles, what makes them differ, and what became of the claims. No torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnn_invariance.experiments.framework.experiment import Experiment, Row
+from cnn_invariance.measures.requests import better_in_words, check, label
 from cnn_invariance.report import claims
 from cnn_invariance.workflow.plan import Plan
 
@@ -74,7 +75,7 @@ def _draw_row(part: "SubFigure", row: Row) -> None:
         draw_profiles(axes, series, axis=row.axis, title=title)
         axes.set_xlabel(AXIS_LABELS[row.axis])
     grid[0].set_ylim(bottom=0)
-    grid[0].set_ylabel(row.measure)
+    grid[0].set_ylabel(label(row.measure))
     handles = line_handles(row.every())
     if len(handles) > 1:
         add_legend(part, handles, "outside upper center")
@@ -120,6 +121,15 @@ def _row_height(row: Row) -> float:
     return 1.55 + 0.2 * several + 0.11 * (len(designs) - 1)
 
 
+def _profiles_in_words(measures: Iterable[str]) -> str:
+    """Which measures are shown, and which of their values say what; empty for none."""
+    said = (
+        f"{label(one)} ({better_in_words(check(one)) or 'neither low nor high is more invariant'})" for one in measures
+    )
+    shown = ", ".join(dict.fromkeys(said))
+    return f"Profiles of {shown}." if shown else ""
+
+
 def _height(verdicts: Mapping[str, object]) -> float:
     return 0.55 + 0.125 * (-(-len(verdicts) // 2))
 
@@ -133,9 +143,7 @@ def _caption(plan: Plan, rows: Sequence[Row], with_differences: bool) -> "Captio
     )
     setting = [
         study.preset.description.strip(),
-        f"Profiles of {', '.join(dict.fromkeys(row.measure for row in rows))}; lower is more invariant."
-        if rows
-        else "",
+        _profiles_in_words(row.measure for row in rows),
         "Differences: mean |P - Q| / mean (P + Q) / 2 of two profiles." if with_differences else "",
         _absent(plan),
         "Claims, and what the results say of each; the rule and the numbers are in claims.csv.",

@@ -17,6 +17,7 @@ from cnn_invariance.measures.requests import KEPT_FOR_MAPS
 from cnn_invariance.results import integrity
 from cnn_invariance.results.integrity import DamagedResultError
 from cnn_invariance.results.plausible import faults_of_shares
+from cnn_invariance.statistics.layouts import with_depth
 from cnn_invariance.storage import checksum
 from cnn_invariance.storage.files import atomic_write
 from cnn_invariance.study import MeasureSpec
@@ -94,13 +95,13 @@ class MeasureTable:
     def profile(self, measure: str, *, layers: "Layout | None" = None) -> "pd.DataFrame":
         """The rows of the layers for one measure, in forward order (InputError if it has none).
 
+        ``depth`` is that of the layer among all layers of the cell, in per cent.
+
         layers: those of another library, such as ``models.author_layers("ResNet18")``; None: those observed
         """
         rows = self._rows(measure, whole_layer=True)
-        if layers is None:
-            return rows
-        observed = self.frame.drop_duplicates("layer_index").sort_values("layer_index")["layer"]
-        return layers.lay(rows, observed.tolist())
+        observed = self.frame.drop_duplicates("layer_index").sort_values("layer_index")["layer"].tolist()
+        return with_depth(rows, observed) if layers is None else layers.lay(rows, observed)
 
     def maps(self, measure: str) -> "pd.DataFrame":
         """The rows of the feature maps for one measure, by layer and map."""

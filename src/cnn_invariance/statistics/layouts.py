@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnn_invariance.errors import InputError
+from cnn_invariance.statistics.profiles import relative_depth
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,10 +73,15 @@ class Layout:
         ]
         laid["layer_index"] = [number for number, _, _ in places]
         laid["layer"], laid["kind"] = [name for _, name, _ in places], kinds
-        return laid.astype(profile.dtypes)
+        return with_depth(laid.astype(profile.dtypes), self.places(observed))
 
     def _places(self, observed: Sequence[str]) -> Iterator[tuple[str, str]]:
         for ours in observed:
             yield from ((name, one.of) for name, one in self.handed_on.items() if one.before == ours)
             if ours not in self.left_out:
                 yield ours, ours
+
+
+def with_depth(profile: "pd.DataFrame", observed: Sequence[object]) -> "pd.DataFrame":
+    """A layer profile with ``depth``, that of each layer in per cent of all observed layers."""
+    return profile.assign(depth=relative_depth(profile["layer_index"], len(observed)))

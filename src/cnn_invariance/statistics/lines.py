@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,21 +20,21 @@ ends that of the table, and its docstring is in the caption."""
 COUNTS = {"values": "units", "infinite": "infinite", "undefined": "nan", "dead": "dead"}
 
 
-def summary(line: "Series") -> dict[str, object]:
-    """A line in numbers: its mean over layers, where it is lowest, and what was left out.
+def summary(line: "Series", better: Literal["lower", "higher"] | None) -> dict[str, object]:
+    """A line in numbers: its mean over layers, where it is best, and what was left out.
 
-    ``mean`` and ``lowest`` are those of the mean over seeds; layers without a finite value are left
-    out of both. ``lowest_depth`` is in per cent. Values (of units, or of feature maps) are counted
-    over all layers and seeds.
+    ``mean`` and ``best`` are those of the mean over seeds; layers without a finite value are left out of both. Best is
+    the lowest or the highest value, as the measure says; of a measure that does not say, there is none. ``best_depth``
+    is in per cent. Values (of units, or of feature maps) are counted over all layers and seeds.
     """
-    found = line.lowest()
+    found = line.best(better) if better else None
     return {
         "layers": len(line.middle()),
         "seeds": len(line.profiles),
         "mean": line.mean(),
-        "lowest": None if found is None else float(line.middle()[found]),
-        "lowest_layer": None if found is None else line.profiles[0]["layer"].iloc[found],
-        "lowest_depth": None if found is None else round(float(line.places("depth")[found])),
+        "best": None if found is None else float(line.middle()[found]),
+        "best_layer": None if found is None else line.profiles[0]["layer"].iloc[found],
+        "best_depth": None if found is None else round(float(line.places("depth")[found])),
         **{name: int(line.count(column).sum()) for name, column in COUNTS.items()},
     }
 

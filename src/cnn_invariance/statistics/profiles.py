@@ -8,9 +8,13 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GRID = np.linspace(0, 100, 101)
 """Depths, in per cent, at which profiles of different designs are compared."""
@@ -54,10 +58,24 @@ def pairs(profiles: Sequence[ArrayLike]) -> list[float]:
     return [difference(p, q) for p, q in combinations(profiles, 2)]
 
 
-def at_depths(profile: ArrayLike) -> np.ndarray:
-    """A profile by relative depth, (101,): linear between layers, the first at 0 %, the last at 100 %.
+def relative_depth(index: ArrayLike, last: float) -> np.ndarray:
+    """The depth of layers in per cent of all that were observed: the first at 0, the last at 100 (a single one: 100).
+
+    index: the numbers of the layers, from 1; last: that of the last observed layer
+
+    >>> relative_depth([1, 2, 4], 5)
+    array([ 0., 25., 75.])
+    """
+    numbers = np.asarray(index, dtype=float)
+    return np.full_like(numbers, 100.0) if last <= 1 else 100.0 * (numbers - 1) / (last - 1)
+
+
+def at_depths(profile: ArrayLike, depths: ArrayLike | None = None) -> np.ndarray:
+    """A profile by relative depth, (101,): linear between layers, beyond its first and last layer their values.
 
     So that profiles of different designs can be compared. Layers without a finite value are left out.
+
+    depths: of the layers, in per cent of all observed ones; None: those of the profile are all
 
     >>> at_depths([0.0, 1.0])[[0, 50, 100]]
     array([0. , 0.5, 1. ])
@@ -66,8 +84,13 @@ def at_depths(profile: ArrayLike) -> np.ndarray:
     finite = np.isfinite(values)
     if not finite.any():
         return np.full(GRID.size, np.nan)
-    places = np.linspace(0, 100, values.size)
+    places = np.linspace(0, 100, values.size) if depths is None else np.asarray(depths, dtype=float)
     return np.interp(GRID, places[finite], values[finite])
+
+
+def by_depth(profile: "pd.DataFrame") -> np.ndarray:
+    """`at_depths` of a table with the columns ``value`` and ``depth``."""
+    return at_depths(profile["value"], profile["depth"])
 
 
 def variation(profiles: Sequence[ArrayLike]) -> float:

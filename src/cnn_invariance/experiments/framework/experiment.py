@@ -49,7 +49,10 @@ class Outputs:
 
 
 class Row(NamedTuple):
-    """Profiles in the overview: a panel for each dataset, all of one measure; rows stand in order of ``place``."""
+    """Profiles in the overview: a panel for each dataset, all of one measure; rows stand in order of ``place``.
+
+    ``measure`` is the request, as results name it.
+    """
 
     place: int
     title: str

@@ -159,7 +159,7 @@ class ProfilesOfModels(Choice):
             for dataset, by_panel in plan.series(results, plan.measures[0]).items()
             for first, series in list(by_panel.items())[:1]
         }
-        return Overview([Row(place, title, choices.label(plan.measures[0]), plan.axis, panels)])
+        return Overview([Row(place, title, plan.measures[0], plan.axis, panels)])
 
     def _reference_cells(self, study: Study, lines: Lines) -> list[MeasureSpec] | None:
         """The cells that captions compare with the author's settings; see ``reference``."""

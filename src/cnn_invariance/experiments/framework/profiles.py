@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework.choices import label
 from cnn_invariance.experiments.framework.experiment import Outputs
+from cnn_invariance.measures.requests import better, check
 from cnn_invariance.paper import captions
 from cnn_invariance.statistics.lines import counted, summary
 from cnn_invariance.study import MeasureSpec, Study
@@ -163,7 +164,7 @@ class ProfilePlan:
                         self.panel_column: panel,
                         "measure": label(line.measure or measure),
                         self.line_column: line.label,
-                        **summary(series),
+                        **summary(series, better(check(line.measure or measure))),
                     }
                     for panel, shown in panels.items()
                     for line, series in zip(self.shown(measure)[dataset][panel], shown, strict=True)

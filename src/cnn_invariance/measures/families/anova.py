@@ -26,6 +26,7 @@ MEASURES = {
     "ANOVA_F": "one-way ANOVA's F with the transformations as groups",
     "ANOVA": "1 where F is significant (Bonferroni over the layer's activations), else 0",
 }
+BETTER = {"ANOVA_F": "lower", "ANOVA": "lower"}
 OPTIONS = {
     "alpha": [0.99, "between", 0, 1],
     "bonferroni": [True, False],

@@ -74,6 +74,17 @@ LIMITED = {
     "aggregate": ("TD", "SD", "ND", "TDSE", "SDSE", "NDSE"),
     "aggregated": ("ND", "NDSE"),
 }
+BETTER = {
+    "TD": "lower",
+    "SD": None,
+    "ND": "lower",
+    "SD_error": None,
+    "TDSE": "lower",
+    "SDSE": None,
+    "NDSE": "lower",
+    "SDSE_error": None,
+    "DSES": "lower",
+}
 UNDONE = ("TDSE", "SDSE", "NDSE", "SDSE_error", "DSES")
 OF_MAPS = ("DSES",)
 

@@ -28,11 +28,11 @@ from cnn_invariance.measures.statistics.base import Context, Statistic, quotient
 from cnn_invariance.measures.statistics.firing import Firing
 
 MEASURES = {
-    "Goodfellow": "local over global firing rate, L / G; higher is more invariant",
+    "Goodfellow": "local over global firing rate, L / G",
     "Goodfellow_L": "local firing rate: share of (sample, transformation) pairs above the threshold",
     "Goodfellow_G": "global firing rate: share of untransformed samples above the threshold",
 }
-RISES = ("Goodfellow",)
+BETTER = {"Goodfellow": "higher", "Goodfellow_L": None, "Goodfellow_G": None}
 OPTIONS = {
     "alpha": [0.99, "between", 0, 1],
     "sign": [1, -1],

@@ -33,6 +33,7 @@ OPTIONS = {
     "stratified": [False, True],
 }
 LIMITED = {"order": ("NV", "NVSE")}
+BETTER = {"TV": "lower", "SV": None, "NV": "lower", "TVSE": "lower", "SVSE": None, "NVSE": "lower"}
 UNDONE = ("TVSE", "SVSE", "NVSE")
 
 AXES: dict[str, tuple[Axis, ...]] = {

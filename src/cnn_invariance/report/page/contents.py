@@ -33,11 +33,11 @@ DEPARTURES = "What differs from the author's code"
 
 @dataclass(frozen=True)
 class MeasureView:
-    """A measure, whatever its options; ``rises``: whether higher values are the more invariant ones."""
+    """A measure, whatever its options; ``better``: which values say what, in words."""
 
     name: str
     meaning: str
-    rises: bool
+    better: str
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,8 @@ def _preset(plan: Plan) -> Preset:
         models=list(study.models),
         transformation_sets=list(study.sets),
         measures=[
-            MeasureView(one.name, requests.describe(name), requests.rises(one)) for name, one in measures.items()
+            MeasureView(one.name, requests.describe(name), requests.better_in_words(one))
+            for name, one in measures.items()
         ],
         file=study.path.name,
         text=study.path.read_text(encoding="utf-8"),
