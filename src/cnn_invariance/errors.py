@@ -6,6 +6,10 @@ A message states what was expected, what was received, what is allowed and what 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MANY = 30
+"""A message lists so many allowed names at most."""
+SUGGESTED = 5
+
 
 class FailedError(RuntimeError):
     """A stage ran and failed. The message gives the reason and the remedy."""
@@ -16,13 +20,21 @@ class InputError(ValueError):
 
 
 def unknown_name(kind: str, received: object, allowed: Iterable[str]) -> InputError:
-    """The error for a name that is not among the ``allowed`` ones. Its message gives the nearest match.
+    """The error for a name that is not among the ``allowed`` ones. Its message gives the nearest matches.
+
+    All allowed names follow; where they are many, such as the layers of a deep network, at most five near ones.
 
     >>> print(unknown_name("measure", "NW", ["NV", "ANOVA"]))
     unknown measure 'NW'; did you mean 'NV'? allowed: ANOVA, NV
+    >>> print(unknown_name("layer", "cnv3", [f"conv{k}" for k in range(100)]))
+    unknown layer 'cnv3'; did you mean 'conv3', 'conv93', 'conv83', 'conv73' or 'conv63'? 100 names are allowed
     """
     names = sorted(allowed)
+    many = len(names) > MANY
     by_lower_case = {name.lower(): name for name in names}
-    nearest = get_close_matches(str(received).lower(), by_lower_case, n=1, cutoff=0.5)
-    hint = f"; did you mean {by_lower_case[nearest[0]]!r}?" if nearest else ";"
-    return InputError(f"unknown {kind} {received!r}{hint} allowed: {', '.join(names) or 'none'}")
+    nearest = get_close_matches(str(received).lower(), by_lower_case, n=SUGGESTED if many else 1, cutoff=0.5)
+    *first, last = [repr(by_lower_case[name]) for name in nearest] or [""]
+    near = f"{', '.join(first)} or {last}" if first else last
+    hint = f"; did you mean {near}?" if near else ";"
+    said = f"{len(names)} names are allowed" if many else f"allowed: {', '.join(names) or 'none'}"
+    return InputError(f"unknown {kind} {received!r}{hint} {said}")

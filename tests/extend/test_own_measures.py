@@ -32,6 +32,7 @@ def changed(old, new):
 
 def test_it_is_measured_beside_those_of_the_package(here):
     result = ci.measure(small_network(), some_images(), rotation(n=3, closed=False), ["TV", "SV", "mine.py:ShareT"])
+    assert result.profile("ShareT").equals(result.profile("mine.py:ShareT"))
     for layer, share in result["mine.py:ShareT"].items():
         tv, sv = result["TV"][layer], result["SV"][layer]
         with np.errstate(invalid="ignore"):

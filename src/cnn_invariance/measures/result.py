@@ -240,6 +240,15 @@ class MeasureResult:
         return cls(**result_file.read(Path(path)))
 
     def _name(self, measure: str) -> str:
+        """The measure as this result names it; of a user's own, its name without the file will do.
+
+        Errors: InputError for a measure that is not there, or that two files have.
+        """
+        without_file = [name for name in self.values if name.rpartition(":")[2] == measure]
+        if len(without_file) == 1:
+            return without_file[0]
+        if len(without_file) > 1:
+            raise InputError(f"{measure!r} is a measure of several files; choose among {', '.join(without_file)}")
         name = str(check(measure))
         if name not in self.values:
             raise unknown_name("measure of this result", measure, self.values)

@@ -1,6 +1,7 @@
 """The state of a study, as the lines of text that the commands print."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.results import audit, others
@@ -8,6 +9,9 @@ from cnn_invariance.study import KINDS, Cell, ResponseSpec
 from cnn_invariance.transformations import AffineSet
 from cnn_invariance.workflow import costs
 from cnn_invariance.workflow.plan import Plan
+
+MOST_SETTINGS = 3
+"""A result that differs from a missing cell in more settings is not named: it is not alike."""
 
 
 def of_plan(plan: Plan, cells: bool = False) -> list[str]:
@@ -25,6 +29,7 @@ def of_plan(plan: Plan, cells: bool = False) -> list[str]:
         ]
     lines += _equal_members(plan)
     lines += [f"note: {reason}" for reason in plan.failed.values()]
+    lines += _unused_seeds(plan)
     todo = [f"{action} {key}: {why}" for action, key, why in _jobs(plan)]
     lines += todo or ["nothing to compute: every result is there"]
     if cells:
@@ -55,10 +60,24 @@ def of_check(plan: Plan) -> list[str]:
         raise InputError("\n".join(found_in.faults))
     wanted = {results.path(cell) for cell in plan.cells}
     there = {path for path in wanted if path.is_file()}
-    found = {path for kind in KINDS for path in results.root.glob(f"{kind.folder}/*{kind.suffix}")}
+    found = _found(plan)
     lines = [f"{results.root}: {len(there)} of {len(wanted)} results are there, all of them whole"]
     lines += [f"note: {note}" for note in (*found_in.notes, *plan.failed.values())]
     return lines + [f"{path}: {others.why(path, plan.cells)}" for path in sorted(found - wanted)]
+
+
+def _found(plan: Plan) -> set[Path]:
+    """The files of results that are there, of cells of the preset or not."""
+    return {path for kind in KINDS for path in plan.results.root.glob(f"{kind.folder}/*{kind.suffix}")}
+
+
+def _unused_seeds(plan: Plan) -> list[str]:
+    """A note on the seeds of the preset that no network has."""
+    used = {network.seed for network in plan.networks}
+    unused = ", ".join(str(seed) for seed in plan.study.seeds if seed not in used)
+    return (
+        [f"note: no experiment uses the seeds {unused} of the preset: raise 'seeds' of an experiment"] if unused else []
+    )
 
 
 def _table(plan: Plan) -> Iterator[str]:
@@ -90,14 +109,22 @@ def _jobs(plan: Plan) -> Iterator[tuple[str, str, str]]:
     """What a run would compute: action, key, reason."""
     for dataset in plan.to_prepare:
         yield "prepare", dataset.name, f"no {plan.folders.dataset(dataset.name)}"
+    missing = [cell for cell in plan.to_compute if not plan.results.has(cell)]
+    there = [cell for cell in plan.cells if plan.results.has(cell)]
+    near = others.nearest(missing, there, sorted(_found(plan) - {plan.results.path(cell) for cell in plan.cells}))
+    apart = others.told_apart(plan.cells)
     for cell in plan.to_compute:
-        yield cell.stage, cell.key, _reason(plan, cell)
+        name = f"{cell.key} ({apart[cell]})" if apart.get(cell) else cell.key
+        yield cell.stage, name, _reason(plan, cell, near.get(cell))
 
 
-def _reason(plan: Plan, cell: Cell) -> str:
-    """Why a cell is to be computed."""
+def _reason(plan: Plan, cell: Cell, near: others.Near | None) -> str:
+    """Why a cell is to be computed, and what a result that is like it has in place of its settings."""
     if not plan.results.has(cell):
-        return "no result" if cell.needs else "no record"
+        what = "no result" if cell.needs else "no record"
+        if near is None or len(near.differences) > MOST_SETTINGS or near.another_seed:
+            return what
+        return f"{what}; {near.key} is there, with {', '.join(near.differences)}"
     needing = (one for one in plan.to_compute if one.needs and one.network == cell)
     needed = (plan.folders.checkpoint(one.network, one.epoch) for one in needing)
     absent = next(path for path in needed if not path.is_file())
