@@ -92,6 +92,16 @@ def test_shares_of_known_effects(study, tmp_path):
     assert table["told"]["augmented"] > 0.9
 
 
+def test_two_seeds_have_shares_without_intervals(preset, load, tmp_path):
+    preset["datasets"] = DATASETS
+    preset["experiments"] = {"structure": {"seeds": 2}}
+    folder = draw(load(preset), "structure", made_up(of_design), tmp_path)
+    table = pd.read_csv(folder / "structure.csv").query("part == 'shape'").set_index("of")
+    assert table["share"].sum() == pytest.approx(1)
+    assert table["share"]["design"] > 0.9
+    assert table[["low", "high"]].isna().all(axis=None)
+
+
 def test_what_is_drawn_and_tabled(study, computed, tmp_path):
     folder = draw(study, "structure", computed(study), tmp_path / "drawn")
     assert {path.name for path in folder.iterdir()} == announced(study, "structure")

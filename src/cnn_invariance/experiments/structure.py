@@ -132,9 +132,8 @@ class Structure(Models):
                 setting=[self.setting.format(**words), more],
             )
 
-        shares = partial(decomposition.shares, factors=factors)
         parts = {
-            kind: _shown(decomposition.over_replicates(self._array(study, profiles, of), shares))
+            kind: _shown(self._array(study, profiles, of), factors)
             for kind, of in {"level": decomposition.level, "shape": decomposition.shape}.items()
         }
         figure = share_figure(parts, xlabel="share of the differences between profiles (eta squared)")
@@ -250,10 +249,18 @@ DIFFERENCES = (
 )
 
 
-def _shown(parts: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, float, float]]:
-    """Each share with its interval over seeds."""
-    found = {name: evidence({name: values}, DESIGN.rule).pooled for name, values in parts.items()}
-    return {name: (one.estimate, one.low, one.high) for name, one in found.items()}
+def _shown(profiles: np.ndarray, factors: Sequence[str]) -> dict[str, tuple[float, float, float]]:
+    """Each share with its interval over seeds; with fewer than three of them as it is, without an interval (NaN)."""
+    shares = partial(decomposition.shares, factors=factors)
+    found = {
+        name: evidence({name: values}, DESIGN.rule).pooled
+        for name, values in decomposition.over_replicates(profiles, shares).items()
+    }
+    plain = shares(profiles)
+    return {
+        name: (plain[name] if math.isnan(one.estimate) else one.estimate, one.low, one.high)
+        for name, one in found.items()
+    }
 
 
 def _told(shapes: np.ndarray) -> float:
