@@ -100,9 +100,9 @@ def test_labels_outside_the_outputs(wrong):
 )
 def test_labels_that_are_no_classes(label):
     model = Wrapped(FORMS["alone"]).eval()
-    with pytest.raises(InputError, match="labels .*expected"):
+    with pytest.raises(InputError, match=r"labels .*expected"):
         ci.measure(model, [(image, 0 if k else label) for k, image in enumerate(X)], TURNS, ["NV"])
-    with pytest.raises(InputError, match="labels .*expected"):
+    with pytest.raises(InputError, match=r"labels .*expected"):
         ci.measure(model, X, TURNS, ["NV"], [label] * 12)
 
 
