@@ -208,7 +208,7 @@ def find_layers(model: nn.Module, example: Tensor, layers: LayerFilter = None) -
     def see(name: str, module: nn.Module, tensor: Tensor) -> None:
         found.append(Layer(len(found) + 1, name, type(module).__name__, tuple(tensor.shape[1:])))
 
-    with observe(model, select(model, layers), len(example), see), torch.inference_mode():
+    with observe(model, select(model, layers), len(example), see), torch.no_grad():
         output = model(example)
     if not found:
         raise InputError(

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -23,6 +23,18 @@ def choose(name: str | None) -> torch.device:
     except (RuntimeError, AssertionError) as error:  # torch asserts that CUDA was compiled in
         raise InputError(f"device {name!r} cannot be used: {error}; use 'cpu'") from error
     return device
+
+
+def check_double(device: torch.device) -> None:
+    """Refuse a device that cannot compute in float64, as the sums of all statistics do: Apple's MPS, meta."""
+    try:
+        computes = (torch.ones(1, dtype=torch.float64, device=device) * 2).item() == 2
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        raise InputError(
+            f"device {str(device)!r} cannot be measured on: {error}; statistics are summed in float64. Pass "
+            "device='cpu': a network that is elsewhere is brought back afterwards"
+        ) from error
+    assert computes
 
 
 def peak_memory(device: torch.device) -> int | None:
@@ -78,6 +90,11 @@ def at_precision(precision: str, device: torch.device) -> Iterator[None]:
     finally:
         for part, value in zip(parts, before, strict=True):
             part.fp32_precision = value
+
+
+def full_precision(precision: str, device: torch.device) -> AbstractContextManager[None]:
+    """For what is computed of activations inside `at_precision`: float32 stays float32."""
+    return torch.autocast(device.type, enabled=False) if precision == "bf16" else nullcontext()
 
 
 @contextmanager

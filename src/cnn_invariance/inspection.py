@@ -123,6 +123,7 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
             device=options.device,
             tile=options.tile,
             progress=progress,
+            accuracy=False,
         )
     under = [("under", f"{_name(options, members)}: {_count_of(members)}")]
     return Inspection(result, [*built, *seen, *under, *left_out])

@@ -44,6 +44,42 @@ def cpu_id() -> str | None:
     return None if None in known else "{} {}-{}-{}".format(*known)
 
 
+def cache_of_a_core(folder: Path = Path("/sys/devices/system/cpu")) -> int | None:
+    """The bytes of cache that a core of this process can count on: its second level, and its share of the last.
+
+    A virtual machine is often shown a whole last level that others use as well: of it, no more than makes `BELIEVED`
+    times the second level is counted. None where the system does not tell.
+    """
+    cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
+    caches = [read for path in sorted(folder.glob(f"cpu{min(cpus)}/cache/index*")) if (read := _cache(path))]
+    if len(caches) < 2 or {1, 2} - {level for level, _, _ in caches}:
+        return None
+    siblings = min(sharers for level, _, sharers in caches if level == 1)  # hardware threads of one core
+    share = {level: size // max(1, sharers // siblings) for level, size, sharers in caches}
+    return min(share[2] + (share[max(share)] if max(share) > 2 else 0), BELIEVED * share[2])
+
+
+BELIEVED = 6
+
+
+def _cache(path: Path) -> tuple[int, int, int] | None:
+    """Level, bytes and number of hardware threads of a data cache; None for one of instructions, or not described."""
+    try:
+        level, kind, size, threads = (
+            (path / name).read_text(encoding="ascii").strip() for name in ("level", "type", "size", "shared_cpu_list")
+        )
+        units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+        sharers = sum(int(last or first) - int(first) + 1 for first, _, last in _ranges(threads))
+        return None if kind == "Instruction" else (int(level), int(size[:-1]) * units[size[-1]], sharers)
+    except (OSError, ValueError, KeyError, IndexError):
+        return None
+
+
+def _ranges(text: str) -> list[tuple[str, str, str]]:
+    """The parts of a list such as 0-3,8-11."""
+    return [part.partition("-") for part in text.split(",")]
+
+
 def peak_memory() -> int:
     """The largest resident memory of this process so far, in bytes."""
     status = Path("/proc/self/status")

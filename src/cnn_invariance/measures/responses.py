@@ -49,7 +49,7 @@ def ranked(maps: pd.DataFrame, count: int = 1) -> dict[str, Ends]:
     return found
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def respond(
     model: nn.Module,
     images: Tensor,

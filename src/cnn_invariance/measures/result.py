@@ -30,7 +30,8 @@ class MeasureResult:
         layers: the observed layers, in forward order.
         values: for each measure (as it was asked for) one float64 array a layer: (C, H, W) or (K,) per unit, or (C,)
             per feature map; None where the measure has no value on the layer (same-equivariance without maps).
-        accuracy: (M,) share of samples classified rightly under each transformation; None without labels.
+        accuracy: (M,) share of samples classified rightly under each transformation; None where there is none, and
+            ``no_accuracy`` says why.
         samples: N.
         transformations: the label of every member, M of them.
         dead: for each measure and layer, how many units have 0 / 0 (value 1 by definition); how many feature maps, for
@@ -50,6 +51,11 @@ class MeasureResult:
     def measures(self) -> list[str]:
         """The measures, as they were asked for."""
         return list(self.values)
+
+    @property
+    def no_accuracy(self) -> str:
+        """Why there is no accuracy: no labels, or an output without scores of classes; empty where there is one."""
+        return str(self.info.get("no_accuracy", "")) if self.accuracy is None else ""
 
     def __repr__(self) -> str:
         return (

@@ -170,7 +170,7 @@ def _identities(matrices: Tensor) -> Tensor:
 def _as_tensor(matrices: MatricesLike) -> Tensor:
     if isinstance(matrices, Tensor):
         return matrices
-    return torch.tensor(matrices, dtype=torch.float64)
+    return torch.tensor(matrices, dtype=torch.float64, device="cpu")
 
 
 def _check(images: Tensor, matrices: MatricesLike) -> None:

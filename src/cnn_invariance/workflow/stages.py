@@ -78,11 +78,18 @@ def measure(job: Job, folders: Folders, threads: int | None) -> None:
     if foreign:
         data = data.adapted(input_shape(folders.checkpoint(cell.network, cell.epoch)))
     images, labels = _drawn(data, cell.samples)
-    result = measures_of(model, images, cell.transformations.build(), cell.measures, labels=labels)
+    result = measures_of(
+        model,
+        images,
+        cell.transformations.build(),
+        cell.measures,
+        labels=labels,
+        accuracy=not foreign,  # the labels of another dataset are not the classes of the network
+        tile="fixed",  # a cell's last digits depend on the tile, and must not on the machine's caches
+    )
     if made["device"] == "cuda":
         made["gpu_peak_memory_bytes"] = torch.cuda.max_memory_allocated()
-    # The labels of another dataset are not the classes of the network: its accuracy on them means nothing.
-    accuracy = None if result.accuracy is None or foreign else result.accuracy.tolist()
+    accuracy = None if result.accuracy is None else result.accuracy.tolist()
     path = folders.cells(job.preset).path(cell)
     frame = result.summary() if cell.maps else result.summary(maps=())
     write_measure(path, cell, frame, accuracy, provenance(clock, **made))
@@ -101,7 +108,8 @@ def respond(job: Job, folders: Folders, threads: int | None) -> None:
 
     model, made = _loaded(cell, folders)
     images, labels = _drawn(data, cell.measured.samples)
-    rows = measures_of(model, images, transformations, [cell.by], labels=labels).summary(maps=[cell.by])
+    result = measures_of(model, images, transformations, [cell.by], labels=labels, accuracy=False, tile="fixed")
+    rows = result.summary(maps=[cell.by])
     shown = ranked(rows[rows["map"].notna() & (rows["kind"] == cell.kind)], cell.maps)
     samples, _ = _drawn(data, cell.sample)
     frame = responses_of(model, samples, transformations, cell.members, shown, pictures=cell.pictures)

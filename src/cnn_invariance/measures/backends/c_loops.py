@@ -136,7 +136,7 @@ def grid_moments(
 def sum_of_columns(m2: Tensor, root: bool) -> Tensor:
     """See `interface.Backend.sum_of_columns`."""
     M, U = m2.shape
-    total = torch.empty(U, dtype=torch.float64)
+    total = torch.empty(U, dtype=torch.float64, device="cpu")
     _loops().sum_of_columns(_at(m2), M, U, int(root), _at(total))
     return total
 
@@ -144,7 +144,7 @@ def sum_of_columns(m2: Tensor, root: bool) -> Tensor:
 def between_columns(mean: Tensor) -> Tensor:
     """See `interface.Backend.between_columns`."""
     M, U = mean.shape
-    total = torch.empty(U, dtype=torch.float64)
+    total = torch.empty(U, dtype=torch.float64, device="cpu")
     _loops().between_columns(_at(mean), M, U, _at(total))
     return total
 

@@ -27,4 +27,4 @@ def sorting_network(n: int) -> Tensor:
                 break
             d, q, r = q - p, q >> 1, p
         p >>= 1
-    return torch.tensor(comparators, dtype=torch.int32).reshape(-1, 2)
+    return torch.tensor(comparators, dtype=torch.int32, device="cpu").reshape(-1, 2)

@@ -26,16 +26,16 @@ class _Room(threading.local):
     """Memory for temporaries that stays on a CPU: there, fresh pages cost more than what is computed in them."""
 
     def __init__(self) -> None:
-        self.kept = torch.empty(0)
+        self.kept = torch.empty(0, dtype=torch.float32, device="cpu")
 
     def __call__(self, like: Tensor, shape: Sequence[int]) -> Tensor:
         """A float32 tensor whose values are anything, until the next call."""
         if like.device.type != "cpu":
-            return torch.empty(shape, device=like.device)
+            return torch.empty(shape, dtype=torch.float32, device=like.device)
         size = prod(shape)
         if len(self.kept) < size:
             with torch.inference_mode(mode=False):
-                self.kept = torch.empty(size)
+                self.kept = torch.empty(size, dtype=torch.float32, device="cpu")
         return self.kept[:size].view(*shape)
 
 

@@ -1,5 +1,6 @@
 """What the pass is given, checked: the model, the images, the transformations, the labels."""
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -53,7 +54,9 @@ def placement(model: nn.Module, device: torch.device | str | None) -> tuple[torc
     parameter = next((p for p in model.parameters() if p.is_floating_point()), None)
     own = torch.device("cpu") if parameter is None else parameter.device
     dtype = torch.float32 if parameter is None else parameter.dtype
-    return own if device is None else devices.choose(str(device)), dtype
+    place = own if device is None else devices.choose(str(device))
+    devices.check_double(place)
+    return place, dtype
 
 
 def check_images(images: Tensor | MapStyle) -> int:
@@ -129,19 +132,41 @@ def batch(images: Tensor | MapStyle, indices: Sequence[int]) -> Tensor:
 
 def labels_of(images: Tensor | MapStyle, labels: Tensor | Sequence[int] | None, N: int) -> Tensor | None:
     """One label an image, given or taken from the dataset; None without."""
-    if labels is None and not isinstance(images, Tensor) and isinstance(images[0], tuple | list):
-        labels = [int(images[i][1]) for i in range(N)]
+    if labels is None and not isinstance(images, Tensor) and isinstance(first := images[0], tuple | list):
+        if len(first) < 2:
+            return None
+        labels = [_plain(images[i][1]) for i in range(N)]
     if labels is None:
         return None
     try:
-        tensor = torch.as_tensor(labels)
+        tensor = torch.as_tensor(labels, device="cpu")
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"labels cannot be read as numbers ({error}); expected the class index of each image"
-        ) from error
+        raise _no_label(labels) from error
     if tensor.shape != (N,):
         raise InputError(f"labels have shape {tuple(tensor.shape)}; expected ({N},), one for each image")
-    return tensor.long().cpu()
+    if tensor.is_complex() or not torch.equal(tensor.long().to(tensor.dtype), tensor):
+        raise _no_label(labels)
+    return tensor.long()
+
+
+def _no_label(labels: Any) -> InputError:
+    received = next((one for one in labels if not _is_class(one)), labels)
+    return InputError(
+        f"labels cannot be read as numbers of classes ({received!r} is none); expected the class index of each image, "
+        "a whole number; number the classes, or give the images without labels"
+    )
+
+
+def _plain(label: Any) -> Any:
+    """A number for a tensor or array of one."""
+    return label.item() if isinstance(label, Tensor | np.ndarray) and math.prod(label.shape) == 1 else label
+
+
+def _is_class(label: Any) -> bool:
+    try:
+        return int(label) == label and not isinstance(label, str)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return False
 
 
 class TransformedBatch:
@@ -150,6 +175,7 @@ class TransformedBatch:
     Attributes:
         reference: the column of the untransformed batch; 0 where it is neither there nor needed.
         appended: whether that column is one more than the transformation set has.
+        count: the number of columns.
     """
 
     def __init__(self, transformations: AffineSet | Callables, shape: Sequence[int], untransformed: bool) -> None:
@@ -158,6 +184,7 @@ class TransformedBatch:
         identity = _identity(transformations)
         self.appended = untransformed and identity is None
         self.reference = len(transformations) if self.appended else identity or 0
+        self.count = len(transformations) + self.appended
 
     def __call__(self, images: Tensor, members: slice | None = None) -> Tensor:
         """(b, C, H, W) -> (M', b, C, H, W); or (m, b, C, H, W), under some of the transformations alone."""

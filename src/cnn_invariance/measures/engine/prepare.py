@@ -3,14 +3,16 @@
 import importlib
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from math import ceil
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from cnn_invariance.activations import Layer, LayerFilter, find_layers, select
+from cnn_invariance import machine
+from cnn_invariance.activations import Layer, LayerFilter, find_layers, select, tensors
 from cnn_invariance.devices import at_precision
 from cnn_invariance.errors import InputError
 from cnn_invariance.measures import requests
@@ -22,21 +24,24 @@ from cnn_invariance.measures.engine.inputs import (
     batch,
     check_choice,
     check_images,
-    check_model,
     check_seed,
     check_transformations,
     labels_of,
     placement,
 )
+from cnn_invariance.measures.engine.outputs import check_labels, no_classes, scores
 from cnn_invariance.measures.requests import Measure, undoes
 from cnn_invariance.measures.statistics.base import Context, SampleOrder, Statistic
 from cnn_invariance.measures.statistics.distances import PairDistance
+from cnn_invariance.measures.statistics.scales import Scale
 from cnn_invariance.transformations.affine import AffineSet
 from cnn_invariance.transformations.warp import check_members
 
-CPU_SLAB = 24 << 20  # bytes of the largest layer of a tile: stays in a last-level cache
-TORCH_SLAB = 72 << 20  # where torch operations do the work: they read a tile many times, and start for each anew
+SLAB = 24 << 20  # bytes of the largest layer of a tile: stays in a last-level cache
+LEAST_SLAB = 4 << 20
+TORCH_SLABS = 3  # so many where torch operations do the work: they read a tile many times, and start for each anew
 GPU_SHARE = 0.02  # of the free memory, for the largest layer of a tile
+TileSize = int | Literal["fixed"] | None
 PRECISIONS = ("fp32", "tf32", "bf16")
 PROBES = 5  # images in the run that finds the layers: more than one tells inputs from other dimensions of size 1
 
@@ -52,7 +57,7 @@ class PreparedPass:
     labels: Tensor | None
     modules: Mapping[str, nn.Module]
     layers: list[Layer]
-    classes: int | None  # of the output, where it is (batch, classes)
+    no_accuracy: str  # why the pass has none; empty where it has one
     device: torch.device
     dtype: torch.dtype
     memory_format: torch.memory_format
@@ -61,6 +66,8 @@ class PreparedPass:
     precision: str
     nan: str
     order_seed: int
+    scales: dict[int, Scale]  # of layers whose activations are of unusual magnitude, by number
+    scaled: bool = False  # whether such layers have been looked for
 
     @classmethod
     def make(
@@ -72,16 +79,16 @@ class PreparedPass:
         labels: Tensor | Sequence[int] | None,
         layers: LayerFilter,
         device: torch.device | str | None,
-        tile: int | None,
+        tile: TileSize,
         precision: str,
         nan: str,
         order_seed: int = 0,
+        accuracy: bool = True,
     ) -> "PreparedPass":
         """Check everything, run the network on one image, settle the tile."""
         check_choice("precision", precision, PRECISIONS)
         check_choice("nan", nan, ("error", "count"))
         check_seed(order_seed)
-        check_model(model)
         place, dtype = placement(model, device)
         if precision == "tf32" and place.type != "cuda":
             raise InputError(f"precision 'tf32' is of CUDA devices, and the pass runs on {place}; use 'fp32'")
@@ -89,19 +96,22 @@ class PreparedPass:
         M = check_transformations(transformations)
         classes = labels_of(images, labels, N)
         requests = _requests(measures, isinstance(transformations, AffineSet), classes is not None)
-        model = model.to(place)
+        model = model if device is None else model.to(place)
         example = batch(images, [0]).to(place, dtype)
         with at_precision(precision, place):
             if not isinstance(transformations, AffineSet):
                 check_members(transformations, example, finite=nan == "error")
             TransformedBatch(transformations, example.shape[1:], untransformed=False)(example)
-            found, output, memory_format = _try_network(model, example, layers)
+            found, output, memory_format = _try_network(model, example, layers, _format(images))
         _try_user_measures(requests, found)
         granule = main_block(requests, [Context(layer, N, M, place) for layer in found])
-        logits = isinstance(output, Tensor) and output.ndim == 2
+        of_classes = scores(output, PROBES)
+        no_accuracy = no_classes(of_classes) if classes is not None and accuracy else "there are no labels of classes"
+        if classes is not None and of_classes is not None and not no_accuracy:
+            check_labels(classes, of_classes.shape[1])
         prepared = cls(
             model, images, transformations, requests, classes, select(model, layers), found,
-            output.shape[1] if logits else None, place, dtype, memory_format, 0, granule, precision, nan, order_seed,
+            no_accuracy, place, dtype, memory_format, 0, granule, precision, nan, order_seed, {},
         )  # fmt: skip
         prepared.tile = prepared.fit(tile)
         return prepared
@@ -116,13 +126,13 @@ class PreparedPass:
         """The number of transformations."""
         return len(self.transformations)
 
-    def fit(self, tile: int | None) -> int:
+    def fit(self, tile: TileSize) -> int:
         """The samples in a tile: as asked, or so that the largest layer stays in the cache (GPU: is a small share)."""
-        if tile is not None and tile < 1:
-            raise InputError(f"a tile of {tile} samples; expected at least 1")
-        if tile is None:
+        if tile is not None and tile != "fixed" and (isinstance(tile, str) or tile < 1):
+            raise InputError(f"a tile of {tile!r} samples; expected at least 1, 'fixed', or None")
+        if not isinstance(tile, int):
             largest = max(layer.units for layer in self.layers) * self.M * 4
-            room = CPU_SLAB if c_loops.available(self.device) else TORCH_SLAB
+            room = _slab(self.device, fixed=tile == "fixed")
             if self.device.type == "cuda":
                 room = int(torch.cuda.mem_get_info(self.device)[0] * GPU_SHARE)
             tile = max(1, room // largest)
@@ -138,22 +148,70 @@ class PreparedPass:
         self.tile = max(self.granule, self.tile // 2 // self.granule * self.granule)
 
 
+def _slab(device: torch.device, fixed: bool) -> int:
+    """Bytes of the largest layer of a tile on a CPU: what its threads have of the caches, `SLAB` at most."""
+    share = None if fixed else machine.cache_of_a_core()
+    slab = SLAB if share is None else min(SLAB, max(LEAST_SLAB, share * torch.get_num_threads()))
+    return slab if c_loops.available(device) else slab * TORCH_SLABS
+
+
+def _format(images: Tensor | MapStyle) -> torch.memory_format:
+    """The memory format of a batch of the images."""
+    if not isinstance(images, Tensor) or images.is_contiguous():
+        return torch.contiguous_format
+    last = images.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
+
+
 def _try_network(
-    model: nn.Module, example: Tensor, layers: LayerFilter
+    model: nn.Module, example: Tensor, layers: LayerFilter, own: torch.memory_format
 ) -> tuple[list[Layer], Any, torch.memory_format]:
-    """The layers, the output, and the memory format that the network takes: channels last is the faster one."""
+    """The layers, the output, and the memory format: channels last, the faster one, if it changes nothing.
+
+    own: the format in which the caller's own images would reach the network; it is kept where a network reads its
+         input's memory, asserts a format, or takes a view that only one format allows.
+    """
     images = example.expand(PROBES, *example.shape[1:])
+    other = torch.channels_last if own == torch.contiguous_format else torch.contiguous_format
     try:
-        return *_find(model, images.contiguous(memory_format=torch.channels_last), layers), torch.channels_last
-    except RuntimeError:  # such as Tensor.view of feature maps, which must be contiguous
-        pass
+        found, output = _find(model, images.contiguous(memory_format=own), layers)
+    except InputError:
+        raise
+    except Exception as error:  # the network is anyone's code
+        if out_of_memory(error):
+            raise
+        try:
+            return *_find(model, images.contiguous(memory_format=other), layers), other
+        except Exception:
+            raise _cannot_run(example, error) from error
+    if own == torch.channels_last:
+        return found, output, own
     try:
-        return *_find(model, images.contiguous(), layers), torch.contiguous_format
-    except RuntimeError as error:
-        raise InputError(
-            f"the network cannot run on images of shape {tuple(example.shape[1:])}: {error}; give images of the size "
-            "and channels it was made for"
-        ) from error
+        again, also = _find(model, images.contiguous(memory_format=other), layers)
+    except Exception:  # such as Tensor.view of feature maps, which must be contiguous
+        return found, output, own
+    return (again, also, other) if again == found and _same(output, also) else (found, output, own)
+
+
+def _same(output: Any, other: Any) -> bool:
+    """Whether two outputs of a network differ by rounding alone."""
+    pairs = list(zip_longest(tensors(output, PROBES), tensors(other, PROBES)))
+    return all(one and two and one[0] == two[0] and _close(one[1], two[1]) for one, two in pairs)
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    largest = one[one.isfinite()].abs().max().item() if one.isfinite().any() else 0.0
+    return torch.allclose(one, other, rtol=0, atol=largest * torch.finfo(one.dtype).eps ** 0.5, equal_nan=True)
+
+
+def _cannot_run(example: Tensor, error: Exception) -> InputError:
+    advice = "give images of the size and channels it was made for"
+    if "does not require grad" in str(error):
+        advice = "it takes gradients in its forward pass, which runs without: enter torch.enable_grad() there"
+    name = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
+    return InputError(f"the network cannot run on images of shape {tuple(example.shape[1:])}: {name}{error}; {advice}")
 
 
 def _find(model: nn.Module, images: Tensor, layers: LayerFilter) -> tuple[list[Layer], Any]:

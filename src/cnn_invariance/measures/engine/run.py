@@ -9,8 +9,9 @@ running statistics, which do not grow with the number of samples.
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import repeat
 from math import ceil
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -18,10 +19,11 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from cnn_invariance.activations import Layer, LayerFilter, observe
-from cnn_invariance.devices import at_precision
+from cnn_invariance.devices import at_precision, full_precision
 from cnn_invariance.errors import InputError
 from cnn_invariance.measures.aggregation import count_dead
-from cnn_invariance.measures.engine.inputs import Callables, MapStyle, TransformedBatch, batch
+from cnn_invariance.measures.engine.inputs import Callables, MapStyle, TransformedBatch, batch, check_model
+from cnn_invariance.measures.engine.outputs import scores
 from cnn_invariance.measures.engine.prepare import (
     PreparedPass,
     block_of,
@@ -31,9 +33,11 @@ from cnn_invariance.measures.engine.prepare import (
     undoes_maps,
     uses_untransformed,
 )
+from cnn_invariance.measures.engine.surroundings import left_as_found
 from cnn_invariance.measures.requests import Measure
 from cnn_invariance.measures.result import MeasureResult
 from cnn_invariance.measures.statistics.base import Accumulators, Context, SampleOrder, Statistic, Taps, Tile
+from cnn_invariance.measures.statistics.scales import Magnitudes
 from cnn_invariance.transformations.affine import AffineSet, invert, is_identity
 from cnn_invariance.transformations.warp import neighbours
 
@@ -49,11 +53,12 @@ def measure(
     *,
     layers: LayerFilter = None,
     device: torch.device | str | None = None,
-    tile: int | None = None,
+    tile: int | Literal["fixed"] | None = None,
     progress: bool = False,
     precision: str = "fp32",
     nan: str = "error",
     order_seed: int = 0,
+    accuracy: bool = True,
 ) -> MeasureResult:
     """Measure the invariance and same-equivariance of every unit of every layer of a network.
 
@@ -64,21 +69,26 @@ def measure(
         transformations: a set of affine maps, or callables that map a batch of images (b, C, H, W) to one of the same
             size; same-equivariance needs the former, as only they can be undone on feature maps.
         measures: names, with options in brackets (see ``measures.names``); None: all that apply, with defaults.
-        labels: (N,) class of each image, for accuracy, stratified measures and the order by class; None: taken from
-            the dataset if it yields them.
+        labels: (N,) class of each image, for accuracy, stratified measures and the order by class: a whole number, the
+            index of its output. None: taken from the dataset if it yields them.
         layers: names, patterns or a predicate (see ``activations.select``); None: every module without children.
         device: where the pass runs; None: where the model is.
-        tile: samples that go through the network at once, under all transformations; None: by the memory. Sample
-            distances need whole blocks, to which it is rounded up.
+        tile: samples that go through the network at once, under all transformations; None: by the machine's caches or
+            its GPU's memory; ``fixed``: by a rule that does not look at the caches, so that the last digits do not
+            depend on them. Sample distances need whole blocks, to which it is rounded up.
         progress: show a progress bar.
         precision: of the forward pass: ``fp32``, ``tf32`` (CUDA) or ``bf16``; statistics are fp32 or better always.
         nan: what to do with activations that are not finite: ``error`` names the layer; ``count`` leaves the units
             out of profiles and counts them.
         order_seed: of the random order in which the samples are paired for sample distances (SD, ND, ...): the ranks of
             the first N raw numbers of NumPy's PCG64 with this seed. Other measures do not depend on it.
+        accuracy: False: labels are no classes of the network, and only say which images belong together.
 
     Returns:
-        The measures per unit, the accuracy per transformation, and what the pass used.
+        The measures per unit, the accuracy per transformation (where the output has scores of two classes or more; else
+        ``no_accuracy`` says why not), and what the pass used. The scores are the output, or the tensor (B, K) in it
+        that is named ``logits``, ``out`` and the like, or the first one. The pass leaves no trace: modes, devices and
+        random generators are as before, and an autocast around it has no effect.
 
     Raises:
         InputError: before the pass, for anything above that cannot be; after it, for activations that are not finite.
@@ -90,17 +100,37 @@ def measure(
         >>> result.profile("NVSE")["layer"].tolist()
         ['0']
     """
-    prepared = PreparedPass.make(
-        model, images, transformations, measures, labels, layers, device, tile, precision, nan, order_seed
-    )
-    while True:
-        try:
-            return _Engine(prepared, progress).run()
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise
-            prepared.shrink(error)
-        torch.cuda.empty_cache()  # only now: the error's traceback held the tile
+    check_model(model)
+    with left_as_found(model):
+        prepared = PreparedPass.make(
+            model,
+            images,
+            transformations,
+            measures,
+            labels,
+            layers,
+            device,
+            tile,
+            precision,
+            nan,
+            order_seed,
+            accuracy,
+        )
+        while True:
+            try:
+                engine = _Engine(prepared, progress)
+                result = engine.run()
+                if not engine.must_scale(result):
+                    break
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                prepared.shrink(error)
+            if prepared.device.type == "cuda":
+                torch.cuda.empty_cache()  # only now: the error's traceback held the tile
+        if prepared.nan == "error":
+            _refuse_nan(result.values, prepared.layers)
+        return result
 
 
 class _Engine:
@@ -115,7 +145,9 @@ class _Engine:
         self.undos = self._taps(undoes_maps, inverse=True)
         self.forwards = self._taps(moves_maps, inverse=False)
         self.pivots: dict[int, Tensor] = {}
-        self.buffer = torch.empty(0, device=prepared.device)
+        self.buffer = torch.empty(0, dtype=torch.float32, device=prepared.device)
+        self.magnitudes = Magnitudes()
+        self.turn = 0  # of the column whose magnitudes are noted
         self.see: Callable[[Layer, Tensor], None]
 
     def run(self) -> MeasureResult:
@@ -199,14 +231,18 @@ class _Engine:
     def _room(self, values: int) -> Tensor:
         """Room for the undone activations of a tile, which grows when a pass has larger ones."""
         if len(self.buffer) < values:
-            self.buffer = torch.empty(values, device=self.prepared.device)
+            self.buffer = torch.empty(values, dtype=torch.float32, device=self.prepared.device)
         return self.buffer
 
     def _statistics(self, requests: Sequence[Measure], N: int) -> list[set[Statistic]]:
         """Of each layer, what the measures read."""
-        contexts = [Context(layer, N, self.prepared.M, self.prepared.device) for layer in self.prepared.layers]
         families = self.prepared.requests
+        contexts = map(self._context, self.prepared.layers, repeat(N))
         return [{s for r in requests for s in families[r].statistics(r, context)} for context in contexts]
+
+    def _context(self, layer: Layer, N: int) -> Context:
+        prepared = self.prepared
+        return Context(layer, N, prepared.M, prepared.device, prepared.scales.get(layer.index))
 
     def _accumulators(
         self, requests: Sequence[Measure], N: int, orders: Collection[Order] | None = None
@@ -215,7 +251,7 @@ class _Engine:
         prepared = self.prepared
         return [
             Accumulators(
-                Context(layer, N, prepared.M, prepared.device),
+                self._context(layer, N),
                 frozenset(s for s in statistics if orders is None or order_of(s) in orders),
             )
             for layer, statistics in zip(prepared.layers, self._statistics(requests, N), strict=True)
@@ -262,7 +298,7 @@ class _Engine:
             undo, forward = (taps.get(layer.shape[1:]) for taps in kept)
             tile = Tile(columns, M, reference, accumulators[0][layer.index - 1].context)
             if undo is not None or forward is not None:
-                tile.pivot, tile.forward = self._pivot(layer, columns[reference, 0]), forward
+                tile.pivot, tile.forward = self._pivot(layer, tile.map_columns[reference, 0]), forward
             if undo is not None:
                 tile.undo, tile.buffer = undo.of(members) if alone else undo, self._room(columns.numel())
             for some in accumulators:
@@ -273,16 +309,43 @@ class _Engine:
             for start in range(0, prepared.M, step):
                 members = slice(start, min(start + step, prepared.M))
                 output = self._forward(self.columns(images, members if alone else None), see)
-            if not alone and prepared.labels is not None and prepared.classes is not None:
-                guess = output.argmax(1).view(-1, len(chunk))[: prepared.M]
-                self.correct += (guess == prepared.labels[chunk].to(prepared.device)).sum(1)
+            if not alone and not prepared.no_accuracy:
+                self._count_correct(output, chunk)
+
+    def _count_correct(self, output: Any, chunk: Tensor) -> None:
+        """Under each transformation, the samples of a tile whose class has the highest score."""
+        found = cast(Tensor, scores(output, self.columns.count * len(chunk)))
+        guess = found.argmax(1).view(-1, len(chunk))[: self.prepared.M]
+        self.correct += (guess == cast(Tensor, self.prepared.labels)[chunk].to(guess.device)).sum(1)
 
     def _tiles(self, group: Tensor, size: int, what: str) -> Iterator[Tensor]:
         chunks = group.split(size)
         yield from track(chunks, what, disable=not self.progress, transient=True)
 
-    def _forward(self, columns: Tensor, see: Callable[[Layer, Tensor], None]) -> Any:
-        """The network on (M', b, C, H, W); ``see`` gets every layer's activations as (M', b, U)."""
+    def must_scale(self, result: MeasureResult) -> bool:
+        """Whether the pass has to be made again, with layers of unusual magnitude scaled; looked for once."""
+        prepared = self.prepared
+        if prepared.scaled:
+            return False
+        unknown = [
+            layer.index
+            for k, layer in enumerate(prepared.layers)
+            if any(np.isnan(v).any() for measure in result.values.values() if (v := measure[k]) is not None)
+        ]
+        if not self.magnitudes.unusual(unknown):
+            return False
+        self.magnitudes, prepared.scaled = Magnitudes(), True
+        for chunk in self._tiles(torch.arange(prepared.N), prepared.tile, "scaling"):
+            images = batch(prepared.images, chunk.tolist()).to(prepared.device, prepared.dtype)
+            self._forward(self.columns(images), lambda layer, columns: None, note=slice(None))
+        prepared.scales = self.magnitudes.scales(prepared.layers)
+        return bool(prepared.scales)
+
+    def _forward(self, columns: Tensor, see: Callable[[Layer, Tensor], None], note: slice | None = None) -> Any:
+        """The network on (M', b, C, H, W); ``see`` gets every layer's activations as (M', b, U).
+
+        The magnitudes of one column are noted, of the next one in the next tile; or of those of ``note``.
+        """
         M, b = columns.shape[:2]
         batch = columns.flatten(0, 1).contiguous(memory_format=self.prepared.memory_format)
         missing = {layer.name: layer for layer in self.prepared.layers}
@@ -293,14 +356,17 @@ class _Engine:
                 return  # another dimension of a tuple's item, by chance as long as this batch
             if layer is None or tensor.shape[1:] != layer.shape:
                 raise _changed(name, tuple(tensor.shape[1:]), "absent" if layer is None else layer.shape)
-            see(layer, _units_last(tensor).view(M, b, layer.units))
+            values = _units_last(tensor).view(M, b, layer.units)
+            self.magnitudes.see(layer, values[self.turn % M if note is None else note])
+            with full_precision(self.prepared.precision, self.prepared.device):
+                see(layer, values if layer.index in self.prepared.scales else values.float())
 
         with (
             observe(self.prepared.model, self.prepared.modules, M * b, look),
-            torch.inference_mode(),
             at_precision(self.prepared.precision, self.prepared.device),
         ):
             output = self.prepared.model(batch)
+        self.turn += 1
         for layer in missing.values():
             raise _changed(layer.name, "absent", layer.shape)
         return output
@@ -331,10 +397,8 @@ class _Engine:
         prepared = self.prepared
         values = {str(r): [None if v is None else v[0] for v in layers] for r, layers in finished.items()}
         dead = {str(r): [0 if v is None else v[1] for v in layers] for r, layers in finished.items()}
-        if prepared.nan == "error":
-            _refuse_nan(values, prepared.layers)
         accuracy = None
-        if prepared.labels is not None and prepared.classes is not None:
+        if not prepared.no_accuracy:
             accuracy = self.correct.cpu().numpy() / prepared.N
         labels = (
             prepared.transformations.labels
@@ -346,6 +410,7 @@ class _Engine:
             "order_seed": prepared.order_seed,
             "precision": prepared.precision,
             "device": prepared.device.type,
+            "no_accuracy": prepared.no_accuracy,
         }
         return MeasureResult(tuple(prepared.layers), values, accuracy, prepared.N, tuple(labels), dead, info)
 
@@ -363,10 +428,10 @@ def _changed(name: str, now: object, first: object) -> InputError:
 
 
 def _units_last(activations: Tensor) -> Tensor:
-    """Float32 and contiguous, feature maps with channels last."""
+    """Contiguous, feature maps with channels last."""
     if activations.ndim == 4:
         activations = activations.permute(0, 2, 3, 1)
-    return activations.float().contiguous()
+    return activations.contiguous()
 
 
 def _add(averages: dict[Measure, list[Any]], request: Measure, values: list[Any], classes: int) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor
 from cnn_invariance.activations import Layer
 from cnn_invariance.measures.backends import backend_of
 from cnn_invariance.measures.backends.interface import Backend
+from cnn_invariance.measures.statistics.scales import Scale
 
 Axis = Literal["transformations", "samples"]
 SampleOrder = Literal["random", "class"]
@@ -44,10 +45,19 @@ class Context:
     N: int  # samples in the whole pass
     M: int
     device: torch.device
+    scale: Scale | None = None  # of the activations it is shown; None: as they are
 
     def zeros(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Zeros on the pass's device."""
         return torch.zeros(shape, dtype=dtype, device=self.device)
+
+    def in_units(self, columns: Tensor) -> Tensor:
+        """Activations (M', b, U) with each unit at its scale: as they are, on nearly every layer."""
+        return columns if self.scale is None else (columns.double() * self.scale.units).float()
+
+    def in_maps(self, columns: Tensor) -> Tensor:
+        """The same with each feature map at its scale."""
+        return columns if self.scale is None else (columns.double() * self.scale.maps).float()
 
 
 @dataclass
@@ -55,8 +65,9 @@ class Tile:
     """The activations of one layer for b samples under all transformations, as the hook hands them on.
 
     Attributes:
-        columns: float32 (M', b, U), contiguous; feature maps with channels last. M' is M, or M + 1 when the
-            transformation set has no identity and the untransformed samples are the last column.
+        columns: (M', b, U), contiguous; feature maps with channels last. M' is M, or M + 1 when the transformation set
+            has no identity and the untransformed samples are the last column. Float32; of a layer of unusual
+            magnitude as the network gives them: `unit_columns` and `map_columns` have them at their scales.
         M: the number of transformations in the tile.
         reference: the column of the untransformed samples.
         context: the layer, the device.
@@ -91,19 +102,29 @@ class Tile:
         assert self.undo is not None
         assert self.pivot is not None
         assert self.buffer is not None
-        maps = self.as_maps(self.columns)
+        maps = self.as_maps(self.map_columns)
         out = self.buffer[: maps.numel()].view(maps.shape)
         undo = self.undo
         undone = self.backend.undo(maps, undo.index, undo.fraction, undo.exact, self.pivot, out)
         return undone.view(self.columns.shape)
 
-    def all_columns(self, undone: bool) -> Tensor:
-        """(M', b, U), undone or as they came; the untransformed samples are column ``reference``."""
-        return self.undone_columns if undone else self.columns
+    @cached_property
+    def unit_columns(self) -> Tensor:
+        """Float32 (M', b, U), each unit at its scale."""
+        return self.context.in_units(self.columns)
+
+    @cached_property
+    def map_columns(self) -> Tensor:
+        """Float32 (M', b, U), each feature map at its scale."""
+        return self.context.in_maps(self.columns)
 
     def values(self, undone: bool) -> Tensor:
-        """(M, b, U), the columns of the transformation set, undone or as they came."""
-        return self.all_columns(undone)[: self.M]
+        """(M, b, U), the activations of units under the transformation set, undone or as they came."""
+        return (self.undone_columns if undone else self.unit_columns)[: self.M]
+
+    def maps(self, undone: bool) -> Tensor:
+        """(M', b, P, C), feature maps, undone or as they came; of the untransformed samples at ``reference``."""
+        return self.as_maps(self.undone_columns if undone else self.map_columns)
 
     def as_maps(self, columns: Tensor) -> Tensor:
         """(M', b, U) seen as (M', b, P, C), P positions."""
@@ -119,6 +140,7 @@ class Statistic:
     spatial: bool = False  # for feature maps only
     per_map: ClassVar[bool] = False  # one value a feature map, not one a unit
     untransformed: ClassVar[bool] = False  # reads the column of the untransformed samples
+    degree: int = 1  # the power of the activations' unit of measurement it has: 1 of a distance, 0 of a share
 
 
 class Accumulator(ABC):
@@ -202,13 +224,13 @@ class Accumulators:
         """Show untransformed samples, (1, b, U), to those that need them first."""
         for member in self.members.values():
             if member.needs_untransformed_first:
-                member.prepare(columns)
+                member.prepare(self.context.in_units(columns))
 
     def show_all(self, columns: Tensor) -> None:
         """Show samples under some of the transformations, (m, b, U), to those that need all of them first."""
         for member in self.members.values():
             if member.needs_all_first:
-                member.prepare(columns)
+                member.prepare(self.context.in_units(columns))
 
     def update(self, tile: Tile) -> None:
         """Add a tile to every accumulator."""
@@ -217,8 +239,11 @@ class Accumulators:
 
     def value(self, statistic: Statistic) -> Tensor:
         """A finished statistic on the CPU: float64, shaped like the layer (C, H, W), (K,), or (maps,)."""
-        value = self.members[self._key(statistic)].value(statistic).cpu()
-        layer = self.context.layer
+        value = self.members[self._key(statistic)].value(statistic)
+        if self.context.scale is not None:
+            by_map = statistic.undone or statistic.moved
+            value = self.context.scale.take_back(value, statistic.degree, statistic.per_map, by_map)
+        value, layer = value.cpu(), self.context.layer
         if statistic.per_map:
             return value
         if not layer.spatial:

@@ -43,6 +43,8 @@ class ActivationDistances(Accumulator):
         for blocks, pairs in self.samples_in.items():
             columns, halves = pairs.room(tile.samples)
             self._add(tile, whole, blocks.size, sums._replace(samples=columns, halves=halves))
+            if tile.samples % blocks.size == 1:
+                columns[-1] += self._unknown(tile)
             pairs.add(columns, halves, tile.samples, tile.M)
             sums = MapDistanceSums()  # the others are added once
         self._add(tile, whole, BLOCK, sums)
@@ -55,6 +57,10 @@ class ActivationDistances(Accumulator):
         if any(total is not None for total in sums):
             values = tile.values(self.undone)[slice(*part)]
             tile.backend.activation_distances(values, block, sums.transformations, sums.samples, sums.halves)
+
+    def _unknown(self, tile: Tile) -> Tensor:
+        """Of the tile's last sample, which is in no pair: NaN where a value is not finite, else 0."""
+        return (0 * tile.values(self.undone)[:, -1]).sum(0, dtype=torch.float64).view(-1, self.width).sum(0)
 
     def value(self, statistic: Statistic) -> Tensor:
         """The mean distance, or its error; 0 where there is no pair."""
@@ -94,7 +100,7 @@ class MapDistances(ActivationDistances):
     def _add(self, tile: Tile, part: tuple[int, int], block: int, sums: MapDistanceSums) -> None:
         if all(total is None for total in sums):
             return
-        maps, whole = tile.as_maps(tile.all_columns(self.undone)), part == (0, tile.M)
+        maps, whole = tile.maps(self.undone), part == (0, tile.M)
         tile.backend.map_distances(
             maps if whole else maps[slice(*part)],
             sums,
@@ -132,7 +138,7 @@ class ForwardDistances(Accumulator):
         """One transformation after the other: the maps of all of them at once would fill another tile."""
         assert tile.forward is not None
         assert tile.pivot is not None
-        maps, taps, pivot = tile.as_maps(tile.columns), tile.forward, tile.pivot
+        maps, taps, pivot = tile.maps(undone=False), tile.forward, tile.pivot
         plain = maps[tile.reference][None]
         moved = torch.empty_like(plain)
         for j in range(tile.M):
@@ -200,6 +206,11 @@ class MapDistance(PairDistance):
     spatial: ClassVar[bool] = True  # type: ignore[misc]
     per_map: ClassVar[bool] = True
 
+    @property
+    def degree(self) -> int:  # type: ignore[override]
+        """Maps of unit norm have no unit of measurement."""
+        return 0 if self.normalize else 1
+
 
 @dataclass(frozen=True)
 class DistanceToUntransformed(Statistic):
@@ -211,6 +222,11 @@ class DistanceToUntransformed(Statistic):
     spatial: ClassVar[bool] = True  # type: ignore[misc]
     per_map: ClassVar[bool] = True
     untransformed: ClassVar[bool] = True
+
+    @property
+    def degree(self) -> int:  # type: ignore[override]
+        """Maps of unit norm have no unit of measurement."""
+        return 0 if self.normalize else 1
 
 
 @dataclass(frozen=True)
@@ -227,3 +243,8 @@ class DistanceToTransformed(Statistic):
     spatial: ClassVar[bool] = True  # type: ignore[misc]
     per_map: ClassVar[bool] = True
     untransformed: ClassVar[bool] = True
+
+    @property
+    def degree(self) -> int:  # type: ignore[override]
+        """Maps of unit norm have no unit of measurement."""
+        return 0 if self.normalize else 1

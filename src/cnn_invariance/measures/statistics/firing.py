@@ -26,7 +26,8 @@ class Exceedances(Accumulator):
         self.levels = sorted({(s.alpha, s.sign, s.threshold) for s in statistics if isinstance(s, Firing)})
         self.reference = cast(Firing, next(iter(statistics))).reference
         units = context.layer.units
-        self.signs = torch.tensor([float(sign) for _, sign, _ in self.levels], device=context.device)
+        signs = [float(sign) for _, sign, _ in self.levels]
+        self.signs = torch.tensor(signs, dtype=torch.float32, device=context.device)
         self.thresholds = context.zeros(len(self.levels), units)
         counts = (context.zeros(len(self.levels), units, dtype=torch.int32) for _ in range(2))
         self.counts = (next(counts), next(counts))
@@ -63,7 +64,7 @@ class Exceedances(Accumulator):
             for row, threshold in zip(self.thresholds, self.before, strict=True):
                 row.copy_(threshold.value())
             self.before = None
-        values, untransformed = tile.values(undone=False), tile.columns[tile.reference]
+        values, untransformed = tile.values(undone=False), tile.unit_columns[tile.reference]
         tile.backend.exceedances(values, untransformed, self.signs, self.thresholds, self.counts, self.broken)
 
     def value(self, statistic: Statistic) -> Tensor:
@@ -99,7 +100,7 @@ class Normal(Threshold):
 
     def __init__(self, context: Context, alpha: float, sign: int) -> None:
         super().__init__(context, alpha, sign)
-        self.moments = Moments(replace(context, M=1), frozenset({Spread("samples")}))
+        self.moments = Moments(replace(context, M=1, scale=None), frozenset({Spread("samples")}))
 
     def see(self, columns: Tensor) -> None:
         """Add to the moments."""
@@ -107,7 +108,7 @@ class Normal(Threshold):
 
     def value(self) -> Tensor:
         """From the moments."""
-        z = torch.special.ndtri(torch.tensor(self.alpha, dtype=torch.float64)).item()
+        z = torch.special.ndtri(torch.tensor(self.alpha, dtype=torch.float64, device="cpu")).item()
         mean, variance = self.moments.single_column()
         return (self.sign * mean + z * variance.sqrt()).float()
 
@@ -128,7 +129,7 @@ class Percentile(Threshold):
             (step, rank) for step in count(1) if (rank := self._rank(-(-n // step))) <= self.TAIL
         )
         self.seen = 0
-        self.largest = torch.empty(0, context.layer.units, device=context.device)
+        self.largest = context.zeros(0, context.layer.units)
 
     def _rank(self, n: int) -> int:
         return n - floor(self.alpha * n)
@@ -159,4 +160,5 @@ class Firing(Statistic):
     threshold: str = "normal"
     reference: str = "untransformed"
     untransformed: ClassVar[bool] = True
+    degree: ClassVar[int] = 0  # type: ignore[misc]
     accumulator: ClassVar[type[Accumulator]] = Exceedances

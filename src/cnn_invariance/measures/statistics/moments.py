@@ -32,7 +32,7 @@ class Moments(Accumulator):
             room = (context.M, units)  # the first tile writes all of it
             self.columns = (
                 torch.empty(room, dtype=torch.float64, device=context.device),
-                torch.empty(room, device=context.device),
+                torch.empty(room, dtype=torch.float32, device=context.device),
             )
 
     def add(self, tile: Tile) -> None:
@@ -90,9 +90,15 @@ class Spread(Statistic):
         """Undoing needs feature maps."""
         return self.undone
 
+    @property
+    def degree(self) -> int:  # type: ignore[override]
+        """A variance is of squares."""
+        return 2 if self.statistic == "var" else 1
+
 
 @dataclass(frozen=True)
 class FRatio(Statistic):
     """One-way ANOVA's F with the columns as groups; degrees of freedom M - 1 and M (N - 1)."""
 
+    degree: ClassVar[int] = 0  # type: ignore[misc]
     accumulator: ClassVar[type[Accumulator]] = Moments
