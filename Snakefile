@@ -44,6 +44,7 @@ localrules:
     all,
     dataset,
     claims,
+    specifications,
     overview,
     costs,
     report,
@@ -202,29 +203,47 @@ if run.plan:
             shell:
                 "cnn-invariance draw {params.experiment} {params.options} > {log} 2>&1"
 
-    # The claims, tested on the results of all experiments; and the whole study as one figure.
-    rule claims:
+    # The primary claims by every specification; the claims, tested on all results; and the whole study as one figure.
+    rule specifications:
         input:
             results=run.products.results_of_all(),
             preset=run.options.preset,
             code=run.products.code_of_claims(),
+        output:
+            run.products.specifications,
+        log:
+            f"{LOGS}/specifications.log",
+        benchmark:
+            f"{LOGS}/specifications.tsv"
+        conda:
+            "envs/environment.yaml"
+        params:
+            command="claims --specifications",
+            options=run.study_options("results", "figures"),
+        message:
+            "Test the claims by every specification"
+        shell:
+            "cnn-invariance {params.command} {params.options} > {log} 2>&1"
+
+    use rule specifications as claims with:
+        input:
+            results=run.products.results_of_all(),
+            preset=run.options.preset,
+            code=run.products.code_of_claims(),
+            specifications=run.products.specifications,
         output:
             run.products.claims,
         log:
             f"{LOGS}/claims.log",
         benchmark:
             f"{LOGS}/claims.tsv"
-        conda:
-            "envs/environment.yaml"
         params:
             command="claims",
             options=run.study_options("results"),
         message:
             "Test the claims"
-        shell:
-            "cnn-invariance {params.command} {params.options} > {log} 2>&1"
 
-    use rule claims as overview with:
+    use rule specifications as overview with:
         output:
             run.products.overview,
         log:
@@ -237,7 +256,7 @@ if run.plan:
         message:
             "Draw the overview"
 
-    use rule claims as costs with:
+    use rule specifications as costs with:
         input:
             results=run.products.results(),
             preset=run.options.preset,

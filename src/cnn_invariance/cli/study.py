@@ -95,6 +95,10 @@ def draw(
 def tabulate_claims(
     preset: PresetFile = DEFAULT_PRESET,
     results_dir: Results = default.results,
+    figures_dir: Figures = default.figures,
+    specifications: Annotated[
+        bool, typer.Option("--specifications", help="Test the primary ones by every specification, and draw, instead.")
+    ] = False,
     statement: Annotated[
         bool, typer.Option("--statement", help="Print claims.yaml, the statement of all claims, instead.")
     ] = False,
@@ -106,8 +110,9 @@ def tabulate_claims(
         typer.echo(beside(preset), nl=False)
         return
     from cnn_invariance.report import claims
+    from cnn_invariance.report import specifications as curves
 
-    claims.write(plan_of(preset, results=results_dir))
+    (curves if specifications else claims).write(plan_of(preset, results=results_dir, figures=figures_dir))
 
 
 @app.command(name="overview")

@@ -81,7 +81,7 @@ class Departures(Models):
 
     def cells(self, study: Study) -> list[Cell]:
         """Networks without and with each change, and their measurements."""
-        measured = dict.fromkeys(cell for cells in self._cells(study).values() for cell in cells)
+        measured = dict.fromkeys(cell for cells in self.once(study, self._cells).values() for cell in cells)
         return [*dict.fromkeys(cell.network for cell in measured), *measured]
 
     def outputs(self, study: Study) -> Outputs:
@@ -110,7 +110,9 @@ class Departures(Models):
             title=f"Departures from the author's form, {' and '.join(self.on(study))}",
             question=self.question,
             setting=self.setting + " ".join(map(captions.measure_in_words, (NV, ND))),
-            usual=[cell for place, cells in self._cells(study).items() if not place.change for cell in cells],
+            usual=[
+                cell for place, cells in self.once(study, self._cells).items() if not place.change for cell in cells
+            ],
         )
         figure = spread_figure(
             {title: rows for title, rows in panels.items() if rows}, xlabel="in spreads between seeds", reference=1
@@ -121,7 +123,7 @@ class Departures(Models):
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
         """For each dataset; a condition is a change of the training, of one design, under one set."""
         for dataset in self.on(study):
-            cells = {place: each for place, each in self._cells(study).items() if place.dataset == dataset}
+            cells = {place: each for place, each in self.once(study, self._cells).items() if place.dataset == dataset}
             found = {
                 f"{place.change}, {place.model}, {place.label}": _by_seed(results, usual, changed)
                 for place, changed in cells.items()
@@ -162,7 +164,7 @@ class Departures(Models):
 
     def _rows(self, study: Study, results: "Results") -> Iterator[dict[str, Any]]:
         """What each change changes: profiles and accuracy, in spreads between seeds; NaN, where it concerns neither."""
-        cells = self._cells(study)
+        cells = self.once(study, self._cells)
         for place, changed in cells.items():
             if not place.change:
                 continue

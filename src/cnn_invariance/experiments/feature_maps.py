@@ -43,6 +43,7 @@ class FeatureMaps(OneModel):
     question = "Do invariant feature maps look invariant?"
     group = "characterisation"
     combined = True
+    of_profiles = False
     claims = (VISIBLY,)
     setting = (
         "Samples of the validation split, which were not measured, under some transformations of the set (top), and "

@@ -1,6 +1,5 @@
 """A plain and an augmented network, seen by every family of measures."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -111,7 +110,7 @@ class MeasureComparison(ProfileExperiment):
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
         """For each dataset and claim; the conditions are the sets."""
         for dataset in self.on(study):
-            plans = [plan for plan in self.plans(study) if dataset in plan.lines]
+            plans = [plan for plan in self.once(study, self.plans) if dataset in plan.lines]
             cells = list(dict.fromkeys(cell for plan in plans for cell in plan.cells(dataset)))
             means = {plan.part: _means(plan, dataset, results) for plan in plans}
             for claim, measure in zip(self.claims, (choices.HEADLINE, "ND"), strict=True):
@@ -149,11 +148,15 @@ def separation(both: tuple[np.ndarray, np.ndarray]) -> float:
     >>> round(separation((np.array([3.0, 4.0, 5.0]), np.array([1.0, 2.0, 3.0]))), 3)
     2.449
     """
-    plain, augmented = both
-    if min(len(plain), len(augmented)) < 2:
-        return math.nan
-    error = math.sqrt(plain.var(ddof=1) / len(plain) + augmented.var(ddof=1) / len(augmented))
-    return float((plain.mean() - augmented.mean()) / error) if error else math.nan
+    return float(separations(*both))
+
+
+def separations(plain: np.ndarray, augmented: np.ndarray) -> np.ndarray:
+    """Welch's t of many pairs of samples of networks, (..., n) each, (...); NaN without a spread."""
+    if min(plain.shape[-1], augmented.shape[-1]) < 2:
+        return np.full(plain.shape[:-1], np.nan)
+    error = np.sqrt(sum(one.var(axis=-1, ddof=1) / one.shape[-1] for one in (plain, augmented)))
+    return (plain.mean(axis=-1) - augmented.mean(axis=-1)) / np.where(error == 0, np.nan, error)
 
 
 def _ranked(
@@ -182,11 +185,11 @@ def _ranked(
 def _ranks(found: Means, measure: str, drawn: Sequence[np.ndarray]) -> tuple[float, np.ndarray]:
     """The rank of a measure, and its ranks with seeds drawn anew, plain and augmented networks by themselves."""
 
-    def rank(plain: np.ndarray | slice, augmented: np.ndarray | slice) -> float:
-        found_here = {name: separation((p[plain], a[augmented])) for name, (p, a) in found.items()}
-        return float(1 + sum(value > found_here[measure] for value in found_here.values()))
+    def rank(plain: np.ndarray | slice, augmented: np.ndarray | slice) -> np.ndarray:
+        apart = {name: separations(p[plain], a[augmented]) for name, (p, a) in found.items()}
+        return np.sum([value > apart[measure] for value in apart.values()], axis=0) + 1.0
 
-    return rank(slice(None), slice(None)), np.array([rank(*both) for both in drawn])
+    return float(rank(slice(None), slice(None))), rank(*np.moveaxis(np.array(drawn), 1, 0))
 
 
 def _estimate(claim: Claim, rank: float, ranks: np.ndarray, n: int) -> Estimate:

@@ -105,7 +105,7 @@ class Structure(Models):
 
     def cells(self, study: Study) -> list[Cell]:
         """Each design of each seed, untrained, plain and augmented, measured under each set."""
-        return list(dict.fromkeys(cell for cells in self._cells(study).values() for cell in cells))
+        return list(dict.fromkeys(cell for cells in self.once(study, self._cells).values() for cell in cells))
 
     def outputs(self, study: Study) -> Outputs:
         """A figure of the decomposition and one of all differences, each with its table."""
@@ -233,7 +233,7 @@ class Structure(Models):
         measure = choices.measure(study, self.measure)
         return {
             place: np.array([by_depth(results.profile(cell, measure)) for cell in cells])
-            for place, cells in self._cells(study).items()
+            for place, cells in self.once(study, self._cells).items()
         }
 
 

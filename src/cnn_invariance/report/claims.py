@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnn_invariance.paper.sources import Source, tests
+from cnn_invariance.report import specifications
 from cnn_invariance.statistics.evidence import Estimate, Verdict, holm, q_values
 from cnn_invariance.storage.files import atomic_write
 from cnn_invariance.workflow.plan import Plan
@@ -18,15 +19,17 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "experiment", "claim", "primary", "about", "condition", "verdict", "estimate", "low", "high", "scale", "rule", "n",
-    "p", "holm", "q", "seeds", "reason", "reading", "source", "because", "statement", "statistic", "cells",
-    "statement_sha256",
+    "p", "holm", "q", "seeds", "reason", *specifications.ADDED, "reading", "source", "because", "statement",
+    "statistic", "cells", "statement_sha256",
 )  # fmt: skip
 """Of ``claims.csv``. Rows without a ``condition`` are the claim's verdict on a dataset, over all conditions; the others
 are single conditions. ``low`` and ``high`` bound the 95 % interval of the estimate over ``n`` networks. ``p`` is
 one-sided for the claim; ``holm`` is adjusted over the primary claims, ``q`` over all. ``seeds`` of each condition would
 decide an undecided claim with power .9. ``source`` is whose statement is tested, see `cnn_invariance.paper.sources`;
 ``cells`` are those that the estimate is from. ``reading`` is confirmatory or exploratory by the frozen statement of the
-claims, whose SHA-256 is ``statement_sha256``, see `cnn_invariance.experiments.framework.statement`.
+claims, whose SHA-256 is ``statement_sha256``, see `cnn_invariance.experiments.framework.statement`. Of a primary claim
+on profiles, ``agree`` of ``specifications`` have its verdict, and ``without_dead`` is that without dead units, see
+`cnn_invariance.report.specifications`.
 """
 VERDICTS: tuple[Verdict, ...] = ("supported", "not supported", "depends on the set", "undecided")
 RULE = (
@@ -44,9 +47,12 @@ def records(plan: Plan) -> list[dict[str, Any]]:
     """
     from cnn_invariance.experiments.framework.statement import FrozenClaims
 
+    curves = specifications.read(plan)
     frozen, seeds = FrozenClaims.beside(plan.study.path), {cell.key: cell.network.seed for cell in plan.cells}
     rows = _adjusted([row for name in plan.study.experiments for row in _rows(plan, name)])
     for row in rows:
+        if not row["condition"]:
+            row |= curves.get((row["experiment"], row["claim"], row.get("about", "")), {})
         used = {seeds[key] for key in row["cells"]} or {
             cell.network.seed for cell in plan.study.cells[row["experiment"]]
         }
@@ -117,6 +123,7 @@ def printed(frame: "pd.DataFrame") -> "pd.DataFrame":
             ],
             "rule": [row["rule"] for row in rows],
             "verdict": [f"{row['verdict']} ({row['reason']})" if row["reason"] else row["verdict"] for row in rows],
+            "robustness": [robustness(row) for row in rows],
         }
     )
 
@@ -131,6 +138,19 @@ def in_words(estimate: float, low: float, high: float, p: float) -> str:
         return ""
     interval = "" if math.isnan(low) else f" [{low:.3g}, {high:.3g}]"
     return f"{estimate:.3g}{interval}{'' if math.isnan(p) else f', p = {p:.2g}'}"
+
+
+def robustness(row: Mapping[Any, Any]) -> str:
+    """How many specifications agree with a verdict, and what it is without dead units, where that is another.
+
+    >>> robustness({"specifications": 48, "agree": 40, "verdict": "supported", "without_dead": "undecided"})
+    '40 of 48 specifications agree; without dead units: undecided'
+    """
+    count, alone = row.get("specifications"), row.get("without_dead")
+    if not isinstance(count, int | float) or math.isnan(count):
+        return ""
+    turned = f"; without dead units: {alone}" if isinstance(alone, str) and alone not in ("", row["verdict"]) else ""
+    return f"{row['agree']:.0f} of {count:.0f} specifications agree{turned}"
 
 
 def caption(frame: "pd.DataFrame", preset: str) -> str:

@@ -85,12 +85,7 @@ class MeasureTable:
     @cached_property
     def frame(self) -> "pd.DataFrame":
         """All rows, with the columns of `SCHEMA`; counts and ``map`` as integers with <NA>."""
-        import pandas as pd
-
-        names = [field.name for field in SCHEMA if pa.types.is_dictionary(field.type)]
-        plain = pa.schema([field.with_type(pa.string()) if field.name in names else field for field in SCHEMA])
-        nullable = {pa.int32(): pd.Int32Dtype()}
-        return self.table.cast(plain).to_pandas(types_mapper=nullable.get)
+        return _frame(self.table)
 
     def profile(self, measure: str, *, layers: "Layout | None" = None) -> "pd.DataFrame":
         """The rows of the layers for one measure, in forward order (InputError if it has none).
@@ -99,20 +94,30 @@ class MeasureTable:
 
         layers: those of another library, such as ``models.author_layers("ResNet18")``; None: those observed
         """
-        rows = self._rows(measure, whole_layer=True)
-        observed = self.frame.drop_duplicates("layer_index").sort_values("layer_index")["layer"].tolist()
-        return with_depth(rows, observed) if layers is None else layers.lay(rows, observed)
+        if measure not in self._profiles:
+            raise unknown_name("measure in this result", measure, self._profiles)
+        rows = self._profiles[measure].copy()
+        return rows if layers is None else layers.lay(rows, self._observed)
 
     def maps(self, measure: str) -> "pd.DataFrame":
-        """The rows of the feature maps for one measure, by layer and map."""
-        return self._rows(measure, whole_layer=False)
-
-    def _rows(self, measure: str, *, whole_layer: bool) -> "pd.DataFrame":
-        found = self.frame[self.frame["measure"] == measure]
-        if found.empty:
-            raise unknown_name("measure in this result", measure, set(self.frame["measure"]))
-        rows = found[found["map"].isna() == whole_layer]
+        """The rows of the feature maps for one measure, by layer and map (InputError if it has not this measure)."""
+        if measure not in self._profiles:
+            raise unknown_name("measure in this result", measure, self._profiles)
+        rows = self.frame[(self.frame["measure"] == measure) & self.frame["map"].notna()]
         return rows.sort_values(["layer_index", "map"], kind="stable").reset_index(drop=True)
+
+    @cached_property
+    def _profiles(self) -> dict[str, "pd.DataFrame"]:
+        """The profile of each measure; all are found at once, which takes as long as one by itself."""
+        rows = _frame(self.table.filter(self.table["map"].is_null())).sort_values("layer_index", kind="stable")
+        rows = with_depth(rows, self._observed)
+        return {str(name): found.reset_index(drop=True) for name, found in rows.groupby("measure", sort=False)}
+
+    @cached_property
+    def _observed(self) -> list[str]:
+        """The names of all layers of the cell, in forward order."""
+        numbered = dict(zip(self.table["layer_index"].to_pylist(), self.table["layer"].to_pylist(), strict=True))
+        return [numbered[number] for number in sorted(numbered)]
 
     def faults(self) -> Iterator[str]:
         """A message for each value that is missing, inconsistent with the spec, or not plausible."""
@@ -188,6 +193,16 @@ def _opened(path: Path, spec: MeasureSpec) -> tuple[pq.ParquetFile, dict[str, An
         raise DamagedResultError(path, "not a measure table of this version")
     integrity.check_spec(path, held, spec)
     return source, facts
+
+
+def _frame(table: pa.Table) -> "pd.DataFrame":
+    """A table of `SCHEMA` in pandas: names as texts, counts and ``map`` as integers with <NA>."""
+    import pandas as pd
+
+    names = [field.name for field in SCHEMA if pa.types.is_dictionary(field.type)]
+    plain = pa.schema([field.with_type(pa.string()) if field.name in names else field for field in SCHEMA])
+    nullable = {pa.int32(): pd.Int32Dtype()}
+    return table.cast(plain).to_pandas(types_mapper=nullable.get)
 
 
 def _faults_of_numbers(rows: pa.Table) -> Iterator[str]:

@@ -37,6 +37,19 @@ class Products:
         return [self.plan.results.root / name for name in ("claims.csv", "claims.md", "claims.json")]
 
     @property
+    def specified(self) -> list[str]:
+        """The experiments whose primary claim has a specification curve."""
+        experiments = ((name, self.plan.study.experiments[name]) for name in self.plan.drawn)
+        return [name for name, one in experiments if one.of_profiles and any(claim.primary for claim in one.claims)]
+
+    @property
+    def specifications(self) -> list[Path]:
+        """The specification curves: a table of all, and a figure for each experiment."""
+        name, folders = self.plan.study.name, self.plan.folders
+        tables = folders.table_files(name, Outputs(tables=["specifications"]))
+        return [*tables, *folders.figure_files(name, "specifications", Outputs(self.specified))]
+
+    @property
     def overview(self) -> list[Path]:
         """The figure of the whole study, in each format."""
         return self.plan.folders.figure_files(self.plan.study.name, "overview", Outputs(["overview"]))
@@ -55,7 +68,7 @@ class Products:
     def on_page(self) -> list[Path]:
         """What the page shows."""
         drawn = [path for name in self.plan.drawn for path in (*self.figures(name), *self.tables(name))]
-        return [*drawn, *self.claims, *self.costs, *self.overview]
+        return [*drawn, *self.claims, *self.specifications, *self.costs, *self.overview]
 
     def every(self) -> list[Path]:
         """Everything that a finished run leaves: results, figures, tables, claims, and the page that shows them."""
@@ -79,9 +92,12 @@ class Products:
         return [from_here(PACKAGE / "experiments" / f"{experiment}.py"), *shared]
 
     def code_of_claims(self) -> list[Path]:
-        """The files that claims are tested and the overview is drawn by, the frozen statement of claims among them."""
+        """The files by which claims are tested, and the overview and the curves drawn: the frozen statement, too."""
         frozen = FrozenClaims.beside(self.plan.study.path).path
-        own = [*_sources("report/claims.py", "report/overview.py"), *([frozen] if frozen.is_file() else [])]
+        own = [
+            *_sources("report/claims.py", "report/overview.py", "report/specifications.py"),
+            *([frozen] if frozen.is_file() else []),
+        ]
         return sorted({*own, *(path for name in self.plan.study.experiments for path in self.code_of(name))})
 
     def code_of_page(self) -> list[Path]:

@@ -50,6 +50,7 @@ class AccuracyExperiment(Models):
 
     group = "validation"
     combined = True
+    of_profiles = False
     titles: ClassVar[tuple[str, str]]
     panel: ClassVar[str]
     ends: ClassVar[tuple[str, str]]

@@ -10,10 +10,12 @@ and ``findings`` need (plotting, pandas) is imported there.
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
+
+from pydantic import PrivateAttr
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework.claims import Claim, Finding
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from cnn_invariance.plotting import Canvas, Series
     from cnn_invariance.results import Results
 
+Made = TypeVar("Made")
 Group = Literal["validation", "stability", "characterisation"]
 """The kinds of experiment in the study: of the measures, of their stability, and of networks by them."""
 
@@ -80,6 +83,7 @@ class Experiment(Closed):
     claims:     what it tests
     setting:    what the reader of a caption must know
     summarised: whether the report shows it in a section of its own before all others, with its table open
+    of_profiles: whether its primary claim is of profiles, and so has a specification curve
     """
 
     question: ClassVar[str]
@@ -87,11 +91,21 @@ class Experiment(Closed):
     claims: ClassVar[Sequence[Claim]] = ()
     setting: ClassVar[str]
     summarised: ClassVar[bool] = False
+    of_profiles: ClassVar[bool] = True
+
+    _made: dict[str, tuple[Study, Any]] = PrivateAttr(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The experiment's name in presets and file names: that of its file."""
         return type(self).__module__.rpartition(".")[2]
+
+    def once(self, study: Study, make: Callable[[Study], Made]) -> Made:
+        """What one of its methods makes of a study, made once: claims are tested many times on the same cells."""
+        if make.__name__ not in self._made or self._made[make.__name__][0] is not study:
+            self._made[make.__name__] = study, make(study)
+        found: Made = self._made[make.__name__][1]
+        return found
 
     @abstractmethod
     def cells(self, study: Study) -> Iterable[Cell]:

@@ -118,7 +118,7 @@ class ProfilesOfModels(Choice):
 
     def cells(self, study: Study) -> list[Cell]:
         """The cells of all lines, each once."""
-        return list(dict.fromkeys(cell for plan in self.plans(study) for cell in plan.cells()))
+        return list(dict.fromkeys(cell for plan in self.once(study, self.plans) for cell in plan.cells()))
 
     def outputs(self, study: Study) -> Outputs:
         """A figure for each dataset and measure, a table of all lines, and the further tables."""
@@ -139,7 +139,7 @@ class ProfilesOfModels(Choice):
 
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
         """A finding for each dataset and claim."""
-        plans = self.plans(study)
+        plans = self.once(study, self.plans)
         for dataset in dict.fromkeys(name for plan in plans for name in plan.lines):
             here = [plan for plan in plans if dataset in plan.lines]
             cells = list(dict.fromkeys(cell for plan in here for cell in plan.cells(dataset)))

@@ -35,6 +35,7 @@ class FindingView:
     number:   the estimate with its interval in words; empty: unknown
     source:   what the interval comes from
     reading:  confirmatory or exploratory, by the frozen statement of the claims
+    robust:   how many specifications agree, in words; empty: it has no specification curve
     cells:    the keys of the cells the statistic is from
     """
 
@@ -45,6 +46,7 @@ class FindingView:
     number: str
     source: str
     reading: str
+    robust: str
     cells: tuple[str, ...]
     drawing: IntervalView | None
 
@@ -118,6 +120,7 @@ def _finding_views(claim: Claim, records: Sequence[Mapping[str, Any]]) -> Iterab
             number=claims.in_words(estimate, low, high, _number(record, "p")),
             source=f"{record['n']} networks" if record.get("n") else "",
             reading=record["reading"],
+            robust=claims.robustness(record),
             cells=tuple(record["cells"]),
             drawing=_interval_view(claim, low, high, estimate, scale) if known else None,
         )

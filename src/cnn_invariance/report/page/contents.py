@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from cnn_invariance.measures import requests
 from cnn_invariance.paper import points
-from cnn_invariance.report import claims, sources
+from cnn_invariance.report import claims, sources, specifications
 from cnn_invariance.report.page import markdown, origins
 from cnn_invariance.report.page.claim_views import ClaimView, claim_views, count_verdicts, statement_sha256
 from cnn_invariance.report.page.drawn_views import (
@@ -55,8 +55,8 @@ class Preset:
 
 
 @dataclass(frozen=True)
-class Verification:
-    """What ``snakemake verify`` left; nothing if it was not run."""
+class Shown:
+    """Tables and figures of a section of their own: what ``snakemake verify`` left, or the specification curves."""
 
     tables: Sequence[TableView]
     figures: Sequence[FigureView]
@@ -89,7 +89,8 @@ class Contents:
     rule: str
     statement_sha256: str
     departures: Markup
-    verification: Verification
+    verification: Shown
+    specifications: Shown
     costs: TableView
     origins: Origins
 
@@ -146,6 +147,7 @@ def read_contents(plan: Plan) -> Contents:
         statement_sha256=statement_sha256(records),
         departures=markdown.readme_section(DEPARTURES),
         verification=_verification(results.root, folders.figure_folder(study.name, "verification")),
+        specifications=_specifications(plan),
         costs=read_table(tables, "costs"),
         origins=origins.read((cell, plan.users[cell], results.provenance(cell)) for cell in computed),
     )
@@ -186,8 +188,17 @@ def _experiment(plan: Plan, name: str, tested: Sequence[ClaimView]) -> Experimen
     )
 
 
-def _verification(root: Path, figures: Path) -> Verification:
-    return Verification(
+def _verification(root: Path, figures: Path) -> Shown:
+    return Shown(
         tables=[read_table(root, "verification")] if (root / "verification.json").is_file() else [],
         figures=[read_figure(figures, path.stem) for path in sorted(figures.glob("*.png"))],
+    )
+
+
+def _specifications(plan: Plan) -> Shown:
+    preset, name = plan.study.name, specifications.NAME
+    tables, figures = plan.folders.table_folder(preset), plan.folders.figure_folder(preset, name)
+    return Shown(
+        tables=[read_table(tables, name)],
+        figures=[read_figure(figures, one) for one in Products(plan).specified if not plan.lacking(one)],
     )
