@@ -1,35 +1,31 @@
 """Observation of the layers of any ``nn.Module``: their names, their order, their activations.
 
-A layer is one call of a module that has no children (every convolution, activation function, pooling, ...), or of a
-module that a filter names. Layers are found by running the network once, so they stand in forward order, a module
-that is called twice is two layers (``relu`` and ``relu#2``), and one that is never called is none. A module that
-returns several tensors has one layer for each (``lstm[0]``, ``lstm[1]``). ``nn.MultiheadAttention`` counts as a module
-without children: it never calls the one it has.
+A layer is what one call of a module computed: of a module without children (every convolution, activation function,
+pooling, ...), of one with children that computes something itself (a parametrised convolution, attention, a block that
+adds its input), or of one that a filter names. Layers are found by running the network, so they stand in forward order,
+a module that is called twice is two layers (``relu`` and ``relu#2``), and one that is never called is none. A module
+that returns several tensors has one layer for each (``lstm[0]``, ``lstm[1]``).
 
-Feature maps are (B, C, H, W). Networks that keep features last between some of their modules (ConvNeXt, Swin) are
-followed: what a linear layer or a layer norm gives as (B, H, W, C), and what comes of it, is seen as (B, C, H, W).
+Which side of a tensor are the images, which are rows and columns, is found by experiment, see `cnn_invariance.roles`.
+Feature maps are seen as (B, C, H, W), tokens as (B, T, D), dense layers as (B, K).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from cnn_invariance.errors import InputError, unknown_name
 
-LayerFilter = Callable[[str, nn.Module], bool] | Sequence[str] | str | None
+if TYPE_CHECKING:
+    from cnn_invariance.roles import Role, Run
 
-FEATURES_FIRST = (
-    nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.modules.pooling._MaxPoolNd,
-    nn.modules.pooling._AvgPoolNd, nn.modules.pooling._AdaptiveAvgPoolNd, nn.modules.pooling._AdaptiveMaxPoolNd,
-    nn.Upsample, nn.PixelShuffle, nn.Fold, nn.Unflatten,
-)  # fmt: skip
-"""Modules that give (B, C, H, W), whatever came before them."""
+LayerFilter = Callable[[str, nn.Module], bool] | Sequence[str | type[nn.Module]] | type[nn.Module] | str | None
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,8 @@ class Layer:
     index: int
     name: str
     kind: str
-    shape: tuple[int, ...]  # of one sample: (C, H, W) for feature maps, (K,) for a dense layer
+    shape: tuple[int, ...]  # of one sample: (C, H, W) for feature maps, (T, D) for tokens, (K,) for a dense layer
+    why: str = ""  # why it has no rows and columns, where that is not plain from its form
 
     @property
     def units(self) -> int:
@@ -66,92 +63,61 @@ class Layer:
         return {1: "units", 2: "tokens", 3: "feature maps"}.get(len(self.shape), "an array")
 
 
-def tensors(output: Any, batch: int) -> Iterator[tuple[str, Tensor]]:
-    """The floating-point tensors in a module's output that have one entry per input, with a suffix each."""
-    if isinstance(output, Tensor):
-        if output.is_floating_point() and output.ndim >= 2 and len(output) == batch:
-            yield "", output
-        return
-    items = (
-        output.items() if isinstance(output, Mapping) else enumerate(output) if isinstance(output, tuple | list) else ()
-    )
-    for key, item in items:
-        for suffix, tensor in tensors(item, batch):
-            yield f"[{key}]{suffix}", tensor
+@dataclass(frozen=True)
+class Observed:
+    """What one look at a network found.
+
+    layers:  in forward order
+    roles:   how the tensor of each layer is seen, by its key: the layer's name, without what parts of it add
+    skipped: every module that ran and is no layer, and why, by its name or its key
+    output:  of the network, for the images looked at
+    """
+
+    layers: list[Layer]
+    roles: "dict[str, Role]"
+    skipped: dict[str, str]
+    output: Any
 
 
-def select(model: nn.Module, layers: LayerFilter = None) -> dict[str, nn.Module]:
-    """The modules to observe: all without children, or those that ``layers`` chooses.
+def select(model: nn.Module, layers: LayerFilter, keys: Iterable[str] = ()) -> dict[str, nn.Module]:
+    """The modules that ``layers`` chooses, by name.
 
     Args:
         model: any module.
-        layers: names or patterns (``"features.*"``) of modules, with or without children; or a predicate on
-            (name, module), asked for modules without children.
+        layers: names or patterns (``"features.*"``) of modules, with or without children, names of layers as they are
+            printed (``relu#2``, ``lstm[0]``), classes of modules, or several of these; or a predicate on (name,
+            module), asked for modules without children.
+        keys: the names of layers that there are.
 
     Raises:
-        InputError: a name or pattern fits no module, or nothing is left.
+        InputError: a name, pattern or class fits nothing, or nothing is left.
     """
     everything = {name or type(model).__name__: module for name, module in model.named_modules()}
-    leaves = {
-        name: module
-        for name, module in everything.items()
-        if next(module.children(), None) is None or isinstance(module, nn.MultiheadAttention)
-    }
-    if layers is None:
-        chosen = leaves
-    elif callable(layers):
+    if callable(layers) and not isinstance(layers, type):
+        leaves = {name: module for name, module in everything.items() if next(module.children(), None) is None}
         chosen = {name: module for name, module in leaves.items() if layers(name, module)}
-    else:
-        patterns = [layers] if isinstance(layers, str) else list(layers)
-        for pattern in patterns:
-            if not any(fnmatchcase(name, pattern) for name in everything):
-                raise unknown_name("layer", pattern, everything)
-        chosen = {
-            name: module
-            for name, module in everything.items()
-            if any(fnmatchcase(name, pattern) for pattern in patterns)
-        }
-    if not chosen:
-        raise InputError(f"the layer filter leaves none of the {len(leaves)} layers: {', '.join(leaves)}")
+        if not chosen:
+            raise InputError(f"the layer filter leaves none of the {len(leaves)} layers: {', '.join(leaves)}")
+        return chosen
+    wanted = [layers] if isinstance(layers, str | type) else list(cast(Iterable[Any], layers))
+    chosen = {}
+    for one in wanted:
+        fits = {name: module for name, module in everything.items() if _fits(name, module, one)}
+        if not fits and one not in set(keys):
+            if isinstance(one, type):
+                kinds = sorted({type(module).__name__ for module in everything.values()})
+                raise InputError(f"no module is a {one.__name__}; there are: {', '.join(kinds)}")
+            raise unknown_name("layer", one, {*everything, *keys})
+        chosen |= fits
+    if not wanted:
+        raise InputError("the layer filter is empty; expected names, patterns or classes of modules, or None for all")
     return chosen
 
 
-class Order:
-    """In which order the outputs of a network have their sides, followed from module to module in a forward pass.
-
-    Some modules tell: convolutions give (B, C, H, W), linear layers (B, H, W, C). Others (activation functions,
-    dropout, a permutation) have the order of the output before, or that order turned round, if their shape says so.
-    Between tokens (B, T, D), what has four sides is tokens by heads, seen as so many more tokens.
-    """
-
-    def __init__(self) -> None:
-        self.shape: tuple[int, ...] = ()  # of the last feature maps, one sample, as they came
-        self.last = False  # whether their features were the last side
-        self.tokens = False  # whether tokens came after them
-
-    def settle(self, module: nn.Module, output: Tensor) -> Tensor:
-        """An output with its sides in order: feature maps (B, C, H, W), tokens (B, T, D), and all else as it is."""
-        shape = tuple(output.shape[1:])
-        if len(shape) == 2:
-            self.tokens = True
-        if len(shape) != 3:
-            return output
-        if self.tokens and not isinstance(module, FEATURES_FIRST) and shape != self.shape:
-            return output.flatten(1, 2)
-        self.last, self.shape, self.tokens = self._features_last(module, shape), shape, False
-        return output.permute(0, 3, 1, 2) if self.last else output
-
-    def _features_last(self, module: nn.Module, shape: tuple[int, ...]) -> bool:
-        if isinstance(module, FEATURES_FIRST):
-            return False
-        if isinstance(module, nn.Linear):
-            return True
-        if isinstance(module, nn.LayerNorm) and len(module.normalized_shape) == 1:
-            first, last = (side == module.normalized_shape[0] for side in (shape[0], shape[2]))
-            return last if first != last else type(module) is nn.LayerNorm  # LayerNorm2d and the like: first
-        size = self.shape[:2] if self.last else self.shape[1:]
-        first, last = shape[1:] == size, shape[:2] == size
-        return last if first != last else self.last
+def _fits(name: str, module: nn.Module, wanted: Any) -> bool:
+    if isinstance(wanted, type):
+        return isinstance(module, wanted)
+    return name == wanted or fnmatchcase(name, wanted)
 
 
 @contextmanager
@@ -167,52 +133,109 @@ def without_fast_path() -> Iterator[None]:
 
 @contextmanager
 def observe(
-    model: nn.Module, modules: Mapping[str, nn.Module], batch: int, see: Callable[[str, nn.Module, Tensor], None]
+    model: nn.Module, roles: "Mapping[str, Role]", images: int, see: Callable[[str, nn.Module, Tensor], None]
 ) -> Iterator[None]:
-    """Call ``see(layer name, module, activations)`` for what the modules of a model return for ``batch`` inputs.
+    """Call ``see(layer name, module, activations)`` for what the modules of a model return for so many images.
 
     For one forward pass, while the context is open: layers are numbered by the calls of their module.
+
+    roles: those that `look` found; nothing else is seen
+
+    Errors: InputError for a tensor of another number of images than there are.
     """
     calls: dict[str, int] = {}
-    order = Order()
+    names = {seen.partition("#")[0].partition("[")[0] for seen in roles}
 
-    def report(name: str, module: nn.Module, output: Any) -> None:
+    def hook(module: nn.Module, _: Any, output: Any) -> None:
+        name = named[module]
         calls[name] = calls.get(name, 0) + 1
-        call = f"#{calls[name]}" if calls[name] > 1 else ""
-        for suffix, tensor in tensors(output, batch):
-            activations = order.settle(module, tensor)
-            if name in modules:
-                see(f"{name}{call}{suffix}", module, activations)
+        for suffix, tensor in tensors_of(output):
+            key = key_of(name, calls[name], suffix)
+            if key in roles:
+                try:
+                    found = list(roles[key].parts(tensor, images))
+                except ValueError as error:
+                    raise InputError(f"layer {key} changed between images: {error}") from None
+                for part, activations in found:
+                    see(key + part, module, activations)
 
-    def hook(name: str) -> Callable[..., None]:
-        return lambda module, _, output: report(name, module, output)
+    from cnn_invariance.roles import key_of, names_of, tensors_of
 
+    named = names_of(model)
     with without_fast_path(), ExitStack() as stack:
-        for name, module in {**select(model), **modules}.items():
-            handle = module.register_forward_hook(hook(name))
-            stack.callback(handle.remove)
+        for module, name in named.items():
+            if name in names:
+                stack.callback(module.register_forward_hook(hook).remove)
         yield
 
 
-def find_layers(model: nn.Module, example: Tensor, layers: LayerFilter = None) -> tuple[list[Layer], Any]:
-    """Run the network on ``example`` (B, C, H, W) and list its layers in forward order.
+def look(model: nn.Module, images: Tensor, layers: LayerFilter = None, *, merge: bool = False) -> Observed:
+    """Find the layers of a network in forward order, by running it on a few images (see `cnn_invariance.roles`).
 
-    Returns:
-        The layers and the network's output.
+    images: (B, C, H, W); one is enough
+    layers: which are kept, see `select`
+    merge:  leave out layers that hand on what the layer before returned, unchanged (Identity, Dropout in evaluation)
 
-    Raises:
-        InputError: no module of those selected returned activations.
+    Errors: InputError where no layer is left, and for a network that is no function of an image; what the network
+    raises.
     """
-    found: list[Layer] = []
+    from cnn_invariance import roles
 
-    def see(name: str, module: nn.Module, tensor: Tensor) -> None:
-        found.append(Layer(len(found) + 1, name, type(module).__name__, tuple(tensor.shape[1:])))
+    with without_fast_path():
+        found, skipped, run, output = roles.assign(model, images)
+    chosen = _chosen(model, run, layers)
+    kept: list[Layer] = []
+    last: Tensor | None = None
+    for key, role in list(found.items()):
+        one = run[key]
+        if key not in chosen:
+            del found[key]
+            if layers is None:
+                skipped[key] = "it holds other modules, and hands on what one of them returned"
+            continue
+        if merge and last is not None and one.tensor is not None and _equal(last, one.tensor):
+            del found[key]
+            skipped[key] = f"it hands on what {kept[-1].name} returned, unchanged"
+            continue
+        last = one.tensor
+        for part, tensor in role.parts(cast(Tensor, one.tensor), roles.PROBES[0]):
+            kind = type(one.module).__name__
+            kept.append(Layer(len(kept) + 1, key + part, kind, tuple(tensor.shape[1:]), role.why))
+    if not kept:
+        raise InputError(_nothing(model, run, skipped, layers))
+    return Observed(kept, found, skipped, output)
 
-    with observe(model, select(model, layers), len(example), see), torch.no_grad():
-        output = model(example)
-    if not found:
-        raise InputError(
-            f"{type(model).__name__} has no layer that returns a floating-point tensor with one entry per image; "
-            "check the layer filter, and that the model returns its activations"
-        )
-    return found, output
+
+def find_layers(model: nn.Module, example: Tensor, layers: LayerFilter = None) -> tuple[list[Layer], Any]:
+    """The layers of a network in forward order, and its output for three images that are made of ``example``."""
+    with torch.no_grad():
+        found = look(model, example, layers)
+    return found.layers, found.output
+
+
+def _chosen(model: nn.Module, run: "Run", layers: LayerFilter) -> set[str]:
+    """The keys of the tensors that a filter keeps: of modules that compute by themselves, if it is None."""
+    if layers is None:
+        return {key for key, one in run.items() if one.own}
+    modules = select(model, layers, keys=run)
+    exact = (
+        {layers}
+        if isinstance(layers, str)
+        else set()
+        if callable(layers)
+        else {x for x in layers if isinstance(x, str)}
+    )
+    return {key for key, one in run.items() if key in exact or modules.get(one.name) is one.module}
+
+
+def _equal(tensor: Tensor, other: Tensor) -> bool:
+    return tensor.shape == other.shape and bool(torch.equal(tensor, other))
+
+
+def _nothing(model: nn.Module, run: "Run", skipped: Mapping[str, str], layers: LayerFilter) -> str:
+    """Why no layer is left, in words."""
+    reasons = "; ".join(f"{name}: {why}" for name, why in list(skipped.items())[:5])
+    return (
+        f"{type(model).__name__} has no layer that returns a floating-point tensor with one entry per image; "
+        "check the layer filter, and that the model returns its activations" + (f" ({reasons})" if reasons else "")
+    )

@@ -78,7 +78,8 @@ def respond(
         seen.append((activations.Layer(len(seen) + 1, name, type(module).__name__, tuple(tensor.shape[1:])), tensor))
 
     flat = shown.flatten(0, 1)
-    with activations.observe(model, activations.select(model), len(flat), see):
+    roles = activations.look(model, flat).roles
+    with activations.observe(model, roles, len(flat), see):
         model(flat)
     kept = [(layer, tensor.unflatten(0, shown.shape[:2])) for layer, tensor in seen if layer.name in maps]
     kept = [(layer, tensor) for layer, tensor in kept if layer.spatial]

@@ -37,6 +37,7 @@ class MeasureResult:
         dead: for each measure and layer, how many units have 0 / 0 (value 1 by definition); how many feature maps, for
             a quotient of maps.
         info: the settings of the pass (tile, block, precision, device).
+        skipped: every module that ran and is no layer, and why.
     """
 
     layers: tuple[Layer, ...]
@@ -46,6 +47,7 @@ class MeasureResult:
     transformations: tuple[str, ...]
     dead: Mapping[str, Sequence[int]]
     info: Mapping[str, Any] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def measures(self) -> list[str]:
@@ -274,7 +276,8 @@ SUMMARY_TYPES = {
 def _reason(layer: Layer, measure: str) -> str:
     """Why a layer does not have a measure."""
     if undoes(check(measure)) and not layer.spatial:
-        return f"{layer.form}, not feature maps: nothing to undo a transformation on"
+        why = f" ({layer.why})" if layer.why else ""
+        return f"{layer.form}, not feature maps: nothing to undo a transformation on{why}"
     return "the measure has no value on such a layer"
 
 

@@ -33,6 +33,7 @@ def write(result: "MeasureResult", path: Path) -> None:
         "transformations": result.transformations,
         "dead": {measure: list(counts) for measure, counts in result.dead.items()},
         "info": dict(result.info),
+        "skipped": dict(result.skipped),
         checksum.NAME: checksum.BLANK,
     }
     table = pa.table(
@@ -68,6 +69,7 @@ def read(path: Path) -> dict[str, Any]:
         "transformations": tuple(facts["transformations"]),
         "dead": facts["dead"],
         "info": facts["info"],
+        "skipped": facts.get("skipped", {}),
     }
 
 

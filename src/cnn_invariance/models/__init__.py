@@ -251,15 +251,11 @@ def _check_output(name: str, model: Any, input_shape: tuple[int, int, int], clas
 
 
 def _try(model: "nn.Module", input_shape: tuple[int, int, int]) -> tuple[Any, list[tuple[str, tuple[int, ...]]]]:
-    """The output of a network on two blank samples, and its layers with their shapes."""
+    """The output of a network on two blank samples, and what its modules return, with the shapes."""
     import torch
 
-    from cnn_invariance import activations
+    from cnn_invariance import roles
 
-    layers: list[tuple[str, tuple[int, ...]]] = []
-
-    def see(name: str, module: "nn.Module", tensor: torch.Tensor) -> None:
-        layers.append((name, tuple(tensor.shape[1:])))
-
-    with torch.no_grad(), activations.observe(model, activations.select(model), 2, see):
-        return model(torch.zeros(2, *input_shape)), layers
+    with torch.no_grad():
+        seen, output = roles.run(model, torch.zeros(2, *input_shape))
+    return output, [(key, tuple(one.tensor.shape[1:])) for key, one in seen.items() if one.tensor is not None]

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Iterable, Mapping, Sequence, Sized
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import zip_longest
 from math import ceil
 from types import ModuleType
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cnn_invariance import machine
-from cnn_invariance.activations import Layer, LayerFilter, find_layers, select, tensors
+from cnn_invariance.activations import Layer, LayerFilter, Observed, look
 from cnn_invariance.devices import at_precision
 from cnn_invariance.errors import InputError
 from cnn_invariance.measures import requests
@@ -34,6 +34,7 @@ from cnn_invariance.measures.requests import Measure, undoes
 from cnn_invariance.measures.statistics.base import Context, SampleOrder, Statistic
 from cnn_invariance.measures.statistics.distances import PairDistance
 from cnn_invariance.measures.statistics.scales import Scale
+from cnn_invariance.roles import PROBES, tensors_of
 from cnn_invariance.transformations.affine import AffineSet
 from cnn_invariance.transformations.warp import check_members
 
@@ -43,7 +44,6 @@ TORCH_SLABS = 3  # so many where torch operations do the work: they read a tile 
 GPU_SHARE = 0.02  # of the free memory, for the largest layer of a tile
 TileSize = int | Literal["fixed"] | None
 PRECISIONS = ("fp32", "tf32", "bf16")
-PROBES = 5  # images in the run that finds the layers: more than one tells inputs from other dimensions of size 1
 
 
 @dataclass
@@ -55,8 +55,7 @@ class PreparedPass:
     transformations: AffineSet | Callables
     requests: dict[Measure, ModuleType]
     labels: Tensor | None
-    modules: Mapping[str, nn.Module]
-    layers: list[Layer]
+    observed: Observed
     no_accuracy: str  # why the pass has none; empty where it has one
     device: torch.device
     dtype: torch.dtype
@@ -84,6 +83,7 @@ class PreparedPass:
         nan: str,
         order_seed: int = 0,
         accuracy: bool = True,
+        merge: bool = False,
     ) -> "PreparedPass":
         """Check everything, run the network on one image, settle the tile."""
         check_choice("precision", precision, PRECISIONS)
@@ -102,19 +102,24 @@ class PreparedPass:
             if not isinstance(transformations, AffineSet):
                 check_members(transformations, example, finite=nan == "error")
             TransformedBatch(transformations, example.shape[1:], untransformed=False)(example)
-            found, output, memory_format = _try_network(model, example, layers, _format(images))
-        _try_user_measures(requests, found)
-        granule = main_block(requests, [Context(layer, N, M, place) for layer in found])
-        of_classes = scores(output, PROBES)
+            found, memory_format = _try_network(model, example, layers, _format(images), merge)
+        _try_user_measures(requests, found.layers)
+        granule = main_block(requests, [Context(layer, N, M, place) for layer in found.layers])
+        of_classes = scores(found.output, PROBES[0])
         no_accuracy = no_classes(of_classes) if classes is not None and accuracy else "there are no labels of classes"
         if classes is not None and of_classes is not None and not no_accuracy:
             check_labels(classes, of_classes.shape[1])
         prepared = cls(
-            model, images, transformations, requests, classes, select(model, layers), found,
+            model, images, transformations, requests, classes, found,
             no_accuracy, place, dtype, memory_format, 0, granule, precision, nan, order_seed, {},
         )  # fmt: skip
         prepared.tile = prepared.fit(tile)
         return prepared
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, in forward order."""
+        return self.observed.layers
 
     @property
     def N(self) -> int:  # noqa: N802
@@ -164,38 +169,40 @@ def _format(images: Tensor | MapStyle) -> torch.memory_format:
 
 
 def _try_network(
-    model: nn.Module, example: Tensor, layers: LayerFilter, own: torch.memory_format
-) -> tuple[list[Layer], Any, torch.memory_format]:
-    """The layers, the output, and the memory format: channels last, the faster one, if it changes nothing.
+    model: nn.Module, example: Tensor, layers: LayerFilter, own: torch.memory_format, merge: bool
+) -> tuple[Observed, torch.memory_format]:
+    """The layers, and the memory format: channels last, the faster one, if it changes nothing.
 
     own: the format in which the caller's own images would reach the network; it is kept where a network reads its
          input's memory, asserts a format, or takes a view that only one format allows.
     """
-    images = example.expand(PROBES, *example.shape[1:])
+    images = example.expand(2, *example.shape[1:])
     other = torch.channels_last if own == torch.contiguous_format else torch.contiguous_format
     try:
-        found, output = _find(model, images.contiguous(memory_format=own), layers)
+        found = _find(model, images.contiguous(memory_format=own), layers, merge)
     except InputError:
         raise
     except Exception as error:  # the network is anyone's code
         if out_of_memory(error):
             raise
         try:
-            return *_find(model, images.contiguous(memory_format=other), layers), other
+            return _find(model, images.contiguous(memory_format=other), layers, merge), other
+        except InputError:
+            raise
         except Exception:
             raise _cannot_run(example, error) from error
     if own == torch.channels_last:
-        return found, output, own
+        return found, own
     try:
-        again, also = _find(model, images.contiguous(memory_format=other), layers)
+        same = _same(*(model(images.contiguous(memory_format=each)) for each in (own, other)))
     except Exception:  # such as Tensor.view of feature maps, which must be contiguous
-        return found, output, own
-    return (again, also, other) if again == found and _same(output, also) else (found, output, own)
+        return found, own
+    return found, other if same else own
 
 
 def _same(output: Any, other: Any) -> bool:
     """Whether two outputs of a network differ by rounding alone."""
-    pairs = list(zip_longest(tensors(output, PROBES), tensors(other, PROBES)))
+    pairs = list(zip_longest(tensors_of(output), tensors_of(other)))
     return all(one and two and one[0] == two[0] and _close(one[1], two[1]) for one, two in pairs)
 
 
@@ -214,22 +221,15 @@ def _cannot_run(example: Tensor, error: Exception) -> InputError:
     return InputError(f"the network cannot run on images of shape {tuple(example.shape[1:])}: {name}{error}; {advice}")
 
 
-def _find(model: nn.Module, images: Tensor, layers: LayerFilter) -> tuple[list[Layer], Any]:
-    """The layers and the output; of a tuple's items those that have one entry per image for two numbers of images.
-
-    The state of a recurrent network has one entry per layer, by chance as many as images.
-    """
-    found, output = find_layers(model, images, layers)
-    if output is None:
+def _find(model: nn.Module, images: Tensor, layers: LayerFilter, merge: bool) -> Observed:
+    """The layers, their roles, and the output."""
+    found = look(model, images, layers, merge=merge)
+    if found.output is None:
         raise InputError(
             f"{type(model).__name__} has layers, but its forward pass returned nothing; a missing 'return'? "
             "expected its output, log-probabilities (B, K) or any other"
         )
-    if any(layer.name.endswith("]") for layer in found):
-        fewer = {layer.name for layer in find_layers(model, images[1:], layers)[0]}
-        found = [layer for layer in found if layer.name in fewer]
-        found = [replace(layer, index=k) for k, layer in enumerate(found, 1)]
-    return found, output
+    return found
 
 
 def out_of_memory(error: Exception) -> bool:

@@ -59,6 +59,7 @@ def measure(
     nan: str = "error",
     order_seed: int = 0,
     accuracy: bool = True,
+    merge: bool = False,
 ) -> MeasureResult:
     """Measure the invariance and same-equivariance of every unit of every layer of a network.
 
@@ -71,7 +72,8 @@ def measure(
         measures: names, with options in brackets (see ``measures.names``); None: all that apply, with defaults.
         labels: (N,) class of each image, for accuracy, stratified measures and the order by class: a whole number, the
             index of its output. None: taken from the dataset if it yields them.
-        layers: names, patterns or a predicate (see ``activations.select``); None: every module without children.
+        layers: names of layers or modules, patterns, classes of modules, or a predicate (see ``activations.select``);
+            None: every module that computes something itself.
         device: where the pass runs; None: where the model is.
         tile: samples that go through the network at once, under all transformations; None: by the machine's caches or
             its GPU's memory; ``fixed``: by a rule that does not look at the caches, so that the last digits do not
@@ -83,6 +85,8 @@ def measure(
         order_seed: of the random order in which the samples are paired for sample distances (SD, ND, ...): the ranks of
             the first N raw numbers of NumPy's PCG64 with this seed. Other measures do not depend on it.
         accuracy: False: labels are no classes of the network, and only say which images belong together.
+
+        merge: leave out layers that hand on what the layer before returned, unchanged, such as dropout.
 
     Returns:
         The measures per unit, the accuracy per transformation (where the output has scores of two classes or more; else
@@ -115,6 +119,7 @@ def measure(
             nan,
             order_seed,
             accuracy,
+            merge,
         )
         while True:
             try:
@@ -352,8 +357,6 @@ class _Engine:
 
         def look(name: str, module: nn.Module, tensor: Tensor) -> None:
             layer = missing.pop(name, None)
-            if layer is None and name.endswith("]"):
-                return  # another dimension of a tuple's item, by chance as long as this batch
             if layer is None or tensor.shape[1:] != layer.shape:
                 raise _changed(name, tuple(tensor.shape[1:]), "absent" if layer is None else layer.shape)
             values = _units_last(tensor).view(M, b, layer.units)
@@ -362,7 +365,7 @@ class _Engine:
                 see(layer, values if layer.index in self.prepared.scales else values.float())
 
         with (
-            observe(self.prepared.model, self.prepared.modules, M * b, look),
+            observe(self.prepared.model, self.prepared.observed.roles, M * b, look),
             at_precision(self.prepared.precision, self.prepared.device),
         ):
             output = self.prepared.model(batch)
@@ -412,7 +415,9 @@ class _Engine:
             "device": prepared.device.type,
             "no_accuracy": prepared.no_accuracy,
         }
-        return MeasureResult(tuple(prepared.layers), values, accuracy, prepared.N, tuple(labels), dead, info)
+        return MeasureResult(
+            tuple(prepared.layers), values, accuracy, prepared.N, tuple(labels), dead, info, prepared.observed.skipped
+        )
 
 
 def _need_all(accumulators: list[Accumulators]) -> bool:

@@ -1,0 +1,490 @@
+"""Roles: which side of a tensor that a module returns are the images, which the rows, the columns and the features.
+
+Nothing is concluded from the class of a module. The network is run on a few images, and what it returns is compared:
+
+- The *images* are the one side whose size is that of the batch for two numbers of images; or so many times that size,
+  if a change of one image changes only the entries that stand together for it (windows, patches, heads).
+- *Rows* and *columns* are the one side each that grows when the image grows in height, and in width. Where a network
+  does not run on another size, or its maps keep their size, they are the sides along which a change moves when it moves
+  from the top of the image to its bottom, and from its left to its right.
+- *Tokens* form a grid where a change of one patch of the image is largest at the token of that patch, for several
+  patches; a first or last token beside the grid (of the class) is kept apart.
+
+Where none of this tells, the tensor has no rows and columns, and the reason is kept.
+"""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import product
+from math import prod
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cnn_invariance.errors import InputError
+
+PROBES = (3, 2)
+"""How many images are run at once, to see which side follows them."""
+MOVED, STILL = 0.3, 0.15
+"""Along rows a change must move at least so far, as a share of the side, and along other sides at most so far."""
+PATCHES = 6
+"""How many patches are changed, to see whether tokens form a grid."""
+DIFFERING = 0.01
+"""The share of a layer's activations that may differ between two runs which should agree."""
+UNKNOWN = "rows and columns cannot be told: {}"
+
+
+@dataclass(frozen=True)
+class Role:
+    """How a tensor is seen as activations of each image.
+
+    images: the side of the images; each has ``fold`` entries of it, one after the other
+    order:  the other sides, in the order in which they are seen: features, rows, columns; or tokens, features
+    grid:   rows and columns of tokens; ``apart`` the place of a token that is not of the grid
+    why:    why there are no rows and columns; empty where there are
+    """
+
+    images: int = 0
+    fold: int = 1
+    order: tuple[int, ...] = ()
+    grid: tuple[int, int] | None = None
+    apart: int | None = None
+    why: str = ""
+
+    def parts(self, tensor: Tensor, images: int) -> Iterator[tuple[str, Tensor]]:
+        """The activations (images, C, H, W), (images, T, D) or (images, K), with what follows the layer's name.
+
+        Errors: ValueError for a tensor of another number of images.
+        """
+        if tensor.ndim <= self.images or tensor.shape[self.images] != images * self.fold:
+            raise ValueError(f"a tensor {tuple(tensor.shape)} is not of {images} images")
+        seen = tensor.movedim(self.images, 0) if self.images else tensor
+        if self.fold > 1:
+            seen = seen.reshape(images, self.fold, *seen.shape[1:])
+        if self.order != tuple(range(seen.ndim - 1)):
+            seen = seen.permute(0, *(1 + side for side in self.order))
+        if seen.ndim == 1:
+            seen = seen.unsqueeze(1)
+        if seen.ndim > 3 and self.why:
+            seen = seen.flatten(1, -2)  # so many more tokens
+        if self.grid is None:
+            yield "", seen
+            return
+        if self.apart is not None:
+            yield "[class token]", seen[:, self.apart]
+            start = 1 if self.apart == 0 else 0
+            seen = seen[:, start : start + prod(self.grid)]
+        yield "", seen.transpose(1, 2).unflatten(2, self.grid)
+
+
+class Seen(NamedTuple):
+    """A tensor that a call of a module returned, or why what it returned is none."""
+
+    name: str
+    module: nn.Module
+    tensor: Tensor | None
+    why: str = ""
+    own: bool = True  # whether the module computed it, and does not hand on what a module inside returned
+
+
+Run = dict[str, Seen]
+"""What all calls of all modules returned in one forward pass, by key: the name, the call, the place in the output."""
+
+
+def tensors_of(output: Any) -> Iterator[tuple[str, Any]]:
+    """The tensors in what a module returned, with a suffix each: those of mappings, sequences, data classes, and of
+    objects with a ``tensor``.
+    """
+    if isinstance(output, Tensor):
+        yield "", output
+        return
+    if isinstance(output, Mapping):
+        items = list(output.items())
+    elif isinstance(output, tuple | list):
+        items = list(enumerate(output))
+    elif is_dataclass(output) and not isinstance(output, type):
+        items = [(field.name, getattr(output, field.name)) for field in fields(output)]
+    elif isinstance(tensor := getattr(output, "tensor", None), Tensor):
+        yield "", tensor
+        return
+    else:
+        return
+    for key, item in items:
+        for suffix, tensor in tensors_of(item):
+            yield f"[{key}]{suffix}", tensor
+
+
+def key_of(name: str, call: int, suffix: str) -> str:
+    """The key of a tensor: ``relu``, ``relu#2`` for the second call, ``lstm[0]`` for the first of several tensors."""
+    return f"{name}{f'#{call}' if call > 1 else ''}{suffix}"
+
+
+def names_of(model: nn.Module) -> dict[nn.Module, str]:
+    """Every module by its name; the model itself by its class."""
+    return {module: name or type(model).__name__ for name, module in model.named_modules()}
+
+
+def run(model: nn.Module, images: Tensor) -> tuple[Run, Any]:
+    """What every call of every module returned, and the output. A network that fails keeps what it returned until then.
+
+    Errors: what the network raises, with the run so far as ``error.seen``.
+    """
+    seen: Run = {}
+    calls: dict[str, int] = {}
+    made: dict[int, list[tuple[str, Tensor, int]]] = {}  # outputs by their memory, with their state then
+    kept: list[Any] = []  # so that no memory is used twice
+    names = names_of(model)
+
+    def note(module: nn.Module, given: Any, output: Any) -> None:
+        name = names[module]
+        calls[name] = calls.get(name, 0) + 1
+        kept.append((given, output))
+        within = "" if module is model else f"{name}."
+        passed = {_memory(tensor) for _, tensor in tensors_of(given)}
+        found = list(tensors_of(output))
+        if not found:
+            seen[key_of(name, calls[name], "")] = Seen(
+                name, module, None, f"it returned no tensor: {type(output).__name__}"
+            )
+        for suffix, tensor in found:
+            memory = _memory(tensor)
+            inside = any(
+                other.startswith(within) and other != name and version == tensor._version and _alike(tensor, one)
+                for other, one, version in made.get(memory, ())
+            )
+            has_children = next(module.children(), None) is not None
+            own = not (has_children and (inside or (memory in passed and not _changed_in_place(made, memory, tensor))))
+            why = _no_activations(tensor)
+            key = key_of(name, calls[name], suffix)
+            seen[key] = Seen(name, module, None if why else tensor, why, own)
+            made.setdefault(memory, []).append((name, tensor, tensor._version))
+
+    handles = [module.register_forward_hook(note) for module in names]
+    try:
+        return seen, model(images)
+    except Exception as error:
+        error.seen = seen  # type: ignore[attr-defined]
+        raise
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _memory(tensor: Any) -> int:
+    try:
+        return int(tensor.untyped_storage().data_ptr())
+    except (AttributeError, NotImplementedError, RuntimeError):
+        return 0
+
+
+def _alike(tensor: Tensor, other: Tensor) -> bool:
+    """Whether two tensors in one memory hold the same numbers, in one form or another."""
+    return tensor.numel() == other.numel() and tensor.dtype == other.dtype
+
+
+def _changed_in_place(made: Mapping[int, Sequence[tuple[str, Tensor, int]]], memory: int, tensor: Tensor) -> bool:
+    """Whether what was passed in was changed where it lay."""
+    return any(version != tensor._version for _, _, version in made.get(memory, ()))
+
+
+def _no_activations(tensor: Tensor) -> str:
+    if tensor.is_complex():
+        return "its numbers are complex"
+    if not tensor.is_floating_point():
+        return f"its numbers are {str(tensor.dtype).removeprefix('torch.')}, not floating point"
+    return "" if tensor.ndim else "it is one number for all images"
+
+
+def assign(model: nn.Module, images: Tensor) -> tuple[dict[str, Role], dict[str, str], Run, Any]:
+    """The role of every tensor that follows the images, why the others are none, one run, and its output.
+
+    images: (B, C, H, W), one is enough: others are made of it
+
+    Errors: what the network raises on these images; InputError for a network that is no function of an image.
+    """
+    probes = _probes(images)
+    first, output = run(model, probes)
+    again, _ = run(model, probes)
+    fewer, _ = run(model, probes[: PROBES[1]])
+    found: dict[str, Role] = {}
+    none: dict[str, str] = {}
+    for key, one in first.items():
+        other = fewer.get(key)
+        if one.tensor is None:
+            none[key] = one.why
+        elif other is None or other.tensor is None:
+            none[key] = "with another number of images, it is not called"
+        else:
+            place = _of_images(tuple(one.tensor.shape), tuple(other.tensor.shape))
+            if isinstance(place, str):
+                none[key] = place
+            else:
+                found[key] = Role(*place)
+    _refuse_no_function(first, again, fewer, found)
+    folded = [key for key, role in found.items() if role.fold > 1]
+    if folded:
+        changed = probes.clone()
+        changed[0] = _other(probes[0])
+        moved, _ = run(model, changed)
+        for key in folded:
+            if not _only_first(first[key].tensor, moved[key].tensor, found[key]):
+                none[key] = "it holds several entries for each image, not one after the other"
+                del found[key]
+    return _with_sides(model, probes, first, found), none, first, output
+
+
+def _probes(images: Tensor) -> Tensor:
+    """So many different images: those given, and the first of them moved sideways."""
+    if len(images) >= PROBES[0] and not torch.equal(images[0], images[1]) and not torch.equal(images[0], images[2]):
+        return images[: PROBES[0]]
+    width = images.shape[-1]
+    moved = [images[0].roll(k * max(1, width // PROBES[0]), -1) for k in range(PROBES[0])]
+    probes = torch.stack(moved)
+    last = images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous()
+    return probes.contiguous(memory_format=torch.channels_last) if last else probes
+
+
+def _of_images(shape: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, int] | str:
+    """The side of the images and how many entries each has; or why there is none. Shapes are of 3 and of 2 images."""
+    if len(shape) != len(other):
+        return "with another number of images it has another number of sides"
+    sides = [side for side, (a, b) in enumerate(zip(shape, other, strict=True)) if a != b]
+    if not sides:
+        return "its size does not follow the number of images"
+    if len(sides) > 1:
+        return "several of its sides follow the number of images"
+    (side,) = sides
+    fold, left = divmod(shape[side], PROBES[0])
+    if left or fold * PROBES[1] != other[side] or not fold:
+        return "it is not of all images at once"
+    return side, fold
+
+
+def _other(image: Tensor) -> Tensor:
+    """Another image of about the same values."""
+    return image.flip(-1, -2) + image.std().nan_to_num(1.0)
+
+
+def _only_first(before: Tensor | None, after: Tensor | None, role: Role) -> bool:
+    """Whether only the entries of the first image changed, and some of them did."""
+    if before is None or after is None:
+        return False
+    changed = (before - after).abs().movedim(role.images, 0).flatten(1).amax(1)
+    largest = float(before.abs().max()) or 1.0
+    there = changed > largest * torch.finfo(before.dtype).eps ** 0.5
+    return bool(there[: role.fold].any()) and not bool(there[role.fold :].any())
+
+
+def _refuse_no_function(first: Run, again: Run, fewer: Run, found: Mapping[str, Role]) -> None:
+    """Refuse a network whose answer to an image is another each time, or depends on the other images of the batch."""
+    precisions = [torch.finfo(one.tensor.dtype).eps for one in first.values() if one.tensor is not None]
+    tolerance = max(precisions, default=1e-7) ** 0.5
+    for key, role in found.items():
+        one = first[key].tensor
+        assert one is not None
+        for other, same, why in (
+            (
+                again,
+                one,
+                "gives other activations for the same images each time it is called: something in it is random",
+            ),
+            (fewer, one.narrow(role.images, 0, role.fold * PROBES[1]), OTHERS),
+        ):
+            seen = other.get(key)
+            if seen is not None and seen.tensor is not None and _apart(same, seen.tensor, tolerance):
+                raise InputError(f"layer {key} ({first[key].name}: {type(first[key].module).__name__}) {why}")
+
+
+OTHERS = (
+    "gives an image other activations in a batch of other images or of another size, as batch normalisation does that "
+    "keeps no running statistics; measures need a network that is a function of the image alone"
+)
+
+
+def _apart(one: Tensor, other: Tensor, tolerance: float) -> bool:
+    if one.shape != other.shape:
+        return True
+    finite = one[one.isfinite()]
+    largest = float(finite.abs().max()) if finite.numel() else 0.0
+    differing = ~torch.isclose(one, other, rtol=0, atol=largest * tolerance, equal_nan=True)
+    return bool(differing.double().mean() > DIFFERING)
+
+
+def _with_sides(model: nn.Module, probes: Tensor, first: Run, found: dict[str, Role]) -> dict[str, Role]:
+    """The roles, with the order of the sides that are not of the images."""
+
+    def sides(key: str) -> tuple[int, ...]:
+        tensor = first[key].tensor
+        assert tensor is not None
+        return _rest(tuple(tensor.shape), found[key], PROBES[0])
+
+    done = {key: replace(role, order=tuple(range(len(sides(key))))) for key, role in found.items()}
+    maps = [key for key in found if len(sides(key)) == 3]
+    grown = [_grown(model, probes[:1], side) for side in (-2, -1)] if maps else []
+    bands, grids = _Moves(model, probes[:1]), _Grids(model, probes[:1])
+    for key in maps:
+        role, shape = found[key], sides(key)
+        grows = [_grows(shape, role, seen.get(key)) for seen in grown]
+        done[key] = _maps(role, shape, grows, lambda key=key, role=role: bands.along(key, role))  # type: ignore[misc]
+    of_maps = [tuple(sides(key)[side] for side in done[key].order[1:]) for key in maps if not done[key].why]
+    sizes = [(rows, columns) for rows, columns in dict.fromkeys(of_maps) if rows * columns > 1]
+    for key in found:
+        if len(shape := sides(key)) == 2:
+            done[key] = grids.role(key, done[key], shape, sizes)
+        elif len(shape) > 3:
+            done[key] = replace(done[key], why="it has more sides than feature maps")
+    return done
+
+
+def _grows(shape: tuple[int, ...], role: Role, larger: Seen | None) -> list[int] | None:
+    """The sides that are not of the images and grow with one image; None: the network did not run so far."""
+    if larger is None or larger.tensor is None:
+        return None
+    other = _rest(tuple(larger.tensor.shape), role, 1)
+    if len(other) != len(shape):
+        return None
+    return [side for side, (a, b) in enumerate(zip(shape, other, strict=True)) if a != b]
+
+
+def _rest(shape: tuple[int, ...], role: Role, images: int) -> tuple[int, ...]:
+    """The sides of a tensor that are not of the images; of folded ones the entries of an image come first."""
+    rest = shape[: role.images] + shape[role.images + 1 :]
+    return (shape[role.images] // images, *rest) if role.fold > 1 else rest
+
+
+def _maps(
+    role: Role,
+    shape: tuple[int, ...],
+    grows: Sequence[list[int] | None],
+    moves: Callable[[], list[int | None]],
+) -> Role:
+    """The role of a tensor with three sides beside the images."""
+    plain = replace(role, order=(0, 1, 2))
+    of_one = [side for side in range(3) if shape[side] == 1]
+    rows, columns = (found[0] if found is not None and len(found) == 1 else None for found in grows)
+    if any(found is not None and len(found) > 1 for found in grows):
+        return replace(plain, why=UNKNOWN.format("several of its sides grow with the image"))
+    if rows is None or columns is None:
+        if len(of_one) == 2:
+            rows, columns = of_one
+        else:
+            by_move = moves()
+            rows = by_move[0] if rows is None else rows
+            columns = by_move[1] if columns is None else columns
+    if rows is None or columns is None or rows == columns:
+        reason = "none of its sides follows the height and another the width of the image"
+        return replace(plain, why=UNKNOWN.format(reason))
+    features = 3 - rows - columns
+    return replace(role, order=(features, rows, columns))
+
+
+def _grown(model: nn.Module, images: Tensor, side: int) -> Run:
+    """What a copy of the network returns for an image twice as high, or as wide; as far as it runs."""
+    larger = torch.cat([images, images], dim=side)
+    try:
+        return run(copy.deepcopy(model), larger)[0]
+    except Exception as error:  # most networks with dense layers take one size
+        return getattr(error, "seen", {})
+
+
+class _Moves:
+    """Along which sides of tensors a change moves, when it moves from the top of an image to its bottom."""
+
+    def __init__(self, model: nn.Module, images: Tensor) -> None:
+        self.model, self.images = model, images
+        self.seen: Run | None = None
+
+    def along(self, key: str, role: Role) -> list[int | None]:
+        """The side along which it moves with the rows of the image, and with the columns; None: not one side alone."""
+        if self.seen is None:
+            self.seen, _ = run(self.model, _bands(self.images))
+        tensor = self.seen[key].tensor if key in self.seen else None
+        if tensor is None:
+            return [None, None]
+        ((_, seen),) = replace(role, order=(0, 1, 2)).parts(tensor.double(), 5)
+        change = (seen[1:] - seen[:1]).abs()
+        places = [
+            [_centre(change[k].sum(tuple(other for other in range(3) if other != side))) for side in range(3)]
+            for k in range(4)
+        ]
+        found: list[int | None] = []
+        for start, end in ((0, 1), (2, 3)):
+            moved = [places[end][side] - places[start][side] for side in range(3)]
+            far = [side for side in range(3) if moved[side] >= MOVED]
+            near = [side for side in range(3) if abs(moved[side]) <= STILL]
+            found.append(far[0] if len(far) == 1 and len(near) == 2 else None)
+        return found
+
+
+def _bands(images: Tensor) -> Tensor:
+    """An image, and the same with its top, its bottom, its left and its right quarter changed."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(images.shape[1:], generator=generator, dtype=torch.float64).to(images)
+    noise = noise * images.std().nan_to_num(1.0).clamp(min=1e-3)
+    height, width = (max(1, side // 4) for side in images.shape[-2:])
+    changed = [images[0].clone() for _ in range(5)]
+    changed[1][:, :height] += noise[:, :height]
+    changed[2][:, -height:] += noise[:, :height]
+    changed[3][..., :width] += noise[..., :width]
+    changed[4][..., -width:] += noise[..., :width]
+    return torch.stack(changed)
+
+
+def _centre(weights: Tensor) -> float:
+    """Where the weights lie on a side, from 0 to 1; NaN: they are all 0, or the side has one entry."""
+    if len(weights) == 1:
+        return 0.0
+    places = torch.linspace(0, 1, len(weights), dtype=weights.dtype, device=weights.device)
+    return float((weights * places).sum() / weights.sum())
+
+
+class _Grids:
+    """Whether tokens lie on a grid, by changes of single patches of an image; one run for each size of grid."""
+
+    def __init__(self, model: nn.Module, images: Tensor) -> None:
+        self.model, self.images = model, images
+        self.seen: dict[tuple[int, int], tuple[list[tuple[int, int]], Run]] = {}
+
+    def role(self, key: str, role: Role, shape: tuple[int, ...], sizes: Sequence[tuple[int, int]]) -> Role:
+        """The role of a tensor with two sides beside the images: tokens and features, on a grid if that is seen."""
+        for grid, side in product(sizes, (0, 1)):
+            spare = shape[side] - prod(grid)
+            if spare not in (0, 1):
+                continue
+            tokens = replace(role, order=(side, 1 - side))
+            for apart in (None,) if not spare else (0, prod(grid)):
+                if self._on_grid(key, tokens, grid, start=1 if apart == 0 else 0):
+                    return replace(tokens, grid=grid, apart=apart)
+        return replace(role, why="tokens, of which no grid is seen")
+
+    def _on_grid(self, key: str, role: Role, grid: tuple[int, int], start: int) -> bool:
+        """Whether a change of a patch of the image is largest at the token of that patch, for every patch."""
+        if grid not in self.seen:
+            cells, probes = _patches(self.images, grid)
+            self.seen[grid] = cells, run(self.model, probes)[0]
+        cells, seen = self.seen[grid]
+        if key not in seen or (tensor := seen[key].tensor) is None:
+            return False
+        ((_, tokens),) = role.parts(tensor, 1 + len(cells))
+        change = (tokens[1:] - tokens[:1]).abs().sum(2)
+        expected = [start + row * grid[1] + column for row, column in cells]
+        return bool(change.argmax(1).tolist() == expected)
+
+
+def _patches(images: Tensor, grid: tuple[int, int]) -> tuple[list[tuple[int, int]], Tensor]:
+    """Places of a grid, none the mirror of another, and an image followed by one changed in the patch of each."""
+    height, width = images.shape[-2:]
+    draw = torch.Generator().manual_seed(1)
+    order = torch.randperm(prod(grid), generator=draw)[:PATCHES].tolist()
+    cells = [divmod(place, grid[1]) for place in order]
+    probes = images[0].repeat(1 + len(cells), 1, 1, 1)
+    scale = images.std().nan_to_num(1.0).clamp(min=1e-3)
+    for k, (row, column) in enumerate(cells, 1):
+        rows = slice(row * height // grid[0], (row + 1) * height // grid[0])
+        columns = slice(column * width // grid[1], (column + 1) * width // grid[1])
+        patch = probes[k, :, rows, columns]
+        noise = torch.randn(patch.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+        probes[k, :, rows, columns] = patch + scale * noise.to(patch)
+    return cells, probes
