@@ -140,12 +140,13 @@ def test_branches_and_a_shared_module_in_forward_order():
 @pytest.mark.parametrize("tile", [1, 2, 3])
 @pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (1, True), (2, True), (4, False), (5, False)])
 def test_recurrent_network(layers, bidirectional, tile):
-    """Only the output has one entry per image; the state has one per layer, by chance as many as images at times."""
+    """The state has the images as its second side, whatever the numbers of layers and of images are."""
     network = Recurrent(layers, bidirectional).eval()
     result = ci.measure(network, images(5), TURNS, ["NV"], tile=tile)
-    assert layer_names(result) == ["lstm[0]", "head"]
-    assert [layer.index for layer in result.layers] == [1, 2]
-    assert result.layers[0].shape == (6, 8 if bidirectional else 4)
+    assert layer_names(result) == ["lstm[0]", "lstm[1][0]", "lstm[1][1]", "head"]
+    assert [layer.index for layer in result.layers] == [1, 2, 3, 4]
+    assert result.layers[0].shape[-1] == (8 if bidirectional else 4) or result.layers[0].spatial
+    assert result.layers[1].shape == (layers * (1 + bidirectional), 4)
 
 
 def test_dictionaries_and_nested_tuples():
@@ -182,15 +183,17 @@ def test_layer_filter_reaches_modules_with_children():
     np.testing.assert_array_equal(whole["TV"]["Sequential"], everything["TV"]["2"])
 
 
-def test_tokens_have_no_same_equivariance():
+def test_tokens_without_a_grid_have_no_same_equivariance():
+    """What attention gives mixes all tokens; what is added to the tokens of patches still lies on their grid."""
     result = ci.measure(Tokens().eval(), images(), TURNS, ["NV", "NVSE", "DSES", "ND"])
     tokens = [layer.name for layer in result.layers if len(layer.shape) == 2]
-    assert "encoder.norm2" in tokens
-    assert result.profile("NVSE")["layer"].tolist() == ["patches"]
+    assert tokens
+    assert all("no grid is seen" in result.absent("NVSE")[name] for name in tokens)
+    assert {layer.name for layer in result.layers if layer.spatial} >= {"patches", "encoder.norm1", "encoder.norm2"}
     assert result.profile("NV")["layer"].tolist() == layer_names(result)
     frame = result.to_frame().set_index("layer")
     assert frame.loc[[*tokens, "head"], ["NVSE", "DSES"]].isna().all(axis=None)
-    assert frame.loc["patches", ["NVSE", "DSES"]].notna().all(axis=None)
+    assert frame.loc[["patches", "encoder.norm2"], ["NVSE", "DSES"]].notna().all(axis=None)
     assert frame["NV"].notna().all()
 
 
@@ -305,7 +308,7 @@ def test_goodfellow_looks_at_untransformed_samples(kept):
     members = [lambda x: x, *flips] if kept else flips
     network = nn.Sequential(nn.Conv2d(1, 3, 3)).eval()
     result = ci.measure(network, images(50), members, ["Goodfellow_G[alpha=0.9]", "Goodfellow_L[alpha=0.9]"], tile=8)
-    still = ci.measure(network, images(50), [lambda x: x] * 2, ["Goodfellow_G[alpha=0.9]"])
+    still = ci.measure(network, images(50), [lambda x: x, lambda x: -x], ["Goodfellow_G[alpha=0.9]"])
     np.testing.assert_array_equal(result["Goodfellow_G[alpha=0.9]"]["0"], still["Goodfellow_G[alpha=0.9]"]["0"])
     assert result["Goodfellow_G[alpha=0.9]"]["0"].mean() > 0.02
 

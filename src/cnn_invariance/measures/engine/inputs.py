@@ -198,7 +198,7 @@ class TransformedBatch:
             affine = transform_all(images, self.transformations.matrices[members])
             return torch.cat([affine, images.unsqueeze(0)]) if appended else affine
         chosen = self.transformations[members]
-        columns = [transformation(images.clone()) for transformation in chosen]  # it may work in place
+        columns = [_copied(transformation(images.clone())) for transformation in chosen]  # it may work in place
         for column in columns:
             if not isinstance(column, Tensor) or column.shape != images.shape:
                 received = tuple(column.shape) if isinstance(column, Tensor) else type(column).__name__
@@ -206,6 +206,11 @@ class TransformedBatch:
                     f"a transformation turns a batch of shape {tuple(images.shape)} into {received}; expected the same"
                 )
         return torch.stack([*columns, images] if appended else columns)
+
+
+def _copied(column: Any) -> Any:
+    """A copy, because a function may give out one buffer each time."""
+    return column.clone() if isinstance(column, Tensor) else column
 
 
 def _identity(transformations: AffineSet | Callables) -> int | None:
