@@ -11,7 +11,6 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from cnn_invariance import machine
 from cnn_invariance.activations import Layer, LayerFilter, find_layers, select, tensors
 from cnn_invariance.devices import at_precision
 from cnn_invariance.errors import InputError
@@ -24,12 +23,14 @@ from cnn_invariance.measures.engine.inputs import (
     batch,
     check_choice,
     check_images,
+    check_labels,
     check_seed,
     check_transformations,
     labels_of,
+    no_classes,
     placement,
+    scores,
 )
-from cnn_invariance.measures.engine.outputs import check_labels, no_classes, scores
 from cnn_invariance.measures.requests import Measure, undoes
 from cnn_invariance.measures.statistics.base import Context, SampleOrder, Statistic
 from cnn_invariance.measures.statistics.distances import PairDistance
@@ -141,6 +142,8 @@ class PreparedPass:
             return max(1, int(torch.cuda.mem_get_info(self.device)[0] * GPU_SHARE) // largest)
         slabs = 1 if c_loops.available(self.device) else TORCH_SLABS
         most = max(1, SLAB * slabs // largest)
+        from cnn_invariance import machine  # only this rule reads it
+
         share = machine.cache_of_a_core() if by_caches else None
         if share is None:
             return most
