@@ -9,8 +9,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 import cnn_invariance as ci
+from cnn_invariance.devices import left_as_found
 from cnn_invariance.errors import InputError
-from cnn_invariance.measures.engine.surroundings import left_as_found
 from cnn_invariance.transformations import rotation
 from helpers_measures import small_network, some_images
 

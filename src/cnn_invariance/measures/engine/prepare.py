@@ -11,7 +11,6 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from cnn_invariance import machine
 from cnn_invariance.activations import Layer, LayerFilter, Observed, look
 from cnn_invariance.devices import at_precision
 from cnn_invariance.errors import InputError
@@ -24,12 +23,14 @@ from cnn_invariance.measures.engine.inputs import (
     batch,
     check_choice,
     check_images,
+    check_labels,
     check_seed,
     check_transformations,
     labels_of,
+    no_classes,
     placement,
+    scores,
 )
-from cnn_invariance.measures.engine.outputs import check_labels, no_classes, scores
 from cnn_invariance.measures.requests import Measure, undoes
 from cnn_invariance.measures.statistics.base import Context, SampleOrder, Statistic
 from cnn_invariance.measures.statistics.distances import PairDistance
@@ -39,7 +40,7 @@ from cnn_invariance.transformations.affine import AffineSet
 from cnn_invariance.transformations.warp import check_members
 
 SLAB = 24 << 20  # bytes of the largest layer of a tile: stays in a last-level cache
-LEAST_SLAB = 4 << 20
+IMAGES = 64  # in a batch, fewer are slow in any network, whatever the caches
 TORCH_SLABS = 3  # so many where torch operations do the work: they read a tile many times, and start for each anew
 GPU_SHARE = 0.02  # of the free memory, for the largest layer of a tile
 TileSize = int | Literal["fixed"] | None
@@ -136,12 +137,22 @@ class PreparedPass:
         if tile is not None and tile != "fixed" and (isinstance(tile, str) or tile < 1):
             raise InputError(f"a tile of {tile!r} samples; expected at least 1, 'fixed', or None")
         if not isinstance(tile, int):
-            largest = max(layer.units for layer in self.layers) * self.M * 4
-            room = _slab(self.device, fixed=tile == "fixed")
-            if self.device.type == "cuda":
-                room = int(torch.cuda.mem_get_info(self.device)[0] * GPU_SHARE)
-            tile = max(1, room // largest)
+            tile = self._fitting(by_caches=tile is None)
         return min(ceil(tile / self.granule), ceil(self.N / self.granule)) * self.granule
+
+    def _fitting(self, by_caches: bool) -> int:
+        """The samples of a tile before rounding."""
+        largest = max(layer.units for layer in self.layers) * self.M * 4
+        if self.device.type == "cuda":
+            return max(1, int(torch.cuda.mem_get_info(self.device)[0] * GPU_SHARE) // largest)
+        slabs = 1 if c_loops.available(self.device) else TORCH_SLABS
+        most = max(1, SLAB * slabs // largest)
+        from cnn_invariance import machine  # only this rule reads it
+
+        share = machine.cache_of_a_core() if by_caches else None
+        if share is None:
+            return most
+        return min(most, max(share * torch.get_num_threads() * slabs // largest, ceil(IMAGES / self.M)))
 
     def shrink(self, error: Exception) -> None:
         """Halve the tile after the device ran out of memory."""
@@ -151,13 +162,6 @@ class PreparedPass:
                 "use fewer transformations, fewer layers (layers=...), fewer measures, or another device"
             ) from error
         self.tile = max(self.granule, self.tile // 2 // self.granule * self.granule)
-
-
-def _slab(device: torch.device, fixed: bool) -> int:
-    """Bytes of the largest layer of a tile on a CPU: what its threads have of the caches, `SLAB` at most."""
-    share = None if fixed else machine.cache_of_a_core()
-    slab = SLAB if share is None else min(SLAB, max(LEAST_SLAB, share * torch.get_num_threads()))
-    return slab if c_loops.available(device) else slab * TORCH_SLABS
 
 
 def _format(images: Tensor | MapStyle) -> torch.memory_format:

@@ -19,11 +19,10 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from cnn_invariance.activations import Layer, LayerFilter, observe
-from cnn_invariance.devices import at_precision, full_precision
+from cnn_invariance.devices import at_precision, full_precision, left_as_found
 from cnn_invariance.errors import InputError
 from cnn_invariance.measures.aggregation import count_dead
-from cnn_invariance.measures.engine.inputs import Callables, MapStyle, TransformedBatch, batch, check_model
-from cnn_invariance.measures.engine.outputs import scores
+from cnn_invariance.measures.engine.inputs import Callables, MapStyle, TransformedBatch, batch, check_model, scores
 from cnn_invariance.measures.engine.prepare import (
     PreparedPass,
     block_of,
@@ -33,7 +32,6 @@ from cnn_invariance.measures.engine.prepare import (
     undoes_maps,
     uses_untransformed,
 )
-from cnn_invariance.measures.engine.surroundings import left_as_found
 from cnn_invariance.measures.requests import Measure
 from cnn_invariance.measures.result import MeasureResult
 from cnn_invariance.measures.statistics.base import Accumulators, Context, SampleOrder, Statistic, Taps, Tile

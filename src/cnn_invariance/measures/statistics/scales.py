@@ -10,6 +10,7 @@ statistics it is taken back when they are finished (`Statistic.degree`).
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from torch import Tensor
@@ -66,7 +67,7 @@ class Magnitudes:
     def unusual(self, unknown: Collection[int]) -> bool:
         """Whether some magnitude is not usual, or all are finite of a layer whose results are not (by its number)."""
         return any(
-            bool((_factors(largest) != 1).any()) or (index in unknown and bool(largest.isfinite().all()))
+            bool(_outside(largest).any()) or (index in unknown and bool(largest.isfinite().all()))
             for index, largest in self.largest.items()
         )
 
@@ -76,9 +77,13 @@ class Magnitudes:
         return {index: scale for index, scale in found.items() if scale is not None}
 
 
+def _outside(largest: Tensor) -> Tensor:
+    """Which magnitudes are not usual, of those that are finite and not zero."""
+    return ((largest > 0) & (largest < LEAST)) | ((largest > MOST) & (largest < inf))
+
+
 def _factors(largest: Tensor) -> Tensor:
     """The power of two that brings each magnitude to between 1/2 and 1; 1 where it is usual, zero, or not finite."""
-    largest = largest.double()
-    outside = largest.isfinite() & (largest > 0) & ((largest < LEAST) | (largest > MOST))
+    outside, largest = _outside(largest), largest.double()
     exponents = torch.frexp(largest.where(outside, torch.ones_like(largest))).exponent
     return torch.where(outside, torch.ldexp(torch.ones_like(largest), -exponents), 1.0)
