@@ -30,15 +30,17 @@ def locked(path: Path, what: str, advice: str) -> Iterator[Lock]:
     Errors: InputError if another process holds it: ``what`` is said to be running, with what its file says of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    handle = _taken(path)
+    if handle is None:
+        holder = path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
+        raise InputError(f"{path}: {what} is running already{f' ({holder})' if holder else ''}; {advice}")
     try:
-        if not _take(handle):
-            holder = path.read_text(encoding="utf-8", errors="replace").strip()
-            raise InputError(f"{path}: {what} is running already{f' ({holder})' if holder else ''}; {advice}")
         lock = Lock(handle)
         lock.says(f"process {os.getpid()}")
         yield lock
     finally:
+        if sys.platform != "win32":  # where an open file cannot be deleted
+            path.unlink(missing_ok=True)
         os.close(handle)
 
 
@@ -51,6 +53,26 @@ def is_free(path: Path) -> bool:
         return _take(handle)
     finally:
         os.close(handle)
+
+
+def _taken(path: Path) -> int | None:
+    """The handle of a lock that is taken now; None if another process holds it."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        if not _take(handle):
+            os.close(handle)
+            return None
+        if _is_at(handle, path):
+            return handle
+        os.close(handle)  # its file was deleted meanwhile, by the process that held it
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether a handle is of the file that has this name now."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _take(handle: int) -> bool:

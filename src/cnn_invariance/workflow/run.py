@@ -21,6 +21,7 @@ from cnn_invariance.workflow.options import RunOptions
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
 from cnn_invariance.workflow.resources import Resources
+from cnn_invariance.workflow.staging import Staging
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Run:
         from cnn_invariance.workflow import trials  # a job does not need it
 
         plan = Plan(Programme.load(options.preset), options.folders, options.compute)
+        Staging.of(plan.folders, plan.study.name).recover()
         plan.check()
         trials.check(plan)
         _ = plan.to_prepare  # a prepared dataset with other content than the pinned one ends the run here
