@@ -50,22 +50,25 @@ class Step:
 def order(plan: Plan, rates: Estimates, part: Part = WHOLE) -> list[Step]:
     """The missing cells: experiments with a primary claim first, of these what is complete soonest.
 
-    Again and again the experiment is chosen that needs the least time to be complete, given what is chosen already. Its
+    Again and again that experiment, or that dataset of one, is chosen that needs the least time to be complete, given
+    what is chosen already. Its
     cells follow by seed; of a seed, the networks that most cells need, each before the cells that measure it; then in
     the order of the preset, in which networks come before their variants.
     """
     chosen: dict[Cell, float] = {}
+    seconds = cache(lambda cell: _seconds(plan, rates, cell))
     needing = Counter(network for cell in plan.cells for network in cell.needs)
-    waiting = {name: _needed(plan, name, part, needing) for name in plan.study.experiments}
+    waiting = {
+        (name, datasets): _needed(plan, cells, part, needing)
+        for name in plan.study.experiments
+        for datasets, cells in plan.study.parts_of(name).items()
+    }
     secondary = {name: not any(claim.primary for claim in one.claims) for name, one in plan.study.experiments.items()}
     while waiting:
-        costs = {
-            name: sum(_seconds(plan, rates, cell) for cell in cells if cell not in chosen)
-            for name, cells in waiting.items()
-        }
-        next_one = min(costs, key=lambda name: (secondary[name], costs[name]))
+        costs = {one: sum(seconds(cell) for cell in cells if cell not in chosen) for one, cells in waiting.items()}
+        next_one = min(costs, key=lambda one: (secondary[one[0]], costs[one]))
         for cell in waiting.pop(next_one):
-            chosen.setdefault(cell, _seconds(plan, rates, cell))
+            chosen.setdefault(cell, seconds(cell))
     return [Step(cell, seconds) for cell, seconds in chosen.items()]
 
 
@@ -293,10 +296,10 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             continue
 
 
-def _needed(plan: Plan, experiment: str, part: Part, needing: Counter[Cell]) -> list[Cell]:
-    """The cells without a result that an experiment waits for, those they need before them; see `order`."""
+def _needed(plan: Plan, cells: Iterable[Cell], part: Part, needing: Counter[Cell]) -> list[Cell]:
+    """Those of some cells that have no result, and those they need before them; see `order`."""
     found: dict[Cell, None] = {}
-    for cell in part.of(plan.lacking(experiment)):
+    for cell in part.of(cells):
         for one in (*cell.needs, cell):
             if not plan.results.has(one) and one.network not in plan.failed:
                 found.setdefault(one)

@@ -106,7 +106,7 @@ class Run:
     @property
     def drawn(self) -> tuple[str, ...]:
         """The experiments that are drawn."""
-        return self.plan.drawn if self.plan else ()
+        return tuple(self.plan.drawn) if self.plan else ()
 
     @property
     def datasets(self) -> str:
@@ -169,7 +169,7 @@ class Run:
         missing = sum(cell.network not in plan.failed for cell in plan.cells) - len(plan.wanted)
         if plan.computes or not missing:
             return failed
-        absent = ", ".join(name for name in plan.study.experiments if name not in plan.drawn)
+        absent = ", ".join(plan.absent(plan.drawn))
         return [
             *failed,
             f"{missing} of {len(plan.cells)} cells are not computed yet"

@@ -18,7 +18,7 @@ def of_plan(plan: Plan, cells: bool = False) -> list[str]:
     """
     plan.check()
     lines = [f"{plan.study.path}: {plan.study.preset.description.strip()}", "", *_table(plan), ""]
-    if not plan.computes and (absent := [name for name in plan.study.experiments if plan.lacking(name)]):
+    if not plan.computes and (absent := plan.absent(plan.computed)):
         lines += [
             f"not yet computed: {', '.join(absent)}",
             "a run draws the other experiments and computes nothing; to compute: snakemake --config compute=missing",
