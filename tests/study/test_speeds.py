@@ -1,6 +1,7 @@
 """What designs cost on this processor: timed, kept, and what it says about cells."""
 
 import json
+import re
 
 import pytest
 
@@ -153,3 +154,38 @@ def test_a_training_goes_on_in_another_folder_on_another_processor(plan, tmp_pat
 def test_a_state_that_is_none_has_no_epochs(tmp_path, content):
     (tmp_path / "x.state").write_bytes(content)
     assert epochs_done(tmp_path / "x.state", network()) == 0
+
+
+FLAGS = "processor\t: 0\nflags\t\t: fpu avx2 avx512f {}\n"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "info", "expected"),
+    [
+        ("x86_64", FLAGS.format(""), True),
+        ("x86_64", FLAGS.format("avx512_bf16"), False),
+        ("x86_64", FLAGS.format("amx_bf16 amx_tile"), False),
+        ("x86_64", "", None),
+        ("aarch64", FLAGS.format(""), None),
+    ],
+)
+def test_whether_a_processor_emulates_bf16(monkeypatch, tmp_path, architecture, info, expected):
+    (tmp_path / "cpuinfo").write_text(info)
+    monkeypatch.setattr(machine.platform, "machine", lambda: architecture)
+    monkeypatch.setattr(machine, "Path", lambda path: tmp_path / "cpuinfo")
+    assert machine.emulates_bf16() is expected
+
+
+@pytest.mark.parametrize("emulates", [True, False, None])
+def test_a_training_says_before_it_starts_that_its_precision_is_emulated(plan, monkeypatch, capsys, emulates):
+    from cnn_invariance.workflow import stages
+    from cnn_invariance.workflow.jobs import Job
+
+    monkeypatch.setattr(timing, "emulates_bf16", lambda: emulates)
+    preparation.prepare(plan.study, plan.folders, "mnist5k")
+    fast = next(one for one in plan.networks if one.model.name == "SimpleConv")
+    recipe = fast.recipe.model_copy(update={"precision": "bf16", "epochs": 1})
+    stages.compute(Job(preset="tiny", cell=fast.model_copy(update={"recipe": recipe}), epochs=(1,)), plan.folders)
+    said = capsys.readouterr().err
+    expected = r"which this processor emulates.*: [\d,]+ images a second, and [\d,]+ in fp32;.*\n(.*\n)*epoch 1/1"
+    assert bool(re.search(expected, said)) == bool(emulates)
