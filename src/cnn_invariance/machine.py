@@ -31,6 +31,19 @@ def cpu() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+def emulates_bf16() -> bool | None:
+    """Whether the processor computes in bfloat16 by emulation; None where that is not known.
+
+    On x86, the instructions of AVX-512 BF16 or of AMX are needed; what other processors do is not known here.
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return None
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), None)
+    return None if flags is None else not {"avx512_bf16", "amx_bf16"}.intersection(flags)
+
+
 def cpu_id() -> str | None:
     """Vendor, family, model and stepping of the processor; None if the system does not report them.
 

@@ -63,11 +63,17 @@ def version() -> None:
 
 
 def plan_of(preset: Path, **folders: Path) -> "Plan":
-    """The plan of a preset, with these folders (``data``, ``models``, ...) in place of the default ones."""
+    """The plan of a preset, with these folders (``data``, ``models``, ...) in place of the default ones.
+
+    What an import left that was killed is finished or deleted first, see `cnn_invariance.workflow.staging`.
+    """
     from cnn_invariance.experiments.framework.programme import Programme
     from cnn_invariance.workflow.plan import Plan
+    from cnn_invariance.workflow.staging import Staging
 
-    return Plan(Programme.load(preset), Folders(**folders))
+    found = Plan(Programme.load(preset), Folders(**folders))
+    Staging.of(found.folders, found.study.name).recover()
+    return found
 
 
 def echo_lines(lines: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cnn_invariance.cli.application import PresetFile, Results, app, default, echo_lines, plan_of
+from cnn_invariance.cli.application import Models, PresetFile, Results, app, default, echo_lines, plan_of
 from cnn_invariance.workflow.folders import DEFAULT_PRESET
 
 results_app = typer.Typer(help="Look after result files.", no_args_is_help=True)
@@ -25,26 +25,33 @@ def check(preset: PresetFile = DEFAULT_PRESET, results_dir: Results = default.re
 def pack_results(
     into: Annotated[Path, typer.Argument(help="Folder for the archives.")],
     preset: PresetFile = DEFAULT_PRESET,
+    models_dir: Models = default.models,
     results_dir: Results = default.results,
+    weights: Annotated[
+        bool, typer.Option("--weights", help="The checkpoints that results are made from, too.")
+    ] = False,
 ) -> None:
-    """Pack the results of a preset into archives of at most 16 MiB."""
+    """Pack the results of a preset into archives of at most 16 MiB; a larger checkpoint has an archive of its own."""
     from cnn_invariance.workflow import archives
 
-    plan = plan_of(preset, results=results_dir)
-    echo_packed(archives.pack(plan.results, plan.cells, into))
+    plan = plan_of(preset, models=models_dir, results=results_dir)
+    echo_packed(archives.pack(plan.results, plan.cells, into, weights=plan.folders if weights else None))
 
 
 @results_app.command(name="import")
 def import_results(
     paths: Annotated[list[Path], typer.Argument(help="Archives, as 'results pack' and 'campaign' write them.")],
     preset: PresetFile = DEFAULT_PRESET,
+    models_dir: Models = default.models,
     results_dir: Results = default.results,
 ) -> None:
-    """Import the results in archives: all of them, or, on any conflict or damage, none."""
+    """Import the results and checkpoints in archives: all of them, or, on any conflict or damage, none."""
     from cnn_invariance.workflow import archives
 
-    done = archives.load(plan_of(preset, results=results_dir), paths)
+    done = archives.load(plan_of(preset, models=models_dir, results=results_dir), paths)
     typer.echo(f"{done.new} results imported, {done.known} were there already")
+    if done.weights:
+        typer.echo(f"{done.weights} checkpoints imported")
 
 
 def echo_packed(paths: Iterable[Path]) -> None:

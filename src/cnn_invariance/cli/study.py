@@ -1,6 +1,7 @@
 """The commands on a whole study: prepare, plan, draw, test claims, verify, compute for some minutes."""
 
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, get_args
@@ -149,11 +150,15 @@ def write_report(
     page.write(chosen, output or chosen.folders.page(chosen.study.name))
 
 
+PartOf = Annotated[str, typer.Option("--part", help="A share of the networks, such as 2/5: the second of five.")]
+
+
 @app.command()
 def campaign(
     preset: Annotated[Path, typer.Argument(help="YAML file of the study.")],
     budget: Annotated[float, typer.Option(help="Minutes.")],
     cores: Annotated[int | None, typer.Option(min=1, help="Cells at once, one core each; without: all cores.")] = None,
+    part: PartOf = "1/1",
     into: Annotated[Path, typer.Option(help="Folder for archives of what was computed.")] = Path("archives"),
     data_dir: Data = default.data,
     models_dir: Models = default.models,
@@ -163,18 +168,50 @@ def campaign(
 
     What a campaign computed that was killed is packed by the next one.
     """
-    from cnn_invariance.workflow import archives, campaign
+    from cnn_invariance.workflow import archives
+    from cnn_invariance.workflow.campaign import Campaign, run
+    from cnn_invariance.workflow.parts import Part
 
     first = plan_of(preset, data=data_dir, models=models_dir, results=results_dir)
     settings = [f"data_dir={data_dir}", f"models_dir={models_dir}", f"results_dir={results_dir}", "compute=missing"]
-    arguments = ["--configfile", str(preset), "--config", *settings]
+    folders = ["--data-dir", str(data_dir), "--models-dir", str(models_dir), "--results-dir", str(results_dir)]
+    timing = [sys.executable, "-m", "cnn_invariance.cli", "speeds", str(preset), "--part", part, *folders]
     started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     journal = into / f"{first.study.name}.unpacked"
-    new = campaign.run(first.anew, budget, cores or os.cpu_count() or 1, arguments, typer.echo, journal)
+    wanted = Campaign(
+        minutes=budget,
+        cores=cores or os.cpu_count() or 1,
+        arguments=["--configfile", str(preset), "--config", *settings],
+        say=typer.echo,
+        part=Part.read(part),
+        journal=journal,
+        time_with=lambda seconds: [*timing, "--seconds", f"{seconds:.0f}"],
+    )
+    new = run(first.anew, wanted)
     typer.echo(f"{len(new)} new results")
     if new:
         echo_packed(archives.pack(first.results, new, into / started))
-    journal.unlink()
+    journal.unlink(missing_ok=True)
+
+
+@app.command()
+def speeds(
+    preset: Annotated[Path, typer.Argument(help="YAML file of the study.")],
+    seconds: Annotated[float, typer.Option(help="What it may take, beyond one for each model and dataset.")] = 600,
+    part: PartOf = "1/1",
+    data_dir: Data = default.data,
+    models_dir: Models = default.models,
+    results_dir: Results = default.results,
+) -> None:
+    """Time a few steps of each network of which no cell was computed on this processor; a campaign begins with it."""
+    from cnn_invariance.workflow import timing
+    from cnn_invariance.workflow.costs import Rates
+    from cnn_invariance.workflow.parts import Part
+
+    chosen = plan_of(preset, data=data_dir, models=models_dir, results=results_dir)
+    here = Rates.measured(chosen.results, chosen.cells, processor=timing.processor())
+    unknown = [cell for cell in Part.read(part).of(chosen.to_compute) if here.of_its_like(cell) is None]
+    timing.fill(chosen, unknown, seconds, typer.echo)
 
 
 @app.command()

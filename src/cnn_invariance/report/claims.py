@@ -42,8 +42,8 @@ RULE = (
 def records(plan: Plan) -> list[dict[str, Any]]:
     """A record for each claim and what it is about: the columns `COLUMNS`, ``side``, ``threshold`` and ``datasets``.
 
-    Behind it one for each condition of several. An experiment whose cells are not all computed has one record a claim,
-    undecided, which names what is missing.
+    Behind it one for each condition of several. Claims are tested on the datasets all of whose cells are computed; of
+    the others an experiment has one record a claim, undecided, which names what is missing.
     """
     from cnn_invariance.experiments.framework.statement import FrozenClaims
 
@@ -161,14 +161,18 @@ def caption(frame: "pd.DataFrame", preset: str) -> str:
 
 
 def _rows(plan: Plan, experiment: str) -> Iterator[dict[str, Any]]:
-    chosen = plan.study.experiments[experiment]
-    if chosen.claims and (missing := plan.lacking(experiment)):
+    claims, complete = plan.study.experiments[experiment].claims, plan.computed.get(experiment)
+    if claims and complete is not None:
+        view = plan.study.on(experiment, complete)
+        for finding in view.experiments[experiment].findings(view, plan.results):
+            yield from _found(experiment, finding)
+    if claims and (missing := plan.lacking(experiment)):
         count = len(plan.study.cells[experiment])
         reason = f"not yet computed: {len(missing)} of {count} cells, the first {missing[0].key}"
-        yield from (_row(experiment, claim) | {"verdict": "undecided", "reason": reason} for claim in chosen.claims)
-    elif chosen.claims:
-        for finding in chosen.findings(plan.study, plan.results):
-            yield from _found(experiment, finding)
+        about = [label for label in plan.study.datasets_of(experiment) if complete and label not in complete]
+        where = {"about": " and ".join(about), "datasets": tuple(about)} if about else {}
+        undecided = {"verdict": "undecided", "reason": reason, **where}
+        yield from (_row(experiment, claim) | undecided for claim in claims)
 
 
 def _adjusted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnn_invariance.experiments.framework.experiment import Experiment, Row
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.measures.requests import better_in_words, check, label
 from cnn_invariance.report import claims
 from cnn_invariance.workflow.plan import Plan
@@ -21,7 +22,7 @@ def draw(plan: Plan) -> None:
     from cnn_invariance.plotting import Canvas
     from cnn_invariance.plotting.style import DOUBLE, new_figure, style
 
-    shown = [one.overview(plan.study, plan.results) for one in _computed(plan)]
+    shown = [one.overview(study, plan.results) for one, study in _computed(plan)]
     rows = sorted((row for one in shown for row in one.rows), key=lambda row: (row.place, row.title))
     differences = {dataset: groups for one in shown for dataset, groups in one.spreads.items()}
     verdicts = _verdicts(claims.records(plan))
@@ -49,9 +50,10 @@ def draw(plan: Plan) -> None:
     canvas.figure(NAME, figure, _caption(plan, rows, bool(differences)))
 
 
-def _computed(plan: Plan) -> list[Experiment]:
-    """The experiments whose cells all have a result."""
-    return [one for name, one in plan.study.experiments.items() if not plan.lacking(name)]
+def _computed(plan: Plan) -> list[tuple[Experiment, Programme]]:
+    """The experiments that can be drawn, each with its study on the datasets whose cells all have a result."""
+    views = [(name, plan.study.on(name, datasets)) for name, datasets in plan.computed.items()]
+    return [(view.experiments[name], view) for name, view in views]
 
 
 def _verdicts(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
@@ -158,5 +160,5 @@ def _caption(plan: Plan, rows: Sequence[Row], with_differences: bool) -> "Captio
 
 def _absent(plan: Plan) -> str:
     """Which experiments are not there yet."""
-    absent = [name for name in plan.study.experiments if plan.lacking(name)]
+    absent = plan.absent(plan.computed)
     return f"Not yet computed: {', '.join(absent)}." if absent else ""

@@ -35,6 +35,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
     _sync(path.parent)
 
 
+def sync(path: Path) -> None:
+    """Force a file, or a folder's entries, to the disk."""
+    _sync(path)
+
+
 def _sync(path: Path) -> None:
     """Force a file, or a folder's entries, to the disk."""
     if os.name == "nt" and path.is_dir():  # Windows cannot open a folder, and needs no such step

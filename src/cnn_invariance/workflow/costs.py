@@ -1,19 +1,26 @@
 """What cells cost: measured by those that are there, estimated for those that are missing. No torch."""
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import fmean, median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from cnn_invariance import machine
 from cnn_invariance.results import Results
-from cnn_invariance.study import Cell
+from cnn_invariance.study import Cell, TrainSpec
+from cnn_invariance.workflow import speeds
 from cnn_invariance.workflow.plan import Plan
+from cnn_invariance.workflow.speeds import Speeds
 
 if TYPE_CHECKING:
     import pandas as pd
 
 GIB = 2**30
+MOST_OF_A_HEADER = 2**24
+"""Bytes of the header of a training's state that are read: names and shapes of tensors, and the history."""
 
 Group = tuple[str, ...]
 
@@ -22,8 +29,9 @@ Group = tuple[str, ...]
 class Rates:
     """The seconds that measured cells took for a unit of work, and the memory that they took.
 
-    A missing cell is estimated from the measured cells most like it: of its stage, network and dataset; else of its
-    stage and network; else of its stage. Within a group, a cell's seconds are the median seconds per unit of work times
+    A missing cell is estimated from the measured cells most like it: of its stage, network and dataset, and under its
+    set or with its precision and batches; else of its stage, network and dataset; else of its stage and network; else
+    of its stage. Within a group, a cell's seconds are the median seconds per unit of work times
     its work: images seen in training, samples x transformations in measuring. Its memory is the most of any cell.
     """
 
@@ -33,10 +41,13 @@ class Rates:
     """Bytes of a process; what a GPU holds is not among them."""
 
     @classmethod
-    def measured(cls, results: Results, cells: Iterable[Cell], gpu: bool | None = None) -> "Rates":
+    def measured(
+        cls, results: Results, cells: Iterable[Cell], gpu: bool | None = None, processor: str | None = None
+    ) -> "Rates":
         """The rates of the cells that have a result; each is read.
 
-        gpu: whether to count cells computed on a GPU only, or those computed without; None: all
+        gpu:       whether to count cells computed on a GPU only, or those computed without; None: all
+        processor: to count those computed on it only, see `processor_of`; None: all
         """
         found: dict[Group, list[float]] = defaultdict(list)
         memory: dict[Group, int] = defaultdict(int)
@@ -44,6 +55,8 @@ class Rates:
         for cell in filter(results.has, cells):
             made = results.provenance(cell)
             if gpu not in (None, str(made.get("device")).startswith("cuda")):
+                continue
+            if processor not in (None, processor_of(made)):
                 continue
             count += 1
             for group in _groups(cell):
@@ -62,14 +75,75 @@ class Rates:
                 return self.seconds[group] * cell.work
         return None
 
+    def of_its_like(self, cell: Cell) -> float | None:
+        """The seconds a cell will take by cells of its very design, set and precision alone; None if there is none."""
+        closest = next(_groups(cell))
+        return self.seconds[closest] * cell.work if closest in self.seconds else None
+
     def peak_memory(self, cell: Cell) -> int | None:
         """The most bytes that a process took for a cell like this; None if nothing like it was measured."""
         return next((self.memory[group] for group in _groups(cell) if group in self.memory), None)
 
     def total(self, cells: Sequence[Cell]) -> float | None:
         """The seconds of several cells one after the other; None if one cannot be estimated."""
-        estimates = [self.estimate(cell) for cell in cells]
-        return None if None in estimates else sum(estimate for estimate in estimates if estimate is not None)
+        return total(self, cells)
+
+
+class Estimates(Protocol):
+    """What says how long cells will take."""
+
+    def estimate(self, cell: Cell) -> float | None:
+        """The seconds a cell will take on one such machine, alone; None if that is not known."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of one processor: what cells took on it before what was timed, and both before cells less alike."""
+
+    rates: Rates
+    speeds: Speeds
+
+    @classmethod
+    def of(cls, plan: Plan, processor: str) -> "Known":
+        """What the results of a plan, and the speeds beside its checkpoints, say of a processor; of others nothing."""
+        rates = Rates.measured(plan.results, plan.cells, processor=processor)
+        return cls(rates, Speeds.read(speeds.file(plan.folders, processor)))
+
+    def estimate(self, cell: Cell) -> float | None:
+        """The seconds a cell will take on the processor, alone; None if nothing like it was computed or timed."""
+        for found in (self.rates.of_its_like(cell), self.speeds.estimate(cell)):
+            if found is not None:
+                return found
+        return self.rates.estimate(cell)
+
+
+def total(known: Estimates, cells: Sequence[Cell]) -> float | None:
+    """The seconds of several cells one after the other; None if one cannot be estimated."""
+    estimates = [known.estimate(cell) for cell in cells]
+    return None if None in estimates else sum(estimate for estimate in estimates if estimate is not None)
+
+
+def epochs_done(state: Path, network: TrainSpec) -> int:
+    """The epochs that an interrupted training has behind it, by the header of its state; 0 of a file that is none."""
+    try:
+        with state.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(size, MOST_OF_A_HEADER)))
+        document = json.loads(json.loads(header["__metadata__"]["cnn_invariance"])["document"])
+        done = document["epoch"] if document["spec_hash"] == network.hash else 0
+        return min(max(0, int(done)), network.recipe.epochs)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return 0
+
+
+def processor_here() -> str:
+    """The processor of this machine, as `processor_of` names it."""
+    return processor_of({"cpu": machine.cpu(), "cpu_id": machine.cpu_id()})
+
+
+def processor_of(made: Mapping[str, Any]) -> str:
+    """What a result was computed on, by its provenance: the GPU, or the model of the processor and its generation."""
+    return str(made.get("gpu") or " ".join(str(made[name]) for name in ("cpu", "cpu_id") if made.get(name)))
 
 
 def table(results: Results, cells: Sequence[Cell]) -> "pd.DataFrame":
@@ -140,6 +214,13 @@ def _groups(cell: Cell) -> Iterator[Group]:
     network = cell.network
     kind = (cell.stage, cell.extent)
     arguments = str(sorted(network.model.arguments.items()))
+    measured, recipe = cell.measured, network.recipe
+    detail = (
+        (recipe.precision, str(recipe.batch_size))
+        if measured is None
+        else (measured.transformations.name, str(len(measured.measures)))
+    )
+    yield (*kind, network.model.name, network.dataset.name, arguments, *detail)
     yield (*kind, network.model.name, network.dataset.name, arguments)
     yield (*kind, network.model.name, network.dataset.name)
     yield (*kind, network.model.name)

@@ -2,19 +2,23 @@
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.workflow.plan import Plan
-from cnn_invariance.workflow.products import Products
 
 
 def draw(plan: Plan, experiment: str) -> None:
-    """Draw an experiment (InputError if it leaves out an output that it announces)."""
+    """Draw an experiment on the datasets whose cells are all there.
+
+    Errors: InputError if it leaves out an output that it announces, or, with no dataset complete, for a missing cell.
+    """
     from cnn_invariance.plotting import Canvas
 
-    products = Products(plan)
+    name, chosen = plan.study.name, plan.study.experiment(experiment).name
+    view = plan.study.on(chosen, plan.computed.get(chosen) or plan.study.datasets_of(chosen))
     canvas = Canvas(
-        plan.folders.figure_folder(plan.study.name, experiment),
-        plan.folders.table_folder(plan.study.name),
+        plan.folders.figure_folder(name, chosen),
+        plan.folders.table_folder(name),
     )
-    plan.study.experiment(experiment).draw(plan.study, plan.results, canvas)
-    announced = (*products.figures(experiment), *products.tables(experiment))
+    view.experiment(chosen).draw(view, plan.results, canvas)
+    outputs = view.outputs[chosen]
+    announced = (*plan.folders.figure_files(name, chosen, outputs), *plan.folders.table_files(name, outputs))
     if absent := [str(path) for path in announced if not path.is_file()]:
         raise InputError(f"{experiment} announces outputs that it does not draw: {', '.join(absent)}")

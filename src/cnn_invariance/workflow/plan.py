@@ -90,9 +90,27 @@ class Plan:
         return tuple(cell for cell in cells if cell in self._without_result or cell.network in self.failed)
 
     @cached_property
-    def drawn(self) -> tuple[str, ...]:
-        """The experiments that a run draws: all of whose cells have a result, or will have one at its end."""
-        return tuple(name for name in self.study.experiments if self._wanted.issuperset(self.study.cells[name]))
+    def drawn(self) -> Mapping[str, tuple[str, ...]]:
+        """The experiments that a run draws, and the datasets of each all of whose cells it has at its end."""
+        return self._complete(self._wanted)
+
+    @cached_property
+    def computed(self) -> Mapping[str, tuple[str, ...]]:
+        """The experiments that can be drawn now, and the datasets of each all of whose cells have a result."""
+        there = frozenset(self.cells) - self._without_result
+        return self._complete(frozenset(cell for cell in there if cell.network not in self.failed))
+
+    def absent(self, found: Mapping[str, tuple[str, ...]]) -> list[str]:
+        """The experiments that are not among those found, or are there without some of their datasets, in words."""
+        left = {
+            name: [label for label in self.study.datasets_of(name) if label not in found.get(name, ())]
+            for name in self.study.experiments
+        }
+        return [f"{name} on {' and '.join(some)}" if name in found else name for name, some in left.items() if some]
+
+    def _complete(self, there: frozenset[Cell]) -> Mapping[str, tuple[str, ...]]:
+        found = {name: self.study.complete_on(name, there.issuperset) for name in self.study.experiments}
+        return {name: datasets for name, datasets in found.items() if datasets is not None}
 
     @property
     def wanted(self) -> tuple[Cell, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnn_invariance.experiments.framework.experiment import Outputs
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.experiments.framework.statement import FrozenClaims
 from cnn_invariance.workflow.folders import from_here
 from cnn_invariance.workflow.plan import Plan
@@ -24,12 +25,19 @@ class Products:
 
     def figures(self, experiment: str) -> list[Path]:
         """The files of the figures of an experiment."""
-        outputs = self.plan.study.outputs[experiment]
-        return self.plan.folders.figure_files(self.plan.study.name, experiment, outputs)
+        return self.plan.folders.figure_files(self.plan.study.name, experiment, self._outputs(experiment))
 
     def tables(self, experiment: str) -> list[Path]:
         """The files of the tables of an experiment."""
-        return self.plan.folders.table_files(self.plan.study.name, self.plan.study.outputs[experiment])
+        return self.plan.folders.table_files(self.plan.study.name, self._outputs(experiment))
+
+    def _outputs(self, experiment: str) -> Outputs:
+        return self._view(experiment).outputs[experiment]
+
+    def _view(self, experiment: str) -> Programme:
+        """The experiment on the datasets that it is drawn for."""
+        study = self.plan.study
+        return study.on(experiment, self.plan.drawn.get(experiment) or study.datasets_of(experiment))
 
     @property
     def claims(self) -> list[Path]:
@@ -80,7 +88,7 @@ class Products:
 
     def results_of(self, experiment: str) -> list[Path]:
         """The results that an experiment draws from."""
-        return [self.plan.results.path(cell) for cell in self.plan.study.cells[experiment]]
+        return [self.plan.results.path(cell) for cell in self._view(experiment).cells_of(experiment)]
 
     def results_of_all(self) -> list[Path]:
         """The results that claims are tested on, and the overview is drawn from."""

@@ -21,6 +21,7 @@ from cnn_invariance.workflow.options import RunOptions
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
 from cnn_invariance.workflow.resources import Resources
+from cnn_invariance.workflow.staging import Staging
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Run:
         from cnn_invariance.workflow import trials  # a job does not need it
 
         plan = Plan(Programme.load(options.preset), options.folders, options.compute)
+        Staging.of(plan.folders, plan.study.name).recover()
         plan.check()
         trials.check(plan)
         _ = plan.to_prepare  # a prepared dataset with other content than the pinned one ends the run here
@@ -104,7 +106,7 @@ class Run:
     @property
     def drawn(self) -> tuple[str, ...]:
         """The experiments that are drawn."""
-        return self.plan.drawn if self.plan else ()
+        return tuple(self.plan.drawn) if self.plan else ()
 
     @property
     def datasets(self) -> str:
@@ -167,7 +169,7 @@ class Run:
         missing = sum(cell.network not in plan.failed for cell in plan.cells) - len(plan.wanted)
         if plan.computes or not missing:
             return failed
-        absent = ", ".join(name for name in plan.study.experiments if name not in plan.drawn)
+        absent = ", ".join(plan.absent(plan.drawn))
         return [
             *failed,
             f"{missing} of {len(plan.cells)} cells are not computed yet"

@@ -38,11 +38,14 @@ def train(job: Job, folders: Folders, threads: int | None) -> None:
     from cnn_invariance import training
 
     clock, network, results = Clock(), job.cell.network, folders.cells(job.preset)
+    data = _data(folders, network.dataset)
+    if slow := _emulated(job, folders, data):
+        print(slow, file=sys.stderr)
     checkpoints = {epoch: folders.checkpoint_under_way(network, epoch) for epoch in job.epochs}
     try:
         record = training.train(
             network,
-            _data(folders, network.dataset),
+            data,
             checkpoints=checkpoints,
             state=folders.state(network),
             weights=None if job.pretrained is None else Path(job.pretrained),
@@ -118,6 +121,15 @@ def respond(job: Job, folders: Folders, threads: int | None) -> None:
 
 STAGES: dict[str, Callable[[Job, Folders, int | None], None]] = {"train": train, "measure": measure, "respond": respond}
 """What computes the cells of each stage."""
+
+
+def _emulated(job: Job, folders: Folders, data: Any) -> str | None:
+    """What is said before a training whose precision this processor emulates; None if it does not, or goes on."""
+    if job.cell.network.recipe.precision != "bf16" or folders.state(job.cell.network).exists():
+        return None
+    from cnn_invariance.workflow import timing
+
+    return timing.emulated(job.cell.network, data) if job.cell.network.recipe.epochs else None
 
 
 def _refuse_failed(job: Job, folders: Folders) -> None:

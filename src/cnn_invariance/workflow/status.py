@@ -1,9 +1,10 @@
 """The state of a study, as the lines of text that the commands print."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cnn_invariance.errors import InputError
+from cnn_invariance.machine import gpus
 from cnn_invariance.results import audit, others
 from cnn_invariance.study import KINDS, Cell, ResponseSpec
 from cnn_invariance.transformations import AffineSet
@@ -21,7 +22,7 @@ def of_plan(plan: Plan, cells: bool = False) -> list[str]:
     """
     plan.check()
     lines = [f"{plan.study.path}: {plan.study.preset.description.strip()}", "", *_table(plan), ""]
-    if not plan.computes and (absent := [name for name in plan.study.experiments if plan.lacking(name)]):
+    if not plan.computes and (absent := plan.absent(plan.computed)):
         lines += [
             f"not yet computed: {', '.join(absent)}",
             "a run draws the other experiments and computes nothing; to compute: snakemake --config compute=missing",
@@ -95,14 +96,32 @@ def _estimate(plan: Plan) -> Iterator[str]:
     """How long the missing cells will take, from what those that are there took."""
     if not (missing := plan.to_compute):
         return
-    rates = costs.Rates.measured(plan.results, plan.cells)
-    seconds = rates.total(missing)
     yield ""
+    seconds, grounds = _known_here(plan, missing) or _known_anywhere(plan, missing)
     if seconds is None:
         yield "no estimate of the time: nothing like some of the missing cells was computed yet"
     else:
-        time = costs.readable(seconds)
-        yield f"about {time} for the missing cells one after the other, by what {rates.cells} earlier cells took"
+        yield f"about {costs.readable(seconds)} for the missing cells one after the other, by {grounds}"
+
+
+def _known_here(plan: Plan, missing: Sequence[Cell]) -> tuple[float, str] | None:
+    """The seconds of some cells by what was computed or timed on this processor, and what that is; None if it is not.
+
+    The name of a GPU is not known without torch: where there is one, costs are those of all machines.
+    """
+    known = costs.Known.of(plan, costs.processor_here())
+    seconds = None if gpus() else costs.total(known, missing)
+    if seconds is None:
+        return None
+    timed = len(known.speeds.seconds)
+    return seconds, f"what {known.rates.cells} earlier cells took here" + (
+        f" and {timed} timed designs" if timed else ""
+    )
+
+
+def _known_anywhere(plan: Plan, missing: Sequence[Cell]) -> tuple[float | None, str]:
+    rates = costs.Rates.measured(plan.results, plan.cells)
+    return rates.total(missing), f"what {rates.cells} earlier cells took, on other processors too"
 
 
 def _jobs(plan: Plan) -> Iterator[tuple[str, str, str]]:

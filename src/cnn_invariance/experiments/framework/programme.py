@@ -1,6 +1,7 @@
 """A programme: a study with the experiments that its preset asks for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,6 +56,59 @@ class Programme(Study):
         if name not in self._found:
             self._found[name] = tuple(dict.fromkeys(self.experiment(name).cells(self)))
         return self._found[name]
+
+    def datasets_of(self, name: str) -> tuple[str, ...]:
+        """The datasets that an experiment trains or measures on, in the order of the preset."""
+        used = {dataset.name for cell in self.cells_of(name) for dataset in (cell.dataset, cell.network.dataset)}
+        return tuple(label for label in self.datasets if label in used)
+
+    def on(self, name: str, datasets: Sequence[str]) -> "Programme":
+        """An experiment as it is on some of its datasets alone; what it plans, draws and claims is of those.
+
+        Errors: InputError where the experiment needs more of them, as one that compares datasets does.
+        """
+        if tuple(datasets) == self.datasets_of(name):
+            return self
+        if (name, tuple(datasets)) not in self._views:
+            kept = {label: entry for label, entry in self.preset.datasets.items() if label in datasets}
+            chosen = self.experiment(name)
+            if getattr(chosen, "datasets", None) is not None:
+                chosen = chosen.model_copy(update={"datasets": tuple(datasets)})
+            view = Programme(self.path, self.preset.model_copy(update={"datasets": kept}), {name: chosen})
+            view.cells_of(name)
+            self._views[name, tuple(datasets)] = view
+        return self._views[name, tuple(datasets)]
+
+    @cached_property
+    def _views(self) -> dict[tuple[str, tuple[str, ...]], "Programme"]:
+        return {}
+
+    def complete_on(self, name: str, there: Callable[[Iterable[Cell]], bool]) -> tuple[str, ...] | None:
+        """The datasets on which an experiment is complete: all, or those whose own cells are all there; None: on none.
+
+        there: whether all of some cells are there
+        """
+        datasets = self.datasets_of(name)
+        if there(self.cells_of(name)):
+            return datasets
+        kept = tuple(label for label in datasets if len(datasets) > 1 and self._is_complete(name, (label,), there))
+        return kept if kept and self._is_complete(name, kept, there) else None
+
+    def parts_of(self, name: str) -> dict[tuple[str, ...], tuple[Cell, ...]]:
+        """The cells of an experiment on each of its datasets alone, where it can be so, then on all of them."""
+        datasets = self.datasets_of(name)
+        parts = {}
+        for label in datasets if len(datasets) > 1 else ():
+            with suppress(InputError):
+                parts[label,] = self.on(name, (label,)).cells_of(name)
+        return parts | {datasets: self.cells_of(name)}
+
+    def _is_complete(self, name: str, datasets: Sequence[str], there: Callable[[Iterable[Cell]], bool]) -> bool:
+        try:
+            cells = self.on(name, datasets).cells_of(name)
+        except InputError:
+            return False
+        return bool(cells) and there(cells)
 
     def networks_of(self, name: str) -> tuple[TrainSpec, ...]:
         """The networks that an experiment trains or measures; none of one that cannot be planned, which is reported."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from cnn_invariance.experiments.framework.experiment import Outputs
 from cnn_invariance.measures import requests
 from cnn_invariance.paper import points
 from cnn_invariance.report import claims, sources, specifications
@@ -172,7 +173,8 @@ def _preset(plan: Plan) -> Preset:
 
 
 def _experiment(plan: Plan, name: str, tested: Sequence[ClaimView]) -> ExperimentView:
-    experiment, outputs, preset = plan.study.experiments[name], plan.study.outputs[name], plan.study.name
+    experiment, preset, complete = plan.study.experiments[name], plan.study.name, plan.computed.get(name)
+    outputs = plan.study.on(name, complete).outputs[name] if complete is not None else Outputs()
     figures, tables = plan.folders.figure_folder(preset, name), plan.folders.table_folder(preset)
     missing = len(plan.lacking(name))
     return ExperimentView(
@@ -182,8 +184,9 @@ def _experiment(plan: Plan, name: str, tested: Sequence[ClaimView]) -> Experimen
         question=experiment.question,
         cells=len(plan.study.cells[name]),
         missing=missing,
-        figures=[] if missing else [read_figure(figures, one) for one in outputs.figures],
-        tables=[] if missing else [read_table(tables, one) for one in outputs.tables],
+        absent=[label for label in plan.study.datasets_of(name) if complete and label not in complete],
+        figures=[read_figure(figures, one) for one in outputs.figures],
+        tables=[read_table(tables, one) for one in outputs.tables],
         claims=[claim for claim in tested if claim.experiment == name],
     )
 

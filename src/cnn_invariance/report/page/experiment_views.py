@@ -15,7 +15,8 @@ class ExperimentView:
     """An experiment.
 
     group, summarised: as its class says (see `experiments.framework.experiment.Experiment`)
-    cells, missing:    how many cells it has, and how many are not computed; if any, it has no figures and no tables
+    cells, missing:    how many cells it has, and how many are not computed
+    absent:            the datasets that are not complete, if others are; if none is, it has no figures and no tables
     """
 
     name: str
@@ -27,6 +28,7 @@ class ExperimentView:
     figures: Sequence[FigureView]
     tables: Sequence[TableView]
     claims: Sequence[ClaimView]
+    absent: Sequence[str] = ()
 
     @property
     def title(self) -> str:

@@ -1,0 +1,92 @@
+"""A lock on a folder that ends with the process that holds it, however that ends."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cnn_invariance.errors import InputError
+
+
+class Lock:
+    """A lock that is held: the text of its file says by whom."""
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+
+    def says(self, holder: str) -> None:
+        """Write who holds it, for the message that others get."""
+        os.ftruncate(self.handle, 0)
+        os.pwrite(self.handle, holder.encode(), 0) if hasattr(os, "pwrite") else os.write(self.handle, holder.encode())
+
+
+@contextmanager
+def locked(path: Path, what: str, advice: str) -> Iterator[Lock]:
+    """Hold the lock of a file, which is made; the system lets go of it when the process ends, killed or not.
+
+    A child process that is given the handle (``pass_fds``) holds it too, as long as it runs.
+
+    Errors: InputError if another process holds it: ``what`` is said to be running, with what its file says of it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = _taken(path)
+    if handle is None:
+        holder = path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
+        raise InputError(f"{path}: {what} is running already{f' ({holder})' if holder else ''}; {advice}")
+    try:
+        lock = Lock(handle)
+        lock.says(f"process {os.getpid()}")
+        yield lock
+    finally:
+        if sys.platform != "win32":  # where an open file cannot be deleted
+            path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def is_free(path: Path) -> bool:
+    """Whether no process holds the lock of a file; one that is not there is free."""
+    if not path.is_file():
+        return True
+    handle = os.open(path, os.O_RDWR)
+    try:
+        return _take(handle)
+    finally:
+        os.close(handle)
+
+
+def _taken(path: Path) -> int | None:
+    """The handle of a lock that is taken now; None if another process holds it."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        if not _take(handle):
+            os.close(handle)
+            return None
+        if _is_at(handle, path):
+            return handle
+        os.close(handle)  # its file was deleted meanwhile, by the process that held it
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether a handle is of the file that has this name now."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _take(handle: int) -> bool:
+    """Take the lock if nobody holds it."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(handle, 2**20, os.SEEK_SET)  # behind the text, which Windows would not let others read
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
