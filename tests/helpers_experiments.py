@@ -142,7 +142,9 @@ class Profiles(Results):
         names = kinds(spec.network.model)
         layers = [f"{kind.lower()}{index}" for index, kind in enumerate(names, start=1)]
         index = range(1, len(names) + 1)
-        return pd.DataFrame({"layer_index": index, "layer": layers, "kind": names, "value": self.values(spec, measure)})
+        counts = {"units": 100, "infinite": 0, "dead": 0, "nan": 0}
+        named = {"layer_index": index, "layer": layers, "kind": names}
+        return pd.DataFrame({**named, "value": self.values(spec, measure), **counts})
 
 
 def findings(study: Study, experiment: str, results: Results) -> list[Finding]:

@@ -11,6 +11,7 @@ from cnn_invariance.experiments.framework import Models, Outputs, captions, choi
 from cnn_invariance.experiments.framework.accuracies import accuracies
 from cnn_invariance.statistics.evidence import Rule, evidence, jackknife
 from cnn_invariance.statistics.intervals import mean, rank_correlation
+from cnn_invariance.statistics.lines import counted
 from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.study import Cell, MeasureSpec, Study
 
@@ -51,9 +52,9 @@ class InvarianceAndAccuracy(Models):
         "Exploratory: no claim was stated before looking. Each point is a network (design, seed, trained plain or with "
         "the set) under one transformation set. Accuracy: the logit of the mean accuracy over all transformations less "
         "that of plain accuracy, half a sample added to the right and to the wrong ones. NV of the logits: of the last "
-        "layer before the softmax. Rho: Spearman's, over all networks of a dataset (in the table also over the plain and "
-        "the augmented ones alone); its 95 % interval is over seeds, whose networks are left out together (jackknife, on "
-        "Fisher's scale)."
+        "layer before the softmax. Rho: Spearman's, over all networks of a dataset (in the table also over the plain "
+        "and the augmented ones alone); its 95 % interval is over seeds, whose networks are left out together (by the "
+        "jackknife, on Fisher's scale)."
     )
 
     seeds: int = Field(5, ge=1)
@@ -90,6 +91,9 @@ class InvarianceAndAccuracy(Models):
             title=f"Invariance and accuracy (exploratory), {' and '.join(self.on(study))}",
             question=self.question,
             setting=[self.setting, few, captions.measure_in_words(NV)],
+            counts=counted(
+                results.profile(cell, NV) for on in self.on(study) for *_, cell in self._measured(study, on)
+            ),
         )
         canvas.figure(self.name, scatter_figure(panels, ylabel=LOST, columns=len(PREDICTORS)), caption)
         canvas.table(self.name, pd.DataFrame(rows), caption)
