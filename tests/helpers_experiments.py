@@ -143,8 +143,9 @@ class Profiles(Results):
         layers = [f"{kind.lower()}{index}" for index, kind in enumerate(names, start=1)]
         index = range(1, len(names) + 1)
         depth = np.linspace(0, 100, len(names))
+        counts = {"units": 100, "infinite": 0, "dead": 0, "nan": 0}
         columns = {"layer_index": index, "layer": layers, "kind": names, "depth": depth}
-        return pd.DataFrame(columns | {"value": self.values(spec, measure)})
+        return pd.DataFrame({**columns, "value": self.values(spec, measure), **counts})
 
 
 def findings(study: Study, experiment: str, results: Results) -> list[Finding]:

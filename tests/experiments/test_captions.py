@@ -59,6 +59,7 @@ def test_the_author_s_own_sizes_depart_only_in_the_held_out_images(load):
         ({"models": {"SimpleConv": {"arguments": {"pooling": "stride"}, "learning_rate": 5e-4, "epochs": 5}}},
          "learning rate 0.0005 (author 0.0001)"),
         ({"training": {"batch_size": 16}}, "batches of 16 (author 256)"),
+        ({"training": {"batch_size": 256, "weight_decay": 0.1}}, "weight decay 0.1 (author 0.01)"),
         ({"samples": {"count": 250}},
          "measured on 250 samples of the test split (author: half of the test set, 5,000)"),
         ({"samples": {"split": "train", "count": 5000}}, "measured on 5,000 samples of the train split"),
@@ -74,6 +75,13 @@ def test_every_departure_is_said(change, phrase, load):
     experiments = {"compare_models": {}} if "transformation_sets" in change else AUTHOR["experiments"]
     text = "; ".join(found(load({**AUTHOR, **change, "experiments": experiments})))
     assert phrase in text
+
+
+def test_another_accuracy_floor_is_said(load):
+    for floor, said in ((0.6, True), (0.9, False)):
+        study = load({**AUTHOR, "datasets": {"mnist": {"fingerprint": "0" * 64, "accuracy_floor": floor}}})
+        text = caption(study, "x", study.cells["compare_models"], title="T", question="Q?", setting="")
+        assert ("accuracy floor 0.6 (author 0.9)" in str(text)) is said
 
 
 def test_a_caption_says_sizes_of_each_dataset(load):

@@ -291,3 +291,22 @@ def test_four_panels_have_two_rows_of_two(profile, designs):
     panels = {name: [Series(name, [profile(designs["SimpleConv"])], looks(1)[0])] for name in "abcd"}
     figure = profile_figure(panels, ylabel="NV")
     assert figure.axes[0].get_gridspec().get_geometry() == (2, 2)
+
+
+def legend(figure):
+    return {text.get_text() for found in figure.legends for text in found.get_texts()}
+
+
+def seeds(profile, designs, label, count, look):
+    return Series(label, [profile(designs["SimpleConv"], seed=seed) for seed in range(count)], look)
+
+
+def test_legends_say_of_how_many_seeds_bands_are(profile, designs):
+    first, second = looks(2)
+    one, five, three = (seeds(profile, designs, name, n, first) for name, n in (("a", 1), ("b", 5), ("c", 3)))
+    other = seeds(profile, designs, "d", 5, second)
+    alike = legend(profile_figure({"": [five, other]}, ylabel="NV"))
+    assert {"b", "d", "n = 5 seeds: lowest to highest"} <= alike
+    different = legend(profile_figure({"": [one, five, three]}, ylabel="NV"))
+    assert {"a (n = 1)", "b (n = 5)", "c (n = 3)", "n seeds: lowest to highest"} <= different
+    assert not [text for text in legend(profile_figure({"": [one]}, ylabel="NV")) if "seed" in text]

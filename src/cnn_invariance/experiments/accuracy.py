@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import Claim, Finding, Source, choices
-from cnn_invariance.experiments.framework.accuracies import AccuracyExperiment, Setting, bracketed
+from cnn_invariance.experiments.framework.accuracies import AccuracyExperiment, Setting, accuracies, bracketed
 from cnn_invariance.statistics.evidence import Rule
 from cnn_invariance.statistics.intervals import mean, with_interval
-from cnn_invariance.study import Cell, MeasureSpec, Study
+from cnn_invariance.study import Cell, Study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +130,7 @@ class Accuracy(AccuracyExperiment):
 def _by_seed(study: Study, one: Setting, results: "Results") -> list[tuple[float, float, float]]:
     """Of each network its accuracy on plain and on transformed samples, and that of chance."""
     identity = choices.identity(study, one.under)
-    found = ((cell, _accuracy(cell, results)) for cell in one.cells)
+    found = ((cell, accuracies(cell, results)) for cell in one.cells)
     return [(shares[identity], mean(shares), 1 / results.training(cell.network)["classes"]) for cell, shares in found]
 
 
@@ -139,10 +138,3 @@ def _means(study: Study, one: Setting, results: "Results") -> tuple[float, float
     """The accuracy on plain and on transformed samples, mean over seeds."""
     plain, transformed, _ = zip(*_by_seed(study, one, results), strict=True)
     return mean(plain), mean(transformed)
-
-
-def _accuracy(cell: MeasureSpec, results: "Results") -> list[float]:
-    found = results.measure(cell).accuracy
-    if found is None:
-        raise InputError(f"{results.path(cell)}: has no accuracy; delete it, and it is measured again")
-    return found

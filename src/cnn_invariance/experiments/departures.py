@@ -16,6 +16,7 @@ from cnn_invariance.experiments.framework.profiles import values
 from cnn_invariance.statistics.evidence import Rule, jackknife
 from cnn_invariance.statistics.groups import log_ratio
 from cnn_invariance.statistics.intervals import mean, quotient
+from cnn_invariance.statistics.lines import counted
 from cnn_invariance.statistics.profiles import difference, pairs
 from cnn_invariance.study import Cell, MeasureSpec, SetSpec, Study, TrainSpec
 
@@ -110,6 +111,12 @@ class Departures(Models):
             title=f"Departures from the author's form, {' and '.join(self.on(study))}",
             question=self.question,
             setting=self.setting + " ".join(map(captions.measure_in_words, (NV, ND))),
+            counts=counted(
+                results.profile(cell, NV)
+                for each in self.once(study, self._cells).values()
+                for cell in each
+                if NV in cell.measures
+            ),
             usual=[
                 cell for place, cells in self.once(study, self._cells).items() if not place.change for cell in cells
             ],

@@ -22,6 +22,7 @@ from cnn_invariance.experiments.framework import (
 from cnn_invariance.statistics import decomposition
 from cnn_invariance.statistics.evidence import Estimate, Evidence, Rule, evidence
 from cnn_invariance.statistics.groups import among, between, within
+from cnn_invariance.statistics.lines import counted
 from cnn_invariance.statistics.profiles import by_depth
 from cnn_invariance.study import Cell, MeasureSpec, Study
 
@@ -103,7 +104,7 @@ class Structure(Models):
     measure: str = choices.HEADLINE
     seeds: int = Field(5, ge=2)
 
-    def cells(self, study: Study) -> list[Cell]:
+    def cells(self, study: Study) -> list[MeasureSpec]:
         """Each design of each seed, untrained, plain and augmented, measured under each set."""
         return list(dict.fromkeys(cell for cells in self.once(study, self._cells).values() for cell in cells))
 
@@ -122,6 +123,8 @@ class Structure(Models):
         name, profiles, factors = choices.label(measure), self._profiles(study, results), self._factors(study)
         words = {"measure": name, "factors": ", ".join(factors), "meaning": captions.measure_in_words(measure)}
 
+        counts = counted(results.profile(cell, measure) for cell in self.cells(study))
+
         def caption(title: str, more: str) -> "captions.Caption":
             return captions.caption(
                 study,
@@ -130,6 +133,7 @@ class Structure(Models):
                 title=f"{title}, {' and '.join(self.on(study))}",
                 question=self.question,
                 setting=[self.setting.format(**words), more],
+                counts=counts,
             )
 
         parts = {

@@ -156,8 +156,9 @@ def _epochs(group: Iterable[TrainSpec]) -> str:
 
 def _departures(study: Study, dataset: str, cells: Sequence[Cell], *, profiles: bool) -> list[str]:
     networks = _networks(cells)
-    source = study.preset.datasets[dataset].source
-    found = departures.departures(source, networks, _measurements(cells))
+    entry = study.preset.datasets[dataset]
+    found = departures.departures(entry.source, networks, _measurements(cells))
+    found += departures.other_floor(entry.source, entry.accuracy_floor)
     return [*found, *_normalised(study, networks)] if profiles else found
 
 

@@ -115,6 +115,19 @@ def learning_rate(model: ModelSpec) -> float:
     return found
 
 
+def weight_decay() -> float:
+    """The author's weight decay."""
+    found: float = points.value("training", "optimiser", "optimiser")
+    return found
+
+
+def other_floor(source: str, ours: float) -> list[str]:
+    """What is not as in the author's code where another accuracy is asked of a network."""
+    data = DATASETS.get(source)
+    theirs = points.value("training", "failure", "floor")[data.family] if data else ours
+    return _differs("accuracy floor {}", [ours], [theirs])
+
+
 def batch_sizes(model: ModelSpec) -> tuple[int, ...]:
     """The sizes of the author's batches for a design, first the one that is named where ours is neither.
 
@@ -146,6 +159,7 @@ def _of_networks(name: str, data: Data, group: list[TrainSpec]) -> list[str]:
         *_training(data, group),
         *_differs("learning rate {}", [one.learning_rate for one in recipes], rates),
         *_differs("batches of {}", [ours for ours, _ in others], [theirs for _, theirs in others]),
+        *_differs("weight decay {}", [one.weight_decay for one in recipes], [weight_decay()]),
         *_precision([one.precision for one in recipes]),
     ]
 

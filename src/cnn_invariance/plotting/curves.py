@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from cnn_invariance.plotting.style import DOUBLE, SINGLE, SMALL, add_legend, new_figure, style
 from cnn_invariance.plotting.verdicts import MARKS
@@ -57,6 +58,9 @@ def curve_figure(
             _draw_estimates(above, ordered, claimed)
             _draw_choices(marks, ordered, rows)
         _scale(grid[0, 0], points, claimed, log_y)
+        low, high = grid[0, 0].get_ylim()
+        for above in grid[0]:
+            above.axhspan(max(low, claimed[0]), min(high, claimed[1]), color=CLAIMED, lw=0, zorder=-1)
         grid[0, 0].set_ylabel(ylabel)
         add_legend(figure, _handles(points), "outside upper center", handlelength=1.2)
     return figure
@@ -70,8 +74,6 @@ def _rows(points: Sequence[Point]) -> list[tuple[str, str]]:
 
 
 def _draw_estimates(axes: Axes, points: Sequence[Point], claimed: tuple[float, float]) -> None:
-    low, high = claimed
-    axes.axhspan(max(low, -1e300), min(high, 1e300), color=CLAIMED, lw=0, zorder=0)
     for bound in filter(math.isfinite, claimed):
         axes.axhline(bound, color="#404040", lw=0.8, ls=(0, (4, 2)))
     for place, point in enumerate(points):
@@ -121,6 +123,11 @@ def _scale(axes: Axes, points: Sequence[Point], claimed: tuple[float, float], lo
     low, high = max(outer.min(), low - room), min(outer.max(), high + room)
     margin = 0.06 * max(high - low, 1e-3)
     axes.set_ylim(back(low - margin), back(high + margin))
+    if log_y:
+        narrow = high - low < math.log(5)  # of a decade less than two marks would be left
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]) if narrow else LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _handles(points: Sequence[Point]) -> list[Line2D]:

@@ -17,6 +17,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
@@ -259,19 +260,41 @@ def _label(
 
 
 def line_handles(series: Sequence[Series]) -> list[Line2D]:
-    """Legend entries of the lines, one for each label."""
-    return list({one.label: _handle(one) for one in series}.values())
+    """Legend entries of the lines, one for each label; with the number of seeds, where that is not the same for all."""
+    counts = _seeds(series)
+    several = len(set().union(*counts.values())) > 1
+    return [
+        _handle(one, f"{label} (n = {', '.join(map(str, sorted(counts[label])))})" if several else label)
+        for label, one in {one.label: one for one in series}.items()
+    ]
 
 
 def mark_handles(series: Sequence[Series]) -> list[Artist]:
-    """Legend entries of the layers' kinds and of the marks that the lines have."""
+    """Legend entries of the layers' kinds, of the marks that the lines have, and of their bands."""
     classes = [kind for one in series for kind in one.profiles[0]["kind"]]
-    return [*kind_handles(classes), *_state_handles(series)]
+    return [*kind_handles(classes), *_state_handles(series), *_band_handles(series)]
 
 
-def _handle(one: Series) -> Line2D:
+def _seeds(series: Sequence[Series]) -> dict[str, set[int]]:
+    """How many seeds the lines of each label have."""
+    found: dict[str, set[int]] = {}
+    for one in series:
+        found.setdefault(one.label, set()).add(len(one.profiles))
+    return found
+
+
+def _band_handles(series: Sequence[Series]) -> list[Patch]:
+    """The entry of bands, which says of how many seeds they are where all lines have as many."""
+    counts = set().union(*_seeds(series).values())
+    if max(counts) == 1:
+        return []
+    n = f"n = {max(counts)} seeds" if len(counts) == 1 else "n seeds"
+    return [Patch(facecolor="#404040", alpha=0.2, linewidth=0, label=f"{n}: lowest to highest")]
+
+
+def _handle(one: Series, label: str) -> Line2D:
     look = one.look
-    return Line2D([], [], color=look.colour, ls=look.line, marker=look.marker, label=one.label)
+    return Line2D([], [], color=look.colour, ls=look.line, marker=look.marker, label=label)
 
 
 def _state_handles(series: Sequence[Series]) -> list[Line2D]:

@@ -147,7 +147,7 @@ def robustness(row: Mapping[Any, Any]) -> str:
     '40 of 48 specifications agree; without dead units: undecided'
     """
     count, alone = row.get("specifications"), row.get("without_dead")
-    if not isinstance(count, int | float) or math.isnan(count):
+    if not isinstance(count, int | float) or not count > 0:
         return ""
     turned = f"; without dead units: {alone}" if isinstance(alone, str) and alone not in ("", row["verdict"]) else ""
     return f"{row['agree']:.0f} of {count:.0f} specifications agree{turned}"

@@ -7,6 +7,7 @@ from cnn_invariance.experiments.framework.experiment import Experiment, Row
 from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.measures.requests import better_in_words, check, label
 from cnn_invariance.report import claims
+from cnn_invariance.statistics.lines import counted
 from cnn_invariance.workflow.plan import Plan
 
 if TYPE_CHECKING:
@@ -154,8 +155,13 @@ def _caption(plan: Plan, rows: Sequence[Row], with_differences: bool) -> "Captio
         if "cifar10_jpeg" in [entry.source for entry in study.preset.datasets.values()]
         else "",
     ]
-    title = f"The study on one page: preset {study.name}, {sources}"
-    return Caption(title, setting=tuple(filter(None, setting)), preset=study.name)
+    profiles = [table for row in rows for line in row.every() for table in line.profiles]
+    return Caption(
+        f"The study on one page: preset {study.name}, {sources}",
+        setting=tuple(filter(None, setting)),
+        counts=counted(profiles) if profiles else "",
+        preset=study.name,
+    )
 
 
 def _absent(plan: Plan) -> str:

@@ -47,6 +47,11 @@ class Curve(NamedTuple):
         """The specifications that give an estimate."""
         return [one for one in self.tested if not one.finding.reason]
 
+    @property
+    def in_order(self) -> list[Tested]:
+        """The same, the claim as it is stated behind the others, among which choices are in their order."""
+        return sorted(self.known, key=lambda one: one.specification.own)
+
     def summary(self) -> dict[str, Any]:
         """The verdict, by how many of how many specifications it is the same, and what it is without dead units."""
         own = self.tested[0].finding.verdict
@@ -65,7 +70,7 @@ class Curve(NamedTuple):
     def in_words(self) -> str:
         """How many agree."""
         found = self.summary()
-        return f"{found['agree']} of {found['specifications']} {found['verdict']}"
+        return f"{found['verdict']} in {found['agree']} of {found['specifications']}"
 
 
 def curves(plan: Plan) -> Iterator[Curve]:
@@ -141,7 +146,7 @@ def _draw(plan: Plan, canvas: "Canvas", name: str, found: Sequence[Curve]) -> No
     from cnn_invariance.plotting.curves import curve_figure
 
     claim = found[0].tested[0].finding.claim
-    panels = {f"{one.about}: {one.in_words}": [_point(tested) for tested in one.known] for one in found}
+    panels = {f"{one.about}: {one.in_words}": [*map(_point, one.in_order)] for one in found}
     figure = curve_figure(panels, ylabel="estimate", claimed=claim.rule.bounds, log_y=claim.rule.scale is LOG)
     cells = list(dict.fromkeys(cell for one in found for cell in one.tested[0].finding.cells))
     caption = captions.caption(

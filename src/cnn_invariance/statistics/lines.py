@@ -1,6 +1,6 @@
 """Numbers of drawn lines of profiles, for tables and captions: their means, and what was left out of them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +11,8 @@ from cnn_invariance.statistics.intervals import falls, mean, rank_correlation
 from cnn_invariance.statistics.profiles import pairs
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from cnn_invariance.plotting import Series
 
 Rows = Callable[[str, Mapping[str, Sequence["Series"]]], Iterator[dict[str, object]]]
@@ -25,9 +27,11 @@ def summary(line: "Series", better: Literal["lower", "higher"] | None) -> dict[s
 
     ``mean`` and ``best`` are those of the mean over seeds; layers without a finite value are left out of both. Best is
     the lowest or the highest value, as the measure says; of a measure that does not say, there is none. ``best_depth``
-    is in per cent. Values (of units, or of feature maps) are counted over all layers and seeds.
+    is in per cent. Values (of units, or of feature maps) are counted over all layers and seeds; those left out are
+    infinite or undefined, and dead ones are counted as 1.
     """
     found = line.best(better) if better else None
+    counts = {name: int(line.count(column).sum()) for name, column in COUNTS.items()}
     return {
         "layers": len(line.middle()),
         "seeds": len(line.profiles),
@@ -35,20 +39,34 @@ def summary(line: "Series", better: Literal["lower", "higher"] | None) -> dict[s
         "best": None if found is None else float(line.middle()[found]),
         "best_layer": None if found is None else line.profiles[0]["layer"].iloc[found],
         "best_depth": None if found is None else round(float(line.places("depth")[found])),
-        **{name: int(line.count(column).sum()) for name, column in COUNTS.items()},
+        **counts,
+        "share_left_out": (counts["infinite"] + counts["undefined"]) / counts["values"],
+        "share_dead": counts["dead"] / counts["values"],
     }
 
 
-def counted(lines: Sequence["Series"]) -> str:
-    """How many values were left out of the layers' means, and how many of those in them are dead."""
-    totals = {name: sum(int(line.count(c).sum()) for line in lines) for name, c in COUNTS.items()}
-    out = [f"{totals[kind]:,} {kind}" for kind in ("infinite", "undefined") if totals[kind]]
+def counted(profiles: Iterable["pd.DataFrame"]) -> str:
+    """How many of the values of some profiles, and what share, are left out of layers' means, and how many are dead."""
+    rows = [[int(table[column].sum()) for column in COUNTS.values()] for table in profiles]
+    values, infinite, undefined, dead = map(sum, zip(*rows, strict=True))
+    out = [
+        f"{n:,} {kind} ({percent(n / values)})" for n, kind in ((infinite, "infinite"), (undefined, "undefined")) if n
+    ]
     first = (
-        f"Left out of the layers' means: {' and '.join(out)} of {totals['values']:,} values"
+        f"Left out of the layers' means: {' and '.join(out)} of {values:,} values"
         if out
-        else f"None of the {totals['values']:,} values is infinite or undefined"
+        else f"None of the {values:,} values is infinite or undefined"
     )
-    return f"{first}; {totals['dead']:,} are dead (0/0, counted as 1)."
+    return f"{first}; {dead:,} are dead (0/0, counted as 1; {percent(dead / values)})."
+
+
+def percent(share: float) -> str:
+    """A share in per cent.
+
+    >>> percent(0.0), percent(0.0004), percent(0.12345), percent(1.0)
+    ('0 %', 'below 0.1 %', '12.3 %', '100 %')
+    """
+    return "below 0.1 %" if 0 < share < 0.001 else f"{100 * share:.3g} %"
 
 
 def counted_maps(values: ArrayLike) -> str:

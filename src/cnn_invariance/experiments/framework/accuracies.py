@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
+from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import choices
 from cnn_invariance.experiments.framework.choice import Models
 from cnn_invariance.experiments.framework.experiment import Outputs
 from cnn_invariance.paper import captions, departures
-from cnn_invariance.study import Study, TrainSpec
+from cnn_invariance.study import MeasureSpec, Study, TrainSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,6 +143,14 @@ class AccuracyExperiment(Models):
             Dot(self.row_name(row), *chosen[self.place(row)], *(_bounded(row, name) for name in self.ends))
             for row in table.to_dict("records")
         ]
+
+
+def accuracies(cell: MeasureSpec, results: "Results") -> list[float]:
+    """The accuracy of a measured network under each transformation (InputError if it was not measured)."""
+    found = results.measure(cell).accuracy
+    if found is None:
+        raise InputError(f"{results.path(cell)}: has no accuracy; delete it, and it is measured again")
+    return found
 
 
 def bracketed(frame: "pd.DataFrame", name: str) -> list[str]:

@@ -14,7 +14,7 @@ from cnn_invariance.experiments.framework.choices import label
 from cnn_invariance.experiments.framework.experiment import Outputs
 from cnn_invariance.measures.requests import better, check
 from cnn_invariance.paper import captions
-from cnn_invariance.statistics.lines import counted, summary
+from cnn_invariance.statistics.lines import COUNTS, counted, summary
 from cnn_invariance.study import MeasureSpec, Study
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class ProfilePlan:
                     for line, series in zip(self.shown(measure)[dataset][panel], shown, strict=True)
                 ]
         frame = pd.DataFrame(rows)
-        printed = frame.drop(columns=["layers", "seeds", "values", "undefined"])
+        printed = frame.drop(columns=["layers", "seeds", *COUNTS])
         canvas.table(self._table, frame, self.caption(study, found), printed=printed)
         return found
 
@@ -194,7 +194,7 @@ class ProfilePlan:
             title=f"{title}, {' and '.join(shown)}",
             question=self.question,
             setting=[*captions.sentences(self.setting), several, *meanings, *self._left_out(found, shown), more],
-            counts=counted(series),
+            counts=counted(table for line in series for table in line.profiles),
             usual=self.usual,
         )
 

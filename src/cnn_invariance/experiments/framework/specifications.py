@@ -222,15 +222,15 @@ def _of_kind(names: tuple[tuple[str, str], ...], layers: str) -> tuple[np.ndarra
 def curve(experiment: Experiment, study: Study, results: Remembered) -> list[list[Tested]]:
     """For each dataset that the primary claim of an experiment is about, its finding by every specification.
 
-    The first of each is the claim as it is stated; a specification that gives no estimate is left out. Nothing for an
-    experiment whose primary claim is not of profiles.
+    The first of each is the claim as it is stated, the only one if that cannot be tested; a specification that gives no
+    estimate is left out. Nothing for an experiment whose primary claim is not of profiles.
     """
     own = Specified.of(results, Specification(Form(), *(choices[0] for choices in (DEAD, LAYERS))))
     datasets = {cell.network.dataset.name for cell in experiment.cells(study)}
     first = list(_primary(experiment, study, own, datasets))
-    curves: dict[tuple[str, ...], list[Tested]] = {}
     if not own.asked:
-        return []
+        return [[Tested(own.specification, finding)] for finding in first if finding.reason]
+    curves: dict[tuple[str, ...], list[Tested]] = {}
     for specification in _existing(results, own.asked):
         found = (
             first if specification.own else _primary(experiment, study, Specified.of(results, specification), datasets)
