@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[2] / "src" / "cnn_invariance"
 FLOORS = (
     {"errors", "machine", "devices", "storage", "__init__"},
-    {"plugins", "activations", "statistics"},
+    {"plugins", "roles"},
+    {"activations", "statistics"},
     {"transformations", "datasets"},
     {"models", "measures"},
     {"training", "inspection"},
