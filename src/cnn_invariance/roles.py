@@ -222,7 +222,6 @@ def assign(model: nn.Module, images: Tensor) -> tuple[dict[str, Role], dict[str,
                 none[key] = place
             else:
                 found[key] = Role(*place)
-    _refuse_no_function(first, again, fewer, found)
     folded = [key for key, role in found.items() if role.fold > 1]
     if folded:
         changed = probes.clone()
@@ -232,16 +231,15 @@ def assign(model: nn.Module, images: Tensor) -> tuple[dict[str, Role], dict[str,
             if not _only_first(first[key].tensor, moved[key].tensor, found[key]):
                 none[key] = "it holds several entries for each image, not one after the other"
                 del found[key]
+    _refuse_no_function(first, again, fewer, found)
     return _with_sides(model, probes, first, found), none, first, output
 
 
 def _probes(images: Tensor) -> Tensor:
-    """So many different images: those given, and the first of them moved sideways."""
-    if len(images) >= PROBES[0] and not torch.equal(images[0], images[1]) and not torch.equal(images[0], images[2]):
-        return images[: PROBES[0]]
+    """So many different images, made of the first: moved sideways, and the last of a larger range."""
     width = images.shape[-1]
     moved = [images[0].roll(k * max(1, width // PROBES[0]), -1) for k in range(PROBES[0])]
-    probes = torch.stack(moved)
+    probes = torch.stack([*moved[:-1], 1.5 * moved[-1]])
     last = images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous()
     return probes.contiguous(memory_format=torch.channels_last) if last else probes
 
