@@ -55,7 +55,8 @@ class InspectionOptions:
     count: int = _described("How many images, at most.", 64, min=1)
     channels: int | None = _described("1: grey, 3: RGB; without: as the images are.")
     normalise: str = _described("By the mean and deviation of: images, imagenet; or none.", "images")
-    layers: tuple[str, ...] = _described("Names or patterns of layers, 'layer4*'. Repeat.", ())
+    layers: tuple[str, ...] = _described("Names or patterns of layers, 'layer4*' or 'relu#2'. Repeat.", ())
+    merge: bool = _described("Leave out layers that change nothing, such as dropout.", True)
     output: tuple[Path, ...] = _described("Table .csv .parquet, plot .svg .png .pdf. Repeat.", ())
     device: str | None = _described("cpu, cuda; without: CUDA if there is any.")
     tile: int | None = _described("Images at once; without: by the memory.", min=1)
@@ -124,6 +125,7 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
             tile=options.tile,
             progress=progress,
             accuracy=False,
+            merge=options.merge,
         )
     under = [("under", f"{_name(options, members)}: {_count_of(members)}")]
     return Inspection(result, [*built, *seen, *under, *left_out])
@@ -171,7 +173,12 @@ def table(result: "MeasureResult") -> "Table":
 
 
 def remarks(result: "MeasureResult") -> Iterator[str]:
-    """Notes on the table: layers without a value and why, units left out of the means, and accuracy."""
+    """Notes on the table: what is no layer, layers without a value and why, units left out of the means, accuracy."""
+    skipped: dict[str, list[str]] = {}
+    for name, reason in result.skipped.items():
+        skipped.setdefault(reason, []).append(name)
+    for reason, names in skipped.items():
+        yield f"no layer: {_few(names)} ({reason})"
     for measure in result.measures:
         reasons: dict[str, list[str]] = {}
         for layer, reason in result.absent(measure).items():
