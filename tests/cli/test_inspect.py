@@ -190,11 +190,11 @@ def test_infinite_and_dead_units_are_counted(here):
     Path("nets.py").write_text(
         "import torch\nfrom torch import nn\n\n\nclass Corner(nn.Module):\n"
         "    def forward(self, x):\n"
-        "        turned = (torch.arange(len(x)) % 2).float()[:, None].expand(-1, 2)\n"
-        "        return torch.cat([turned, torch.zeros(len(x), 3)], 1) + 0 * x.mean()\n\n\n"
+        "        bright = (x.mean((1, 2, 3)) > 50).float()[:, None].expand(-1, 2)\n"
+        "        return torch.cat([bright, torch.zeros(len(x), 3)], 1)\n\n\n"
         "def build(input_shape, classes):\n    return Corner()\n"
     )
-    Path("sets.py").write_text("def two():\n    return [lambda x: x, lambda x: x]\n")
+    Path("sets.py").write_text("def two():\n    return [lambda x: x, lambda x: x + 100]\n")
     text = said("--transformations", "sets.py:two", "--classes", 5, "--tile", 1)
     assert "1 (2 infinite, 3 dead)" in text
     assert "NV: of 5 values, 2 are infinite (left out of the means), 3 dead (0 / 0, counted as 1)" in text
