@@ -109,6 +109,7 @@ def test_every_figure_and_table_is_there_with_its_caption(written, elements):
     computed = [name for name in plan.study.experiments if not plan.lacking(name)]
     wanted = {name for one in computed for name in plan.study.outputs[one].figures} | {"overview"}
     ids = {one["id"].removeprefix("figure-") for one in elements.all("figure")}
+    wanted |= {Products.curve(name) for name in Products(plan).specified if name in computed}
     assert ids - {"verification"} == wanted
     pictures = [path for path in Products(plan).on_page if path.suffix == ".png" and path.is_file()]
     sources = [image["src"].removeprefix("data:image/png;base64,") for image in elements.all("img")]
