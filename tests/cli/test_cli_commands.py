@@ -94,8 +94,8 @@ def test_a_report_of_what_is_not_there_yet_is_an_error_and_leaves_no_page(here):
 
 
 def test_a_report_goes_where_it_is_told(here, tmp_path):
-    for command in ("claims", "overview", "costs"):
-        assert run(command, "--preset", "tiny.yaml").exit_code == 0
+    for command in (["claims", "--specifications"], ["claims"], ["overview"], ["costs"]):
+        assert run(*command, "--preset", "tiny.yaml").exit_code == 0
     done = run("report", "--preset", "tiny.yaml", "--output", tmp_path / "new" / "page.html")
     assert done.exit_code == 0, done.output
     assert "compare models" in (tmp_path / "new" / "page.html").read_text(encoding="utf-8")

@@ -109,6 +109,7 @@ def test_every_figure_and_table_is_there_with_its_caption(written, elements):
     computed = [name for name in plan.study.experiments if not plan.lacking(name)]
     wanted = {name for one in computed for name in plan.study.outputs[one].figures} | {"overview"}
     ids = {one["id"].removeprefix("figure-") for one in elements.all("figure")}
+    wanted |= {Products.curve(name) for name in Products(plan).specified if name in computed}
     assert ids - {"verification"} == wanted
     pictures = [path for path in Products(plan).on_page if path.suffix == ".png" and path.is_file()]
     sources = [image["src"].removeprefix("data:image/png;base64,") for image in elements.all("img")]
@@ -125,9 +126,8 @@ def test_every_figure_and_table_is_there_with_its_caption(written, elements):
                 assert len(said) > 5
                 assert [one for one in said if one not in text] == []
     tables = {one["id"].removeprefix("table-") for one in elements.all("details") if "id" in one}
-    assert tables - {"verification"} == {name for one in computed for name in plan.study.outputs[one].tables} | {
-        "costs"
-    }
+    drawn = {name for one in computed for name in plan.study.outputs[one].tables}
+    assert tables - {"verification"} == drawn | {"costs", "specifications"}
 
 
 def test_a_figure_has_the_size_it_has_on_paper(quick):

@@ -7,7 +7,7 @@ import pytest
 
 from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.plotting import Canvas
-from cnn_invariance.report import claims, overview
+from cnn_invariance.report import claims, overview, specifications
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
@@ -67,3 +67,14 @@ def test_claims_and_overview(preset, tmp_path, monkeypatch):
     overview.draw(elsewhere)
     drawn = elsewhere.folders.figure_folder(preset, "overview")
     same(sorted(drawn.iterdir()), plan.folders.figure_folder(preset, "overview"))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_specifications(preset, tmp_path, monkeypatch):
+    plan = plan_of(preset)
+    monkeypatch.setattr(Folders, "figure_folder", lambda self, preset, name: tmp_path / "figures")
+    monkeypatch.setattr(Folders, "table_folder", lambda self, preset: tmp_path / "tables")
+    specifications.write(plan)
+    monkeypatch.undo()
+    same(sorted((tmp_path / "tables").iterdir()), plan.folders.table_folder(preset))
+    same(sorted((tmp_path / "figures").iterdir()), plan.folders.figure_folder(preset, "specifications"))

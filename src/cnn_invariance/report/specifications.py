@@ -157,7 +157,7 @@ def _draw(plan: Plan, canvas: "Canvas", name: str, found: Sequence[Curve]) -> No
         question=QUESTION,
         setting=[SETTING, f"The statistic: {claim.statistic}; {claim.rule.in_words}."],
     )
-    canvas.figure(name, figure, caption)
+    canvas.figure(Products.curve(name), figure, caption)
 
 
 def _point(tested: Tested) -> "Point":

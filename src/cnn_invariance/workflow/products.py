@@ -50,12 +50,17 @@ class Products:
         experiments = ((name, self.plan.study.experiments[name]) for name in self.plan.drawn)
         return [name for name, one in experiments if one.of_profiles and any(claim.primary for claim in one.claims)]
 
+    @staticmethod
+    def curve(experiment: str) -> str:
+        """The name of the figure of an experiment's curve, which no figure of the experiment itself has."""
+        return f"specifications_{experiment}"
+
     @property
     def specifications(self) -> list[Path]:
         """The specification curves: a table of all, and a figure for each experiment."""
         name, folders = self.plan.study.name, self.plan.folders
         tables = folders.table_files(name, Outputs(tables=["specifications"]))
-        return [*tables, *folders.figure_files(name, "specifications", Outputs(self.specified))]
+        return [*tables, *folders.figure_files(name, "specifications", Outputs(list(map(self.curve, self.specified))))]
 
     @property
     def overview(self) -> list[Path]:

@@ -158,12 +158,12 @@ class Remembered:
 class Specified(Results):
     """Results as a specification sees them: other profiles, and all else as it is.
 
-    asked: the profiles that were asked for, in which the measures are those of the claim
+    asked: the profiles that were asked for, by the measure of the claim: of each what took its place
     """
 
     profiles: Remembered
     specification: Specification
-    asked: dict[tuple[MeasureSpec, str], None]
+    asked: "dict[tuple[MeasureSpec, str], pd.DataFrame]"
 
     @classmethod
     def of(cls, profiles: Remembered, specification: Specification) -> "Specified":
@@ -172,7 +172,11 @@ class Specified(Results):
 
     def profile(self, cell: MeasureSpec, measure: str, *, layers: "Layout | None" = None) -> "pd.DataFrame":
         """The profile that takes the place of a measure's, without its counts; layers are laid out as observed."""
-        self.asked[cell, measure] = None
+        if (cell, measure) not in self.asked:
+            self.asked[cell, measure] = self._profile(cell, measure)
+        return self.asked[cell, measure]
+
+    def _profile(self, cell: MeasureSpec, measure: str) -> "pd.DataFrame":
         request = self.specification.form.instead.get(measure, measure)
         found = self.profiles.profile(cell, request)
         left_out = self.specification.dead == DEAD[1] and counts_dead(request)

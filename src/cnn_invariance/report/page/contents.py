@@ -203,5 +203,7 @@ def _specifications(plan: Plan) -> Shown:
     tables, figures = plan.folders.table_folder(preset), plan.folders.figure_folder(preset, name)
     return Shown(
         tables=[read_table(tables, name)],
-        figures=[read_figure(figures, one) for one in Products(plan).specified if not plan.lacking(one)],
+        figures=[
+            read_figure(figures, Products.curve(one)) for one in Products(plan).specified if not plan.lacking(one)
+        ],
     )
