@@ -6,7 +6,7 @@ A message states what was expected, what was received, what is allowed and what 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-MANY = 30
+MANY = 40
 """A message lists so many allowed names at most."""
 SUGGESTED = 5
 

@@ -193,7 +193,7 @@ def test_random_numbers_of_a_transformation_are_not_taken_from_the_caller():
     torch.manual_seed(5)
     expected = torch.rand(4)
     torch.manual_seed(5)
-    ci.measure(model, images(), [lambda x: x, lambda x: x + 0 * torch.rand(x.shape)], ["NV"])
+    ci.measure(model, images(), [lambda x: x, lambda x: 0 * torch.rand(x.shape) - x], ["NV"])
     assert torch.equal(torch.rand(4), expected)
 
 

@@ -50,7 +50,8 @@ def test_an_experiment_is_drawn_for_the_dataset_that_is_complete(plan):
         assert all(cell.dataset.name == "mnist5k" for cell in plan.study.on(name, ("mnist5k",)).cells_of(name))
 
 
-def test_what_is_missing_of_the_other_is_said(plan, monkeypatch):
+def test_what_is_missing_of_the_other_is_said(plan, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # where no data are prepared
     monkeypatch.setattr(status, "_estimate", lambda plan: [])  # synthetic results took no time
     absent = ["augmentation_intensity on other", "compare_models", "dataset_transfer", "structure on other"]
     assert plan.absent(plan.computed) == absent

@@ -258,4 +258,6 @@ def _try(model: "nn.Module", input_shape: tuple[int, int, int]) -> tuple[Any, li
 
     with torch.no_grad():
         seen, output = roles.run(model, torch.zeros(2, *input_shape))
-    return output, [(key, tuple(one.tensor.shape[1:])) for key, one in seen.items() if one.tensor is not None]
+    return output, [
+        (key, tuple(one.tensor.shape[1:])) for key, one in seen.items() if one.tensor is not None and one.own
+    ]
