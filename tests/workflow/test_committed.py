@@ -13,7 +13,8 @@ from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
 
 ROOT = Path(__file__).parents[2]
-PRESETS = tuple(name for name in ("quick", "laptop", "paper") if (ROOT / "results" / name).is_dir())
+PRESETS = tuple(name for name in ("quick", "laptop", "paper") if (ROOT / "results" / name / "claims.csv").is_file())
+"""Those that are drawn; of a preset that is being computed, there may be results alone."""
 ALIKE = {
     *("accuracy", "compare_models", "heatmap", "augmentation_intensity"),  # drawn for quick, too
     *("activation_function", "kernel_size", "max_pooling", "random_weights"),  # as others are, by the same code
