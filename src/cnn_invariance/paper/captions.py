@@ -111,15 +111,26 @@ def _sizes(dataset: str, cells: Sequence[Cell]) -> str:
     networks, measured = _networks(cells), _measurements(cells)
     parts = [_models(networks)]
     if measured:
-        samples = ", ".join(dict.fromkeys(departures.sample_text(one.samples) for one in measured))
-        sets = dict.fromkeys(one.transformations for one in measured)
+        sets = dict.fromkeys(
+            f"{departures.short(one.transformations.name)} ({_members(one.transformations)})" for one in measured
+        )
         others = dict.fromkeys(one.dataset.name for one in measured if one.dataset.name != dataset)
         where = f" of {' and of '.join([dataset, *others])}" if others else ""
-        parts.append(f"measured on {samples}{where}")
-        parts.append(f"under {', '.join(f'{departures.short(one.name)} ({_members(one)})' for one in sets)}")
+        parts.append(f"measured on {_samples(measured)}{where}")
+        parts.append(f"under {', '.join(sets)}")
     seeds = len({network.seed for network in networks})
     parts.append("1 seed" if seeds == 1 else f"{seeds} seeds")
     return ", ".join(parts)
+
+
+def _samples(measured: Sequence[MeasureSpec]) -> str:
+    """How many samples of which split; of more than three numbers, the smallest and the largest."""
+    texts = list(dict.fromkeys(departures.sample_text(one.samples) for one in measured))
+    counts = sorted(one.samples.count for one in measured if one.samples.count)
+    splits = {one.samples.split for one in measured}
+    if len(texts) > 3 and len(splits) == 1 and counts:
+        return f"{counts[0]:,} to {counts[-1]:,} samples of the {splits.pop()} split"
+    return ", ".join(texts)
 
 
 def _members(spec: SetSpec) -> str:

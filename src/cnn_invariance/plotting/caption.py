@@ -19,8 +19,9 @@ class Caption:
     experiment: the id of the experiment
     preset:     the name of the preset
     origin:     whose the experiment is: of the author's code, of this package, or a user's own
+    finding:    what was found, whole sentences, which the text begins with; empty where nothing is claimed
 
-    >>> str(Caption("Two lines", "Why?", ("They are flat.",), sizes={"mnist": "2 seeds"}))
+    >>> str(Caption(title="Two lines", question="Why?", setting=("They are flat.",), sizes={"mnist": "2 seeds"}))
     'Two lines. Why? They are flat. Sizes: mnist, 2 seeds.'
     """
 
@@ -33,6 +34,7 @@ class Caption:
     experiment: str = ""
     preset: str = ""
     origin: Literal["author", "package", "user"] = "user"
+    finding: str = ""
 
     @classmethod
     def from_text(cls, text: str) -> "Caption":
@@ -55,10 +57,19 @@ class Caption:
         record = {"caption": {**vars(self), **lists}, **more}
         return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
+    @property
+    def shown(self) -> str:
+        """The networks, samples and sets of each dataset, or once of those that have the same."""
+        alike: dict[str, list[str]] = {}
+        for name, size in self.sizes.items():
+            alike.setdefault(size, []).append(name)
+        return "; ".join(f"{' and '.join(names)}: {size}" for size, names in alike.items())
+
     def __str__(self) -> str:
         """The text, in one paragraph."""
         sizes = "; ".join(f"{name}, {size}" for name, size in self.sizes.items())
         sentences = [
+            self.finding,
             f"{self.title}." if self.title else "",
             self.question,
             *self.setting,
