@@ -49,6 +49,7 @@ KINDS = (
 OTHER = LayerKind("other", "#EFEFEF", 0.5, ())
 EDGE = "#7A7A7A"
 
+NAMED = 24  # so many layers have room for their names under an axis
 STRIP, GAP = 6.0, 2.0  # height of one strip and the space above it, points
 
 

@@ -20,7 +20,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from cnn_invariance.plotting.layer_kinds import Strip, draw_strips, kind_handles, kind_of, layer_ticks
+from cnn_invariance.plotting.layer_kinds import NAMED, Strip, draw_strips, kind_handles, kind_of, layer_ticks
 from cnn_invariance.plotting.style import DOUBLE, SINGLE, Look, add_legend, new_figure, style
 from cnn_invariance.statistics.profiles import relative_depth
 
@@ -29,7 +29,6 @@ AXIS_LABELS = {"layer": "layer", "depth": "relative depth (%)"}
 TOP_ROW = 5.0  # between two rows of markers on the top edge, points
 MARKERS = 20  # at most so many on a line: more run into each other
 THIN = 5  # up to so many seeds have a line each
-NAMED = 24  # so many layers have room for their names
 DEAD: dict[str, Any] = {"marker": "x", "ms": 4.5, "mew": 1.1}
 INFINITE: dict[str, Any] = {"marker": "$\\infty$", "ms": 5.5, "mew": 0.2}
 """The marks of layers that are mostly dead, and of those with infinite or undefined units, in figures and legends."""
