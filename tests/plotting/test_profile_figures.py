@@ -312,7 +312,9 @@ def test_unsorted_cells_stand_in_the_order_of_the_maps(maps, designs):
     brightness = shown[finite, :3].sum(axis=1)
     assert list(np.argsort(brightness)) == list(np.argsort(np.array(values)[finite]))
     assert (above.get_title(loc="left"), below.get_title(loc="left")) == ("a", "")
-    assert [axes.get_ylabel() for axes in (above, below)] == ["maps or units, in order (%)", "maps or units, sorted (%)"]
+    assert [axes.get_ylabel() for axes in (above, below)] == [
+        f"maps or units, {how} (%)" for how in ("in order", "sorted")
+    ]
 
 
 def test_layers_of_a_kind_are_marked(profile):
