@@ -54,7 +54,7 @@ def test_the_table_sums_cells_of_a_kind(tmp_path):
 def test_the_plan_says_how_long_it_will_take(tmp_path):
     (tmp_path / "tiny.yaml").write_text(TINY, encoding="utf-8")
     plan = Plan(Programme.load(tmp_path / "tiny.yaml"), Folders(results=tmp_path / "results"))
-    assert "no estimate of the time: nothing like some of the missing cells was computed yet" in status.of_plan(plan)
+    assert "no estimate of the time: nothing like the missing cells was computed yet" in status.of_plan(plan)
     (asked,) = plan.networks
     written(plan.results, asked, 100.0)
     assert json.loads(plan.results.path(asked).read_text(encoding="utf-8"))["provenance"]["wall_s"] == 100

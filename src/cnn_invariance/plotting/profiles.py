@@ -28,6 +28,7 @@ from cnn_invariance.statistics.profiles import relative_depth
 Axis = Literal["layer", "depth"]
 AXIS_LABELS = {"layer": "layer", "depth": "relative depth (%)"}
 TOP_ROW = 5.0  # between two rows of markers on the top edge, points
+MANY = 60  # layers on a panel of more are legible only where it has the width of the page
 MARKERS = 20  # at most so many on a line: more run into each other
 
 
@@ -107,12 +108,13 @@ def profile_figure(
 ) -> Figure:
     """Panels of layer profiles, with the layers' kinds under each panel and legends outside.
 
-    One panel makes a figure of single-column width, more panels one of double width. A series of several seeds is drawn
-    as its mean, with a band from the smallest to the largest value. Series with the same label must have the same look,
-    because they share one entry of the legend.
+    One panel makes a figure of single-column width, more panels, or more than 60 layers, one of double width. A series
+    of several seeds is drawn as its mean, with a band from the smallest to the largest value. Series with the same
+    label must have the same look, because they share one entry of the legend.
 
     panels:  the lines of each panel, by its title
-    columns: how many panels stand side by side (None: two of four panels, else up to three)
+    columns: how many panels stand side by side (None: two of four panels, else up to three; one where a panel has more
+             than 60 layers)
     height:  of one row of panels, inches
     share_y: whether all panels have one axis of values
     log_y:   whether the axis of values is logarithmic, which leaves out values that are not positive; else it is linear
@@ -123,11 +125,12 @@ def profile_figure(
     """
     if not panels or not all(panels.values()):
         raise ValueError("a figure of profiles needs a panel, and each panel at least one series")
-    columns = columns or (2 if len(panels) == 4 else min(len(panels), 3))
+    most = max(len(one.places(axis)) for series in panels.values() for one in series)
+    columns = columns or (1 if most > MANY else 2 if len(panels) == 4 else min(len(panels), 3))
     rows = -(-len(panels) // columns)
     strips = max(len(_designs(series, axis)) for series in panels.values())
     last = max(one.places(axis).max() for series in panels.values() for one in series)
-    width = SINGLE if len(panels) == 1 else DOUBLE
+    width = SINGLE if len(panels) == 1 and most <= MANY else DOUBLE
     with style():
         figure = new_figure(width, rows * (height + 0.11 * strips) + 0.55)
         grid = figure.subplots(rows, columns, sharex="col", sharey=share_y, squeeze=False)
