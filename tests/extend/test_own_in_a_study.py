@@ -193,6 +193,13 @@ def test_weights_that_do_not_fit_start_no_job(pretrained):
         ("sets.py", "def brightness", "def brightnes", r"unknown name in 'sets\.py' 'brightness'; did you mean"),
         ("sets.py", "images * (1 + k / 4)", "images[..., :3]", r"transformation 1 of 2 .* into \(4, 1, 6, 3\)"),
         ("sets.py", "images * (1 + k / 4)", "images / 0 * 0", r"transformation 1 of 2 .* not finite"),
+        (
+            "sets.py",
+            "images * (1 + k / 4)",
+            "images.double()",
+            r"'sets\.py:brightness': transformation 1 of 2 .*sets\.py:\d+\)"
+            " turns images of float32 into float64; expected the same",
+        ),
         ("sets.py", "images * (1 + k / 4)", "images.no_such()", r"transformation 1 of 2 .* fails: AttributeError"),
         ("mine.py", "quotient(t, t + s)", "t[:1]", r"mine\.py:ShareT turns a layer of shape"),
         ("mine.py", "def statistics", "import no_such_x\ndef statistics", r"mine\.py cannot be imported: .*no_such_x"),

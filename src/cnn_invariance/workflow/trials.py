@@ -95,7 +95,10 @@ def _try_set(plan: Plan, spec: SetSpec, dataset: DatasetSpec) -> None:
 
     members, data = spec.build(), _prepared(plan, dataset)
     if not isinstance(members, AffineSet) and data is not None:
-        check_members(members, data.normalise(torch.from_numpy(data.images[:4])))
+        try:
+            check_members(members, data.normalise(torch.from_numpy(data.images[:4])))
+        except InputError as error:
+            raise InputError(f"transformation set {spec.name!r}: {error}") from error
 
 
 def _check_different(spec: SetSpec) -> None:
