@@ -1,6 +1,7 @@
 """The application that the commands are added to, and the options that several of them share."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,7 @@ class PlainErrors(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; the docstring of the package says what becomes of its errors."""
         try:
+            _no_positional_preset([*ctx._protected_args, *ctx.args])
             return super().invoke(ctx)
         except (InputError, FailedError) as error:
             if ctx.params.get("debug"):
@@ -47,6 +49,13 @@ Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; without: 
 
 default = Folders()
 """The folders that commands use unless told otherwise."""
+
+
+def _no_positional_preset(words: Sequence[str]) -> None:
+    """Raise InputError for a preset that is given without ``--preset`` before it."""
+    for before, word in pairwise(["", *words]):
+        if word.endswith((".yaml", ".yml")) and not before.startswith("-") and not word.startswith("-"):
+            raise InputError(f"received the preset {word} as an argument; a preset is an option: --preset {word}")
 
 
 @app.callback()

@@ -155,8 +155,8 @@ PartOf = Annotated[str, typer.Option("--part", help="A share of the networks, su
 
 @app.command()
 def campaign(
-    preset: Annotated[Path, typer.Argument(help="YAML file of the study.")],
     budget: Annotated[float, typer.Option(help="Minutes.")],
+    preset: PresetFile = DEFAULT_PRESET,
     cores: Annotated[int | None, typer.Option(min=1, help="Cells at once, one core each; without: all cores.")] = None,
     part: PartOf = "1/1",
     into: Annotated[Path, typer.Option(help="Folder for archives of what was computed.")] = Path("archives"),
@@ -175,7 +175,7 @@ def campaign(
     first = plan_of(preset, data=data_dir, models=models_dir, results=results_dir)
     settings = [f"data_dir={data_dir}", f"models_dir={models_dir}", f"results_dir={results_dir}", "compute=missing"]
     folders = ["--data-dir", str(data_dir), "--models-dir", str(models_dir), "--results-dir", str(results_dir)]
-    timing = [sys.executable, "-m", "cnn_invariance.cli", "speeds", str(preset), "--part", part, *folders]
+    timing = [sys.executable, "-m", "cnn_invariance.cli", "speeds", "--preset", str(preset), "--part", part, *folders]
     started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     journal = into / f"{first.study.name}.unpacked"
     wanted = Campaign(
@@ -196,7 +196,7 @@ def campaign(
 
 @app.command()
 def speeds(
-    preset: Annotated[Path, typer.Argument(help="YAML file of the study.")],
+    preset: PresetFile = DEFAULT_PRESET,
     seconds: Annotated[float, typer.Option(help="What it may take, beyond one for each model and dataset.")] = 600,
     part: PartOf = "1/1",
     data_dir: Data = default.data,

@@ -8,7 +8,8 @@ A family of measures is a file with literal constants: ``MEASURES`` (name: what 
 are the more invariant ones, "lower" or "higher", or None where neither is), ``OPTIONS`` (option: its allowed values,
 the default first), ``LIMITED`` (option: the measures that have it, where not all do), ``UNDONE`` (the measures that
 undo the transformation on feature maps, if any: their low or high values are the more same-equivariant ones) and
-``OF_MAPS`` (those with one value a feature map whatever their options, if any). They are read without importing the
+``OF_MAPS`` (those with one value a feature map whatever their options, if any). Where a measure is of something larger,
+``LEVEL`` says so: "layer" or "network". They are read without importing the
 file, so a preset is checked before torch is. The file is in this folder, or anywhere:
 ``my_measures.py:ShareT[aggregate=mean]``.
 """
@@ -24,9 +25,13 @@ from cnn_invariance.plugins import catalog
 
 Option = str | bool | int | float
 Better = Literal["lower", "higher"] | None
+Level = Literal["unit or map", "layer", "network"]
 
 HEADLINE = ("NV[aggregate=mean]", "NVSE[aggregate=mean]")
 """The measures that most figures show: the mean over the map before the quotient, the author's usual form of both."""
+
+SHOWN = (*HEADLINE, "ND", "Goodfellow")
+"""The measures that a plot shows where a result has more than a few and none is named."""
 
 KEPT_FOR_MAPS = (*HEADLINE, "ND", "ANOVA", "Goodfellow")
 """The measures whose values for each feature map results keep, where they keep any; of units, their mean."""
@@ -86,6 +91,25 @@ def names() -> list[str]:
     return list(families())
 
 
+def study_form(name: str) -> str:
+    """The form of a measure that the study uses, which is computed where no measure is named.
+
+    >>> study_form("NV"), study_form("ND")
+    ('NV[aggregate=mean]', 'ND')
+    """
+    return next((form for form in HEADLINE if check(form).name == name), name)
+
+
+def level(request: Measure) -> Level:
+    """What a measure has one value of, whatever its options: a layer or the whole network; else units or maps.
+
+    >>> level(check("NV"))
+    'unit or map'
+    """
+    found: Level = family(request.full_name).constants.get("LEVEL", {}).get(request.name, "unit or map")
+    return found
+
+
 def describe(full_name: str) -> str:
     """What a measure is, in one line."""
     return family(full_name).constants["MEASURES"][full_name.rpartition(":")[2]]
@@ -116,6 +140,11 @@ def better_in_words(request: Measure) -> str:
     return f"{which} is more {'same-equivariant' if undoes(request) else 'invariant'}" if which else ""
 
 
+def counted(request: Measure) -> str:
+    """What a measure has values of, as its label says: "maps", "units", "layers" or "networks"."""
+    return _kind(request)[0]
+
+
 def label(text: str) -> str:
     """A request as figures name it: of feature maps or of units; of maps the mean goes without saying.
 
@@ -128,20 +157,26 @@ def label(text: str) -> str:
     options, defaults = dict(request.options), allowed_options(request.full_name)
     kind, said = _kind(request)
     rest = [f"{key}={_text(value)}" for key, value in options.items() if value != defaults[key][0] and key not in said]
-    name = f"{request.name} of {kind}" if kind else request.name
+    name = f"{request.name} of {kind}"
     return f"{name} ({', '.join(rest)})" if rest else name
 
 
+def labels(texts: Iterable[str]) -> dict[str, str]:
+    """The label of each request; where two have one label, as measures of two files, the request itself."""
+    named = {text: label(text) for text in texts}
+    return {text: name if list(named.values()).count(name) == 1 else text for text, name in named.items()}
+
+
 def _kind(request: Measure) -> tuple[str, tuple[str, ...]]:
-    """What a measure has values of, "maps" or "units" or "" if that is not known, and the options that this says."""
+    """What a measure has values of, "maps", "units", "layers" or "networks", and the options that this says."""
     options = dict(request.options)
     if request.name in family(request.full_name).constants.get("OF_MAPS", ()):
         return "maps", ()
+    if (found := level(request)) != "unit or map":
+        return f"{found}s", ()
     if "per" in options:
         return f"{options['per']}s", ("per",)
-    if "aggregate" not in options:
-        return "", ()
-    if options["aggregate"] == "none":
+    if options.get("aggregate", "none") == "none":
         return "units", ("aggregate",)
     return "maps", ("aggregate",) if options["aggregate"] == "mean" else ()
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from cnn_invariance.activations import Layer
 from cnn_invariance.errors import InputError, unknown_name
-from cnn_invariance.measures.requests import KEPT_FOR_MAPS, check, label, undoes
+from cnn_invariance.measures.requests import KEPT_FOR_MAPS, SHOWN, check, label, labels, level, undoes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cnn_invariance.statistics.layouts import Layout
 
 Values = Mapping[str, Sequence[np.ndarray | None]]
+FEW = 4
+"""A plot shows so many measures unless some are named: four panels are legible."""
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 
 
@@ -60,17 +62,21 @@ class MeasureResult:
         return str(self.info.get("no_accuracy", "")) if self.accuracy is None else ""
 
     def __repr__(self) -> str:
-        return (
-            f"<MeasureResult: {', '.join(self.measures)} of {len(self.layers)} layers, {self.samples} samples x "
-            f"{len(self.transformations)} transformations>"
-        )
+        size = f"{len(self.layers)} layers, {self.samples} samples x {len(self.transformations)} transformations"
+        return f"<MeasureResult of {size}: {', '.join(labels(self.measures).values())}>"
 
     def _repr_html_(self) -> str:
         """In a notebook: the profiles, a row a layer; a dash where a layer does not have the measure."""
         table = self.profiles()
         table["layer"] = [f"{row.layer_index} {row.layer}" for row in table.itertuples()]
         wide = table.pivot(index=["layer_index", "layer", "kind", "shape"], columns="measure", values="value")
-        wide = wide[self.measures].reset_index().drop(columns="layer_index").rename_axis(columns=None)
+        wide = (
+            wide[self.measures]
+            .rename(columns=labels(self.measures))
+            .reset_index()
+            .drop(columns="layer_index")
+            .rename_axis(columns=None)
+        )
         return f"<p>{escape(repr(self)[1:-1])}</p>{wide.to_html(index=False, na_rep='–', float_format='{:.4g}'.format)}"
 
     def __getitem__(self, measure: str) -> dict[str, np.ndarray]:
@@ -82,7 +88,8 @@ class MeasureResult:
         """The layer profile: the mean of a measure over the units of each layer, in forward order.
 
         Args:
-            measure: one of this result.
+            measure: one of this result, by its request (``NV[aggregate=mean]``) or its label (``NV of maps``). Its name
+                alone (``NV``) will do where the result has no ``NV`` of units, and a single other form of it.
             layers: those of another library, such as ``models.author_layers("ResNet18")``; None: those observed.
 
         Returns:
@@ -112,12 +119,13 @@ class MeasureResult:
     def profiles(self) -> "pd.DataFrame":
         """The layer profiles of all measures, in long form: a row a layer and measure, absent values too.
 
-        Columns: those of ``profile``; ``shape`` (of the layer, as 64 x 8 x 8); ``measure``; ``absent``, the reason why
+        Columns: those of ``profile``; ``shape`` (of the layer, as 64 x 8 x 8); ``measure``; ``label``, the measure as
+        figures name it, which says whether it has a value a unit or a map; ``absent``, the reason why
         the layer does not have the measure (its value and counts are missing then), else empty.
         """
         import pandas as pd
 
-        frames = []
+        frames, named = [], labels(self.measures)
         shapes = {layer.index: " x ".join(map(str, layer.shape)) for layer in self.layers}
         for measure in self.measures:
             reasons = self.absent(measure)
@@ -128,6 +136,7 @@ class MeasureResult:
             values = self.profile(measure).drop(columns=["layer", "kind"]).astype({"layer_index": "int64"})
             frame = head.merge(values, how="left", on="layer_index")
             frame.insert(4, "measure", measure)
+            frame.insert(5, "label", named[measure])
             frames.append(frame.assign(absent=[reasons.get(name, "") for name in frame["layer"]]))
         return pd.concat(frames, ignore_index=True)
 
@@ -141,7 +150,8 @@ class MeasureResult:
         """Draw layer profiles, a panel a measure, with the kinds of the layers under each.
 
         Args:
-            measures: those to draw; None: all that have a value on some layer.
+            measures: those to draw; None: all that have a value on some layer; of more than four, NV and NVSE of maps,
+                ND and Goodfellow, or the first four if there is none of these.
             axis: layers by their number, or by relative depth in per cent.
             log_y: a logarithmic axis of values.
 
@@ -162,9 +172,10 @@ class MeasureResult:
         """
         from cnn_invariance.plotting import Series, looks, profile_figure
 
-        chosen = [measures] if isinstance(measures, str) else self.measures if measures is None else measures
+        chosen = [measures] if isinstance(measures, str) else self._shown() if measures is None else measures
         profiles = {self._name(measure): self.profile(measure) for measure in chosen}
-        shown = {label(measure): table for measure, table in profiles.items() if len(table)}
+        named = labels(profiles)
+        shown = {named[measure]: table for measure, table in profiles.items() if len(table)}
         if not shown or (measures is not None and len(shown) < len(profiles)):
             nothing = next((measure for measure, table in profiles.items() if table.empty), "a measure")
             raise InputError(f"no layer of this network has {nothing}; choose among {', '.join(self.measures)}")
@@ -197,6 +208,8 @@ class MeasureResult:
             values = layers[k]
             if values is None:
                 frame[measure] = np.nan
+            elif level(check(measure)) == "layer":
+                frame[measure] = values.mean()
             else:
                 frame[measure] = values.ravel() if values.size == layer.units else np.repeat(values, per_map)
         return pd.DataFrame(frame)
@@ -248,19 +261,28 @@ class MeasureResult:
         return cls(**result_file.read(Path(path)))
 
     def _name(self, measure: str) -> str:
-        """The measure as this result names it; of a user's own, its name without the file will do.
+        """The measure as this result names it; its name without the file or its label will do, see `profile`.
 
-        Errors: InputError for a measure that is not there, or that two files have.
+        Errors: InputError for a measure that is not there, or that is there in several forms or from several files.
         """
         without_file = [name for name in self.values if name.rpartition(":")[2] == measure]
-        if len(without_file) == 1:
-            return without_file[0]
-        if len(without_file) > 1:
-            raise InputError(f"{measure!r} is a measure of several files; choose among {', '.join(without_file)}")
+        labelled = [name for name in self.values if label(name) == measure]
+        forms = [name for name in self.values if measure in (check(name).name, check(name).full_name)]
+        alike = without_file or labelled or ([] if measure in self.values else forms)
+        if len(alike) == 1:
+            return alike[0]
+        if len(alike) > 1:
+            several = "files" if without_file else "forms"
+            raise InputError(f"{measure!r} is a measure of several {several}; choose among {', '.join(alike)}")
         name = str(check(measure))
         if name not in self.values:
             raise unknown_name("measure of this result", measure, self.values)
         return name
+
+    def _shown(self) -> list[str]:
+        """The measures of a plot for which none is named."""
+        some = self.measures if len(self.measures) <= FEW else [one for one in SHOWN if one in self.values]
+        return some or self.measures[:FEW]
 
     def _of(self, measure: str) -> Sequence[np.ndarray | None]:
         return self.values[self._name(measure)]

@@ -18,7 +18,7 @@ class Caption:
     departures: by dataset, the phrases that say what differs from the author's code
     experiment: the id of the experiment
     preset:     the name of the preset
-    origin:     whose the experiment is: of the author's code, of this package, or a user's own
+    origin:     whose the experiment is: of the author's code, adapted from it, of this package, or a user's own
     finding:    what was found, whole sentences, which the text begins with; empty where nothing is claimed
 
     >>> str(Caption(title="Two lines", question="Why?", setting=("They are flat.",), sizes={"mnist": "2 seeds"}))
@@ -33,7 +33,7 @@ class Caption:
     departures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     experiment: str = ""
     preset: str = ""
-    origin: Literal["author", "package", "user"] = "user"
+    origin: Literal["author", "adapted", "package", "user"] = "user"
     finding: str = ""
 
     @classmethod
@@ -79,17 +79,19 @@ class Caption:
                 f"Departures from the author's code on {name}: {'; '.join(phrases)}."
                 for name, phrases in self.departures.items()
             ),
-            self._replicates(),
+            self.whose and f"{self.whose} (preset {self.preset}).",
         ]
         return " ".join(filter(None, sentences))
 
-    def _replicates(self) -> str:
+    @property
+    def whose(self) -> str:
         """Whose experiment it is, in words."""
         if not self.experiment:
             return ""
         what = {
             "author": f"Replicates experiment '{self.experiment}' of the author's code",
+            "adapted": f"Experiment '{self.experiment}' of the author's code, with parts that his code does not have",
             "package": f"Experiment '{self.experiment}' of this package, beside those of the author's code",
             "user": f"Experiment '{self.experiment}' of your own",
         }
-        return f"{what[self.origin]} (preset {self.preset})."
+        return what[self.origin]

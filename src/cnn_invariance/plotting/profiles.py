@@ -27,6 +27,7 @@ from cnn_invariance.statistics.profiles import relative_depth
 Axis = Literal["layer", "depth"]
 AXIS_LABELS = {"layer": "layer", "depth": "relative depth (%)"}
 TOP_ROW = 5.0  # between two rows of markers on the top edge, points
+MANY = 60  # layers on a panel of more are legible only where it has the width of the page
 MARKERS = 20  # at most so many on a line: more run into each other
 THIN = 5  # up to so many seeds have a line each
 DEAD: dict[str, Any] = {"marker": "x", "ms": 4.5, "mew": 1.1}
@@ -139,14 +140,17 @@ def profile_figure(
     """Panels of layer profiles in rows, with the layers' kinds under each panel and legends outside.
 
     panels:  the lines of each panel, by its title
-    columns: how many panels stand side by side (None: two of four panels, else up to three)
+    columns: how many panels stand side by side (None: two of four panels, else up to three; one where a panel has more
+             than 60 layers)
     ylabel, share_y, log_y, reference: see `Values`; for the others see `facet_figure`
 
     Errors: ValueError for no panel, and for a panel without series.
     """
-    columns = columns or (2 if len(panels) == 4 else min(len(panels), 3))
+    most = max((len(one.places(axis)) for series in panels.values() for one in series), default=0)
+    columns = columns or (1 if most > MANY else 2 if len(panels) == 4 else max(min(len(panels), 3), 1))
+    width = DOUBLE if most > MANY else None
     values = Values(ylabel, share_y, log_y, reference=reference)
-    return facet_figure({"": panels}, values, axis=axis, columns=columns, height=height, marked=marked)
+    return facet_figure({"": panels}, values, axis=axis, columns=columns, height=height, marked=marked, width=width)
 
 
 def facet_figure(

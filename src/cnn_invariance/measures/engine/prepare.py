@@ -243,7 +243,7 @@ def out_of_memory(error: Exception) -> bool:
 
 def _requests(measures: Sequence[str] | None, affine: bool, labelled: bool) -> dict[Measure, ModuleType]:
     if measures is None:
-        chosen = [requests.check(name) for name in requests.names()]
+        chosen = [requests.check(requests.study_form(name)) for name in requests.names()]
         chosen = [request for request in chosen if affine or not undoes(request)]
     else:
         chosen = list(requests.check_all([measures] if isinstance(measures, str) else measures))

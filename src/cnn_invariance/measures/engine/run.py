@@ -67,7 +67,8 @@ def measure(
             images or of (image, label) pairs.
         transformations: a set of affine maps, or callables that map a batch of images (b, C, H, W) to one of the same
             size; same-equivariance needs the former, as only they can be undone on feature maps.
-        measures: names, with options in brackets (see ``measures.names``); None: all that apply, with defaults.
+        measures: names, with options in brackets: ``NV[aggregate=mean]`` is NV of maps, ``NV`` alone NV of units.
+            None: all that apply, in the form that the study uses: NV and NVSE of maps, the others with defaults.
         labels: (N,) class of each image, for accuracy, stratified measures and the order by class: a whole number, the
             index of its output. None: taken from the dataset if it yields them.
         layers: names of layers or modules, patterns, classes of modules, or a predicate (see ``activations.select``);

@@ -139,6 +139,7 @@ class Statistic:
     moved: bool = False  # needs the transformation of the activations themselves
     spatial: bool = False  # for feature maps only
     per_map: ClassVar[bool] = False  # one value a feature map, not one a unit
+    whole: ClassVar[bool] = False  # of the layer as a whole, of any shape; whatever the scale of its activations
     untransformed: ClassVar[bool] = False  # reads the column of the untransformed samples
     degree: int = 1  # the power of the activations' unit of measurement it has: 1 of a distance, 0 of a share
 
@@ -240,6 +241,8 @@ class Accumulators:
     def value(self, statistic: Statistic) -> Tensor:
         """A finished statistic on the CPU: float64, shaped like the layer (C, H, W), (K,), or (maps,)."""
         value = self.members[self._key(statistic)].value(statistic)
+        if statistic.whole:
+            return value.cpu()
         if self.context.scale is not None:
             by_map = statistic.undone or statistic.moved
             value = self.context.scale.take_back(value, statistic.degree, statistic.per_map, by_map)
