@@ -431,7 +431,7 @@ class _Engine:
         if self.outputs is not None:
             self.outputs.finish(network, self.reasons)
         for family, asked in prepared.with_pass_of_their_own().items():
-            family.own_pass(prepared, asked, values, network, self.progress)
+            family.own_pass(prepared, asked, values, network, self.reasons, self.progress)
         accuracy = None
         if not prepared.no_accuracy:
             accuracy = self.correct.cpu().numpy() / prepared.N
