@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -69,7 +70,8 @@ def _operation(error: Exception) -> str:
     """The operation that has no derivative: as torch names it, or the line of the network's own code."""
     if found := NO_OPERATION.search(str(error)):
         return found[1] or found[2]
-    calls = [call for call in traceback.extract_tb(error.__traceback__) if call.line]
+    inside = str(Path(torch.__file__).parent)
+    calls = [call for call in traceback.extract_tb(error.__traceback__) if not call.filename.startswith(inside)]
     return f"in `{calls[-1].line}`" if calls else ""
 
 
