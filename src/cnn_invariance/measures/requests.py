@@ -9,7 +9,8 @@ are the more invariant ones, "lower" or "higher", or None where neither is), ``O
 the default first), ``LIMITED`` (option: the measures that have it, where not all do), ``UNDONE`` (the measures that
 undo the transformation on feature maps, if any: their low or high values are the more same-equivariant ones) and
 ``OF_MAPS`` (those with one value a feature map whatever their options, if any). Where a measure is of something larger,
-``LEVEL`` says so: "layer" or "network". They are read without importing the
+``LEVEL`` says so: "layer" or "network". Measures in ``EQUIVARIANCE`` undo nothing, and yet speak of equivariance. A
+family with ``BY_NAME_ONLY = True`` is computed only where it is asked for. All are read without importing the
 file, so a preset is checked before torch is. The file is in this folder, or anywhere:
 ``my_measures.py:ShareT[aggregate=mean]``.
 """
@@ -87,8 +88,23 @@ def family(full_name: str) -> catalog.Module:
 
 
 def names() -> list[str]:
-    """Every measure of this package, by family."""
-    return list(families())
+    """The measures that a pass computes where none is named, those of the paper, by family."""
+    return [name for name, module in families().items() if not module.constants.get("BY_NAME_ONLY")]
+
+
+def names_of_others() -> list[str]:
+    """The measures of other authors, which are computed only where they are named, by family."""
+    return [name for name, module in families().items() if module.constants.get("BY_NAME_ONLY")]
+
+
+def level(request: Measure) -> Level:
+    """What a measure has one value of, whatever its options: a layer or the whole network; else units or maps.
+
+    >>> level(check("CKA")), level(check("Consistency")), level(check("NV"))
+    ('layer', 'network', 'unit or map')
+    """
+    found: Level = family(request.full_name).constants.get("LEVEL", {}).get(request.name, "unit or map")
+    return found
 
 
 def study_form(name: str) -> str:
@@ -98,16 +114,6 @@ def study_form(name: str) -> str:
     ('NV[aggregate=mean]', 'ND')
     """
     return next((form for form in HEADLINE if check(form).name == name), name)
-
-
-def level(request: Measure) -> Level:
-    """What a measure has one value of, whatever its options: a layer or the whole network; else units or maps.
-
-    >>> level(check("NV"))
-    'unit or map'
-    """
-    found: Level = family(request.full_name).constants.get("LEVEL", {}).get(request.name, "unit or map")
-    return found
 
 
 def describe(full_name: str) -> str:
@@ -137,7 +143,8 @@ def better_in_words(request: Measure) -> str:
     ('lower is more same-equivariant', 'higher is more invariant', '')
     """
     which = better(request)
-    return f"{which} is more {'same-equivariant' if undoes(request) else 'invariant'}" if which else ""
+    equivariant = undoes(request) or request.name in family(request.full_name).constants.get("EQUIVARIANCE", ())
+    return f"{which} is more {'same-equivariant' if equivariant else 'invariant'}" if which else ""
 
 
 def counted(request: Measure) -> str:

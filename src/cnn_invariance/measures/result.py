@@ -40,6 +40,9 @@ class MeasureResult:
             a quotient of maps.
         info: the settings of the pass (tile, block, precision, device).
         skipped: every module that ran and is no layer, and why.
+        network: for each measure of the network as a whole (see ``requests.level``) its value, float64 (1), or (M) one
+            for each transformation; such a measure has no value on any layer.
+        reasons: for each measure the layers where it could not be computed, and why; "network" stands for the network.
     """
 
     layers: tuple[Layer, ...]
@@ -50,6 +53,8 @@ class MeasureResult:
     dead: Mapping[str, Sequence[int]]
     info: Mapping[str, Any] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
+    network: Mapping[str, np.ndarray] = field(default_factory=dict)
+    reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def measures(self) -> list[str]:
@@ -102,7 +107,7 @@ class MeasureResult:
 
         columns = ["layer_index", "layer", "kind", "value", "units", "infinite", "dead", "nan"]
         summary = self.summary(maps=())
-        rows = summary[summary["measure"] == str(self._name(measure))]
+        rows = summary[(summary["measure"] == str(self._name(measure))) & (summary["kind"] != OUTPUT)]
         profile = rows[columns].reset_index(drop=True)
         names = [layer.name for layer in self.layers]
         return with_depth(profile, names) if layers is None else layers.lay(profile, names)
@@ -114,7 +119,10 @@ class MeasureResult:
         which a transformation could be undone.
         """
         pairs = zip(self.layers, self._of(measure), strict=True)
-        return {layer.name: _reason(layer, measure) for layer, values in pairs if values is None}
+        known = self.reasons.get(self._name(measure), {})
+        return {
+            layer.name: known.get(layer.name) or _reason(layer, measure) for layer, values in pairs if values is None
+        }
 
     def profiles(self) -> "pd.DataFrame":
         """The layer profiles of all measures, in long form: a row a layer and measure, absent values too.
@@ -219,7 +227,8 @@ class MeasureResult:
 
         Columns: ``layer_index`` (from 1), ``layer``, ``kind``, ``measure``, ``map`` (missing: the whole layer),
         ``value`` (layer: the profile; map: the mean over the map's finite units), ``q05`` to ``q95`` (quantiles over
-        units, infinite ones included), ``units``, ``infinite``, ``dead``, ``nan``; the latter for layers only.
+        units, infinite ones included), ``units``, ``infinite``, ``dead``, ``nan``; the latter for layers only. Measures
+        of the network have a row of the kind ``network output``, one number behind the last layer.
 
         Args:
             maps: the measures that get rows for feature maps, where they were asked for.
@@ -240,6 +249,8 @@ class MeasureResult:
                 rows.append(head | _layer_row(values, dead))
                 if measure in maps:
                     rows += [head | {"map": k, "value": value} for k, value in enumerate(_map_means(values, layer))]
+        head = {"layer_index": len(self.layers) + 1, "layer": OUTPUT, "kind": OUTPUT}
+        rows += [head | {"measure": name} | _layer_row(value, 0) for name, value in self.network.items()]
         frame = pd.DataFrame(rows, columns=list(SUMMARY_TYPES))
         return frame.astype(SUMMARY_TYPES)
 
@@ -288,6 +299,9 @@ class MeasureResult:
         return self.values[self._name(measure)]
 
 
+OUTPUT = "network output"
+"""The name and the kind of what is no layer: the output of the network, in tables."""
+
 SUMMARY_TYPES = {
     "layer_index": "int16", "layer": "str", "kind": "str", "measure": "str", "map": "Int32", "value": "float64",
     **dict.fromkeys(QUANTILES, "float32"),
@@ -297,6 +311,8 @@ SUMMARY_TYPES = {
 
 def _reason(layer: Layer, measure: str) -> str:
     """Why a layer does not have a measure."""
+    if level(check(measure)) == "network":
+        return "a measure of the network's output, not of layers: see ``network``"
     if undoes(check(measure)) and not layer.spatial:
         why = f" ({layer.why})" if layer.why else ""
         return f"{layer.form}, not feature maps: nothing to undo a transformation on{why}"

@@ -34,6 +34,8 @@ def write(result: "MeasureResult", path: Path) -> None:
         "dead": {measure: list(counts) for measure, counts in result.dead.items()},
         "info": dict(result.info),
         "skipped": dict(result.skipped),
+        "network": {measure: value.tolist() for measure, value in result.network.items()},
+        "reasons": {measure: dict(layers) for measure, layers in result.reasons.items()},
         checksum.NAME: checksum.BLANK,
     }
     table = pa.table(
@@ -70,6 +72,8 @@ def read(path: Path) -> dict[str, Any]:
         "dead": facts["dead"],
         "info": facts["info"],
         "skipped": facts.get("skipped", {}),
+        "network": {measure: np.array(value) for measure, value in facts.get("network", {}).items()},
+        "reasons": facts.get("reasons", {}),
     }
 
 

@@ -115,7 +115,17 @@ class PreparedPass:
             no_accuracy, place, dtype, memory_format, 0, granule, precision, nan, order_seed, {},
         )  # fmt: skip
         prepared.tile = prepared.fit(tile)
+        for family, asked in prepared.with_pass_of_their_own().items():
+            family.try_pass(prepared, asked)
         return prepared
+
+    def with_pass_of_their_own(self) -> dict[ModuleType, list[Measure]]:
+        """The families that are computed in a pass of their own, and what is asked of each."""
+        found: dict[ModuleType, list[Measure]] = {}
+        for request, family in self.requests.items():
+            if hasattr(family, "own_pass"):
+                found.setdefault(family, []).append(request)
+        return found
 
     @property
     def layers(self) -> list[Layer]:
@@ -248,8 +258,12 @@ def _requests(measures: Sequence[str] | None, affine: bool, labelled: bool) -> d
     else:
         chosen = list(requests.check_all([measures] if isinstance(measures, str) else measures))
     if not chosen:
-        raise InputError(f"no measure is asked for; allowed: {', '.join(requests.names())}")
+        raise InputError(f"no measure is asked for; allowed: {', '.join(requests.families())}")
     for request in chosen:
+        if request["stratified"] and (requests.level(request) == "network" or hasattr(_family(request), "own_pass")):
+            raise InputError(
+                f"{request} is not taken per class: leave out stratified, and measure each class by itself"
+            )
         if undoes(request) and not affine:
             raise InputError(
                 f"{request} needs transformations that can be undone on feature maps: a set from "
@@ -309,7 +323,7 @@ def main_block(requests: Mapping[Measure, ModuleType], contexts: Sequence[Contex
 
 def uses_untransformed(request: Measure) -> bool:
     """Whether the untransformed samples are part of the pass."""
-    return any(s.untransformed for s in _probe(request))
+    return requests.level(request) == "network" or any(s.untransformed for s in _probe(request))
 
 
 def moves_maps(request: Measure) -> bool:

@@ -75,6 +75,7 @@ class Tile:
         forward: how to apply the transformations to this layer, likewise.
         pivot: (C), taken from the undone activations: spreads and distances do not see it, their digits do.
         buffer: room for the undone activations, at least M * b * U values.
+        numbers: (b), the place of each sample among the images that were given.
     """
 
     columns: Tensor
@@ -85,6 +86,7 @@ class Tile:
     forward: Taps | None = None
     pivot: Tensor | None = None
     buffer: Tensor | None = None
+    numbers: Tensor | None = None
 
     @property
     def backend(self) -> Backend:
@@ -129,6 +131,10 @@ class Tile:
     def as_maps(self, columns: Tensor) -> Tensor:
         """(M', b, U) seen as (M', b, P, C), P positions."""
         return columns.view(len(columns), self.samples, -1, self.context.layer.maps)
+
+
+class NoValueError(Exception):
+    """A statistic or a measure has no value on a layer; the text is the reason, as results give it."""
 
 
 class Statistic:
