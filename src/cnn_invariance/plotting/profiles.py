@@ -56,6 +56,22 @@ class Series:
         values = np.stack(rows)
         return np.where(np.isfinite(values), values, np.nan)
 
+    def band(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """(layers,) twice, around `middle`: the smallest and largest value of several seeds, or, of one profile that
+        has them, the ends ``low`` and ``high`` of its interval over samples; else None.
+        """
+        values, table = self.values(), self.profiles[0]
+        if len(values) > 1:
+            return _over_seeds(np.min, values), _over_seeds(np.max, values)
+        if not self.with_interval():
+            return None
+        return table["low"].to_numpy(dtype=float), table["high"].to_numpy(dtype=float)
+
+    def with_interval(self) -> bool:
+        """Whether it is one profile with an interval over samples."""
+        table = self.profiles[0]
+        return len(self.profiles) == 1 and "low" in table and bool(table["low"].notna().any())
+
     def places(self, axis: Axis) -> np.ndarray:
         """(layers,): where the layers lie on the axis: their number, or their depth in per cent.
 
@@ -108,8 +124,8 @@ def profile_figure(
     """Panels of layer profiles, with the layers' kinds under each panel and legends outside.
 
     One panel makes a figure of single-column width, more panels one of double width. A series of several seeds is drawn
-    as its mean, with a band from the smallest to the largest value. Series with the same label must have the same look,
-    because they share one entry of the legend.
+    as its mean, with a band from the smallest to the largest value; one profile with an interval over samples has that
+    as its band. Series with the same label must have the same look, because they share one entry of the legend.
 
     panels:  the lines of each panel, by its title
     columns: how many panels stand side by side (None: two of four panels, else up to three)
@@ -179,11 +195,10 @@ def draw_profiles(
 
 
 def _draw_line(axes: Axes, one: Series, axis: Axis) -> None:
-    places, values, look = one.places(axis), one.values(), one.look
+    places, band, look = one.places(axis), one.band(), one.look
     middle = one.middle()
-    if len(values) > 1:
-        low, high = _over_seeds(np.min, values), _over_seeds(np.max, values)
-        axes.fill_between(places, low, high, color=look.colour, alpha=0.2, linewidth=0)
+    if band is not None:
+        axes.fill_between(places, *band, color=look.colour, alpha=0.2, linewidth=0)
     axes.plot(places, middle, color=look.colour, linestyle=look.line)
     dead = one.mostly_dead()
     every = np.arange(len(places)) % -(-len(places) // MARKERS) == 0
@@ -284,12 +299,15 @@ def _seeds(series: Sequence[Series]) -> dict[str, set[int]]:
 
 
 def _band_handles(series: Sequence[Series]) -> list[Patch]:
-    """The entry of bands, which says of how many seeds they are where all lines have as many."""
+    """The entries of bands; that of seeds says how many they are where all lines have as many."""
     counts = set().union(*_seeds(series).values())
+    handles = []
+    if any(one.with_interval() for one in series):
+        handles.append(Patch(facecolor="#404040", alpha=0.2, linewidth=0, label="95 % interval over samples"))
     if max(counts) == 1:
-        return []
+        return handles
     n = f"n = {max(counts)} seeds" if len(counts) == 1 else "n seeds"
-    return [Patch(facecolor="#404040", alpha=0.2, linewidth=0, label=f"{n}: lowest to highest")]
+    return [Patch(facecolor="#404040", alpha=0.2, linewidth=0, label=f"{n}: lowest to highest"), *handles]
 
 
 def _handle(one: Series, label: str) -> Line2D:
