@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,7 @@ class InspectionOptions:
     normalise: str = _described("By the mean and deviation of: images, imagenet; or none.", "images")
     layers: tuple[str, ...] = _described("Names or patterns of layers, 'layer4*' or 'relu#2'. Repeat.", ())
     merge: bool = _described("Leave out layers that change nothing, such as dropout.", True)
+    uncertainty: bool = _described("Give 95 % intervals over images.", False)
     output: tuple[Path, ...] = _described("Table .csv .parquet, plot .svg .png .pdf. Repeat.", ())
     device: str | None = _described("cpu, cuda; without: CUDA if there is any.")
     tile: int | None = _described("Images at once; without: by the memory.", min=1)
@@ -127,6 +129,7 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
             progress=progress,
             accuracy=False,
             merge=options.merge,
+            uncertainty=options.uncertainty,
         )
     under = [("under", f"{_name(options, members)}: {_count_of(members)}")]
     return Inspection(result, [*built, *seen, *under, *left_out])
@@ -203,6 +206,8 @@ def remarks(result: "MeasureResult") -> Iterator[str]:
             f"{name}: of {units:,} values, {infinite:,} are infinite (left out of the means), "
             f"{dead:,} dead (0 / 0, counted as 1)"
         )
+    for measure, reason in result.no_interval.items():
+        yield f"no interval for {measure}: {reason}"
     if result.samples == 1:
         yield "one image has no spread over samples: what is divided by it is 0 / 0 or infinite; give more images"
     yield "accuracy is not reported: the images carry no class labels"
@@ -351,11 +356,13 @@ def _count_of(members: sets.TransformationSet) -> str:
 
 
 def _cell(row: Mapping[Any, Any]) -> str:
-    """A value, followed by the number of units that are infinite, not a number, or dead."""
+    """A value, its interval if it has one, and the number of units that are infinite, not a number, or dead."""
     if row["absent"]:
         return "–"
     marks = [f"{int(row[name]):,} {name}" for name in ("infinite", "nan", "dead") if row[name]]
-    return f"{row['value']:.4g}" + (f" ({', '.join(marks)})" if marks else "")
+    ends = [row[name] for name in ("low", "high") if not isnan(row.get(name, nan))]
+    interval = f" [{', '.join(f'{end:.4g}' for end in ends)}]" if ends else ""
+    return f"{row['value']:.4g}{interval}" + (f" ({', '.join(marks)})" if marks else "")
 
 
 def _few(texts: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from cnn_invariance.measures.uncertainty import Uncertainty
     from cnn_invariance.statistics.layouts import Layout
 
 Values = Mapping[str, Sequence[np.ndarray | None]]
@@ -43,6 +44,7 @@ class MeasureResult:
         network: for each measure of the network as a whole (see ``requests.level``) its value, float64 (1), or (M) one
             for each transformation; such a measure has no value on any layer.
         reasons: for each measure the layers where it could not be computed, and why; "network" stands for the network.
+        uncertainty: what the groups of samples say of the profiles; None where the pass had no ``uncertainty``.
     """
 
     layers: tuple[Layer, ...]
@@ -55,6 +57,7 @@ class MeasureResult:
     skipped: Mapping[str, str] = field(default_factory=dict)
     network: Mapping[str, np.ndarray] = field(default_factory=dict)
     reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    uncertainty: "Uncertainty | None" = None
 
     @property
     def measures(self) -> list[str]:
@@ -65,6 +68,11 @@ class MeasureResult:
     def no_accuracy(self) -> str:
         """Why there is no accuracy: no labels, or an output without scores of classes; empty where there is one."""
         return str(self.info.get("no_accuracy", "")) if self.accuracy is None else ""
+
+    @property
+    def no_interval(self) -> Mapping[str, str]:
+        """The measures without an interval over samples, and why; empty where no intervals were asked for."""
+        return {} if self.uncertainty is None else self.uncertainty.no_interval
 
     def __repr__(self) -> str:
         size = f"{len(self.layers)} layers, {self.samples} samples x {len(self.transformations)} transformations"
@@ -101,7 +109,9 @@ class MeasureResult:
             One row a layer where the measure has a value: ``layer_index``, ``layer``, ``kind``, ``value`` (the mean
             over finite units), ``units``, ``infinite``, ``dead``, ``nan`` (how many were infinite and not a number,
             which the mean leaves out; and 0 / 0, which it holds as 1), ``depth`` (of the layer among all layers, with
-            or without the measure, in per cent: the first at 0, the last at 100).
+            or without the measure, in per cent: the first at 0, the last at 100). Measured with ``uncertainty``, also
+            ``low`` and ``high``, the ends of a 95 % interval of the value over samples (``measures.uncertainty`` has
+            the equations); missing where there is none.
         """
         from cnn_invariance.statistics.layouts import with_depth
 
@@ -109,8 +119,39 @@ class MeasureResult:
         summary = self.summary(maps=())
         rows = summary[(summary["measure"] == str(self._name(measure))) & (summary["kind"] != OUTPUT)]
         profile = rows[columns].reset_index(drop=True)
+        if self.uncertainty is not None:
+            low, high = self.uncertainty.interval(self._name(measure), len(self.layers))
+            at = profile["layer_index"].to_numpy(dtype=int) - 1
+            profile = profile.assign(low=low[at], high=high[at])
         names = [layer.name for layer in self.layers]
         return with_depth(profile, names) if layers is None else layers.lay(profile, names)
+
+    def convergence(self, measure: str) -> "pd.DataFrame":
+        """How the profile settles as the samples grow in number, of a pass with ``uncertainty``.
+
+        The samples are nested, and in a random order: the first group of them, the first two groups, ..., all.
+
+        Returns:
+            One row a layer with a value and a number of samples: ``layer_index``, ``layer``, ``samples``, ``value``.
+
+        Raises:
+            InputError: the pass had no ``uncertainty``, or the measure has no intervals (`no_interval` says why).
+        """
+        import pandas as pd
+
+        name = self._name(measure)
+        if self.uncertainty is None:
+            raise InputError("this result has no groups of samples; measure with uncertainty=True")
+        if name in self.no_interval:
+            raise InputError(f"{name} has no intervals: {self.no_interval[name]}")
+        numbers = np.cumsum(self.uncertainty.sizes)
+        rows = [
+            (layer.index, layer.name, int(n), value)
+            for layer, values, nested in zip(self.layers, self._of(name), self.uncertainty.nested[name], strict=True)
+            if values is not None
+            for n, value in zip(numbers, nested, strict=True)
+        ]
+        return pd.DataFrame(rows, columns=["layer_index", "layer", "samples", "value"])
 
     def absent(self, measure: str) -> dict[str, str]:
         """The layers where a measure has no value, in forward order, and why.

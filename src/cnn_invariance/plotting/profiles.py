@@ -60,6 +60,22 @@ class Series:
         values = np.stack(rows)
         return np.where(np.isfinite(values), values, np.nan)
 
+    def band(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """(layers,) twice, around `middle`: the smallest and largest value of several seeds, or, of one profile that
+        has them, the ends ``low`` and ``high`` of its interval over samples; else None.
+        """
+        values, table = self.values(), self.profiles[0]
+        if len(values) > 1:
+            return _over_seeds(np.min, values), _over_seeds(np.max, values)
+        if not self.with_interval():
+            return None
+        return table["low"].to_numpy(dtype=float), table["high"].to_numpy(dtype=float)
+
+    def with_interval(self) -> bool:
+        """Whether it is one profile with an interval over samples."""
+        table = self.profiles[0]
+        return len(self.profiles) == 1 and "low" in table and bool(table["low"].notna().any())
+
     def places(self, axis: Axis) -> np.ndarray:
         """(layers,): where the layers lie on the axis: their number, or their depth in per cent.
 
@@ -167,7 +183,8 @@ def facet_figure(
 
     Under each panel stand the layers' kinds; of one design, the lowest panels have the layers' names. Series with the
     same label must have the same look, because they share one entry of the legend. A series of up to `THIN` seeds is
-    drawn as its mean and a thin line for each seed, of more as its mean and a band from the lowest to the highest.
+    drawn as its mean and a thin line for each seed, of more as its mean and a band from the lowest to the highest;
+    one profile with an interval over samples has that as its band.
 
     rows:    the lines of each panel; a row of more than ``columns`` panels goes on in the next
     height:  of one row of panels, inches
@@ -286,11 +303,10 @@ def draw_profiles(
 
 
 def _draw_line(axes: Axes, one: Series, axis: Axis) -> None:
-    places, values, look = one.places(axis), one.values(), one.look
+    places, values, band, look = one.places(axis), one.values(), one.band(), one.look
     middle = one.middle()
-    if len(values) > THIN:
-        low, high = _over_seeds(np.min, values), _over_seeds(np.max, values)
-        axes.fill_between(places, low, high, color=look.colour, alpha=0.2, linewidth=0)
+    if band is not None and (one.with_interval() or len(values) > THIN):
+        axes.fill_between(places, *band, color=look.colour, alpha=0.2, linewidth=0)
     axes.plot(places, middle, color=look.colour, linestyle=look.line)
     for seed in values if 1 < len(values) <= THIN else ():
         axes.plot(places, seed, color=look.colour, lw=0.4, alpha=0.55, zorder=1.5)
@@ -395,6 +411,8 @@ def _band_handles(series: Sequence[Series]) -> list[Artist]:
     counts = set().union(*_seeds(series).values())
     n = f"n = {max(counts)} seeds" if len(counts) == 1 else "n seeds"
     found: list[Artist] = []
+    if any(one.with_interval() for one in series):
+        found.append(Patch(facecolor="#404040", alpha=0.2, linewidth=0, label="95 % interval over samples"))
     if any(1 < count <= THIN for count in counts):
         found.append(Line2D([], [], color="#404040", lw=0.4, label=f"{n}: each, and their mean"))
     if max(counts) > THIN:

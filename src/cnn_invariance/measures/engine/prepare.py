@@ -22,6 +22,7 @@ from cnn_invariance.measures.engine.inputs import (
     TransformedBatch,
     batch,
     check_choice,
+    check_groups,
     check_images,
     check_labels,
     check_seed,
@@ -68,6 +69,7 @@ class PreparedPass:
     order_seed: int
     scales: dict[int, Scale]  # of layers whose activations are of unusual magnitude, by number
     scaled: bool = False  # whether such layers have been looked for
+    groups: int = 0  # of samples, for intervals; 0: none are asked for
 
     @classmethod
     def make(
@@ -85,6 +87,7 @@ class PreparedPass:
         order_seed: int = 0,
         accuracy: bool = True,
         merge: bool = False,
+        uncertainty: bool | int = False,
     ) -> "PreparedPass":
         """Check everything, run the network on one image, settle the tile."""
         check_choice("precision", precision, PRECISIONS)
@@ -114,6 +117,7 @@ class PreparedPass:
             model, images, transformations, requests, classes, found,
             no_accuracy, place, dtype, memory_format, 0, granule, precision, nan, order_seed, {},
         )  # fmt: skip
+        prepared.groups = check_groups(uncertainty, N)
         prepared.tile = prepared.fit(tile)
         for family, asked in prepared.with_pass_of_their_own().items():
             family.try_pass(prepared, asked)
@@ -148,6 +152,8 @@ class PreparedPass:
             raise InputError(f"a tile of {tile!r} samples; expected at least 1, 'fixed', or None")
         if not isinstance(tile, int):
             tile = self._fitting(by_caches=tile is None)
+        most = max(self.granule, self.N // self.groups) if self.groups else self.N
+        tile = min(tile, most // self.granule * self.granule) if self.groups else tile
         return min(ceil(tile / self.granule), ceil(self.N / self.granule)) * self.granule
 
     def _fitting(self, by_caches: bool) -> int:
