@@ -105,7 +105,7 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
     import torch
 
     import cnn_invariance as ci
-    from cnn_invariance.measures.engine.inputs import EqualMembersWarning
+    from cnn_invariance.measures.engine.inputs import EqualMembersWarning, OneSampleWarning
 
     members = sets.parse(options.transformations, **options.parameters)
     measures, left_out = _measures(split_measures(options.measures), isinstance(members, AffineSet))
@@ -114,6 +114,7 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
     by_class = any(_by_class(requests.check(measure)) for measure in measures)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EqualMembersWarning)  # it is among the facts
+        warnings.simplefilter("ignore", OneSampleWarning)  # and this among the remarks
         result = ci.measure(
             network,
             images,
