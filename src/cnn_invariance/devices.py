@@ -85,9 +85,11 @@ def at_precision(precision: str, device: torch.device) -> Iterator[None]:
         yield
         return
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    parts: tuple[Any, ...]
+    value: str | bool
     if hasattr(matmul, "fp32_precision"):
-        parts: tuple[Any, ...] = (getattr(cudnn, "conv"), matmul)  # noqa: B009 (no stub)
-        setting, value = "fp32_precision", "tf32" if precision == "tf32" else "ieee"
+        parts, setting = (getattr(cudnn, "conv"), matmul), "fp32_precision"  # noqa: B009 (no stub)
+        value = "tf32" if precision == "tf32" else "ieee"
     else:  # before torch 2.9
         parts, setting, value = (cudnn, matmul), "allow_tf32", precision == "tf32"
     before = [getattr(part, setting) for part in parts]

@@ -30,6 +30,7 @@ CLASSES = {"torchvision:": 1000, "timm:": 1000}
 """The number of outputs of a library's networks, which is that of their published weights."""
 
 WIDTH = 140  # columns of the table where there is no terminal
+DASH = "–"
 TABLES = (".csv", ".parquet")
 PLOTS = (".svg", ".png", ".pdf")
 
@@ -145,9 +146,10 @@ def show(options: InspectionOptions) -> None:
 
     found = inspect(options, progress=sys.stderr.isatty())
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, soft_wrap=True)
+    dash = DASH if console.encoding.startswith("utf") else "-"
     for what, how in found.facts:
         console.print(f"{what:10}{how}", markup=False)
-    console.print(table(found.result), soft_wrap=False)
+    console.print(table(found.result, dash), soft_wrap=False)
     for remark in remarks(found.result):
         console.print(remark, markup=False)
     for path in options.output:
@@ -155,7 +157,7 @@ def show(options: InspectionOptions) -> None:
         console.print(f"written: {path}", markup=False)
 
 
-def table(result: "MeasureResult") -> "Table":
+def table(result: "MeasureResult", dash: str = DASH) -> "Table":
     """The profiles for a terminal: one row per layer, one column per measure, a dash where a layer has no value."""
     from rich import box
     from rich.table import Table
@@ -168,7 +170,7 @@ def table(result: "MeasureResult") -> "Table":
         shown.add_column(measure, justify="right")
     rows = {(row["measure"], row["layer_index"]): row for row in result.profiles().to_dict("records")}
     for layer in result.layers:
-        cells = [_cell(rows[measure, layer.index]) for measure in result.measures]
+        cells = [_cell(rows[measure, layer.index], dash) for measure in result.measures]
         shown.add_row(str(layer.index), layer.name, layer.kind, " x ".join(map(str, layer.shape)), *cells)
     return shown
 
@@ -284,8 +286,11 @@ def _images(options: InspectionOptions) -> tuple["Tensor", Any, list[tuple[str, 
     drawn = f" of {found.total:,}, drawn evenly from {_counted(len(found.folders), 'folder')}"
     amount = f"{len(images):,}{drawn if len(images) < found.total else ''}"
     colour = {1: "grey", 3: "RGB"}[channels]
-    facts = [("images", f"{amount} in {options.images}, {resized}{height} x {width}, {colour}"), ("values", how)]
-    return images, found.groups, facts
+    facts = [("images", f"{amount} in {options.images}, {resized}{height} x {width}, {colour}")]
+    facts += [("", note) for note in found.notes]
+    if found.others:
+        facts.append(("left out", f"files that cannot be read as images: {found.others}"))
+    return images, found.groups, [*facts, ("values", how)]
 
 
 def _normalised(images: "Tensor", how: str) -> tuple["Tensor", str]:
@@ -338,10 +343,10 @@ def _count_of(members: sets.TransformationSet) -> str:
     return f"{len(members)} transformations{said and f' (note: {said})'}"
 
 
-def _cell(row: Mapping[Any, Any]) -> str:
+def _cell(row: Mapping[Any, Any], dash: str) -> str:
     """A value, followed by the number of units that are infinite, not a number, or dead."""
     if row["absent"]:
-        return "–"
+        return dash
     marks = [f"{int(row[name]):,} {name}" for name in ("infinite", "nan", "dead") if row[name]]
     return f"{row['value']:.4g}" + (f" ({', '.join(marks)})" if marks else "")
 

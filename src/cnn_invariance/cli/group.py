@@ -1,5 +1,6 @@
 """The application that the commands are added to. It needs no package of the study."""
 
+import sys
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -68,6 +69,8 @@ def main(
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
 ) -> None:
     """Read the options before the command."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may know no more than ASCII
 
 
 @app.command()
