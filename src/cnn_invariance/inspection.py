@@ -32,6 +32,7 @@ CLASSES = {"torchvision:": 1000, "timm:": 1000}
 
 NAMES = 8  # columns that names of layers need at least: longer ones go on in the next line
 WIDTH = 140  # columns of the table where there is no terminal
+DASH = "–"
 TABLES = (".csv", ".parquet")
 PLOTS = (".svg", ".png", ".pdf")
 
@@ -108,7 +109,7 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
     import torch
 
     import cnn_invariance as ci
-    from cnn_invariance.measures.engine.inputs import EqualMembersWarning
+    from cnn_invariance.measures.engine.inputs import EqualMembersWarning, OneSampleWarning
 
     members = sets.parse(options.transformations, **options.parameters)
     measures, left_out = _measures(split_measures(options.measures), isinstance(members, AffineSet))
@@ -117,6 +118,7 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
     by_class = any(_by_class(requests.check(measure)) for measure in measures)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EqualMembersWarning)  # it is among the facts
+        warnings.simplefilter("ignore", OneSampleWarning)  # and this among the remarks
         result = ci.measure(
             network,
             images,
@@ -147,8 +149,9 @@ def show(options: InspectionOptions) -> None:
     from rich.console import Console
 
     found = inspect(options, progress=sys.stderr.isatty())
-    shown = table(found.result)
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, soft_wrap=True)
+    dash = DASH if console.encoding.startswith("utf") else "-"
+    shown = table(found.result, dash)
     console.width = max(console.width, least_width(shown))
     for what, how in found.facts:
         console.print(f"{what:10}{how}", markup=False)
@@ -169,7 +172,7 @@ def least_width(shown: "Table") -> int:
     return sum(max(both) + 3 for both in zip(texts, cells, strict=True))
 
 
-def table(result: "MeasureResult") -> "Table":
+def table(result: "MeasureResult", dash: str = DASH) -> "Table":
     """The profiles for a terminal: one row per layer, one column per measure, a dash where a layer has no value."""
     from rich import box
     from rich.table import Table
@@ -182,7 +185,7 @@ def table(result: "MeasureResult") -> "Table":
         shown.add_column(name, justify="right", no_wrap=True)
     rows = {(row["measure"], row["layer_index"]): row for row in result.profiles().to_dict("records")}
     for layer in result.layers:
-        cells = [_cell(rows[measure, layer.index]) for measure in result.measures]
+        cells = [_cell(rows[measure, layer.index], dash) for measure in result.measures]
         shown.add_row(str(layer.index), layer.name, layer.kind, " x ".join(map(str, layer.shape)), *cells)
     return shown
 
@@ -301,8 +304,11 @@ def _images(options: InspectionOptions) -> tuple["Tensor", Any, list[tuple[str, 
     drawn = f" of {found.total:,}, drawn evenly from {_counted(len(found.folders), 'folder')}"
     amount = f"{len(images):,}{drawn if len(images) < found.total else ''}"
     colour = {1: "grey", 3: "RGB"}[channels]
-    facts = [("images", f"{amount} in {options.images}, {resized}{height} x {width}, {colour}"), ("values", how)]
-    return images, found.groups, facts
+    facts = [("images", f"{amount} in {options.images}, {resized}{height} x {width}, {colour}")]
+    facts += [("", note) for note in found.notes]
+    if found.others:
+        facts.append(("left out", f"files that cannot be read as images: {found.others}"))
+    return images, found.groups, [*facts, ("values", how)]
 
 
 def _normalised(images: "Tensor", how: str) -> tuple["Tensor", str]:
@@ -355,10 +361,10 @@ def _count_of(members: sets.TransformationSet) -> str:
     return f"{len(members)} transformations{said and f' (note: {said})'}"
 
 
-def _cell(row: Mapping[Any, Any]) -> str:
+def _cell(row: Mapping[Any, Any], dash: str) -> str:
     """A value, its interval if it has one, and the number of units that are infinite, not a number, or dead."""
     if row["absent"]:
-        return "–"
+        return dash
     marks = [f"{int(row[name]):,} {name}" for name in ("infinite", "nan", "dead") if row[name]]
     ends = [row[name] for name in ("low", "high") if not isnan(row.get(name, nan))]
     interval = f" [{', '.join(f'{end:.4g}' for end in ends)}]" if ends else ""

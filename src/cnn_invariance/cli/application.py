@@ -1,44 +1,19 @@
-"""The application that the commands are added to, and the options that several of them share."""
+"""The options that commands of the study share, and the plan of a preset."""
 
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
-from cnn_invariance import __version__
-from cnn_invariance.errors import FailedError, InputError
+from cnn_invariance.cli.group import app, echo_lines
 from cnn_invariance.workflow.folders import Folders
 
 if TYPE_CHECKING:
     from cnn_invariance.workflow.plan import Plan
 
-
-class PlainErrors(TyperGroup):
-    """A group of commands that prints the errors of this package instead of raising them."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command; the docstring of the package says what becomes of its errors."""
-        try:
-            _no_positional_preset([*ctx._protected_args, *ctx.args])
-            return super().invoke(ctx)
-        except (InputError, FailedError) as error:
-            if ctx.params.get("debug"):
-                raise
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
-
-
-app = typer.Typer(
-    cls=PlainErrors,
-    help="Invariance and same-equivariance measures for convolutional neural networks: the study.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+__all__ = [
+    "Data", "Figures", "Models", "PresetFile", "Results", "Threads", "app", "default", "echo_lines", "plan_of",
+]  # fmt: skip
 
 PresetFile = Annotated[Path, typer.Option("--preset", help="YAML file of the study.")]
 Data = Annotated[Path, typer.Option("--data-dir", help="Folder of prepared datasets.")]
@@ -49,26 +24,6 @@ Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; without: 
 
 default = Folders()
 """The folders that commands use unless told otherwise."""
-
-
-def _no_positional_preset(words: Sequence[str]) -> None:
-    """Raise InputError for a preset that is given without ``--preset`` before it."""
-    for before, word in pairwise(["", *words]):
-        if word.endswith((".yaml", ".yml")) and not before.startswith("-") and not word.startswith("-"):
-            raise InputError(f"received the preset {word} as an argument; a preset is an option: --preset {word}")
-
-
-@app.callback()
-def main(
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
-) -> None:
-    """Read the options before the command."""
-
-
-@app.command()
-def version() -> None:
-    """Print the version of this package."""
-    typer.echo(__version__)
 
 
 def plan_of(preset: Path, **folders: Path) -> "Plan":
@@ -83,9 +38,3 @@ def plan_of(preset: Path, **folders: Path) -> "Plan":
     found = Plan(Programme.load(preset), Folders(**folders))
     Staging.of(found.folders, found.study.name).recover()
     return found
-
-
-def echo_lines(lines: Iterable[str]) -> None:
-    """Print lines."""
-    for line in lines:
-        typer.echo(line)

@@ -74,7 +74,7 @@ def check_members(members: Sequence[Callable[[Tensor], Tensor]], images: Tensor,
     """
     several = torch.cat([images, images.flip(-1, -2)])  # two images at least, not alike
     for number, member in enumerate(members, 1):
-        name = f"transformation {number} of {len(members)} ({_described(member)})"
+        name = f"transformation {number} of {len(members)} ({described(member)})"
         try:
             moved = member(images.clone())  # a copy, because the function may work in place
         except Exception as error:  # the function may be anyone's code
@@ -100,13 +100,13 @@ def check_members(members: Sequence[Callable[[Tensor], Tensor]], images: Tensor,
     first = members[0](several.clone()).clone()
     if len(members) > 1 and several.std() > 0 and all(torch.equal(first, one(several.clone())) for one in members[1:]):
         raise InputError(
-            f"the {len(members)} transformations ({_described(members[0])}, ...) are one map, and invariance is "
+            f"the {len(members)} transformations ({described(members[0])}, ...) are one map, and invariance is "
             "measured over different ones; functions made in a loop share its last value: bind it as a default, "
             "lambda x, a=a: ..."
         )
 
 
-def _described(member: Callable[[Tensor], Tensor]) -> str:
+def described(member: Callable[[Tensor], Tensor]) -> str:
     """The name of a function, and its file and line where it has them."""
     name = getattr(member, "__name__", None) or repr(member)
     code = getattr(member, "__code__", None)
