@@ -9,6 +9,8 @@ from typer.core import TyperGroup
 
 from cnn_invariance import __version__
 from cnn_invariance.errors import FailedError, InputError
+from cnn_invariance.plugins import trust
+from cnn_invariance.plugins.trust import Trust
 from cnn_invariance.workflow.folders import Folders
 
 if TYPE_CHECKING:
@@ -19,9 +21,13 @@ class PlainErrors(TyperGroup):
     """A group of commands that prints the errors of this package instead of raising them."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; the docstring of the package says what becomes of its errors."""
+        """Run the command; the docstring of the package says what becomes of its errors.
+
+        No code that a preset names is run, unless the command says so, see `cnn_invariance.plugins.trust`.
+        """
         try:
-            return super().invoke(ctx)
+            with trust.only(trust.nothing()):
+                return super().invoke(ctx)
         except (InputError, FailedError) as error:
             if ctx.params.get("debug"):
                 raise
@@ -44,6 +50,14 @@ Models = Annotated[Path, typer.Option("--models-dir", help="Folder of checkpoint
 Results = Annotated[Path, typer.Option("--results-dir", help="Folder of results, by preset.")]
 Figures = Annotated[Path, typer.Option("--figures-dir", help="Folder of figures, by preset.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; without: torch's choice.")]
+Trusted = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust",
+        help="A package or folder whose code may be run where a preset names it. May be repeated. Files beside the "
+        "preset need none.",
+    ),
+]
 
 default = Folders()
 """The folders that commands use unless told otherwise."""
@@ -62,15 +76,18 @@ def version() -> None:
     typer.echo(__version__)
 
 
-def plan_of(preset: Path, **folders: Path) -> "Plan":
+def plan_of(preset: Path, *, trusted: Trust | None = None, **folders: Path) -> "Plan":
     """The plan of a preset, with these folders (``data``, ``models``, ...) in place of the default ones.
 
+    trusted: the code outside of the package that the command may run from now on; None: no more than before
     What an import left that was killed is finished or deleted first, see `cnn_invariance.workflow.staging`.
     """
     from cnn_invariance.experiments.framework.programme import Programme
     from cnn_invariance.workflow.plan import Plan
     from cnn_invariance.workflow.staging import Staging
 
+    if trusted is not None:
+        trust.now(trusted)
     found = Plan(Programme.load(preset), Folders(**folders))
     Staging.of(found.folders, found.study.name).recover()
     return found

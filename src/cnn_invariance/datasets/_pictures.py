@@ -10,6 +10,7 @@ from cnn_invariance.datasets._decode import decode
 from cnn_invariance.datasets._tree import read_tree
 from cnn_invariance.datasets.splits import round_robin
 from cnn_invariance.errors import InputError
+from cnn_invariance.storage.paths import expanded
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -35,7 +36,7 @@ def read_pictures(
     Errors: InputError if the path does not exist or contains no images, and if an image cannot be read or its size
     differs from that of the first.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if not path.exists():
         raise InputError(f"no folder or archive {path} (from the folder {Path.cwd()}); check the path")
     tree = read_tree(path)

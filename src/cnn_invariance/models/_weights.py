@@ -7,6 +7,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cnn_invariance.errors import InputError, unknown_name
+from cnn_invariance.storage.paths import expanded
 
 PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl")
 
@@ -20,7 +21,7 @@ def load_weights(model: nn.Module, path: Path | str) -> list[str]:
     Errors: InputError if the file is missing or is not a safetensors file, and if a tensor is missing, unknown, or of
     another shape.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     tensors, present = _read(path), model.state_dict()
     if unknown := sorted(tensors.keys() - present.keys()):
         raise InputError(f"{path} does not fit the network: {unknown_name('tensor', unknown[0], _few(present))}")
