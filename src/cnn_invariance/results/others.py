@@ -7,12 +7,17 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pyarrow as pa
+
+from cnn_invariance.errors import shortened, shown
 from cnn_invariance.study import Cell
 from cnn_invariance.study.cells import CHANGED, KINDS
 
 if TYPE_CHECKING:
     import numpy as np
 
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException)
+"""The errors of a file that holds anything."""
 SEED = (".network.seed", "..seed")
 """Where the seed of a network stands in the spec of a cell, after a point."""
 
@@ -27,16 +32,16 @@ def why(path: Path, cells: Iterable[Cell]) -> str:
     try:
         held = _spec(path)
         stage = held["stage"]
-    except (OSError, ValueError, KeyError, TypeError):
+        earlier, own = list(_earlier(held)), dict(_flat(held))
+    except UNREADABLE:
         return "no cell of this preset, and no spec can be read from it; it is left as it is"
-    if earlier := list(_earlier(held)):
-        return f"of an earlier definition, never read as a cell of this preset: {'; '.join(earlier)}"
+    if earlier:
+        return shortened(f"of an earlier definition, never read as a cell of this preset: {'; '.join(earlier)}", 1000)
     alike = [settings(cell) for cell in cells if cell.stage == stage]
-    own = dict(_flat(held))
     differences = min((_differences(own, other) for other in alike), key=len, default=[])
     if not differences:
         return "no cell of this preset"
-    return f"no cell of this preset; the cell that is most alike has {', '.join(differences)}"
+    return shortened(f"no cell of this preset; the cell that is most alike has {', '.join(differences)}", 1000)
 
 
 def settings(cell: Cell) -> dict[str, Any]:
@@ -63,9 +68,9 @@ def nearest(missing: Sequence[Cell], there: Iterable[Cell], files: Iterable[Path
     for path in files:
         try:
             spec = _spec(path)
-        except (OSError, ValueError, KeyError, TypeError):
+            held.append((path.stem, str(spec.get("stage")), dict(_flat(spec))))
+        except UNREADABLE:
             continue
-        held.append((path.stem, str(spec.get("stage")), dict(_flat(spec))))
     for stage in dict.fromkeys(cell.stage for cell in missing):
         wanted = [cell for cell in missing if cell.stage == stage]
         known = [(key, flat) for key, of, flat in held if of == stage]
@@ -177,5 +182,5 @@ def _difference(name: str, own: Any, other: Any) -> str:
 def _value(value: Any) -> str:
     """A setting as text; of a long list how long it is."""
     if not isinstance(value, list):
-        return repr(value)
+        return shown(value)
     return ", ".join(map(str, value)) if len(value) <= 3 else f"{len(value)} of them"

@@ -78,7 +78,9 @@ def of_check(plan: Plan) -> list[str]:
 
 def _found(plan: Plan) -> set[Path]:
     """The files of results that are there, of cells of the preset or not."""
-    return {path for kind in KINDS for path in plan.results.root.glob(f"{kind.folder}/*{kind.suffix}")}
+    return {
+        path for kind in KINDS for path in plan.results.root.glob(f"{kind.folder}/*{kind.suffix}") if path.is_file()
+    }
 
 
 def _unused_seeds(plan: Plan) -> list[str]:
