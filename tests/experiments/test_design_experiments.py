@@ -205,7 +205,7 @@ def test_bad_options_are_refused_before_any_job(name, options, message, planned)
 
 
 def test_ti_pooling_needs_affine_sets(planned, preset, request):
-    preset["transformation_sets"] = {"mine": {"set": f"{request.path.parent / 'user_sets.py'}:functions"}}
+    preset["transformation_sets"] = {"mine": {"set": f"{request.path.parent / 'user_sets.py'}:functions", "size": 1}}
     with pytest.raises(InputError, match="TI-pooling needs an affine transformation set; 'mine'"):
         planned("ti_pooling")
 

@@ -121,7 +121,7 @@ def test_accuracy_of_the_whole_split_counts_its_samples(preset, load, computed, 
 
 def test_accuracy_finds_the_identity_wherever_it_is(preset, load, computed, tmp_path):
     reference = f"{Path(__file__).parent / 'user_sets.py'}:identity_last"
-    preset["transformation_sets"] = {"mine": {"set": reference}}
+    preset["transformation_sets"] = {"mine": {"set": reference, "size": 2, "affine": True, "identity": 1}}
     preset["experiments"] = {"accuracy": {"models": ["SimpleConv"]}}
     study = load(preset)
     chosen = study.experiments["accuracy"]
@@ -133,11 +133,15 @@ def test_accuracy_finds_the_identity_wherever_it_is(preset, load, computed, tmp_
 
 
 def test_accuracy_needs_the_identity(preset, load):
-    preset["transformation_sets"]["mine"] = {"set": f"{Path(__file__).parent / 'user_sets.py'}:turned"}
+    preset["transformation_sets"]["mine"] = {
+        "set": f"{Path(__file__).parent / 'user_sets.py'}:turned",
+        "size": 1,
+        "affine": True,
+    }
     preset["experiments"] = {"accuracy": {}}
     with pytest.raises(InputError, match=r"experiments\.accuracy.*no identity member"):
         load(preset)
-    preset["transformation_sets"]["mine"]["set"] = f"{Path(__file__).parent / 'user_sets.py'}:functions"
+    preset["transformation_sets"]["mine"] = {"set": f"{Path(__file__).parent / 'user_sets.py'}:functions", "size": 1}
     with pytest.raises(InputError, match=r"experiments\.accuracy.*'mine'.*cannot be known"):
         load(preset)
     preset["experiments"] = {"accuracy": {"transformation_sets": ["rotation"]}}

@@ -30,7 +30,7 @@ models:
   Mine: {{model: "nets.py:build", learning_rate: 1e-3, epochs: 1}}
 transformation_sets:
   rotation: {{parameters: {{n: 2, closed: false}}}}
-  brightness: {{set: "sets.py:brightness"}}
+  brightness: {{set: "sets.py:brightness", size: 2}}
 training: {{augmentation_epochs: same}}
 seeds: [0]
 samples: {{count: 6}}
@@ -170,7 +170,7 @@ def test_training_starts_from_pretrained_weights_which_are_part_of_the_spec(pret
 
 def test_weights_that_do_not_fit_start_no_job(pretrained):
     save_file({"0.weight": torch.zeros(2, 1, 3, 3)}, "w.safetensors")
-    done = cli("plan")
+    done = cli("plan", "--try")
     assert done.exit_code == 2
     assert "w.safetensors does not fit the network: it lacks 3 tensors" in done.stderr
 
@@ -207,7 +207,7 @@ def test_weights_that_do_not_fit_start_no_job(pretrained):
 )
 def test_what_fails_is_named_before_the_first_job(here, file, old, new, message):
     edit(file, old, new)
-    done = cli("plan")
+    done = cli("plan", "--try")
     assert done.exit_code == 2
     assert re.search(message, done.stderr), done.stderr
     assert "Traceback" not in done.output
@@ -218,16 +218,16 @@ def test_all_that_fails_is_in_one_message(here):
     edit("nets.py", "nn.LazyLinear(classes)", "nn.LazyLinear(7)")
     edit("sets.py", "images * (1 + k / 4)", "images[..., :3]")
     edit("mine.py", "quotient(t, t + s)", "t[:1]")
-    said = cli("plan").stderr
+    said = cli("plan", "--try").stderr
     assert all(part in said for part in ("mine.py:ShareT turns", "maps 2 samples", "transformation 1 of 2"))
 
 
 def test_without_the_dataset_what_can_be_known_is_named(here):
     Path("data/toy.npz").unlink()
     edit("nets.py", "nn.LazyLinear(classes)", "nn.LazyLinear(7)")
-    assert cli("plan").exit_code == 0  # it depends on the images
+    assert cli("plan", "--try").exit_code == 0  # it depends on the images
     edit("nets.py", "from torch import nn", "import no_such_x")
-    assert "cannot be imported" in cli("plan").stderr
+    assert "cannot be imported" in cli("plan", "--try").stderr
 
 
 def test_what_is_computed_already_is_not_tried(here):
@@ -237,7 +237,7 @@ def test_what_is_computed_already_is_not_tried(here):
         "compute: cached\ntransformation_sets:\n",
     )
     edit("nets.py", "nn.LazyLinear(classes)", "nn.LazyLinear(7)")
-    assert cli("plan").exit_code == 0
+    assert cli("plan", "--try").exit_code == 0
 
 
 FICKLE = """
@@ -262,7 +262,7 @@ def build(input_shape, classes):
 
 def test_a_network_that_changes_its_layers_starts_no_training(here):
     Path("nets.py").write_text(FICKLE)
-    said = cli("plan").stderr
+    said = cli("plan", "--try").stderr
     assert "changes its layers between two calls: 1 at first, then 2, and they differ at 'other' (2,)" in said
     done = cli("train", plan().networks[0].key)
     assert done.exit_code == 2
@@ -281,12 +281,12 @@ def build(input_shape, classes):
 def test_a_network_without_parameters_is_measured_and_not_trained(here):
     Path("nets.py").write_text(NO_PARAMETERS)
     said = "'nets.py:build' has no parameters to train; give it 'epochs: 0' in the preset"
-    assert said in cli("plan").stderr
+    assert said in cli("plan", "--try").stderr
     done = cli("train", plan().networks[0].key)
     assert (done.exit_code, said in done.stderr) == (2, True)
     edit("mine.yaml", "epochs: 1", "epochs: 0")
     whole = plan()
-    assert cli("plan").exit_code == 0
+    assert cli("plan", "--try").exit_code == 0
     for stage, cell in (("train", whole.networks[0]), ("measure", whole.measurements[0])):
         done = cli(stage, cell.key)
         assert done.exit_code == 0, done.output

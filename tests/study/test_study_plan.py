@@ -210,7 +210,7 @@ def test_a_run_takes_one_preset_and_options_that_say_where_files_are(plan):
         started("tiny.yaml", result_dir="x")
     assert str(caught.value) == (
         "unknown --config option 'result_dir'; did you mean 'results_dir'? allowed: compute, data_dir, "
-        "figures_dir, models_dir, report_dir, results_dir, verification_dir, verify_cells, verify_minutes, "
+        "figures_dir, models_dir, report_dir, results_dir, trust, verification_dir, verify_cells, verify_minutes, "
         "verify_seed; to change the study, edit a copy of tiny.yaml and give it with --configfile"
     )
 

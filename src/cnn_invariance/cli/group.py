@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from cnn_invariance import __version__
 from cnn_invariance.errors import FailedError, InputError
+from cnn_invariance.plugins import trust
 
 OF_THE_STUDY = ("jinja2", "markdown_it", "markupsafe", "mlxtend", "pydantic", "snakemake", "yaml")
 """The packages, by their names in Python, that come with the extra ``study`` and that the library does without."""
@@ -36,10 +37,14 @@ class PlainErrors(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; the docstring of the package says what becomes of its errors."""
+        """Run the command; the docstring of the package says what becomes of its errors.
+
+        No code that a preset names is run, unless the command says so, see `cnn_invariance.plugins.trust`.
+        """
         try:
             _no_positional_preset([*ctx._protected_args, *ctx.args])
-            return super().invoke(ctx)
+            with trust.only(trust.nothing()):
+                return super().invoke(ctx)
         except ModuleNotFoundError as error:
             if ctx.params.get("debug") or not (package := missing_package(error)):
                 raise

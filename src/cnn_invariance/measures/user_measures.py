@@ -13,6 +13,7 @@ from cnn_invariance.errors import InputError
 from cnn_invariance.measures.requests import Measure, counted, level, undoes
 from cnn_invariance.measures.statistics.base import Context, Statistic
 from cnn_invariance.plugins import references
+from cnn_invariance.storage.paths import expanded
 
 PROBES = (Layer(1, "maps", "Conv2d", (2, 3, 4)), Layer(2, "dense", "Linear", (5,)))
 
@@ -22,7 +23,7 @@ def load(file: str) -> ModuleType:
 
     Errors: InputError for a file that is missing or fails to import.
     """
-    path = Path(file).expanduser()
+    path = expanded(file)
     return _run(path, path.read_bytes() if path.is_file() else b"")
 
 
@@ -46,7 +47,7 @@ def check(request: Measure, layers: Sequence[Layer] = PROBES) -> None:
             if not (isinstance(needed, Sequence) and all(isinstance(one, Statistic) for one in needed)):
                 raise InputError(f"statistics returned {needed!r}; expected a list of statistics, such as Spread")
             value = family.combine(request, context, *(_ones(one, layer) for one in needed)) if needed else None
-        except Exception as error:  # it may be anyone's code
+        except (Exception, SystemExit) as error:  # it may be anyone's code
             said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
             raise InputError(f"{request} fails on a layer of shape {layer.shape}: {said}; correct the file") from error
         if any(one.undone or one.moved for one in needed) and not undoes(request):

@@ -145,9 +145,9 @@ def _samples(measured: Sequence[MeasureSpec]) -> str:
 
 def _members(spec: SetSpec) -> str:
     """How many members a set has, and how many maps they are where some are one."""
-    built = spec.build()
+    built = None if spec.own else spec.build()  # no code of a user's own is run to draw results
     if not isinstance(built, AffineSet) or built.distinct == len(built):
-        return f"M = {len(built)}"
+        return f"M = {spec.size}"
     return f"M = {len(built)} members, {built.distinct} {'angles' if built.name == 'rotation' else 'maps'}"
 
 

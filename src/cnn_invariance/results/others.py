@@ -8,8 +8,10 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+import pyarrow as pa
 from pydantic import Field, TypeAdapter
 
+from cnn_invariance.errors import shortened, shown
 from cnn_invariance.study import Cell
 from cnn_invariance.study.cells import CHANGED, KINDS
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 _CELL: TypeAdapter[Cell] = TypeAdapter(Annotated[Cell, Field(discriminator="stage")])
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException)
+"""The errors of a file that holds anything."""
 SEED = (".network.seed", "..seed")
 """Where the seed of a network stands in the spec of a cell, after a point."""
 
@@ -31,16 +35,16 @@ def why(path: Path, cells: Iterable[Cell]) -> str:
     try:
         held = _spec(path)
         stage = held["stage"]
-    except (OSError, ValueError, KeyError, TypeError):
+        earlier, own = list(_earlier(held)), dict(_flat(held))
+    except UNREADABLE:
         return "no cell of this preset, and no spec can be read from it; it is left as it is"
-    if earlier := list(_earlier(held)):
-        return f"of an earlier definition, never read as a cell of this preset: {'; '.join(earlier)}"
+    if earlier:
+        return shortened(f"of an earlier definition, never read as a cell of this preset: {'; '.join(earlier)}", 1000)
     alike = [settings(cell) for cell in cells if cell.stage == stage]
-    own = dict(_flat(held))
     differences = min((_differences(own, other) for other in alike), key=len, default=[])
     if not differences:
         return "no cell of this preset"
-    return f"no cell of this preset; the cell that is most alike has {', '.join(differences)}"
+    return shortened(f"no cell of this preset; the cell that is most alike has {', '.join(differences)}", 1000)
 
 
 def read_all(paths: Iterable[Path]) -> Iterator[tuple[Cell, dict[str, Any]]]:
@@ -51,7 +55,7 @@ def read_all(paths: Iterable[Path]) -> Iterator[tuple[Cell, dict[str, Any]]]:
             cell: Cell = _CELL.validate_python(content["spec"])
             made = content["provenance"]
             _ = cell.work, made["wall_s"], made["peak_memory_bytes"]  # a set of a user's file may be gone
-        except (OSError, ValueError, KeyError, TypeError):  # an InputError is a ValueError
+        except UNREADABLE:  # an InputError is a ValueError
             continue
         yield cell, made
 
@@ -80,9 +84,9 @@ def nearest(missing: Sequence[Cell], there: Iterable[Cell], files: Iterable[Path
     for path in files:
         try:
             spec = _spec(path)
-        except (OSError, ValueError, KeyError, TypeError):
+            held.append((path.stem, str(spec.get("stage")), dict(_flat(spec))))
+        except UNREADABLE:
             continue
-        held.append((path.stem, str(spec.get("stage")), dict(_flat(spec))))
     for stage in dict.fromkeys(cell.stage for cell in missing):
         wanted = [cell for cell in missing if cell.stage == stage]
         known = [(key, flat) for key, of, flat in held if of == stage]
@@ -201,5 +205,5 @@ def _value(value: Any) -> str:
     if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value):
         return f"{value[:10]}..."
     if not isinstance(value, list):
-        return repr(value)
+        return shown(value)
     return ", ".join(map(str, value)) if len(value) <= 3 else f"{len(value)} of them"

@@ -10,7 +10,7 @@ from cnn_invariance.results import audit, definitions, others
 from cnn_invariance.study import KINDS, Cell, ResponseSpec
 from cnn_invariance.study.recipes import effective_epochs
 from cnn_invariance.transformations import AffineSet
-from cnn_invariance.workflow import costs
+from cnn_invariance.workflow import costs, trials
 from cnn_invariance.workflow.plan import Plan
 
 MOST_SETTINGS = 3
@@ -31,6 +31,7 @@ def of_plan(plan: Plan, cells: bool = False) -> list[str]:
             "",
         ]
     lines += _equal_members(plan)
+    lines += _own_code(plan)
     lines += [f"note: {reason}" for reason in plan.failed.values()]
     lines += [*_unused_seeds(plan), *_by_other_code(plan), *_elsewhere(plan), *_longer(plan)]
     todo = [f"{action} {key}: {why}" for action, key, why in _jobs(plan)]
@@ -41,13 +42,21 @@ def of_plan(plan: Plan, cells: bool = False) -> list[str]:
 
 
 def _equal_members(plan: Plan) -> list[str]:
-    """A note on each set, measured or trained with, of which members are one map; then an empty line."""
+    """A note on each set of this package, measured or trained with, whose members are not all different."""
     used = [cell.augmentation for cell in plan.networks if cell.augmentation]
     used += [cell.transformations for cell in plan.measurements]
-    built = [spec.build() for spec in dict.fromkeys(used)]
+    built = [spec.build() for spec in dict.fromkeys(used) if not spec.own]
     said = {one.described: one.coincidence() for one in built if isinstance(one, AffineSet)}
     notes = [f"note: {name}: {what}" for name, what in said.items() if what]
     return [*notes, ""] if notes else []
+
+
+def _own_code(plan: Plan) -> list[str]:
+    """A note on the code outside of this package that computing the missing cells runs."""
+    found = trials.own_code(plan.to_compute) if plan.computes else []
+    if not found:
+        return []
+    return [f"note: computing runs code outside this package: {', '.join(found)}; 'plan --try' tries it", ""]
 
 
 def of_check(plan: Plan) -> list[str]:
@@ -72,7 +81,9 @@ def of_check(plan: Plan) -> list[str]:
 
 def _found(plan: Plan) -> set[Path]:
     """The files of results that are there, of cells of the preset or not."""
-    return {path for kind in KINDS for path in plan.results.root.glob(f"{kind.folder}/*{kind.suffix}")}
+    return {
+        path for kind in KINDS for path in plan.results.root.glob(f"{kind.folder}/*{kind.suffix}") if path.is_file()
+    }
 
 
 def _unused_seeds(plan: Plan) -> list[str]:

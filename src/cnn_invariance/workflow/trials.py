@@ -4,23 +4,41 @@ Planning reads names and arguments and runs nothing. Whether a user's file works
 the size of a dataset, is only known when it is run: here, once, for the cells that have no result yet.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cnn_invariance import models
 from cnn_invariance.errors import InputError
 from cnn_invariance.measures import requests
 from cnn_invariance.plugins import references
-from cnn_invariance.study import DatasetSpec, ModelSpec, SetSpec
+from cnn_invariance.study import Cell, DatasetSpec, ModelSpec, SetSpec
 from cnn_invariance.workflow.plan import Plan
 
 if TYPE_CHECKING:
     from cnn_invariance.datasets import Dataset
 
 
-def check(plan: Plan) -> None:
+def own_code(cells: Iterable[Cell]) -> list[str]:
+    """What cells name of code outside of this package, which computing them runs: references, and files of measures."""
+    found: dict[str, None] = {}
+    for cell in cells:
+        network, measured = cell.network, cell.measured
+        sets = [network.augmentation, measured.transformations if measured else None]
+        found |= dict.fromkeys(one.name for one in sets if one is not None and one.own)
+        found |= dict.fromkeys(
+            name.partition("[")[0] for name in (measured.measures if measured else ()) if ":" in name
+        )
+        texts = [network.model.name, *(one for one in network.model.arguments.values() if isinstance(one, str))]
+        found |= dict.fromkeys(text for text in texts if ":" in text and not text.startswith((*models.LIBRARIES,)))
+    return list(found)
+
+
+def check(plan: Plan, *, own: bool) -> None:
     """Try what the cells without a result need; one InputError names everything that fails, each thing once.
+
+    own: whether code that the preset names is run; else only what this package knows itself is looked at
 
     A measure is tried on made-up layers. A network, of the package or not, is built for its dataset where that is
     prepared; where it is not, a user's own is imported. A user's own functions on images are tried on a few of that
@@ -29,7 +47,8 @@ def check(plan: Plan) -> None:
     if not plan.computes:
         return
     messages = []
-    for trial in (*_measures(plan), *_networks(plan), *_sets(plan)):
+    of_own_code = (*_measures(plan), *_networks(plan), *_sets(plan)) if own else ()
+    for trial in (*of_own_code, *_members(plan, own)):
         try:
             trial()
         except InputError as error:
@@ -60,8 +79,12 @@ def _sets(plan: Plan) -> Trials:
     for spec, dataset in dict.fromkeys(used):
         if references.is_reference(spec.name):
             yield partial(_try_set, plan, spec, dataset)
+
+
+def _members(plan: Plan, own: bool) -> Trials:
     for spec in dict.fromkeys(one.transformations for one in plan.todo("measure")):
-        yield partial(_check_different, spec)
+        if own or not spec.own:
+            yield partial(_check_different, spec)
 
 
 def _try_measure(request: requests.Measure) -> None:
@@ -71,8 +94,6 @@ def _try_measure(request: requests.Measure) -> None:
 
 
 def _try_network(plan: Plan, spec: ModelSpec, dataset: DatasetSpec, trained: bool) -> None:
-    from cnn_invariance import models
-
     data = _prepared(plan, dataset)
     own = references.is_reference(spec.name) or spec.weights
     if data is None:

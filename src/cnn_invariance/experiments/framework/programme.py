@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from cnn_invariance.experiments.framework.experiment import Experiment, Outputs
 from cnn_invariance.experiments.framework.statement import FrozenClaims
 from cnn_invariance.study import Cell, Study, TrainSpec, document
 from cnn_invariance.study.document import Document, Problem
+from cnn_invariance.study.preset import MOST_ENTRIES
 from cnn_invariance.study.study import entry_of, read_preset
 
 OWN = "experiment"
@@ -152,7 +154,7 @@ def _experiments(source: Document) -> tuple[dict[str, Experiment], list[Problem]
     given = source.content.get("experiments")
     found: dict[str, Experiment] = {}
     problems: list[Problem] = []
-    for name, options in given.items() if isinstance(given, dict) else ():
+    for name, options in islice(given.items(), MOST_ENTRIES) if isinstance(given, dict) else ():  # the schema counts
         place = ("experiments", str(name))
         try:
             kind, given_options = _kind(str(name), options)
