@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from cnn_invariance.workflow.plan import Plan
 
 __all__ = [
-    "Data", "Figures", "Models", "PresetFile", "Results", "Threads", "Trusted", "app", "default", "echo_lines", "plan_of",
+    "Data", "Figures", "Models", "PresetFile", "Results", "Threads", "Trusted",
+    "app", "default", "echo_lines", "plan_of",
 ]  # fmt: skip
 
 PresetFile = Annotated[Path, typer.Option("--preset", help="YAML file of the study.")]
