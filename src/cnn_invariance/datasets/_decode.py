@@ -1,5 +1,6 @@
 """Decoding of image files into one uint8 array."""
 
+import warnings
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -7,10 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_invariance.errors import InputError
+from cnn_invariance.errors import InputError, shortened
 
 GREY = ("1", "L")
 WIDE = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+
+LARGEST = 5 * 10**7
+"""Pixels of an image: 7,000 x 7,000. A small file can say that it has any number of them."""
 
 
 class DifferentSizesError(InputError):
@@ -40,16 +44,24 @@ def decode(files: Sequence[tuple[str, Path | bytes]], size: tuple[int, int] | No
 def _decode_one(name: str, file: Path | bytes, size: tuple[int, int] | None) -> NDArray[np.uint8]:
     from PIL import Image
 
+    if not isinstance(file, bytes) and not file.is_file():
+        raise InputError(f"{name} is no file (a pipe, a device, or a link to none); remove it")
     try:
-        with Image.open(BytesIO(file) if isinstance(file, bytes) else file) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow, about files that are odd and still readable
+            opened = Image.open(BytesIO(file) if isinstance(file, bytes) else file)
+        with opened as image:
+            if image.width * image.height > LARGEST:
+                raise InputError(f"{name} has {image.width:,} x {image.height:,} pixels; at most {LARGEST:,} are read")
             if image.mode in WIDE:
                 raise InputError(f"{name} has more than 8 bits a channel; convert it to 8 bits")
             plain = image.convert("L" if image.mode in GREY else "RGB")
             return np.asarray(plain if size is None else plain.resize(size[::-1], Image.Resampling.BILINEAR))
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{name} cannot be read as an image ({error}); remove or replace it") from error
+    except InputError:
+        raise
+    except Exception as error:  # decoders of a dozen formats raise anything
+        said = shortened(str(error) or type(error).__name__)
+        raise InputError(f"{name} cannot be read as an image ({said}); remove or replace it") from error
 
 
 def _stacked(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:

@@ -43,7 +43,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise InputError(f"no file {path} of weights (from the folder {Path.cwd()}); check the path")
     try:
         return load_file(path)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, RuntimeError, MemoryError) as error:
         convert = (
             "; files of torch.save hold code as well as numbers, and are not read: write their tensors once with "
             "safetensors.torch.save_file (CONTRIBUTING shows the line)"
