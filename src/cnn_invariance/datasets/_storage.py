@@ -111,7 +111,9 @@ def _array(file: zipfile.ZipFile, name: str) -> np.ndarray:
             raise ValueError(f"{name} has the format {version}")
         shape, fortran, found = header[version](opened)
         size = member.file_size - opened.tell()
-        if len(shape) != dimensions or not np.issubdtype(found, dtype) or found.hasobject:
+        if found.hasobject:
+            raise ValueError(f"{name} holds objects, which are never read (allow_pickle=False)")
+        if len(shape) != dimensions or not np.issubdtype(found, dtype):
             raise ValueError(f"{name} is {found} of {len(shape)} dimensions; expected {dtype} of {dimensions}")
         if math.prod(shape) * found.itemsize != size:
             raise ValueError(f"{name} has the shape {shape} and {size} bytes")
