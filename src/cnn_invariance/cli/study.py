@@ -27,6 +27,7 @@ from cnn_invariance.experiments.framework.experiment import Group
 from cnn_invariance.plugins import trust
 from cnn_invariance.plugins.trust import Trust
 from cnn_invariance.verification.sampling import Sampling
+from cnn_invariance.workflow.explained import explained
 from cnn_invariance.workflow.folders import DEFAULT_PRESET, Folders
 
 
@@ -65,7 +66,8 @@ def plan(
     run_by = Trust.of(preset, trusted or ()) if tried else trust.nothing("plan without --try")
     chosen = plan_of(preset, trusted=run_by, data=data_dir, models=models_dir, results=results_dir)
     trials.check(chosen, own=tried)
-    echo_lines(status.of_plan(chosen, cells))
+    with explained(chosen):
+        echo_lines(status.of_plan(chosen, cells))
 
 
 @app.command()
@@ -100,7 +102,9 @@ def draw(
     from cnn_invariance.workflow import drawing
 
     run_by = Trust.of(preset, trusted or ())
-    drawing.draw(plan_of(preset, trusted=run_by, results=results_dir, figures=figures_dir), experiment)
+    chosen = plan_of(preset, trusted=run_by, results=results_dir, figures=figures_dir)
+    with explained(chosen):
+        drawing.draw(chosen, experiment)
 
 
 @app.command(name="claims")
@@ -127,7 +131,8 @@ def tabulate_claims(
 
     run_by = Trust.of(preset, trusted or ())
     chosen = plan_of(preset, trusted=run_by, results=results_dir, figures=figures_dir)
-    (curves if specifications else claims).write(chosen)
+    with explained(chosen):
+        (curves if specifications else claims).write(chosen)
 
 
 @app.command(name="overview")
@@ -139,7 +144,9 @@ def draw_overview(
     """Draw the whole study on one page from its results."""
     from cnn_invariance.report import overview
 
-    overview.draw(plan_of(preset, results=results_dir, figures=figures_dir))
+    chosen = plan_of(preset, results=results_dir, figures=figures_dir)
+    with explained(chosen):
+        overview.draw(chosen)
 
 
 @app.command(name="costs")
@@ -147,7 +154,9 @@ def tabulate_costs(preset: PresetFile = DEFAULT_PRESET, results_dir: Results = d
     """Tabulate what the computed cells of a preset cost: time, device, memory."""
     from cnn_invariance.workflow import costs
 
-    costs.write(plan_of(preset, results=results_dir))
+    chosen = plan_of(preset, results=results_dir)
+    with explained(chosen):
+        costs.write(chosen)
 
 
 @app.command(name="report")
@@ -161,7 +170,8 @@ def write_report(
     from cnn_invariance.report import page
 
     chosen = plan_of(preset, results=results_dir, figures=figures_dir)
-    page.write(chosen, output or chosen.folders.page(chosen.study.name))
+    with explained(chosen):
+        page.write(chosen, output or chosen.folders.page(chosen.study.name))
 
 
 PartOf = Annotated[str, typer.Option("--part", help="A share of the networks, such as 2/5: the second of five.")]

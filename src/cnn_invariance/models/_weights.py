@@ -53,7 +53,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             tied = dict(file.metadata() or {})
         return load_file(path), tied
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, RuntimeError, MemoryError) as error:
         convert = (
             "; files of torch.save hold code as well as numbers, and are not read: write their tensors once with "
             "safetensors.torch.save_file (CONTRIBUTING shows the line)"
