@@ -81,6 +81,16 @@ def test_what_only_says_something_of_a_measure_does_not_count():
     assert digest(text) != digest(text.replace('["std", "var"]', '["var", "std"]'))
 
 
+def test_what_the_entries_do_not_use_does_not_count():
+    text = (PACKAGE / VARIANCE).read_text()
+    assert digest(text) == digest(text + "\n\ndef beside(x):\n    return x\n")
+    assert digest(text) != digest(text.replace('"TV": ("transformations",)', '"TV": ("samples",)'))
+    helper = "\n\ndef half(x):\n    return x / {}\n"
+    used = text.replace("return normalized(", "return half(normalized(").replace("*values) if", "*values)) if")
+    assert digest(used + helper.format(2)) != digest(used + helper.format(3))
+    assert digest(text + helper.format(2)) == digest(text + helper.format(3))
+
+
 def test_a_recorded_file_that_was_edited_is_named_with_what_to_do(plan, edited):
     then = recorded(network())
     edited(SIMPLE, " = 32", " = 33")

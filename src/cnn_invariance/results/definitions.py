@@ -3,8 +3,8 @@
 The file of a user's own network or measure is part of the spec of its cells. A file of this package is not: its changes
 are counted by the revisions of `cnn_invariance.study.cells`, which somebody who edits a file may not know of. So a
 result records a digest of each such file, and files are compared with it. Of older results the files are compared with
-those of the commit that is recorded. Comments, docstrings, annotations, layout and the order of definitions do not
-count.
+those of the commit that is recorded. Only the definitions count that the network or the measure is computed by, not what
+is said of it or stands beside it; comments, docstrings, annotations, layout and the order of definitions do not count.
 """
 
 import ast
@@ -23,8 +23,8 @@ from cnn_invariance.results.store import Results
 from cnn_invariance.study import Cell
 
 DIGITS = 16
-SAID = {"MEASURES", "BETTER", "RISES", "OF_MAPS", "LEVEL", "CHOICES", "AUTHOR_HANDS_ON", "AUTHOR_LEAVES_OUT"}
-"""Constants that say something of what a file defines, and compute nothing; some are of earlier commits."""
+ENTRIES = ("build", "statistics", "combine", "of_output", "own_pass", "OPTIONS", "LIMITED", "UNDONE")
+"""What a network or a measure is computed by: with all that these definitions use, they are the digest of a file."""
 
 
 class Changed(NamedTuple):
@@ -87,23 +87,40 @@ def _here(name: str) -> str:
 def digest(text: str) -> str:
     """The digest of the definitions in a Python file.
 
-    >>> digest("x = 1  # one") == digest("x=1"), digest("x = 1") == digest("x = 2")
+    >>> digest("OPTIONS = 1  # one") == digest("OPTIONS=1\\nOTHER = 3"), digest("OPTIONS = 1") == digest("OPTIONS = 2")
     (True, False)
     """
     tree = ast.parse(text)
-    tree.body = [node for node in tree.body if not _only_says(node)]
+    tree.body = _used(tree.body)
     whole = hashlib.sha256()
     for statement in sorted(statements(tree)):
         whole.update(hashlib.sha256(statement.encode()).digest())
     return whole.hexdigest()[:DIGITS]
 
 
-def _only_says(node: ast.stmt) -> bool:
-    """Whether a statement assigns one of the constants `SAID`."""
+def _used(body: list[ast.stmt]) -> list[ast.stmt]:
+    """The statements that the entries of a file use, and those that define no name; the others compute nothing of it."""
+    defined = {name: node for node in body for name in _names(node)}
+    waiting, found = [defined[name] for name in ENTRIES if name in defined], [node for node in body if not _names(node)]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.append(node)
+            used = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+            waiting += [defined[name] for name in used if name in defined]
+    return found
+
+
+def _names(node: ast.stmt) -> list[str]:
+    """The names that a statement defines."""
     match node:
-        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
-            return name in SAID
-    return False
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.Assign(targets=targets):
+            return [one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)]
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+    return []
 
 
 def _earlier(wanted: frozenset[tuple[str, str]]) -> dict[tuple[str, str], str]:
