@@ -361,7 +361,7 @@ def _count_of(members: sets.TransformationSet) -> str:
     return f"{len(members)} transformations{said and f' (note: {said})'}"
 
 
-def _cell(row: Mapping[Any, Any], dash: str) -> str:
+def _cell(row: Mapping[Any, Any], dash: str = DASH) -> str:
     """A value, its interval if it has one, and the number of units that are infinite, not a number, or dead."""
     if row["absent"]:
         return dash

@@ -87,7 +87,7 @@ def test_every_stage_by_hand_and_what_they_leave(here):
     both = {(label, measure) for label in ("rotation", "brightness") for measure in ("NV of maps", "ShareT of units")}
     assert shown == both | {("rotation", "NVSE of maps")}
     assert {row[column["best_layer"]] for row in rows[1:]} <= {"0", "1", "2", "3"}
-    text = Path("figures/mine/compare_models/compare_models_toy_NVSE.md").read_text()
+    text = Path("figures/mine/compare_models/compare_models_NVSE.md").read_text()
     assert "NVSE of maps is not shown for brightness: these transformations cannot be undone." in text
 
 
@@ -426,7 +426,7 @@ def test_an_experiment_of_one_s_own_is_called_so_everywhere(with_experiment):
     for command in (("draw", "my_width"), ("claims",)):
         done = cli(*command)
         assert done.exit_code == 0, done.output
-    caption = Path("figures/mine/my_width/my_width_toy.md").read_text()
+    caption = Path("figures/mine/my_width/my_width.md").read_text()
     assert "Experiment 'my_width' of your own (preset mine)." in caption
     assert "width 2: the base design" in caption
     claim = next(row for row in claims.records(whole) if row["experiment"] == "my_width")
