@@ -7,6 +7,7 @@ import torchvision
 from torch import nn
 
 import cnn_invariance as ci
+from cnn_invariance.measures import requests
 from cnn_invariance.transformations import rotation
 from helpers_measures import close, small_network, some_images
 
@@ -326,7 +327,7 @@ def test_a_callable_may_work_in_place():
 def test_same_equivariance_is_not_among_the_defaults_of_callables():
     network = nn.Sequential(nn.Conv2d(1, 2, 3)).eval()
     result = ci.measure(network, images(), [lambda x: x, lambda x: -x])
-    names = {check(measure).name for measure in result.measures}
+    names = {requests.check(measure).name for measure in result.measures}
     assert "NV" in names
     assert not [name for name in names if name.endswith("SE") or name == "DSES"]
 
