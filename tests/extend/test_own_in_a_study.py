@@ -354,7 +354,6 @@ def test_a_preset_that_runs_in_another_folder_names_the_file_that_is_missing(her
     Path("mine.yaml").rename(other / "mine.yaml")
     monkeypatch.chdir(other)
     said = cli("plan").stderr
-    assert f"no file sets.py (from the folder {other})" in said
     assert f"no file mine.py of measures (from the folder {other})" in said
 
 
@@ -468,7 +467,7 @@ def test_an_experiment_of_one_s_own_is_called_so_everywhere(with_experiment):
 )
 def test_what_is_no_experiment_is_named_with_its_line(with_experiment, file, old, new, message):
     edit(file, old, new)
-    done = cli("plan")
+    done = cli("plan", "--try")
     assert done.exit_code == 2
     assert re.search(message, done.stderr), done.stderr
     assert "Traceback" not in done.output
