@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import typer
 
 from cnn_invariance import inspection
-from cnn_invariance.cli.application import app
+from cnn_invariance.cli.group import app
 from cnn_invariance.inspection import InspectionOptions
 from cnn_invariance.plugins import trust
 

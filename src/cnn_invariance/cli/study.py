@@ -179,8 +179,8 @@ PartOf = Annotated[str, typer.Option("--part", help="A share of the networks, su
 
 @app.command()
 def campaign(
-    preset: Annotated[Path, typer.Argument(help="YAML file of the study.")],
     budget: Annotated[float, typer.Option(help="Minutes.")],
+    preset: PresetFile = DEFAULT_PRESET,
     cores: Annotated[int | None, typer.Option(min=1, help="Cells at once, one core each; without: all cores.")] = None,
     part: PartOf = "1/1",
     into: Annotated[Path, typer.Option(help="Folder for archives of what was computed.")] = Path("archives"),
@@ -201,7 +201,7 @@ def campaign(
     settings = [f"data_dir={data_dir}", f"models_dir={models_dir}", f"results_dir={results_dir}", "compute=missing"]
     settings += [f"trust={json.dumps(trusted)}"] if trusted else []
     folders = ["--data-dir", str(data_dir), "--models-dir", str(models_dir), "--results-dir", str(results_dir)]
-    timing = [sys.executable, "-m", "cnn_invariance.cli", "speeds", str(preset), "--part", part, *folders]
+    timing = [sys.executable, "-m", "cnn_invariance.cli", "speeds", "--preset", str(preset), "--part", part, *folders]
     timing += [option for one in trusted or () for option in ("--trust", one)]
     started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     journal = into / f"{first.study.name}.unpacked"
@@ -223,7 +223,7 @@ def campaign(
 
 @app.command()
 def speeds(
-    preset: Annotated[Path, typer.Argument(help="YAML file of the study.")],
+    preset: PresetFile = DEFAULT_PRESET,
     seconds: Annotated[float, typer.Option(help="What it may take, beyond one for each model and dataset.")] = 600,
     part: PartOf = "1/1",
     data_dir: Data = default.data,

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from cnn_invariance.activations import Layer
 from cnn_invariance.errors import InputError
+from cnn_invariance.measures.uncertainty import Uncertainty
 from cnn_invariance.storage import checksum
 from cnn_invariance.storage.files import atomic_write
 
@@ -34,8 +35,12 @@ def write(result: "MeasureResult", path: Path) -> None:
         "dead": {measure: list(counts) for measure, counts in result.dead.items()},
         "info": dict(result.info),
         "skipped": dict(result.skipped),
+        "network": {measure: value.tolist() for measure, value in result.network.items()},
+        "reasons": {measure: dict(layers) for measure, layers in result.reasons.items()},
         checksum.NAME: checksum.BLANK,
     }
+    if result.uncertainty is not None:
+        facts["uncertainty"] = result.uncertainty.facts()
     table = pa.table(
         {measure: pa.array([_concatenated(layers)]) for measure, layers in result.values.items()}
     ).replace_schema_metadata({KEY: json.dumps(facts)})
@@ -80,6 +85,9 @@ def _attributes(table: pa.Table, facts: dict[str, Any]) -> dict[str, Any]:
         "dead": facts["dead"],
         "info": facts["info"],
         "skipped": facts.get("skipped", {}),
+        "network": {measure: np.array(value) for measure, value in facts.get("network", {}).items()},
+        "reasons": facts.get("reasons", {}),
+        "uncertainty": Uncertainty.of(facts["uncertainty"]) if "uncertainty" in facts else None,
     }
 
 

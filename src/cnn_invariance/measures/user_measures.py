@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cnn_invariance.activations import Layer
 from cnn_invariance.errors import InputError
-from cnn_invariance.measures.requests import Measure, undoes
+from cnn_invariance.measures.requests import Measure, counted, level, undoes
 from cnn_invariance.measures.statistics.base import Context, Statistic
 from cnn_invariance.plugins import references
 from cnn_invariance.storage.paths import expanded
@@ -60,14 +60,27 @@ def check(request: Measure, layers: Sequence[Layer] = PROBES) -> None:
 
 
 def _ones(statistic: Statistic, layer: Layer) -> Tensor:
+    if statistic.whole:
+        return torch.ones(1, dtype=torch.float64)
     return torch.ones((layer.maps,) if statistic.per_map else layer.shape, dtype=torch.float64)
 
 
 def _check_value(request: Measure, layer: Layer, value: object) -> None:
-    allowed = {layer.shape, (layer.maps,)}
     shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+    of_layer = level(request) == "layer"
+    allowed = {(1,)} if of_layer else {layer.shape, (layer.maps,)}
     if shape not in allowed:
+        of = "the layer, as LEVEL says" if of_layer else "each unit or feature map"
         raise InputError(
             f"{request} turns a layer of shape {layer.shape} into {shape}; expected a tensor of shape "
-            f"{' or '.join(map(str, sorted(allowed, key=len, reverse=True)))}: a value for each unit or feature map"
+            f"{' or '.join(map(str, sorted(allowed, key=len, reverse=True)))}: a value for {of}"
+        )
+    if layer.shape == (layer.maps,) or of_layer:
+        return
+    found, said = "maps" if shape == (layer.maps,) else "units", counted(request)
+    if found != said:
+        advice = "name it in" if found == "maps" else "leave it out of"
+        raise InputError(
+            f"{request} has one value for each of the {found} of a layer of shape {layer.shape}, and its label would "
+            f'say "of {said}"; {advice} OF_MAPS at the top of {request.file}'
         )

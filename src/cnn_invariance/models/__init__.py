@@ -57,6 +57,14 @@ def defaults(name: str) -> dict[str, Any]:
     return dict(_find(name).functions["build"].arguments)
 
 
+def file_of(name: str) -> Path:
+    """The file of one of the package's own models. Needs no torch.
+
+    Errors: InputError for an unknown name.
+    """
+    return _find(name).path
+
+
 def author_layers(name: str) -> Layout:
     """The layers that the author's library observes of one of the package's own models, on which a profile can be laid.
 
@@ -132,6 +140,22 @@ def build(name: str, input_shape: tuple[int, int, int], classes: int, /, **argum
         ) from error
     _check_output(name, model, input_shape, classes)
     return model
+
+
+def fits(name: str, input_shape: tuple[int, int, int], classes: int, **arguments: Any) -> bool:
+    """Whether one of the package's own models is known to take such images; no number is computed.
+
+    The model is built and run on PyTorch's meta device, which holds shapes alone. False also where that cannot tell:
+    `build` tells.
+    """
+    import torch
+
+    try:
+        with torch.device("meta"):
+            build(name, input_shape, classes, **arguments)
+    except Exception:  # whatever it is, `build` says it better
+        return False
+    return True
 
 
 def check_callable(name: str, arguments: Mapping[str, Any]) -> None:

@@ -1,13 +1,15 @@
 """What tells cells apart: why a result is of no cell of a preset, and which result a missing cell is most like."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import pyarrow as pa
+from pydantic import Field, TypeAdapter
 
 from cnn_invariance.errors import shortened, shown
 from cnn_invariance.study import Cell
@@ -16,6 +18,7 @@ from cnn_invariance.study.cells import CHANGED, KINDS
 if TYPE_CHECKING:
     import numpy as np
 
+_CELL: TypeAdapter[Cell] = TypeAdapter(Annotated[Cell, Field(discriminator="stage")])
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException)
 """The errors of a file that holds anything."""
 SEED = (".network.seed", "..seed")
@@ -42,6 +45,19 @@ def why(path: Path, cells: Iterable[Cell]) -> str:
     if not differences:
         return "no cell of this preset"
     return shortened(f"no cell of this preset; the cell that is most alike has {', '.join(differences)}", 1000)
+
+
+def read_all(paths: Iterable[Path]) -> Iterator[tuple[Cell, dict[str, Any]]]:
+    """The cells of files and the provenance of their results; files that are no whole result of a cell are left out."""
+    for path in paths:
+        try:
+            content = _facts(path)
+            cell: Cell = _CELL.validate_python(content["spec"])
+            made = content["provenance"]
+            _ = cell.work, made["wall_s"], made["peak_memory_bytes"]  # a set of a user's file may be gone
+        except UNREADABLE:  # an InputError is a ValueError
+            continue
+        yield cell, made
 
 
 def settings(cell: Cell) -> dict[str, Any]:
@@ -122,15 +138,20 @@ def _fewest(own: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]
 
 def _spec(path: Path) -> dict[str, Any]:
     """The spec that a file of results holds (ValueError or KeyError if it holds none)."""
-    if path.suffix == ".json":
-        found = json.loads(path.read_bytes())["spec"]
-    else:
-        import pyarrow.parquet as pq
-
-        found = json.loads((pq.read_metadata(path).metadata or {})[b"spec"])
+    found = _facts(path)["spec"]
     if not isinstance(found, dict):
         raise ValueError("a spec is a mapping")
     return found
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """The ``spec`` and the ``provenance`` that a file of results holds; its errors are those of `_spec`."""
+    if path.suffix == ".json":
+        return dict(json.loads(path.read_bytes()))
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(path).metadata or {}
+    return {name: json.loads(metadata[name.encode()]) for name in ("spec", "provenance")}
 
 
 def _earlier(spec: Mapping[str, Any]) -> Iterator[str]:
@@ -181,6 +202,8 @@ def _difference(name: str, own: Any, other: Any) -> str:
 
 def _value(value: Any) -> str:
     """A setting as text; of a long list how long it is."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value):
+        return f"{value[:10]}..."
     if not isinstance(value, list):
         return shown(value)
     return ", ".join(map(str, value)) if len(value) <= 3 else f"{len(value)} of them"

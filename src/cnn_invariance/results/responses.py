@@ -36,11 +36,10 @@ SCHEMA = pa.schema(
         pa.field("member", pa.int16()),
         pa.field("height", pa.int16(), nullable=False),
         pa.field("width", pa.int16(), nullable=False),
-        pa.field("response", pa.list_(pa.float32())),
+        pa.field("response", pa.list_(pa.float16())),
     ]
 )
-"""A row for each map, sample and transformation shown; ``response`` is the map, row by row, with the precision of
-float16.
+"""A row for each map, sample and transformation shown; ``response`` is the map, row by row.
 
 ``role`` is "most" or "least" invariant by ``value``, the measure that ranks, and ``rank`` counts from 0 at that end.
 ``variation`` is that of the map's responses to the sample under all transformations shown
@@ -149,7 +148,12 @@ def write_responses(path: Path, spec: ResponseSpec, frame: "pd.DataFrame", prove
     }
     sink = io.BytesIO()
     with pq.ParquetWriter(
-        sink, table.schema, compression="zstd", compression_level=9, write_statistics=False
+        sink,
+        table.schema,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=[name for name in SCHEMA.names if name != "response"],
+        write_statistics=False,
     ) as writer:
         writer.write_table(table)
         writer.add_key_value_metadata(facts)

@@ -87,6 +87,24 @@ class Study:
         models.check_arguments(entry.model, arguments or {})
         return _complete_model(entry.model, {**entry.arguments, **changed, **(arguments or {})}, entry.weights)
 
+    def label_of(self, spec: ModelSpec | SetSpec) -> str:
+        """What legends, captions and tables call a design or a set: the label of the preset that it is most like.
+
+        A design or set that no entry of the preset names, as an experiment may have, is called by its own name.
+        """
+        if isinstance(spec, SetSpec):
+            given = spec.parameters
+            entries = {label: (one.set, one.parameters) for label, one in self.preset.transformation_sets.items()}
+        else:
+            given = spec.arguments
+            entries = {label: (one.model, one.arguments) for label, one in self.preset.models.items()}
+        fits = {
+            label: sum(given.get(key) == value for key, value in own.items())
+            for label, (name, own) in entries.items()
+            if name == spec.name
+        }
+        return max(fits, key=lambda label: fits[label]) if fits else spec.name.rpartition(":")[2]
+
     def weights(self, model: ModelSpec) -> Path | None:
         """The file of pretrained weights of a design of this preset; None: it has none."""
         files = (entry.weights for entry in self.preset.models.values() if entry.weights is not None)

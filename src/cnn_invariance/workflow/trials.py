@@ -1,11 +1,12 @@
-"""Trying what users add (networks, measures and transformations of their own) before the long part of a run starts.
+"""Trying networks, measures and transformations before the long part of a run starts.
 
-Planning reads names and arguments and runs nothing. Whether a user's file works is only known when it is run: here,
-once, for the cells that have no result yet. A study that uses no code of its user's needs no torch for this.
+Planning reads names and arguments and runs nothing. Whether a user's file works, and whether a network takes images of
+the size of a dataset, is only known when it is run: here, once, for the cells that have no result yet.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnn_invariance import models
@@ -39,19 +40,20 @@ def check(plan: Plan, *, own: bool) -> None:
 
     own: whether code that the preset names is run; else only what this package knows itself is looked at
 
-    A measure is tried on made-up layers. A network is built for its dataset where that is prepared, and else imported;
-    a user's own functions on images are tried on a few of that dataset. A set that is measured must hold two different
-    maps, as far as that can be known.
+    A measure is tried on made-up layers. A network, of the package or not, is built for its dataset where that is
+    prepared; where it is not, a user's own is imported. A user's own functions on images are tried on a few of that
+    dataset. A set that is measured must hold two different maps, as far as that can be known.
     """
     if not plan.computes:
         return
     messages = []
-    of_own_code = (*_measures(plan), *_networks(plan), *_sets(plan)) if own else ()
-    for trial in (*of_own_code, *_members(plan, own)):
+    of_own_code = (*_measures(plan), *_sets(plan)) if own else ()
+    for trial in (*of_own_code, *_networks(plan, own), *_members(plan, own)):
         try:
             trial()
         except InputError as error:
             messages.append(str(error))
+    _load.cache_clear()
     if messages:
         raise InputError("\n".join(dict.fromkeys(messages)))
 
@@ -65,10 +67,10 @@ def _measures(plan: Plan) -> Trials:
         yield partial(_try_measure, request)
 
 
-def _networks(plan: Plan) -> Trials:
+def _networks(plan: Plan, own: bool) -> Trials:
     found = dict.fromkeys((one.model, one.dataset, one.recipe.epochs > 0) for one in plan.todo("train"))
     for model, dataset, trained in found:
-        if references.is_reference(model.name) or model.weights:
+        if own or not (references.is_reference(model.name) or model.weights):
             yield partial(_try_network, plan, model, dataset, trained)
 
 
@@ -94,8 +96,12 @@ def _try_measure(request: requests.Measure) -> None:
 
 def _try_network(plan: Plan, spec: ModelSpec, dataset: DatasetSpec, trained: bool) -> None:
     data = _prepared(plan, dataset)
+    own = references.is_reference(spec.name) or spec.weights
     if data is None:
-        models.check_callable(spec.name, spec.arguments)
+        if own:
+            models.check_callable(spec.name, spec.arguments)
+        return
+    if not own and models.fits(spec.name, data.input_shape, len(data.classes), **spec.arguments):
         return
     network = models.build(spec.name, data.input_shape, len(data.classes), **spec.arguments)
     if trained:
@@ -111,7 +117,10 @@ def _try_set(plan: Plan, spec: SetSpec, dataset: DatasetSpec) -> None:
 
     members, data = spec.build(), _prepared(plan, dataset)
     if not isinstance(members, AffineSet) and data is not None:
-        check_members(members, data.normalise(torch.from_numpy(data.images[:4])))
+        try:
+            check_members(members, data.normalise(torch.from_numpy(data.images[:4])))
+        except InputError as error:
+            raise InputError(f"transformation set {spec.name!r}: {error}") from error
 
 
 def _check_different(spec: SetSpec) -> None:
@@ -124,10 +133,14 @@ def _check_different(spec: SetSpec) -> None:
 
 def _prepared(plan: Plan, spec: DatasetSpec) -> "Dataset | None":
     """A dataset that is prepared already, with the content that the preset pins."""
+    path = plan.folders.dataset(spec.name)
+    data = _load(path) if path.is_file() else None
+    return data if data is not None and data.fingerprint == spec.fingerprint else None
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path) -> "Dataset":
+    """A prepared dataset, which many networks are tried on."""
     from cnn_invariance import datasets
 
-    path = plan.folders.dataset(spec.name)
-    if not path.is_file():
-        return None
-    data = datasets.load(path)
-    return data if data.fingerprint == spec.fingerprint else None
+    return datasets.load(path)
