@@ -1,9 +1,9 @@
 """A signature over all results of a preset: who made them, which their seals do not say.
 
-The seal of a result is a checksum: it finds damage, and whoever changes a result can seal it anew. A signature can only be
-made with the author's key. `sign` lists the SHA-256 of every result in ``results/<preset>/SHA256SUMS`` (which ``sha256sum
--c`` reads, too) and signs the list with OpenSSH: ``ssh-keygen -Y sign``. `check` verifies the signature of the list
-against the keys that a reader trusts (the ALLOWED SIGNERS of ssh-keygen(1)), then every file against the list.
+The seal of a result is a checksum: it finds damage, and whoever changes a result can seal it anew. A signature can
+only be made with the author's key. `sign` lists the SHA-256 of every result in ``results/<preset>/SHA256SUMS`` (which
+``sha256sum -c`` reads, too) and signs the list with OpenSSH: ``ssh-keygen -Y sign``. `check` verifies the signature of
+the list against the keys that a reader trusts (the ALLOWED SIGNERS of ssh-keygen(1)), then every file against the list.
 """
 
 import hashlib
@@ -46,8 +46,8 @@ def check(plan: Plan, signers: Path, signer: str | None = None) -> str:
     signers: the file of allowed signers, "name key" in each line
     signer:  whose signature it must be; None: that of anybody in the file
 
-    Errors: InputError for a signature that is missing, wrong or of nobody in the file, and for a result that was changed,
-    added or removed since.
+    Errors: InputError for a signature that is missing, wrong or of nobody in the file, and for a result that was
+    changed, added or removed since.
     """
     path = plan.results.root / LIST
     signature, allowed = _signature(path), str(_file(signers, "file of allowed signers"))
