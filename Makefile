@@ -3,6 +3,7 @@
 # make report   the same for the default preset, then write it as one HTML page, report/<preset>.html
 # make test     install, then run the tests
 # make check    install, then look at the code and the workflow without running them
+# make fuzz     install, then try random faults in what comes from others: SEED=3 SECONDS=600 (of each family)
 # make bench    install, then measure what measuring and training cost, and how far tmeasures agrees
 # make bundle   pack the project, wheels and data for a GPU machine without internet (config/paper.yaml)
 # make install-slurm    install, and what Snakemake needs to submit jobs to Slurm
@@ -23,6 +24,8 @@ PRESET ?=
 VENV ?= .venv
 JOBS ?= 2
 LOCK ?=
+SEED ?= 16
+SECONDS ?= 300
 
 BIN := $(abspath $(VENV))/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
@@ -41,7 +44,7 @@ $(error TORCH=$(TORCH): expected TORCH=cpu, or nothing for PyTorch as PyPI has i
 endif
 
 .DEFAULT_GOAL := study
-.PHONY: study quick report test check bench bundle lock clean install install-test install-slurm
+.PHONY: study quick report test check fuzz bench bundle lock clean install install-test install-slurm
 .DELETE_ON_ERROR:
 
 study: $(STAMP)
@@ -66,6 +69,10 @@ check: $(STAMP)-test
 	    echo "dry run of $$preset"; \
 	    $(BIN)/snakemake --dry-run --quiet --configfile "$$preset" || exit 1; \
 	done
+
+fuzz: $(STAMP)-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -k "gets_through or no_shape" tests/hostile tests/results \
+	    --fuzz-seed=$(SEED) --fuzz-seconds=$(SECONDS)
 
 bench: $(STAMP)-test
 	$(BIN)/python benchmarks/measuring.py

@@ -87,7 +87,7 @@ rule dataset:
     message:
         "Prepare {wildcards.dataset}"
     shell:
-        "cnn-invariance dataset {wildcards.dataset} {params.options} > {log} 2>&1"
+        "cnn-invariance dataset {wildcards.dataset} {params.options} > {log:q} 2>&1"
 
 
 # A training leaves a record, the trained weights, and the weights after each earlier epoch that the study measures. There
@@ -124,7 +124,7 @@ for training in run.trainings:
         message:
             f"Train {{wildcards.cell}}{ASKS}"
         shell:
-            "cnn-invariance train {params.job:q} --threads {threads} {params.options} > {log} 2>&1"
+            "cnn-invariance train {params.job:q} --threads {threads} {params.options} > {log:q} 2>&1"
 
 
 # A measured network: its layer profiles under one transformation set.
@@ -152,7 +152,7 @@ rule measure:
     message:
         f"Measure {{wildcards.cell}}{ASKS}"
     shell:
-        "cnn-invariance {params.stage} {params.job:q} --threads {threads} {params.options} > {log} 2>&1"
+        "cnn-invariance {params.stage} {params.job:q} --threads {threads} {params.options} > {log:q} 2>&1"
 
 
 # Responses of feature maps to some samples.
@@ -205,7 +205,7 @@ if run.plan:
             message:
                 f"Draw {experiment}"
             shell:
-                "cnn-invariance draw {params.experiment} {params.options} > {log} 2>&1"
+                "cnn-invariance draw {params.experiment} {params.options} > {log:q} 2>&1"
 
     # The primary claims by every specification; the claims, tested on all results; and the whole study as one figure.
     rule specifications:
@@ -227,7 +227,7 @@ if run.plan:
         message:
             "Test the claims by every specification"
         shell:
-            "cnn-invariance {params.command} {params.options} > {log} 2>&1"
+            "cnn-invariance {params.command} {params.options} > {log:q} 2>&1"
 
     use rule specifications as claims with:
         input:
@@ -297,7 +297,7 @@ if run.plan:
         message:
             "Write {output.page}"
         shell:
-            "cnn-invariance report {params.options} --output {output.page} > {log} 2>&1"
+            "cnn-invariance report {params.options} --output {output.page:q} > {log:q} 2>&1"
 
 
 # A verification computes a sample of the cached cells again, and what they need, into folders of its own. The sample is
@@ -327,7 +327,7 @@ for stage, result in again.outputs.items():
         message:
             f"{stage.capitalize()} again {{wildcards.cell}}"
         shell:
-            "cnn-invariance {params.stage} {params.job:q} --threads {threads} {params.options} > {log} 2>&1"
+            "cnn-invariance {params.stage} {params.job:q} --threads {threads} {params.options} > {log:q} 2>&1"
 
 
 # It has no output: it compares each time it is asked to. Its table is also written when cells disagree, which ends with
@@ -344,4 +344,4 @@ rule verify:
     message:
         "Compare with the cache"
     shell:
-        "cnn-invariance verify {params.options} 2>&1 | tee {log}"
+        "cnn-invariance verify {params.options} 2>&1 | tee {log:q}"

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import subprocess
 
 import numpy as np
 import pyarrow as pa
@@ -174,7 +175,8 @@ def test_no_sealed_table_gets_through(request, here):
 
 
 def command(plan, *arguments):
-    folders = ["--results-dir", plan.folders.results, "--figures-dir", plan.folders.figures]
+    figures = () if arguments[0] == "results" else ("--figures-dir", plan.folders.figures)
+    folders = ["--results-dir", plan.folders.results, *figures]
     return CliRunner().invoke(app, [*map(str, (*arguments, "--preset", plan.study.path, *folders))])
 
 
@@ -184,7 +186,7 @@ def test_results_that_contradict_each_other_are_named_where_they_are_drawn(here)
     table, facts = parts_of(here.results.path(cell))
     last = max(table["layer_index"].to_pylist())
     seal_parquet(here.results.path(cell), table.filter(pa.compute.less(table["layer_index"], last)), facts)
-    for arguments in (["draw", "compare_models"], ["claims"], ["overview"]):
+    for arguments in (["draw", "compare_models"], ["claims"]):
         done = command(here, *arguments)
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         assert "Traceback" not in done.output
@@ -217,3 +219,50 @@ def test_files_of_anything_in_the_place_of_results(here, content):
         here.results.path(cell).write_bytes(content)
         with pytest.raises(DamagedResultError, match="damaged: its content does not have its checksum"):
             here.results.read(cell)
+
+
+@pytest.fixture
+def keys(tmp_path):
+    """A key of the author's and a file of allowed signers that names it."""
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("no ssh-keygen here")
+    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "author", "-f", str(tmp_path / "key")]
+    subprocess.run(made, check=True)
+    public = (tmp_path / "key.pub").read_text(encoding="ascii")
+    (tmp_path / "signers").write_text(f"author@example.org {public}", encoding="ascii")
+    return tmp_path
+
+
+def test_a_signature_finds_what_a_new_seal_hides(here, keys):
+    done = command(here, "results", "sign", "--key", keys / "key")
+    assert done.exit_code == 0, done.output
+    checking = ("results", "check-signature", "--signers", keys / "signers")
+    said = f"{len(here.cells)} results of synthetic are as author@example.org signed them"
+    assert said in command(here, *checking).output
+    network = here.networks[0]
+    path = here.results.path(network)
+    good = path.read_bytes()
+    document = json.loads(good)
+    document["record"]["accuracies"]["test"]["augmented"] = 0.91
+    seal(path, document)
+    assert command(here, "results", "check").exit_code == 0, "the seal is whole"
+    assert f"training/{network.key}.json: changed since it was signed" in command(here, *checking).stderr
+    path.unlink()
+    assert f"training/{network.key}.json: signed, and no longer there" in command(here, *checking).stderr
+    path.write_bytes(good)
+    assert command(here, *checking).exit_code == 0
+    listed = here.results.root / "SHA256SUMS"
+    listed.write_bytes(listed.read_bytes().replace(b"a", b"b", 1))
+    assert "ssh-keygen verify: " in command(here, *checking).stderr
+
+
+def test_a_signature_of_somebody_else_is_refused(here, keys):
+    checking = ("results", "check-signature", "--signers", keys / "signers")
+    assert "the results are not signed" in command(here, *checking).stderr
+    other = keys / "other"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True)
+    assert command(here, "results", "sign", "--key", other).exit_code == 0
+    for more in ((), ("--signer", "author@example.org")):
+        done = command(here, *checking, *more)
+        assert (done.exit_code, "ssh-keygen " in done.stderr) == (2, True)
+    assert "no such private key" in command(here, "results", "sign", "--key", keys / "absent").stderr

@@ -70,6 +70,7 @@ READING = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:There are no gridspecs:UserWarning")  # of Matplotlib, for an overview of no results
 @pytest.mark.parametrize("command", READING, ids=" ".join)
 @pytest.mark.parametrize("reference", ["mine.py:mine", "subprocess:getoutput", "sys:exit", "os:system"])
 def test_what_plans_checks_reads_and_draws_imports_nothing(here, command, reference):

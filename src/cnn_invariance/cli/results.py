@@ -1,4 +1,4 @@
-"""The commands that look after result files: ``results check``, ``pack`` and ``import``."""
+"""The commands that look after result files: ``results check``, ``pack``, ``import``, ``sign``, ``check-signature``."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -52,6 +52,31 @@ def import_results(
     typer.echo(f"{done.new} results imported, {done.known} were there already")
     if done.weights:
         typer.echo(f"{done.weights} checkpoints imported")
+
+
+@results_app.command(name="sign")
+def sign_results(
+    key: Annotated[Path, typer.Option("--key", help="Private key of SSH, such as ~/.ssh/id_ed25519.")],
+    preset: PresetFile = DEFAULT_PRESET,
+    results_dir: Results = default.results,
+) -> None:
+    """Sign the results of a preset with a key of SSH: a seal is a checksum, a signature shows who made them."""
+    from cnn_invariance.workflow import signature
+
+    typer.echo(f"signed: {signature.sign(plan_of(preset, results=results_dir), key)}")
+
+
+@results_app.command(name="check-signature")
+def check_signature(
+    signers: Annotated[Path, typer.Option("--signers", help="File of allowed signers, see ssh-keygen(1).")],
+    signer: Annotated[str | None, typer.Option("--signer", help="Whose; without: anybody's in the file.")] = None,
+    preset: PresetFile = DEFAULT_PRESET,
+    results_dir: Results = default.results,
+) -> None:
+    """Check the signature over the results of a preset, and every result against what was signed."""
+    from cnn_invariance.workflow import signature
+
+    typer.echo(signature.check(plan_of(preset, results=results_dir), signers, signer))
 
 
 def echo_packed(paths: Iterable[Path]) -> None:

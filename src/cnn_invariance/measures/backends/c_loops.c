@@ -275,6 +275,7 @@ INLINE lanes sorted_distances(const lanes *v, int64_t n, int64_t stride, const i
 INLINE lanes distances(const lanes *v, int64_t n, int64_t stride, const int32_t *network, int64_t comparators,
                        lanes *restrict sorted)
 {
+    if (n == 1) return v[0] - v[0]; /* no pairs: 0, and NaN if the value is not finite, so that it is counted */
     return n <= FEW ? pair_distances(v, n, stride) : sorted_distances(v, n, stride, network, comparators, sorted);
 }
 
@@ -307,7 +308,7 @@ INLINE void block_distances(const lanes *v, int64_t n, int64_t block, const int3
     if (n == USUAL && block == USUAL) {
         total = usual_distances(v, &own);
     } else {
-        total = n == block ? distances(v, n, 1, network, comparators, sorted) : pair_distances(v, n, 1);
+        total = n == block || n == 1 ? distances(v, n, 1, network, comparators, sorted) : pair_distances(v, n, 1);
         if (within) own = pair_distances(v, half, 1) + pair_distances(v + half, n - half, 1);
     }
     add_lanes(total, w, sum);
@@ -433,6 +434,7 @@ int map_distances(const float *y, int64_t M, int64_t b, int64_t positions, int64
             const int64_t n = (all + GROUP - 1) / GROUP * GROUP;
             pair_squares(y + i * si + c, all, sj, positions, C, w, normalize, pivot + c, rows ? -1 : reference, packed, norms,
                          sums);
+            if (simple && all == 1) add_roots(sums, w, mine + C + c); /* to itself: 0, or NaN if it is not finite */
             for (int64_t p = 0; p < all; p++)
                 for (int64_t q = 0; q < p; q++) {
                     const float *squares = sums + (p * n + q) * LANES;
