@@ -32,11 +32,13 @@ class Uncertainty:
         sizes: the number of samples in each group, in the order of the pass.
         without: for each measure with intervals, (layers, G): the profile without the samples of each group; NaN where
             the measure has no value.
-        nested: the same of the first group, the first two, ..., all.
+        numbers: the number of samples in the first group, the first two, four, eight, ..., all groups.
+        nested: for each measure, (layers, len(numbers)): the profile of so many samples.
         no_interval: the measures without intervals, and why.
     """
 
     sizes: tuple[int, ...]
+    numbers: tuple[int, ...]
     without: Mapping[str, np.ndarray]
     nested: Mapping[str, np.ndarray]
     no_interval: Mapping[str, str]
@@ -64,6 +66,7 @@ class Uncertainty:
         """Everything as JSON can hold it."""
         return {
             "sizes": list(self.sizes),
+            "numbers": list(self.numbers),
             "without": {name: _listed(values) for name, values in self.without.items()},
             "nested": {name: _listed(values) for name, values in self.nested.items()},
             "no_interval": dict(self.no_interval),
@@ -75,7 +78,7 @@ class Uncertainty:
         without, nested = (
             {name: np.array(rows, dtype=float) for name, rows in facts[key].items()} for key in ("without", "nested")
         )
-        return cls(tuple(facts["sizes"]), without, nested, facts["no_interval"])
+        return cls(tuple(facts["sizes"]), tuple(facts["numbers"]), without, nested, facts["no_interval"])
 
 
 def _listed(values: np.ndarray) -> list[list[float | None]]:
