@@ -100,6 +100,10 @@ class EqualMembersWarning(UserWarning):
     """Two members of a set of transformations are one map, which then counts twice."""
 
 
+class OneSampleWarning(UserWarning):
+    """Measures that compare samples were asked for, and there is one sample, or a class has one."""
+
+
 def check_transformations(transformations: AffineSet | Callables) -> int:
     """The number of transformations; refuses a set of one map alone, and warns of members that are one map.
 

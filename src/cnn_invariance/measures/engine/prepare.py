@@ -1,6 +1,7 @@
 """A request for a pass, checked before anything runs that can take long."""
 
 import importlib
+import warnings
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -19,6 +20,7 @@ from cnn_invariance.measures.backends import c_loops
 from cnn_invariance.measures.engine.inputs import (
     Callables,
     MapStyle,
+    OneSampleWarning,
     TransformedBatch,
     batch,
     check_choice,
@@ -35,6 +37,8 @@ from cnn_invariance.measures.engine.inputs import (
 from cnn_invariance.measures.requests import Measure, undoes
 from cnn_invariance.measures.statistics.base import Context, SampleOrder, Statistic
 from cnn_invariance.measures.statistics.distances import PairDistance
+from cnn_invariance.measures.statistics.firing import Firing
+from cnn_invariance.measures.statistics.moments import FRatio
 from cnn_invariance.measures.statistics.scales import Scale
 from cnn_invariance.roles import PROBES, tensors_of
 from cnn_invariance.transformations.affine import AffineSet
@@ -100,6 +104,8 @@ class PreparedPass:
         M = check_transformations(transformations)
         classes = labels_of(images, labels, N)
         requests = _requests(measures, isinstance(transformations, AffineSet), classes is not None)
+        if alone := _one_sample(requests, N, classes):
+            warnings.warn(alone, OneSampleWarning, stacklevel=3)  # the line that called measure()
         model = model if device is None else model.to(place)
         example = batch(images, [0]).to(place, dtype)
         with at_precision(precision, place):
@@ -119,7 +125,17 @@ class PreparedPass:
         )  # fmt: skip
         prepared.groups = check_groups(uncertainty, N)
         prepared.tile = prepared.fit(tile)
+        for family, asked in prepared.with_pass_of_their_own().items():
+            family.try_pass(prepared, asked)
         return prepared
+
+    def with_pass_of_their_own(self) -> dict[ModuleType, list[Measure]]:
+        """The families that are computed in a pass of their own, and what is asked of each."""
+        found: dict[ModuleType, list[Measure]] = {}
+        for request, family in self.requests.items():
+            if hasattr(family, "own_pass"):
+                found.setdefault(family, []).append(request)
+        return found
 
     @property
     def layers(self) -> list[Layer]:
@@ -249,13 +265,17 @@ def out_of_memory(error: Exception) -> bool:
 
 def _requests(measures: Sequence[str] | None, affine: bool, labelled: bool) -> dict[Measure, ModuleType]:
     if measures is None:
-        chosen = [requests.check(name) for name in requests.names()]
+        chosen = [requests.check(requests.study_form(name)) for name in requests.names()]
         chosen = [request for request in chosen if affine or not undoes(request)]
     else:
         chosen = list(requests.check_all([measures] if isinstance(measures, str) else measures))
     if not chosen:
-        raise InputError(f"no measure is asked for; allowed: {', '.join(requests.names())}")
+        raise InputError(f"no measure is asked for; allowed: {', '.join(requests.families())}")
     for request in chosen:
+        if request["stratified"] and (requests.level(request) == "network" or hasattr(_family(request), "own_pass")):
+            raise InputError(
+                f"{request} is not taken per class: leave out stratified, and measure each class by itself"
+            )
         if undoes(request) and not affine:
             raise InputError(
                 f"{request} needs transformations that can be undone on feature maps: a set from "
@@ -315,7 +335,7 @@ def main_block(requests: Mapping[Measure, ModuleType], contexts: Sequence[Contex
 
 def uses_untransformed(request: Measure) -> bool:
     """Whether the untransformed samples are part of the pass."""
-    return any(s.untransformed for s in _probe(request))
+    return requests.level(request) == "network" or any(s.untransformed for s in _probe(request))
 
 
 def moves_maps(request: Measure) -> bool:
@@ -326,6 +346,29 @@ def moves_maps(request: Measure) -> bool:
 def undoes_maps(request: Measure) -> bool:
     """Whether a measure undoes the transformation on feature maps."""
     return any(s.undone for s in _probe(request))
+
+
+def _one_sample(requests: Iterable[Measure], N: int, classes: Tensor | None) -> str:
+    """Which measures have no value because they compare samples, and there is one, or a class has one; else empty."""
+    comparing = [request for request in requests if any(map(_compares_samples, _probe(request)))]
+    if N == 1 and comparing:
+        said, found = "there is one sample", comparing
+    else:
+        found = [request for request in comparing if request["stratified"]]
+        if not found or classes is None:
+            return ""
+        labels, counts = classes.unique(return_counts=True)
+        if not (counts == 1).any():
+            return ""
+        said = f"class {int(labels[counts == 1][0])} has one sample"
+    return (
+        f"{said}, which has no spread over samples: what {', '.join(map(str, found))} would compare is 0, and what is "
+        "divided by it is infinite, or 0 / 0; give two samples or more"
+    )
+
+
+def _compares_samples(statistic: Statistic) -> bool:
+    return isinstance(statistic, FRatio | Firing) or getattr(statistic, "axis", "") == "samples"
 
 
 def _probe(request: Measure) -> list[Statistic]:

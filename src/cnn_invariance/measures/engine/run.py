@@ -35,7 +35,15 @@ from cnn_invariance.measures.engine.prepare import (
 )
 from cnn_invariance.measures.requests import Measure
 from cnn_invariance.measures.result import MeasureResult
-from cnn_invariance.measures.statistics.base import Accumulators, Context, SampleOrder, Statistic, Taps, Tile
+from cnn_invariance.measures.statistics.base import (
+    Accumulators,
+    Context,
+    NoValueError,
+    SampleOrder,
+    Statistic,
+    Taps,
+    Tile,
+)
 from cnn_invariance.measures.statistics.scales import Magnitudes
 from cnn_invariance.transformations.affine import AffineSet, invert, is_identity
 from cnn_invariance.transformations.warp import neighbours
@@ -70,7 +78,8 @@ def measure(
             images or of (image, label) pairs.
         transformations: a set of affine maps, or callables that map a batch of images (b, C, H, W) to one of the same
             size; same-equivariance needs the former, as only they can be undone on feature maps.
-        measures: names, with options in brackets (see ``measures.names``); None: all that apply, with defaults.
+        measures: names, with options in brackets: ``NV[aggregate=mean]`` is NV of maps, ``NV`` alone NV of units.
+            None: all that apply, in the form that the study uses: NV and NVSE of maps, the others with defaults.
         labels: (N,) class of each image, for accuracy, stratified measures and the order by class: a whole number, the
             index of its output. None: taken from the dataset if it yields them.
         layers: names of layers or modules, patterns, classes of modules, or a predicate (see ``activations.select``);
@@ -158,7 +167,18 @@ class _Engine:
         self.magnitudes = Magnitudes()
         self.turn = 0  # of the column whose magnitudes are noted
         self.see: Callable[[Layer, Tensor], None]
+        self.reasons: dict[str, dict[str, str]] = {}  # of values that are absent, by measure and layer
+        self.outputs = self._output_sums()
         self.groups: Any = None  # a SampleGroups, where intervals are asked for
+
+    def _output_sums(self) -> Any:
+        """What the measures of the output need of it; None where no such measure is asked for."""
+        asked = [r for r, family in self.prepared.requests.items() if hasattr(family, "of_output")]
+        if not asked:
+            return None
+        from cnn_invariance.measures.engine.outputs import OutputSums  # few passes need it
+
+        return OutputSums(asked, self.prepared.M, self.columns.reference)
 
     def run(self) -> MeasureResult:
         """The passes, and the measures from what they left.
@@ -166,6 +186,9 @@ class _Engine:
         Nearly always it is one pass. Pairs of samples in another order than the main pass's have one of their own.
         """
         prepared = self.prepared
+        own_pass = prepared.with_pass_of_their_own()
+        if sum(map(len, own_pass.values())) == len(prepared.requests) and prepared.no_accuracy:
+            return self._result({request: [None] * len(prepared.layers) for request in prepared.requests})
         pooled = [request for request in prepared.requests if not request["stratified"]]
         by_class = [request for request in prepared.requests if request["stratified"]]
         orders = self._orders(pooled, bool(by_class))
@@ -317,7 +340,7 @@ class _Engine:
                 return
             kept = (self.undos, self.forwards) if layer.spatial else ({}, {})
             undo, forward = (taps.get(layer.shape[1:]) for taps in kept)
-            tile = Tile(columns, M, reference, accumulators[0][layer.index - 1].context)
+            tile = Tile(columns, M, reference, accumulators[0][layer.index - 1].context, numbers=chunk)
             if undo is not None or forward is not None:
                 tile.pivot, tile.forward = self._pivot(layer, tile.map_columns[reference, 0]), forward
             if undo is not None:
@@ -332,6 +355,8 @@ class _Engine:
                 output = self._forward(self.columns(images, members if alone else None), see)
             if not alone and not prepared.no_accuracy:
                 self._count_correct(output, chunk)
+            if not alone and self.outputs is not None:
+                self.outputs.add(scores(output, self.columns.count * len(chunk)), len(chunk))
             if not alone and self.groups is not None:
                 self.groups.add(len(chunk))
 
@@ -414,15 +439,25 @@ class _Engine:
     ) -> tuple[np.ndarray, int] | None:
         """One measure on one layer."""
         family = self.prepared.requests[request]
-        needed = [read(statistic) for statistic in family.statistics(request, context)]
-        if not needed:
+        try:
+            needed = [read(statistic) for statistic in family.statistics(request, context)]
+            if not needed:
+                raise NoValueError(family.absent(request, context) if hasattr(family, "absent") else "")
+            return family.combine(request, context, *needed).numpy(), count_dead(request, *needed)
+        except NoValueError as reason:
+            if str(reason):
+                self.reasons.setdefault(str(request), {})[context.layer.name] = str(reason)
             return None
-        return family.combine(request, context, *needed).numpy(), count_dead(request, *needed)
 
     def _result(self, finished: Mapping[Measure, list[Any]]) -> MeasureResult:
         prepared = self.prepared
         values = {str(r): [None if v is None else v[0] for v in layers] for r, layers in finished.items()}
         dead = {str(r): [0 if v is None else v[1] for v in layers] for r, layers in finished.items()}
+        network: dict[str, np.ndarray] = {}
+        if self.outputs is not None:
+            self.outputs.finish(network, self.reasons)
+        for family, asked in prepared.with_pass_of_their_own().items():
+            family.own_pass(prepared, asked, values, network, self.reasons, self.progress)
         accuracy = None
         if not prepared.no_accuracy:
             accuracy = self.correct.cpu().numpy() / prepared.N
@@ -439,8 +474,9 @@ class _Engine:
             "no_accuracy": prepared.no_accuracy,
         }
         return MeasureResult(
-            tuple(prepared.layers), values, accuracy, prepared.N, tuple(labels), dead, info, prepared.observed.skipped
-        )
+            tuple(prepared.layers), values, accuracy, prepared.N, tuple(labels), dead, info, prepared.observed.skipped,
+            network, self.reasons,
+        )  # fmt: skip
 
 
 def _need_all(accumulators: list[Accumulators]) -> bool:

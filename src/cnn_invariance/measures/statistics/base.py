@@ -75,6 +75,7 @@ class Tile:
         forward: how to apply the transformations to this layer, likewise.
         pivot: (C), taken from the undone activations: spreads and distances do not see it, their digits do.
         buffer: room for the undone activations, at least M * b * U values.
+        numbers: (b), the place of each sample among the images that were given.
     """
 
     columns: Tensor
@@ -85,6 +86,7 @@ class Tile:
     forward: Taps | None = None
     pivot: Tensor | None = None
     buffer: Tensor | None = None
+    numbers: Tensor | None = None
 
     @property
     def backend(self) -> Backend:
@@ -131,6 +133,10 @@ class Tile:
         return columns.view(len(columns), self.samples, -1, self.context.layer.maps)
 
 
+class NoValueError(Exception):
+    """A statistic or a measure has no value on a layer; the text is the reason, as results give it."""
+
+
 class Statistic:
     """What a measure needs of a layer: a value for each unit or for each feature map, float64."""
 
@@ -139,6 +145,7 @@ class Statistic:
     moved: bool = False  # needs the transformation of the activations themselves
     spatial: bool = False  # for feature maps only
     per_map: ClassVar[bool] = False  # one value a feature map, not one a unit
+    whole: ClassVar[bool] = False  # of the layer as a whole, of any shape; whatever the scale of its activations
     untransformed: ClassVar[bool] = False  # reads the column of the untransformed samples
     degree: int = 1  # the power of the activations' unit of measurement it has: 1 of a distance, 0 of a share
     no_interval: str = "it reads a statistic that is not known to be a mean over samples"  # why; empty: it has one
@@ -254,6 +261,8 @@ class Accumulators:
     def at_own_scale(self, statistic: Statistic) -> Tensor:
         """A finished statistic on the CPU: float64, in the order of a tile."""
         value = self.read(statistic)
+        if statistic.whole:
+            return value.cpu()
         if self.context.scale is not None:
             by_map = statistic.undone or statistic.moved
             value = self.context.scale.take_back(value, statistic.degree, statistic.per_map, by_map)
