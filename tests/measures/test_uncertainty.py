@@ -184,6 +184,15 @@ def test_no_interval_and_why():
     assert "in a pass without such" in result.no_interval["NV"]
 
 
+def test_every_measure_has_an_interval_or_a_reason():
+    result = ci.measure(small_network(), some_images(60), TURNS, list(requests.families()), uncertainty=5)
+    for measure in result.measures:
+        profile, why = result.profile(measure), result.no_interval.get(measure, "")
+        assert profile["low"].notna().any() == (why == ""), measure
+    assert "not computed from the running statistics of layers" in result.no_interval["Consistency"]
+    assert "not known to be a mean over samples" in result.no_interval["CKA"]
+
+
 @pytest.mark.parametrize("wrong", [4, 14, 2.5, "yes"])
 def test_a_number_of_groups_that_cannot_be(wrong):
     with pytest.raises(InputError, match=r"uncertainty is .*; expected True for 10 groups .* from 5 to .* samples, 13"):

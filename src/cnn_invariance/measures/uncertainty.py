@@ -11,6 +11,12 @@ Statistics and Computing 9, 1999)::
 where t is Student's quantile. The interval is for the measure of *this many samples*: 95 % of the intervals from other
 draws of N samples hold the mean over all draws. How a measure changes as N grows (a standard deviation of few samples
 is biased, a quotient too) is no part of it; `Uncertainty.nested` shows it.
+
+Coverage, simulated for layers of 16 units with effects of sample, unit and transformation, N = 40, 64 and 200, 900
+layers each (Monte Carlo error 0.7 %): NV, TV and ND 94 to 96 % of normal activations. It does not hold everywhere. Of
+strongly skewed activations (log-normal, skewness above 2) SV and TV by themselves have 91 to 94 % at N = 64, NV and ND
+94 to 96 %. Goodfellow's interval takes the threshold as given, and has 96 to 98 %. Of units that fire for one sample in
+a hundred or fewer, groups of a few samples know too little: give samples enough that each group has ten that fire.
 """
 
 from collections.abc import Mapping

@@ -58,8 +58,11 @@ class SampleGroups:
         family, why = self.families[request], self.no_interval.get(str(request), "")
         if not why and hasattr(family, "no_interval"):
             why = family.no_interval(request)
-        for layer in self.layers:
-            for statistic in family.statistics(request, layer.context):
+        needed = [(layer, family.statistics(request, layer.context)) for layer in self.layers]
+        if not any(statistics for _, statistics in needed):
+            why = why or "it is not computed from the running statistics of layers, which are read after each group"
+        for layer, statistics in needed:
+            for statistic in statistics:
                 why = why or statistic.no_interval
                 if statistic not in layer.statistics:
                     why = why or "its samples come in an order by class, in which no group is like the others"

@@ -273,9 +273,12 @@ class Accumulators:
         return self.members[self._key(statistic)].value(statistic)
 
     def in_layer_order(self, value: Tensor, statistic: Statistic) -> Tensor:
-        """Values in the order of a tile, (U) or (maps), in the order of the layer: (C, H, W), (K,), or (maps,)."""
+        """Values in the order of a tile, (U) or (maps), in the order of the layer: (C, H, W), (K,), or (maps,).
+
+        Those of the layer as a whole stay as they are.
+        """
         layer = self.context.layer
-        if statistic.per_map:
+        if statistic.per_map or statistic.whole:
             return value
         if not layer.spatial:
             return value.view(layer.shape)
