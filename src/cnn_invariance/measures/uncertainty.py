@@ -18,8 +18,8 @@ activations at N = 64 and 200, and of normal ones at N = 40. It is not the nomin
 
 * SV and TV by themselves, of strongly skewed activations (log-normal, skewness above 2): 91 to 94 % at N = 40 and 64;
   NV and ND of these 94 to 96 %;
-* units of which one activation in fifty is not zero: SV 90 % and ND 93 % at N = 64, 93 and 94 % at N = 200; the standard
-  error of NV is then half as wide again as it should be at N = 64;
+* units of which one activation in forty is not zero: SV 90 % and ND 93 % at N = 64, 93 and 94 % at N = 200; the
+  standard error of NV (its root mean square) is two thirds too large at N = 64;
 * Goodfellow (``alpha=0.9``), whose threshold is taken as given: 96 to 98 %.
 """
 
