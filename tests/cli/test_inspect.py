@@ -93,6 +93,16 @@ def test_it_measures_what_the_library_measures(here):
     assert "<svg" in Path("profiles.svg").read_text()
 
 
+def test_intervals_over_images(here):
+    arguments = ["--set", "n=2", "--set", "closed=false", "--measures", "NV,ANOVA_F", "--uncertainty"]
+    text = said(*arguments, "--output", "profiles.csv")
+    table = pd.read_csv("profiles.csv").set_index(["measure", "layer"])
+    row = table.loc[("NV", 0)]  # the name of the first layer, read as a number
+    assert f"{row['value']:.4g} [{row['low']:.4g}, {row['high']:.4g}]" in text
+    assert row["low"] < row["value"] < row["high"]
+    assert "no interval for ANOVA_F: F grows with the number of samples" in text
+
+
 def test_a_set_that_cannot_be_undone_and_a_measure_of_one_s_own(here):
     text = said("--transformations", "sets.py:brightness(n=3)")
     assert "under     sets.py:brightness[n=3]: 3 transformations" in text

@@ -102,18 +102,23 @@ def test_profiles_without_a_group_and_of_the_first_groups(measured):
     sizes, exact = measured.uncertainty.sizes, ["TV", "TVSE", "TD", "DSES"]
     near = ["SV", "SV[statistic=var]", "NV", "NVSE", "NV[aggregate=mean]"]
     again = {measure: [] for measure in exact + near}
-    for end, size in zip(np.cumsum(sizes), sizes, strict=True):
-        for table, indices in (("without", np.r_[0 : end - size, end:130]), ("nested", np.arange(end))):
-            one = ci.measure(small_network(), some_images(130)[order[indices]], TURNS, exact + near)
-            for measure in again:
-                want = one.profile(measure)["value"].to_numpy()
-                found = getattr(measured.uncertainty, table)[measure][: len(want), len(again[measure]) // 2]
-                if table == "nested" or measure in exact:
-                    np.testing.assert_allclose(found, want, rtol=1e-5, err_msg=measure)
-                again[measure].append(want)
+    ends = np.cumsum(sizes)
+    looks = [
+        ("without", g, np.r_[0 : end - size, end:130]) for g, (end, size) in enumerate(zip(ends, sizes, strict=True))
+    ]
+    looks += [("nested", k, np.arange(n)) for k, n in enumerate(measured.uncertainty.numbers)]
+    for table, column, indices in looks:
+        one = ci.measure(small_network(), some_images(130)[order[indices]], TURNS, exact + near)
+        for measure in again:
+            want = one.profile(measure)["value"].to_numpy()
+            found = getattr(measured.uncertainty, table)[measure][: len(want), column]
+            if table == "nested" or measure in exact:
+                np.testing.assert_allclose(found, want, rtol=1e-5, err_msg=measure)
+            again[measure].append(want)
     for measure in near:
-        without, nested = np.array(again[measure][::2]).T, np.array(again[measure][1::2]).T
-        direct = Uncertainty(sizes, {measure: without}, {measure: nested}, {}).standard_error(measure)
+        without, nested = np.array(again[measure][:10]).T, np.array(again[measure][10:]).T
+        numbers = measured.uncertainty.numbers
+        direct = Uncertainty(sizes, numbers, {measure: without}, {measure: nested}, {}).standard_error(measure)
         found = measured.uncertainty.standard_error(measure)[: len(direct)]
         np.testing.assert_allclose(found, direct, rtol=0.2, err_msg=measure)
 
@@ -134,7 +139,7 @@ def test_the_jackknife_of_a_mean_is_its_standard_error():
     values = np.random.default_rng(0).normal(size=12)
     without = np.array([[np.delete(values, k).mean() for k in range(12)]])
     nested = np.array([[values[: k + 1].mean() for k in range(12)]])
-    found = Uncertainty((1,) * 12, {"m": without}, {"m": nested}, {})
+    found = Uncertainty((1,) * 12, tuple(range(1, 13)), {"m": without}, {"m": nested}, {})
     np.testing.assert_allclose(found.standard_error("m"), values.std(ddof=1) / 12**0.5)
     low, high = found.interval("m", 1, confidence=0.9)
     np.testing.assert_allclose((high - low) / 2, found.standard_error("m") * 1.795885, rtol=1e-6)  # t(11), tables
@@ -150,7 +155,7 @@ def test_unequal_groups():
         groups = np.split(values, ends[:-1])
         without = [(values.sum() - own.sum()) / (24 - len(own)) for own in groups]
         nested = [values[:end].mean() for end in ends]
-        one = Uncertainty(tuple(sizes), {"m": np.array([without])}, {"m": np.array([nested])}, {})
+        one = Uncertainty(tuple(sizes), tuple(ends), {"m": np.array([without])}, {"m": np.array([nested])}, {})
         squares.append(one.standard_error("m")[0] ** 2)
     assert abs(np.mean(squares) * 24 - 1) < 4 * np.std(squares) * 24 / 4000**0.5
 
@@ -179,6 +184,15 @@ def test_no_interval_and_why():
     assert "in a pass without such" in result.no_interval["NV"]
 
 
+def test_every_measure_has_an_interval_or_a_reason():
+    result = ci.measure(small_network(), some_images(60), TURNS, list(requests.families()), uncertainty=5)
+    for measure in result.measures:
+        profile, why = result.profile(measure), result.no_interval.get(measure, "")
+        assert profile["low"].notna().any() == (why == ""), measure
+    assert "not computed from the running statistics of layers" in result.no_interval["Consistency"]
+    assert "not known to be a mean over samples" in result.no_interval["CKA"]
+
+
 @pytest.mark.parametrize("wrong", [4, 14, 2.5, "yes"])
 def test_a_number_of_groups_that_cannot_be(wrong):
     with pytest.raises(InputError, match=r"uncertainty is .*; expected True for 10 groups .* from 5 to .* samples, 13"):
@@ -195,7 +209,8 @@ def test_groups_are_as_many_as_asked_whatever_the_tile():
 def test_the_convergence_table(measured):
     table = measured.convergence("NVSE")
     assert table.columns.tolist() == ["layer_index", "layer", "samples", "value"]
-    assert table["samples"].tolist() == np.cumsum(measured.uncertainty.sizes).tolist() * 5
+    ends = np.cumsum(measured.uncertainty.sizes)
+    assert table["samples"].tolist() == ends[[0, 1, 3, 7, 9]].tolist() * 5
     last = table[table["samples"] == 130]["value"]
     np.testing.assert_allclose(last, measured.profile("NVSE")["value"], rtol=1e-6)
     with pytest.raises(InputError, match="no groups of samples; measure with uncertainty=True"):

@@ -129,7 +129,7 @@ class MeasureResult:
     def convergence(self, measure: str) -> "pd.DataFrame":
         """How the profile settles as the samples grow in number, of a pass with ``uncertainty``.
 
-        The samples are nested, and in a random order: the first group of them, the first two groups, ..., all.
+        The samples are nested, and in a random order: the first group of them, the first two, four, ..., all groups.
 
         Returns:
             One row a layer with a value and a number of samples: ``layer_index``, ``layer``, ``samples``, ``value``.
@@ -144,12 +144,11 @@ class MeasureResult:
             raise InputError("this result has no groups of samples; measure with uncertainty=True")
         if name in self.no_interval:
             raise InputError(f"{name} has no intervals: {self.no_interval[name]}")
-        numbers = np.cumsum(self.uncertainty.sizes)
         rows = [
-            (layer.index, layer.name, int(n), value)
+            (layer.index, layer.name, n, value)
             for layer, values, nested in zip(self.layers, self._of(name), self.uncertainty.nested[name], strict=True)
             if values is not None
-            for n, value in zip(numbers, nested, strict=True)
+            for n, value in zip(self.uncertainty.numbers, nested, strict=True)
         ]
         return pd.DataFrame(rows, columns=["layer_index", "layer", "samples", "value"])
 

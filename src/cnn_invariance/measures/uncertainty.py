@@ -11,6 +11,16 @@ Statistics and Computing 9, 1999)::
 where t is Student's quantile. The interval is for the measure of *this many samples*: 95 % of the intervals from other
 draws of N samples hold the mean over all draws. How a measure changes as N grows (a standard deviation of few samples
 is biased, a quotient too) is no part of it; `Uncertainty.nested` shows it.
+
+Coverage, simulated for layers of 16 units with effects of sample, unit and transformation in 5 to 10 groups, 600 or 900
+layers for each number (Monte Carlo error 0.7 to 0.9 %): NV, TV and ND have 93 to 96 % of normal and of ReLU-like
+activations at N = 64 and 200, and of normal ones at N = 40. It is not the nominal one everywhere:
+
+* SV and TV by themselves, of strongly skewed activations (log-normal, skewness above 2): 91 to 94 % at N = 40 and 64;
+  NV and ND of these 94 to 96 %;
+* units of which one activation in forty is not zero: SV 90 % and ND 93 % at N = 64, 93 and 94 % at N = 200; the
+  standard error of NV (its root mean square) is two thirds too large at N = 64;
+* Goodfellow (``alpha=0.9``), whose threshold is taken as given: 96 to 98 %.
 """
 
 from collections.abc import Mapping
@@ -32,11 +42,13 @@ class Uncertainty:
         sizes: the number of samples in each group, in the order of the pass.
         without: for each measure with intervals, (layers, G): the profile without the samples of each group; NaN where
             the measure has no value.
-        nested: the same of the first group, the first two, ..., all.
+        numbers: the number of samples in the first group, the first two, four, eight, ..., all groups.
+        nested: for each measure, (layers, len(numbers)): the profile of so many samples.
         no_interval: the measures without intervals, and why.
     """
 
     sizes: tuple[int, ...]
+    numbers: tuple[int, ...]
     without: Mapping[str, np.ndarray]
     nested: Mapping[str, np.ndarray]
     no_interval: Mapping[str, str]
@@ -64,6 +76,7 @@ class Uncertainty:
         """Everything as JSON can hold it."""
         return {
             "sizes": list(self.sizes),
+            "numbers": list(self.numbers),
             "without": {name: _listed(values) for name, values in self.without.items()},
             "nested": {name: _listed(values) for name, values in self.nested.items()},
             "no_interval": dict(self.no_interval),
@@ -75,7 +88,7 @@ class Uncertainty:
         without, nested = (
             {name: np.array(rows, dtype=float) for name, rows in facts[key].items()} for key in ("without", "nested")
         )
-        return cls(tuple(facts["sizes"]), without, nested, facts["no_interval"])
+        return cls(tuple(facts["sizes"]), tuple(facts["numbers"]), without, nested, facts["no_interval"])
 
 
 def _listed(values: np.ndarray) -> list[list[float | None]]:

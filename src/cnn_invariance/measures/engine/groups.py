@@ -17,7 +17,6 @@ from itertools import accumulate, pairwise
 from types import ModuleType
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from cnn_invariance.measures.requests import Measure
@@ -27,7 +26,7 @@ from cnn_invariance.measures.uncertainty import LEAST_GROUPS, Uncertainty
 ROUNDING = 1e-5
 """A share of a statistic that is less is the rounding of a difference, and counts as 0: 0 / 0 must stay so."""
 
-Readings = dict[Statistic, list[Tensor]]
+Readings = dict[Statistic, dict[int, Tensor]]
 
 
 @dataclass
@@ -52,15 +51,18 @@ class SampleGroups:
         for layer, readings in zip(self.layers, self.readings, strict=True):
             for request, family in self.families.items():
                 for statistic in family.statistics(request, layer.context):
-                    readings |= {statistic: [], statistic.average[0]: []}
+                    readings |= {statistic: {}, statistic.average[0]: {}}
 
     def _excuse(self, request: Measure) -> bool:
         """Enter why a measure has no interval, if it has none."""
         family, why = self.families[request], self.no_interval.get(str(request), "")
         if not why and hasattr(family, "no_interval"):
             why = family.no_interval(request)
-        for layer in self.layers:
-            for statistic in family.statistics(request, layer.context):
+        needed = [(layer, family.statistics(request, layer.context)) for layer in self.layers]
+        if not any(statistics for _, statistics in needed):
+            why = why or "it is not computed from the running statistics of layers, which are read after each group"
+        for layer, statistics in needed:
+            for statistic in statistics:
                 why = why or statistic.no_interval
                 if statistic not in layer.statistics:
                     why = why or "its samples come in an order by class, in which no group is like the others"
@@ -77,21 +79,25 @@ class SampleGroups:
         """A tile of so many samples is in the accumulators; at the end of a group they are read."""
         self.seen += samples
         if self.seen in self.ends:
+            g, looked = self.ends.index(self.seen), stages(len(self.ends))
             for layer, readings in zip(self.layers, self.readings, strict=True):
                 for statistic, values in readings.items():
-                    values.append(layer.read(statistic).float().cpu())
+                    if g in looked or statistic.average[0] == statistic:
+                        values[g] = layer.read(statistic).float().cpu()
 
     def finish(self) -> Uncertainty:
         """The profiles without each group, and of the first groups."""
         sizes = [end - start for start, end in pairwise([0, *self.ends])]
-        shape = (len(self.layers), len(self.ends))
-        without = {str(request): np.full(shape, np.nan) for request in self.families}
-        nested = {str(request): np.full(shape, np.nan) for request in self.families}
+        numbers = [self.ends[g] for g in stages(len(self.ends))]
+        without, nested = (
+            {str(request): np.full((len(self.layers), columns), np.nan) for request in self.families}
+            for columns in (len(sizes), len(numbers))
+        )
         for k, (layer, readings) in enumerate(zip(self.layers, self.readings, strict=True)):
             if readings:
                 self._finish_layer(layer, readings, without, nested, k)
                 readings.clear()
-        return Uncertainty(tuple(sizes), without, nested, self.no_interval)
+        return Uncertainty(tuple(sizes), tuple(numbers), without, nested, self.no_interval)
 
     def _finish_layer(
         self,
@@ -104,21 +110,33 @@ class SampleGroups:
         """Fill in the row of a layer."""
         families = {request: family.statistics(request, layer.context) for request, family in self.families.items()}
         wanted = {statistic for needed in families.values() for statistic in needed}
-        last = {statistic: layer.value(statistic) for statistic in wanted}
+        whole = {statistic: layer.at_own_scale(statistic) for statistic in wanted}
+
+        def profiles(shares: Mapping[Statistic, Tensor], table: dict[str, np.ndarray], column: int) -> None:
+            """Of every measure, from the statistics as shares of those of all samples."""
+            values = {one: layer.in_layer_order(whole[one] * share, one) for one, share in shares.items()}
+            for request, needed in families.items():
+                if needed:
+                    parts = (values[one] for one in needed)
+                    combined = self.families[request].combine(request, layer.context, *parts)
+                    table[str(request)][k, column] = _profile(combined)
+
         for g in range(len(self.ends)):
-            shares = {
-                statistic: _without(readings[statistic.average[0]], self.ends, g).pow(statistic.average[1])
-                for statistic in wanted
-            }
-            before = {statistic: _share(readings[statistic][g], readings[statistic][-1]) for statistic in wanted}
-            for parts, table in ((shares, without), (before, nested)):
-                values = {one: last[one] * layer.in_layer_order(part, one) for one, part in parts.items()}
-                for request, needed in families.items():
-                    if needed:
-                        combined = self.families[request].combine(
-                            request, layer.context, *(values[one] for one in needed)
-                        )
-                        table[str(request)][k, g] = _profile(combined)
+            without_group = {one: _without(readings[one.average[0]], self.ends, g) for one in wanted}
+            profiles({one: share.pow(one.average[1]) for one, share in without_group.items()}, without, g)
+        for column, g in enumerate(stages(len(self.ends))):
+            profiles(
+                {one: _share(readings[one][g], readings[one][len(self.ends) - 1]) for one in wanted}, nested, column
+            )
+
+
+def stages(groups: int) -> list[int]:
+    """The groups after which profiles are looked at: the first, the second, the fourth, ..., the last.
+
+    >>> stages(10)
+    [0, 1, 3, 7, 9]
+    """
+    return [*(2**k - 1 for k in range((groups - 1).bit_length())), groups - 1]
 
 
 def ends_of_groups(tiles: Sequence[int], groups: int) -> list[int]:
@@ -132,16 +150,19 @@ def ends_of_groups(tiles: Sequence[int], groups: int) -> list[int]:
     return [ends[round(k * len(ends) / groups) - 1] for k in range(1, groups + 1)]
 
 
-def _without(readings: Sequence[Tensor], ends: Sequence[int], g: int) -> Tensor:
+def _without(readings: Mapping[int, Tensor], ends: Sequence[int], g: int) -> Tensor:
     """The statistic without a group, as a share of the statistic of all: 1 where both are 0."""
-    N, n = ends[-1], ends[g] - (ends[g - 1] if g else 0)
-    own = readings[g] * ends[g] - (readings[g - 1] * ends[g - 1] if g else 0)
-    share = _share(readings[-1] * N - own, readings[-1]) / (N - n)
-    return torch.where(share.abs() < ROUNDING, 0, share)
+    last, N = readings[len(ends) - 1], ends[-1]
+    start = ends[g - 1] if g else 0
+    rest = last * N - readings[g] * ends[g]
+    if g:
+        rest += readings[g - 1] * start
+    share = _share(rest, last).div_(N - ends[g] + start)
+    return share.masked_fill_((share < ROUNDING) & (share > -ROUNDING), 0)
 
 
 def _share(part: Tensor, whole: Tensor) -> Tensor:
-    return torch.where(whole == 0, 1, part / whole)
+    return (part / whole).masked_fill_(whole == 0, 1)
 
 
 def _profile(values: Tensor) -> float:

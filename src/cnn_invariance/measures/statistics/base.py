@@ -256,22 +256,29 @@ class Accumulators:
 
     def value(self, statistic: Statistic) -> Tensor:
         """A finished statistic on the CPU: float64, shaped like the layer (C, H, W), (K,), or (maps,)."""
+        return self.in_layer_order(self.at_own_scale(statistic), statistic).contiguous()
+
+    def at_own_scale(self, statistic: Statistic) -> Tensor:
+        """A finished statistic on the CPU: float64, in the order of a tile."""
         value = self.read(statistic)
         if statistic.whole:
             return value.cpu()
         if self.context.scale is not None:
             by_map = statistic.undone or statistic.moved
             value = self.context.scale.take_back(value, statistic.degree, statistic.per_map, by_map)
-        return self.in_layer_order(value.cpu(), statistic).contiguous()
+        return value.cpu()
 
     def read(self, statistic: Statistic) -> Tensor:
         """A statistic of the samples so far, float64 (U) in the order of a tile or (maps), of activations at scale."""
         return self.members[self._key(statistic)].value(statistic)
 
     def in_layer_order(self, value: Tensor, statistic: Statistic) -> Tensor:
-        """Values in the order of a tile, (U) or (maps), in the order of the layer: (C, H, W), (K,), or (maps,)."""
+        """Values in the order of a tile, (U) or (maps), in the order of the layer: (C, H, W), (K,), or (maps,).
+
+        Those of the layer as a whole stay as they are.
+        """
         layer = self.context.layer
-        if statistic.per_map:
+        if statistic.per_map or statistic.whole:
             return value
         if not layer.spatial:
             return value.view(layer.shape)
