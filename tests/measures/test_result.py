@@ -74,7 +74,7 @@ def test_summary(known):
     summary = known.summary(maps=("NV",))
     assert list(summary.columns) == list(SUMMARY_TYPES)
     assert summary.dtypes.astype(str).to_dict() == {
-        **SUMMARY_TYPES, "layer": str(summary["layer"].dtype), "kind": str(summary["kind"].dtype),
+        **SUMMARY_TYPES, **{name: str(summary[name].dtype) for name in ("layer", "kind", "measure")},
     }  # fmt: skip
     assert pd.api.types.is_string_dtype(summary["layer"])
     rows = summary[summary["measure"] == "NV"].set_index(["layer", "map"], drop=False)
