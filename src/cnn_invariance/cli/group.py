@@ -1,7 +1,8 @@
 """The application that the commands are added to. It needs no package of the study."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ from typer.core import TyperGroup
 
 from cnn_invariance import __version__
 from cnn_invariance.errors import FailedError, InputError
+from cnn_invariance.plugins import trust
 
 OF_THE_STUDY = ("jinja2", "markdown_it", "markupsafe", "mlxtend", "pydantic", "snakemake", "yaml")
 """The packages, by their names in Python, that come with the extra ``study`` and that the library does without."""
@@ -35,9 +37,14 @@ class PlainErrors(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; the docstring of the package says what becomes of its errors."""
+        """Run the command; the docstring of the package says what becomes of its errors.
+
+        No code that a preset names is run, unless the command says so, see `cnn_invariance.plugins.trust`.
+        """
         try:
-            return super().invoke(ctx)
+            _no_positional_preset([*ctx._protected_args, *ctx.args])
+            with trust.only(trust.nothing()):
+                return super().invoke(ctx)
         except ModuleNotFoundError as error:
             if ctx.params.get("debug") or not (package := missing_package(error)):
                 raise
@@ -48,6 +55,13 @@ class PlainErrors(TyperGroup):
                 raise
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
+
+
+def _no_positional_preset(words: Sequence[str]) -> None:
+    """Raise InputError for a preset that is given without ``--preset`` before it."""
+    for before, word in pairwise(["", *words]):
+        if word.endswith((".yaml", ".yml")) and not before.startswith("-") and not word.startswith("-"):
+            raise InputError(f"received the preset {word} as an argument; a preset is an option: --preset {word}")
 
 
 def _needs_study(what: str, package: str) -> str:

@@ -1,5 +1,6 @@
 """Decoding of image files into one uint8 array."""
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from io import BytesIO
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_invariance.errors import InputError
+from cnn_invariance.errors import InputError, shortened
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,6 +22,9 @@ PLAIN = (*GREY, *ALPHA, "RGB", "RGBX", "P")
 UPRIGHT = 1  # the EXIF orientation of an image that is stored as it is shown
 ORIENTATION = 0x0112
 WIDE = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+
+LARGEST = 5 * 10**7
+"""Pixels of an image: 7,000 x 7,000. A small file can say that it has any number of them."""
 
 
 class DifferentSizesError(InputError):
@@ -59,8 +63,17 @@ def _decode_one(
     """One image, (H, W) or (H, W, 3). ``said`` counts what was done to photos; None: it is no photo."""
     from PIL import Image, ImageOps
 
+    if not isinstance(file, bytes) and not file.is_file():
+        raise InputError(f"{name} is no file (a pipe, a device, or a link to none); remove it")
     try:
-        with Image.open(BytesIO(file) if isinstance(file, bytes) else file) as opened:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow, about files that are odd and still readable
+            found = Image.open(BytesIO(file) if isinstance(file, bytes) else file)
+        with found as opened:
+            if opened.width * opened.height > LARGEST:
+                raise InputError(
+                    f"{name} has {opened.width:,} x {opened.height:,} pixels; at most {LARGEST:,} are read"
+                )
             image: Image.Image = opened
             if said is not None:
                 said.update(_peculiar(image))
@@ -71,12 +84,11 @@ def _decode_one(
             grey = image.mode in (GREY if said is None else GREY + GREY_AND_ALPHA)
             plain = image.convert("L" if grey else "RGB")
             return np.asarray(plain if size is None else plain.resize(size[::-1], Image.Resampling.BILINEAR))
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{name} is too large ({error}); make it smaller") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{name} cannot be read as an image ({error}); remove or replace it") from error
+    except InputError:
+        raise
+    except Exception as error:  # decoders of a dozen formats raise anything
+        reason = shortened(str(error) or type(error).__name__)
+        raise InputError(f"{name} cannot be read as an image ({reason}); remove or replace it") from error
 
 
 def _peculiar(image: "Image") -> Iterator[str]:

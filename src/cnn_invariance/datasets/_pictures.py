@@ -12,6 +12,7 @@ from cnn_invariance.datasets._decode import decode_photos
 from cnn_invariance.datasets._tree import read_tree
 from cnn_invariance.datasets.splits import round_robin
 from cnn_invariance.errors import InputError
+from cnn_invariance.storage.paths import expanded
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 # Photos and films that Pillow does not read, or not everywhere: they are named where they are left out.
@@ -44,7 +45,7 @@ def read_pictures(
     Errors: InputError if the path does not exist or contains no images, and if an image cannot be read or its size
     differs from that of the first.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if not path.exists():
         raise InputError(f"no folder or archive {path} (from the folder {Path.cwd()}); check the path")
     tree = read_tree(path)

@@ -8,7 +8,9 @@ A family of measures is a file with literal constants: ``MEASURES`` (name: what 
 are the more invariant ones, "lower" or "higher", or None where neither is), ``OPTIONS`` (option: its allowed values,
 the default first), ``LIMITED`` (option: the measures that have it, where not all do), ``UNDONE`` (the measures that
 undo the transformation on feature maps, if any: their low or high values are the more same-equivariant ones) and
-``OF_MAPS`` (those with one value a feature map whatever their options, if any). They are read without importing the
+``OF_MAPS`` (those with one value a feature map whatever their options, if any). Where a measure is of something larger,
+``LEVEL`` says so: "layer" or "network". Measures in ``EQUIVARIANCE`` undo nothing, and yet speak of equivariance. A
+family with ``BY_NAME_ONLY = True`` is computed only where it is asked for. All are read without importing the
 file, so a preset is checked before torch is. The file is in this folder, or anywhere:
 ``my_measures.py:ShareT[aggregate=mean]``.
 """
@@ -21,12 +23,17 @@ from typing import Any, Literal
 
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.plugins import catalog
+from cnn_invariance.storage.paths import expanded
 
 Option = str | bool | int | float
 Better = Literal["lower", "higher"] | None
+Level = Literal["unit or map", "layer", "network"]
 
 HEADLINE = ("NV[aggregate=mean]", "NVSE[aggregate=mean]")
 """The measures that most figures show: the mean over the map before the quotient, the author's usual form of both."""
+
+SHOWN = (*HEADLINE, "ND", "Goodfellow")
+"""The measures that a plot shows where a result has more than a few and none is named."""
 
 KEPT_FOR_MAPS = (*HEADLINE, "ND", "ANOVA", "Goodfellow")
 """The measures whose values for each feature map results keep, where they keep any; of units, their mean."""
@@ -82,8 +89,32 @@ def family(full_name: str) -> catalog.Module:
 
 
 def names() -> list[str]:
-    """Every measure of this package, by family."""
-    return list(families())
+    """The measures that a pass computes where none is named, those of the paper, by family."""
+    return [name for name, module in families().items() if not module.constants.get("BY_NAME_ONLY")]
+
+
+def names_of_others() -> list[str]:
+    """The measures of other authors, which are computed only where they are named, by family."""
+    return [name for name, module in families().items() if module.constants.get("BY_NAME_ONLY")]
+
+
+def level(request: Measure) -> Level:
+    """What a measure has one value of, whatever its options: a layer or the whole network; else units or maps.
+
+    >>> level(check("CKA")), level(check("Consistency")), level(check("NV"))
+    ('layer', 'network', 'unit or map')
+    """
+    found: Level = family(request.full_name).constants.get("LEVEL", {}).get(request.name, "unit or map")
+    return found
+
+
+def study_form(name: str) -> str:
+    """The form of a measure that the study uses, which is computed where no measure is named.
+
+    >>> study_form("NV"), study_form("ND")
+    ('NV[aggregate=mean]', 'ND')
+    """
+    return next((form for form in HEADLINE if check(form).name == name), name)
 
 
 def describe(full_name: str) -> str:
@@ -113,7 +144,13 @@ def better_in_words(request: Measure) -> str:
     ('lower is more same-equivariant', 'higher is more invariant', '')
     """
     which = better(request)
-    return f"{which} is more {'same-equivariant' if undoes(request) else 'invariant'}" if which else ""
+    equivariant = undoes(request) or request.name in family(request.full_name).constants.get("EQUIVARIANCE", ())
+    return f"{which} is more {'same-equivariant' if equivariant else 'invariant'}" if which else ""
+
+
+def counted(request: Measure) -> str:
+    """What a measure has values of, as its label says: "maps", "units", "layers" or "networks"."""
+    return _kind(request)[0]
 
 
 def label(text: str) -> str:
@@ -128,20 +165,26 @@ def label(text: str) -> str:
     options, defaults = dict(request.options), allowed_options(request.full_name)
     kind, said = _kind(request)
     rest = [f"{key}={_text(value)}" for key, value in options.items() if value != defaults[key][0] and key not in said]
-    name = f"{request.name} of {kind}" if kind else request.name
+    name = f"{request.name} of {kind}"
     return f"{name} ({', '.join(rest)})" if rest else name
 
 
+def labels(texts: Iterable[str]) -> dict[str, str]:
+    """The label of each request; where two have one label, as measures of two files, the request itself."""
+    named = {text: label(text) for text in texts}
+    return {text: name if list(named.values()).count(name) == 1 else text for text, name in named.items()}
+
+
 def _kind(request: Measure) -> tuple[str, tuple[str, ...]]:
-    """What a measure has values of, "maps" or "units" or "" if that is not known, and the options that this says."""
+    """What a measure has values of, "maps", "units", "layers" or "networks", and the options that this says."""
     options = dict(request.options)
     if request.name in family(request.full_name).constants.get("OF_MAPS", ()):
         return "maps", ()
+    if (found := level(request)) != "unit or map":
+        return f"{found}s", ()
     if "per" in options:
         return f"{options['per']}s", ("per",)
-    if "aggregate" not in options:
-        return "", ()
-    if options["aggregate"] == "none":
+    if options.get("aggregate", "none") == "none":
         return "units", ("aggregate",)
     return "maps", ("aggregate",) if options["aggregate"] == "mean" else ()
 
@@ -216,7 +259,7 @@ def _value(name: str, key: str, text: str) -> Option:
 
 def _own_families(path: Path) -> dict[str, catalog.Module]:
     """The measures of a user's own file, which is read and not run; InputError if it is no family."""
-    path = path.expanduser()
+    path = expanded(path)
     if not path.is_file():
         raise InputError(f"no file {path} of measures (from the folder {Path.cwd()}); check the path")
     try:

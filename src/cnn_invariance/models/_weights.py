@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cnn_invariance.errors import InputError, unknown_name
+from cnn_invariance.storage.paths import expanded
 
 PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl")
 
@@ -22,7 +23,7 @@ def load_weights(model: nn.Module, path: Path | str) -> list[str]:
     Errors: InputError if the file is missing or is not a safetensors file, and if a tensor is missing, unknown, of
     another shape, not finite, or of whole numbers where the network has others (quantised weights).
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     present = model.state_dict()
     tensors, tied = _read(path)
     tensors = _renamed(path, tensors, present)
@@ -52,7 +53,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             tied = dict(file.metadata() or {})
         return load_file(path), tied
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, RuntimeError, MemoryError) as error:
         convert = (
             "; files of torch.save hold code as well as numbers, and are not read: write their tensors once with "
             "safetensors.torch.save_file (CONTRIBUTING shows the line)"

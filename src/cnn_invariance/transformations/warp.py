@@ -66,9 +66,9 @@ def transform_each(images: Tensor, matrices: MatricesLike) -> Tensor:
 def check_members(members: Sequence[Callable[[Tensor], Tensor]], images: Tensor, finite: bool = True) -> None:
     """Try each function of a transformation set on some images (B, C, H, W).
 
-    A function must keep the shape of the images and, if ``finite``, give finite values for finite images. It must be
-    one map: the same for an image each time it is called, whatever the other images of the batch are. Two functions at
-    least must be different maps.
+    A function must keep the shape and the dtype of the images and, if ``finite``, give finite values for finite images.
+    It must be one map: the same for an image each time it is called, whatever the other images of the batch are. Two
+    functions at least must be different maps.
 
     Errors: InputError that names the first function which fails, or which returns something else, and where it stands.
     """
@@ -82,6 +82,11 @@ def check_members(members: Sequence[Callable[[Tensor], Tensor]], images: Tensor,
         if not isinstance(moved, Tensor) or moved.shape != images.shape:
             received = tuple(moved.shape) if isinstance(moved, Tensor) else type(moved).__name__
             raise InputError(f"{name} turns a batch of shape {tuple(images.shape)} into {received}; expected the same")
+        if moved.dtype != images.dtype:
+            raise InputError(
+                f"{name} turns images of {_short(images.dtype)} into {_short(moved.dtype)}; expected the same: end it "
+                "with .to(images.dtype)"
+            )
         if finite and images.isfinite().all() and not moved.isfinite().all():
             raise InputError(f"{name} gives values that are not finite (nan or infinite); correct it")
         moved = moved.clone()  # a function may give out one buffer each time
@@ -106,6 +111,10 @@ def described(member: Callable[[Tensor], Tensor]) -> str:
     name = getattr(member, "__name__", None) or repr(member)
     code = getattr(member, "__code__", None)
     return f"{name}, {Path(code.co_filename).name}:{code.co_firstlineno}" if code is not None else name
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:

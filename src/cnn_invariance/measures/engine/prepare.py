@@ -24,6 +24,7 @@ from cnn_invariance.measures.engine.inputs import (
     TransformedBatch,
     batch,
     check_choice,
+    check_groups,
     check_images,
     check_labels,
     check_seed,
@@ -72,6 +73,7 @@ class PreparedPass:
     order_seed: int
     scales: dict[int, Scale]  # of layers whose activations are of unusual magnitude, by number
     scaled: bool = False  # whether such layers have been looked for
+    groups: int = 0  # of samples, for intervals; 0: none are asked for
 
     @classmethod
     def make(
@@ -89,6 +91,7 @@ class PreparedPass:
         order_seed: int = 0,
         accuracy: bool = True,
         merge: bool = False,
+        uncertainty: bool | int = False,
     ) -> "PreparedPass":
         """Check everything, run the network on one image, settle the tile."""
         check_choice("precision", precision, PRECISIONS)
@@ -120,8 +123,19 @@ class PreparedPass:
             model, images, transformations, requests, classes, found,
             no_accuracy, place, dtype, memory_format, 0, granule, precision, nan, order_seed, {},
         )  # fmt: skip
+        prepared.groups = check_groups(uncertainty, N)
         prepared.tile = prepared.fit(tile)
+        for family, asked in prepared.with_pass_of_their_own().items():
+            family.try_pass(prepared, asked)
         return prepared
+
+    def with_pass_of_their_own(self) -> dict[ModuleType, list[Measure]]:
+        """The families that are computed in a pass of their own, and what is asked of each."""
+        found: dict[ModuleType, list[Measure]] = {}
+        for request, family in self.requests.items():
+            if hasattr(family, "own_pass"):
+                found.setdefault(family, []).append(request)
+        return found
 
     @property
     def layers(self) -> list[Layer]:
@@ -144,6 +158,8 @@ class PreparedPass:
             raise InputError(f"a tile of {tile!r} samples; expected at least 1, 'fixed', or None")
         if not isinstance(tile, int):
             tile = self._fitting(by_caches=tile is None)
+        most = max(self.granule, self.N // self.groups) if self.groups else self.N
+        tile = min(tile, most // self.granule * self.granule) if self.groups else tile
         return min(ceil(tile / self.granule), ceil(self.N / self.granule)) * self.granule
 
     def _fitting(self, by_caches: bool) -> int:
@@ -249,13 +265,17 @@ def out_of_memory(error: Exception) -> bool:
 
 def _requests(measures: Sequence[str] | None, affine: bool, labelled: bool) -> dict[Measure, ModuleType]:
     if measures is None:
-        chosen = [requests.check(name) for name in requests.names()]
+        chosen = [requests.check(requests.study_form(name)) for name in requests.names()]
         chosen = [request for request in chosen if affine or not undoes(request)]
     else:
         chosen = list(requests.check_all([measures] if isinstance(measures, str) else measures))
     if not chosen:
-        raise InputError(f"no measure is asked for; allowed: {', '.join(requests.names())}")
+        raise InputError(f"no measure is asked for; allowed: {', '.join(requests.families())}")
     for request in chosen:
+        if request["stratified"] and (requests.level(request) == "network" or hasattr(_family(request), "own_pass")):
+            raise InputError(
+                f"{request} is not taken per class: leave out stratified, and measure each class by itself"
+            )
         if undoes(request) and not affine:
             raise InputError(
                 f"{request} needs transformations that can be undone on feature maps: a set from "
@@ -315,7 +335,7 @@ def main_block(requests: Mapping[Measure, ModuleType], contexts: Sequence[Contex
 
 def uses_untransformed(request: Measure) -> bool:
     """Whether the untransformed samples are part of the pass."""
-    return any(s.untransformed for s in _probe(request))
+    return requests.level(request) == "network" or any(s.untransformed for s in _probe(request))
 
 
 def moves_maps(request: Measure) -> bool:

@@ -1,0 +1,94 @@
+"""Distances of whole layers: between ``f(t x)`` and ``t f(x)``, and from the centre of an orbit."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from cnn_invariance.measures.statistics import samples_of_positions
+from cnn_invariance.measures.statistics.base import Accumulator, Context, Statistic, Tile
+
+Metric = Literal["euclidean", "cosine"]
+
+
+def distance(one: Tensor, other: Tensor, metric: Metric) -> Tensor:
+    """(b, ...) twice -> (b): euclidean, or 1 - cosine, which is 0 of two zeros and 1 of a zero and another."""
+    one, other = one.flatten(1), other.flatten(1)
+    if metric == "euclidean":
+        return (one - other).square().sum(1).sqrt()
+    norms = one.square().sum(1).sqrt(), other.square().sum(1).sqrt()
+    both = norms[0] * norms[1]
+    apart = 1 - (one * other).sum(1) / both.where(both > 0, torch.ones_like(both))
+    nothing = (norms[0] == 0) & (norms[1] == 0)
+    return torch.where(nothing, torch.zeros_like(apart), apart).clamp(min=0)
+
+
+class OrbitDistances(Accumulator):
+    """Sums over samples of distances of whole layers, for each transformation: 8 M bytes for each statistic."""
+
+    def __init__(self, context: Context, statistics: frozenset[Statistic]) -> None:
+        super().__init__(context, statistics)
+        layer = context.layer
+        self.asked = [s for s in statistics if isinstance(s, Orbit)]
+        self.totals = {s: context.zeros(context.M, dtype=torch.float64) for s in self.asked}
+        self.places: Tensor | None = None
+        self.enlarged = 1.0
+        if layer.spatial:
+            all_places = layer.shape[1] * layer.shape[2]
+            places = samples_of_positions.drawn(all_places, self.asked[0].positions)
+            self.places = torch.tensor(places, device=context.device)
+            self.enlarged = all_places / len(places)
+
+    @classmethod
+    def group(cls, statistic: Statistic) -> object:
+        """Both metrics see the same."""
+        assert isinstance(statistic, Orbit)
+        return statistic.moved, statistic.positions
+
+    def add(self, tile: Tile) -> None:
+        """One transformation after the other."""
+        seen = [self._seen(tile, j) for j in range(tile.M)]
+        centre = None if self.asked[0].moved else torch.stack(seen).mean(0)
+        for j, one in enumerate(seen):
+            other = self._moved(tile, j) if centre is None else centre
+            for statistic, total in self.totals.items():
+                total[j] += distance(one, other, statistic.metric).sum()
+
+    def _seen(self, tile: Tile, j: int) -> Tensor:
+        """Float64 (b, S, C) or (b, U): the layer under one transformation."""
+        if self.places is None:
+            return tile.columns[j].double()
+        return samples_of_positions.as_they_came(tile, j, self.places)
+
+    def _moved(self, tile: Tile, j: int) -> Tensor:
+        """Float64 (b, S, C) or (b, U): the layer of the untransformed samples, transformed."""
+        if self.places is None:
+            return self._seen(tile, tile.reference)
+        assert tile.forward is not None
+        return samples_of_positions.moved(tile, tile.forward, tile.reference, j, self.places)
+
+    def value(self, statistic: Statistic) -> Tensor:
+        """(M): means over samples; euclidean distances enlarged to all positions."""
+        assert isinstance(statistic, Orbit)
+        factor = self.enlarged**0.5 if statistic.metric == "euclidean" else 1.0
+        return self.totals[statistic] * (factor / self.samples)
+
+
+@dataclass(frozen=True)
+class Orbit(Statistic):
+    """Mean over samples of the distance of whole layers, for each transformation: float64 (M).
+
+    ``moved``: between f(t_j x) and t_j f(x); otherwise between f(t_j x) and the mean of f(t_k x) over k.
+    """
+
+    metric: Metric
+    positions: int
+    moved: bool = False
+    whole: ClassVar[bool] = True
+    accumulator: ClassVar[type[Accumulator]] = OrbitDistances
+
+    @property
+    def untransformed(self) -> bool:  # type: ignore[override]
+        """A moved layer is that of the untransformed samples."""
+        return self.moved
