@@ -170,7 +170,7 @@ def observe(
 
 
 def _perhaps_named(key: str) -> Iterator[str]:
-    """The names of modules that may have this key, see `cnn_invariance.roles.key_of`; a name may hold # and [ itself."""
+    """The names of modules that may have this key, see `cnn_invariance.roles.key_of`; names may hold # and [."""
     yield key
     yield from (key[:place] for place, letter in enumerate(key) if letter in "#[")
 

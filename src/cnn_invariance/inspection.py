@@ -199,11 +199,18 @@ def remarks(result: "MeasureResult") -> Iterator[str]:
         yield f"no layer: {_few(names)} ({reason})"
     for measure, name in requests.labels(result.measures).items():
         reasons: dict[str, list[str]] = {}
-        for layer, reason in result.absent(measure).items():
+        of_network = requests.level(requests.check(measure)) == "network"
+        for layer, reason in ({} if of_network else result.absent(measure)).items():
             reasons.setdefault(reason, []).append(layer)
         for reason, layers in reasons.items():
             yield f"no {name} in {_counted(len(layers), 'layer')} ({reason}): {_few(layers)}"
+        if measure in result.network:
+            yield f"{measure} of the network: {', '.join(f'{value:.4g}' for value in result.network[measure])}"
+        if "network" in result.reasons.get(measure, {}):
+            yield f"no {measure} ({result.reasons[measure]['network']})"
         profile = result.profile(measure)
+        if profile.empty:
+            continue
         units, infinite, dead = (int(profile[name].sum()) for name in ("units", "infinite", "dead"))
         yield (
             f"{name}: of {units:,} values, {infinite:,} are infinite (left out of the means), "
@@ -211,6 +218,8 @@ def remarks(result: "MeasureResult") -> Iterator[str]:
         )
     for measure, reason in result.no_interval.items():
         yield f"no interval for {measure}: {reason}"
+    for layer, said in result.mixing().items():
+        yield f"{layer}: {said}"
     if result.samples == 1:
         yield "one image has no spread over samples: what is divided by it is 0 / 0 or infinite; give more images"
     yield "accuracy is not reported: the images carry no class labels"
@@ -361,7 +370,7 @@ def _count_of(members: sets.TransformationSet) -> str:
     return f"{len(members)} transformations{said and f' (note: {said})'}"
 
 
-def _cell(row: Mapping[Any, Any], dash: str) -> str:
+def _cell(row: Mapping[Any, Any], dash: str = DASH) -> str:
     """A value, its interval if it has one, and the number of units that are infinite, not a number, or dead."""
     if row["absent"]:
         return dash

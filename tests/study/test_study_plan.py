@@ -183,7 +183,7 @@ def test_all_files_are_the_targets(plan):
     files = {str(path) for path in Products(plan()).every()}
     assert f"results/tiny/training/{plan().networks[0].key}.json" in files
     assert f"results/tiny/measures/{plan().measurements[0].key}.parquet" in files
-    assert "figures/tiny/compare_models/compare_models_mnist.svg" in files
+    assert "figures/tiny/compare_models/compare_models.svg" in files
     assert "results/tiny/tables/compare_models.tex" in files
 
 

@@ -23,7 +23,6 @@ from typing import Any, Literal
 
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.plugins import catalog
-from cnn_invariance.storage.paths import expanded
 
 Option = str | bool | int | float
 Better = Literal["lower", "higher"] | None
@@ -259,6 +258,8 @@ def _value(name: str, key: str, text: str) -> Option:
 
 def _own_families(path: Path) -> dict[str, catalog.Module]:
     """The measures of a user's own file, which is read and not run; InputError if it is no family."""
+    from cnn_invariance.storage.paths import expanded
+
     path = expanded(path)
     if not path.is_file():
         raise InputError(f"no file {path} of measures (from the folder {Path.cwd()}); check the path")

@@ -12,8 +12,6 @@ from types import ModuleType
 from typing import Any
 
 from cnn_invariance.errors import InputError, unknown_name
-from cnn_invariance.plugins import trust
-from cnn_invariance.storage.paths import expanded
 
 
 def is_reference(text: str) -> bool:
@@ -51,6 +49,8 @@ def resolve(reference: str) -> Any:
             raise unknown_name(f"name in {place!r}", part, public)
         found = getattr(found, part)
     if not file:
+        from cnn_invariance.plugins import trust  # a pass without code of a user's does not need it
+
         trust.require_part(reference, found)
     return found
 
@@ -60,6 +60,9 @@ def from_file(path: Path, reference: str | None = None) -> ModuleType:
 
     reference: as the preset writes it, for messages; None: the path
     """
+    from cnn_invariance.plugins import trust
+    from cnn_invariance.storage.paths import expanded
+
     path = expanded(path)
     if not path.is_file():
         raise InputError(f"no file {path} (from the folder {Path.cwd()}); check the path")
@@ -80,6 +83,8 @@ def from_file(path: Path, reference: str | None = None) -> ModuleType:
 
 
 def _from_module(name: str, reference: str) -> ModuleType:
+    from cnn_invariance.plugins import trust
+
     trust.require_module(reference, name)
     try:
         return importlib.import_module(name)

@@ -3,8 +3,9 @@
 The file of a user's own network or measure is part of the spec of its cells. A file of this package is not: its changes
 are counted by the revisions of `cnn_invariance.study.cells`, which somebody who edits a file may not know of. So a
 result records a digest of each such file, and files are compared with it. Of older results the files are compared with
-those of the commit that is recorded. Only the definitions count that the network or the measure is computed by, not what
-is said of it or stands beside it; comments, docstrings, annotations, layout and the order of definitions do not count.
+those of the commit that is recorded. Only the definitions count that the network or the measure is computed by, not
+what is said of it or stands beside it. Comments, docstrings, annotations, layout and the order of definitions do not
+count.
 """
 
 import ast
@@ -99,7 +100,7 @@ def digest(text: str) -> str:
 
 
 def _used(body: list[ast.stmt]) -> list[ast.stmt]:
-    """The statements that the entries of a file use, and those that define no name; the others compute nothing of it."""
+    """The statements that the entries of a file use, and those that define no name; the others compute nothing."""
     defined = {name: node for node in body for name in _names(node)}
     waiting, found = [defined[name] for name in ENTRIES if name in defined], [node for node in body if not _names(node)]
     while waiting:

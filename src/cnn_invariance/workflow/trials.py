@@ -47,8 +47,8 @@ def check(plan: Plan, *, own: bool) -> None:
     if not plan.computes:
         return
     messages = []
-    of_own_code = (*_measures(plan), *_networks(plan), *_sets(plan)) if own else ()
-    for trial in (*of_own_code, *_members(plan, own)):
+    of_own_code = (*_measures(plan), *_sets(plan)) if own else ()
+    for trial in (*of_own_code, *_networks(plan, own), *_members(plan, own)):
         try:
             trial()
         except InputError as error:
@@ -67,10 +67,11 @@ def _measures(plan: Plan) -> Trials:
         yield partial(_try_measure, request)
 
 
-def _networks(plan: Plan) -> Trials:
+def _networks(plan: Plan, own: bool) -> Trials:
     found = dict.fromkeys((one.model, one.dataset, one.recipe.epochs > 0) for one in plan.todo("train"))
     for model, dataset, trained in found:
-        yield partial(_try_network, plan, model, dataset, trained)
+        if own or not (references.is_reference(model.name) or model.weights):
+            yield partial(_try_network, plan, model, dataset, trained)
 
 
 def _sets(plan: Plan) -> Trials:
