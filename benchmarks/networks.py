@@ -6,8 +6,9 @@
 
 Every network has random weights from one seed, in float64, and is measured on a few random images under quarter turns.
 Of each, some layers are computed a second time from the definitions of NV and NVSE, in float64 NumPy, on activations
-that a plain forward hook of one image at a time takes from the network itself: the largest relative difference of any unit is in the
-table (a measure is of activations in float32, so about 1e-6 is rounding). The layers are drawn evenly over the depth.
+that a plain forward hook of one image at a time takes from the network itself: the largest relative difference of any
+unit is in the table (a measure is of activations in float32, so about 1e-6 is rounding). The layers are drawn evenly
+over the depth.
 
 escnn needs NumPy 1 and a Fortran compiler, and so an environment of its own: CONTRIBUTING says how its rows are made.
 """
