@@ -6,6 +6,7 @@
 # make fuzz     install, then try random faults in what comes from others: SEED=3 SECONDS=600 (of each family)
 # make bench    install, then measure what measuring and training cost, and how far tmeasures agrees
 # make bundle   pack the project, wheels and data for a GPU machine without internet (config/paper.yaml)
+# make oldest  run the library's tests with the lower bounds of pyproject.toml (TRY="2.6 2.7": these of PyTorch)
 # make install-slurm    install, and what Snakemake needs to submit jobs to Slurm
 # make lock     write the locks in envs/ anew (needs uv)
 # make clean    remove what was installed and what tools left behind; results, figures, data and models stay
@@ -26,6 +27,7 @@ JOBS ?= 2
 LOCK ?=
 SEED ?= 16
 SECONDS ?= 300
+TRY ?=
 
 BIN := $(abspath $(VENV))/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
@@ -44,7 +46,7 @@ $(error TORCH=$(TORCH): expected TORCH=cpu, or nothing for PyTorch as PyPI has i
 endif
 
 .DEFAULT_GOAL := study
-.PHONY: study quick report test check fuzz bench bundle lock clean install install-test install-slurm
+.PHONY: study quick report test check fuzz bench bundle lock oldest clean install install-test install-slurm
 .DELETE_ON_ERROR:
 
 study: $(STAMP)
@@ -83,6 +85,9 @@ bench: $(STAMP)-test
 
 bundle: $(STAMP)
 	$(BIN)/python envs/bundle.py $(PRESET)
+
+oldest:
+	$(PYTHON) envs/oldest.py $(TRY)
 
 lock:
 	@command -v uv > /dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }

@@ -83,7 +83,7 @@ def test_the_readme_shows_the_claims_as_they_came_out():
 
 
 def test_the_readme_s_use_as_a_library_runs(tmp_path):
-    (example,) = blocks("README.md", "python")
+    example = "\n".join(blocks("README.md", "python"))  # one after the other, as they are read
     printed = run("-W", "error", "-c", example, at=tmp_path)
     assert "log_softmax" in printed
 
