@@ -181,16 +181,25 @@ def remarks(result: "MeasureResult") -> Iterator[str]:
         yield f"no layer: {_few(names)} ({reason})"
     for measure in result.measures:
         reasons: dict[str, list[str]] = {}
-        for layer, reason in result.absent(measure).items():
+        of_network = requests.level(requests.check(measure)) == "network"
+        for layer, reason in ({} if of_network else result.absent(measure)).items():
             reasons.setdefault(reason, []).append(layer)
         for reason, layers in reasons.items():
             yield f"no {measure} in {_counted(len(layers), 'layer')} ({reason}): {_few(layers)}"
+        if measure in result.network:
+            yield f"{measure} of the network: {', '.join(f'{value:.4g}' for value in result.network[measure])}"
+        if "network" in result.reasons.get(measure, {}):
+            yield f"no {measure} ({result.reasons[measure]['network']})"
         profile = result.profile(measure)
+        if profile.empty:
+            continue
         units, infinite, dead = (int(profile[name].sum()) for name in ("units", "infinite", "dead"))
         yield (
             f"{measure}: of {units:,} values, {infinite:,} are infinite (left out of the means), "
             f"{dead:,} dead (0 / 0, counted as 1)"
         )
+    for layer, said in result.mixing().items():
+        yield f"{layer}: {said}"
     if result.samples == 1:
         yield "one image has no spread over samples: what is divided by it is 0 / 0 or infinite; give more images"
     yield "accuracy is not reported: the images carry no class labels"

@@ -5,7 +5,7 @@ with status 1. Neither shows a traceback, unless ``--debug`` is given before the
 needs when it runs, so that an experiment that fails to import cannot stop a training.
 """
 
-from cnn_invariance.cli import cells, inspect, results, sources, study
+from cnn_invariance.cli import cells, inspect, known_answers, results, sources, study
 from cnn_invariance.cli.application import app
 
-__all__ = ["app", "cells", "inspect", "results", "sources", "study"]
+__all__ = ["app", "cells", "inspect", "known_answers", "results", "sources", "study"]

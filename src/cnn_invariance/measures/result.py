@@ -117,6 +117,16 @@ class MeasureResult:
             layer.name: known.get(layer.name) or _reason(layer, measure) for layer, values in pairs if values is None
         }
 
+    def mixing(self) -> dict[str, str]:
+        """The layers whose channels mix under the transformations, in forward order, and what tells it.
+
+        It needs NVSE beside FittedResidual and CKA (or ``FittedResidual[centred=true]`` alone), and ChannelMatch to say
+        whether channels are permuted; see `cnn_invariance.measures.mixing` for the rule.
+        """
+        from cnn_invariance.measures import mixing
+
+        return mixing.found(self)
+
     def profiles(self) -> "pd.DataFrame":
         """The layer profiles of all measures, in long form: a row a layer and measure, absent values too.
 
