@@ -134,14 +134,14 @@ class Noisy(nn.Module):
 
 
 class Elsewhere(nn.Module):
-    """The null of a network: it answers for another of the images, drawn anew for each image and each transformation."""
+    """The null of a network: it answers for another image, drawn anew for each image and each transformation."""
 
     def __init__(self, network: nn.Module, images: Tensor) -> None:
         super().__init__()
         self.network, self.images = network, images
 
     def forward(self, x: Tensor) -> Tensor:
-        """The network's output for the drawn images; few images, as in the look for layers, are answered themselves."""
+        """The network's output for the drawn images; few, as in the look for layers, are answered themselves."""
         if len(x) < SAMPLES:
             own: Tensor = self.network(x)
             return own

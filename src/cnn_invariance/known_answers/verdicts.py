@@ -1,8 +1,8 @@
 """The rule by which a measure is right, wrong or blind on a network with a known answer; fixed before any was measured.
 
-A value is turned into a *badness*: the value itself where lower is better, one less the value where higher is better, at
-least 0. Its share of the badness of the same network's null, in which each image is answered for another image, is ``r``:
-0 says perfect, 1 says that nothing of a transformed sample has to do with the sample. Of a measure that calls the null
+A value is turned into a *badness*: the value itself where lower is better, one less the value where higher is better,
+at least 0. Its share of the badness of the same network's null, in which each image is answered for another image, is
+``r``: 0 says perfect, 1 says that nothing of a transformed sample has to do with the sample. Of a measure that calls the null
 perfect, r is the badness itself. Then, by what is known:
 
 - exact: right if ``r <= EXACT``; otherwise wrong, because a failing is reported that is not there.
