@@ -4,6 +4,7 @@
 #     snakemake --cores all --configfile config/mine.yaml          another preset
 #     snakemake --cores all --config compute=cached                draw what needs nothing computed
 #     snakemake --cores all --config compute=missing               compute all that is missing, too
+#     snakemake --cores all --config trust=my_package              run code that the preset names in this package, too
 #     snakemake -n                                                 only say what is missing
 #     snakemake --cores all report                                 all of it as one HTML page
 #     snakemake verify --cores all                                 compute some cached cells again, and compare
@@ -52,8 +53,11 @@ localrules:
 
 
 onstart:
-    run.start()
-    again.start()
+    try:
+        run.start()
+        again.start()
+    except InputError as error:
+        raise WorkflowError(error)
 
 
 onsuccess:
@@ -197,7 +201,7 @@ if run.plan:
                 "envs/environment.yaml"
             params:
                 experiment=experiment,
-                options=run.study_options("results", "figures"),
+                options=run.study_options("results", "figures", drawing=True),
             message:
                 f"Draw {experiment}"
             shell:
@@ -219,7 +223,7 @@ if run.plan:
             "envs/environment.yaml"
         params:
             command="claims --specifications",
-            options=run.study_options("results", "figures"),
+            options=run.study_options("results", "figures", drawing=True),
         message:
             "Test the claims by every specification"
         shell:
@@ -239,7 +243,7 @@ if run.plan:
             f"{LOGS}/claims.tsv"
         params:
             command="claims",
-            options=run.study_options("results"),
+            options=run.study_options("results", drawing=True),
         message:
             "Test the claims"
 

@@ -8,6 +8,7 @@ ratio, and how many times as fast NV is here for a sample under a transformation
 process of its own that measures the whole suite, with N and with 4 N samples.
 
     python benchmarks/measuring.py                            the table, in Markdown
+    python benchmarks/measuring.py --uncertainty              instead, what intervals over samples cost
     CNN_INVARIANCE_NATIVE=0 python benchmarks/measuring.py    without the compiled loops
 """
 
@@ -95,6 +96,21 @@ def row(name: str, N: int, M: int, runs: int, device: torch.device, tile: int | 
     return results
 
 
+def uncertainty_row(name: str, N: int, M: int, runs: int, device: torch.device, tile: int | None) -> dict[str, float]:
+    """Of each suite, the time with intervals over samples to that without: the median of paired runs."""
+    network, images, transformations = case(name, N, M, device)
+    ratios: dict[str, float] = {}
+    for suite, measures in SUITES.items():
+
+        def work(uncertainty: bool, measures: list[str] | None = measures) -> None:
+            ci.measure(network, images, transformations, measures, tile=tile, uncertainty=uncertainty)
+
+        work(True)
+        pairs = [(clock(lambda: work(False), device), clock(lambda: work(True), device)) for _ in range(runs)]
+        ratios[suite] = statistics.median(there / without for without, there in pairs)
+    return ratios
+
+
 def tmeasures_cost(name: str, N: int, M: int, runs: int, device: torch.device) -> tuple[float, float] | None:
     """Of the author's library, NV alone: the same ratio, and seconds for a pair; None where it is not installed."""
     try:
@@ -148,6 +164,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--tmeasures-samples", type=int, help="its N; otherwise 100 on a GPU, 8 on a CPU")
+    parser.add_argument("--uncertainty", action="store_true", help="time intervals over samples, and nothing else")
     parser.add_argument("--peak", choices=list(NETWORKS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.threads:
@@ -161,6 +178,13 @@ def main() -> None:
         f"{platform.machine()}, {device.type}, torch {torch.__version__}, {torch.get_num_threads()} threads, {compiled}"
     )
     print(f"M = {options.transformations}, median of {options.runs} paired runs\n")
+    if options.uncertainty:
+        print(f"| with intervals to without | N | {' | '.join(SUITES)} |\n{'|---' * (len(SUITES) + 2)}|")
+        for name in options.networks:
+            N, M = options.samples or (GPU_SAMPLES if device.type == "cuda" else SAMPLES[name]), options.transformations
+            ratios = uncertainty_row(name, N, M, options.runs, device, options.tile)
+            print(f"| {name} | {N} | {' | '.join(f'{ratio:.3f}' for ratio in ratios.values())} |", flush=True)
+        return
     print(f"| ratio (goal) | N | {' | '.join(SUITES)} | tmeasures, NV | times as fast | forward | peak, N and 4 N |")
     print("|---" * (len(SUITES) + 6) + "|")
     for name in options.networks:

@@ -5,8 +5,8 @@
 
 It needs ``uv`` and PyPI. One resolution holds for Python 3.11 to 3.13 on every platform with wheels; it is
 parted into ``torch.txt`` (PyTorch and what only its CUDA build needs), ``requirements.txt`` (all else that the
-package needs to run and to be installed), ``test.txt`` (what tests and checks need beyond) and ``slurm.txt`` (what a
-Slurm cluster needs beyond). ``environment.yaml`` has the versions of the first two for conda.
+package with the extra ``study`` needs to run and to be installed), ``test.txt`` (what tests and checks need beyond) and
+``slurm.txt`` (what a Slurm cluster needs beyond). ``environment.yaml`` has the versions of the first two for conda.
 """
 
 import re
@@ -77,13 +77,14 @@ def main(options: list[str]) -> None:
     """Resolve everything, then its parts, with the same versions."""
     known = "".join((ENVS / name).read_text(encoding="utf-8") for name in LOCKS if (ENVS / name).is_file())
     versions = "\n".join(resolve(known, "--all-extras", *options))
-    needed = resolve(versions)
+    needed = resolve(versions, "--extra=study")
     torch = [entry for entry in needed if TORCH.match(entry)]
     rest = [entry for entry in needed if not TORCH.match(entry)]
     write("torch.txt", torch)
     write("requirements.txt", rest)
     for extra in ("test", "slurm"):
-        write(f"{extra}.txt", [entry for entry in resolve(versions, f"--extra={extra}") if entry not in needed])
+        found = resolve(versions, "--extra=study", f"--extra={extra}")
+        write(f"{extra}.txt", [entry for entry in found if entry not in needed])
     pins = sorted(f'      - "{pin(entry)}"\n' for entry in needed)
     (ENVS / "environment.yaml").write_text(ENVIRONMENT + "".join(pins), encoding="utf-8")
 

@@ -144,7 +144,7 @@ def observe(
     Errors: InputError for a tensor of another number of images than there are.
     """
     calls: dict[str, int] = {}
-    names = {seen.partition("#")[0].partition("[")[0] for seen in roles}
+    names = {name for seen in roles for name in _perhaps_named(seen)}
 
     def hook(module: nn.Module, _: Any, output: Any) -> None:
         name = named[module]
@@ -167,6 +167,12 @@ def observe(
             if name in names:
                 stack.callback(module.register_forward_hook(hook).remove)
         yield
+
+
+def _perhaps_named(key: str) -> Iterator[str]:
+    """The names of modules that may have this key, see `cnn_invariance.roles.key_of`; names may hold # and [."""
+    yield key
+    yield from (key[:place] for place, letter in enumerate(key) if letter in "#[")
 
 
 def look(model: nn.Module, images: Tensor, layers: LayerFilter = None, *, merge: bool = False) -> Observed:

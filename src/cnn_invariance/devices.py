@@ -84,15 +84,22 @@ def at_precision(precision: str, device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    parts: tuple[Any, ...] = (getattr(torch.backends.cudnn, "conv"), torch.backends.cuda.matmul)  # noqa: B009 (no stub)
-    before = [part.fp32_precision for part in parts]
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    parts: tuple[Any, ...]
+    value: str | bool
+    if hasattr(matmul, "fp32_precision"):
+        parts, setting = (getattr(cudnn, "conv"), matmul), "fp32_precision"  # noqa: B009 (no stub)
+        value = "tf32" if precision == "tf32" else "ieee"
+    else:  # before torch 2.9
+        parts, setting, value = (cudnn, matmul), "allow_tf32", precision == "tf32"
+    before = [getattr(part, setting) for part in parts]
     for part in parts:
-        part.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+        setattr(part, setting, value)
     try:
         yield
     finally:
-        for part, value in zip(parts, before, strict=True):
-            part.fp32_precision = value
+        for part, was in zip(parts, before, strict=True):
+            setattr(part, setting, was)
 
 
 def full_precision(precision: str, device: torch.device) -> AbstractContextManager[None]:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from cnn_invariance.measures import MeasureResult
 
-DEFAULT_MEASURES = ("NV", "NVSE")
+DEFAULT_MEASURES = requests.HEADLINE
 """The measures that are computed if none is named; only the first if the transformations cannot be undone."""
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -29,7 +30,9 @@ NORMALISATIONS = ("images", "imagenet", "none")
 CLASSES = {"torchvision:": 1000, "timm:": 1000}
 """The number of outputs of a library's networks, which is that of their published weights."""
 
+NAMES = 8  # columns that names of layers need at least: longer ones go on in the next line
 WIDTH = 140  # columns of the table where there is no terminal
+DASH = "–"
 TABLES = (".csv", ".parquet")
 PLOTS = (".svg", ".png", ".pdf")
 
@@ -47,7 +50,7 @@ class InspectionOptions:
     images: Path = field(metadata={"help": "Folder or tar archive of images, flat or by class."})
     transformations: str = _described("A set: rotation, 'scale[n=2]', file.py:function.", "rotation")
     set: tuple[str, ...] = _described("Parameter of the set: n=9. May be repeated.", ())
-    measures: str = _described("With commas between; without: NV, and NVSE if possible.", "")
+    measures: str = _described("With commas between; without: NV of maps, and NVSE of maps if possible.", "")
     argument: tuple[str, ...] = _described("Argument of the network: width=8. Repeat.", ())
     weights: Path | None = _described("Safetensors file of trained weights.")
     classes: int | None = _described("Outputs; without: 1000 of a library, else 10.", min=1)
@@ -57,6 +60,7 @@ class InspectionOptions:
     normalise: str = _described("By the mean and deviation of: images, imagenet; or none.", "images")
     layers: tuple[str, ...] = _described("Names or patterns of layers, 'layer4*' or 'relu#2'. Repeat.", ())
     merge: bool = _described("Leave out layers that change nothing, such as dropout.", True)
+    uncertainty: bool = _described("Give 95 % intervals over images.", False)
     output: tuple[Path, ...] = _described("Table .csv .parquet, plot .svg .png .pdf. Repeat.", ())
     device: str | None = _described("cpu, cuda; without: CUDA if there is any.")
     tile: int | None = _described("Images at once; without: by the memory.", min=1)
@@ -105,7 +109,7 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
     import torch
 
     import cnn_invariance as ci
-    from cnn_invariance.measures.engine.inputs import EqualMembersWarning
+    from cnn_invariance.measures.engine.inputs import EqualMembersWarning, OneSampleWarning
 
     members = sets.parse(options.transformations, **options.parameters)
     measures, left_out = _measures(split_measures(options.measures), isinstance(members, AffineSet))
@@ -114,6 +118,7 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
     by_class = any(_by_class(requests.check(measure)) for measure in measures)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EqualMembersWarning)  # it is among the facts
+        warnings.simplefilter("ignore", OneSampleWarning)  # and this among the remarks
         result = ci.measure(
             network,
             images,
@@ -126,6 +131,7 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
             progress=progress,
             accuracy=False,
             merge=options.merge,
+            uncertainty=options.uncertainty,
         )
     under = [("under", f"{_name(options, members)}: {_count_of(members)}")]
     return Inspection(result, [*built, *seen, *under, *left_out])
@@ -144,9 +150,12 @@ def show(options: InspectionOptions) -> None:
 
     found = inspect(options, progress=sys.stderr.isatty())
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, soft_wrap=True)
+    dash = DASH if console.encoding.startswith("utf") else "-"
+    shown = table(found.result, dash)
+    console.width = max(console.width, least_width(shown))
     for what, how in found.facts:
         console.print(f"{what:10}{how}", markup=False)
-    console.print(table(found.result), soft_wrap=False)
+    console.print(shown, soft_wrap=False)
     for remark in remarks(found.result):
         console.print(remark, markup=False)
     for path in options.output:
@@ -154,20 +163,29 @@ def show(options: InspectionOptions) -> None:
         console.print(f"written: {path}", markup=False)
 
 
-def table(result: "MeasureResult") -> "Table":
+def least_width(shown: "Table") -> int:
+    """The columns that a table needs so that no number is cut; a narrower terminal wraps its lines."""
+    texts = (len(str(column.header)) if column.no_wrap else NAMES for column in shown.columns)
+    cells = (
+        max((len(str(cell)) for cell in column.cells), default=0) if column.no_wrap else 0 for column in shown.columns
+    )
+    return sum(max(both) + 3 for both in zip(texts, cells, strict=True))
+
+
+def table(result: "MeasureResult", dash: str = DASH) -> "Table":
     """The profiles for a terminal: one row per layer, one column per measure, a dash where a layer has no value."""
     from rich import box
     from rich.table import Table
 
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    shown.add_column("", justify="right")
+    shown.add_column("", justify="right", no_wrap=True)
     for name in ("layer", "kind", "shape"):
-        shown.add_column(name, overflow="fold")
-    for measure in result.measures:
-        shown.add_column(measure, justify="right")
+        shown.add_column(name, overflow="fold", min_width=NAMES)
+    for name in requests.labels(result.measures).values():
+        shown.add_column(name, justify="right", no_wrap=True)
     rows = {(row["measure"], row["layer_index"]): row for row in result.profiles().to_dict("records")}
     for layer in result.layers:
-        cells = [_cell(rows[measure, layer.index]) for measure in result.measures]
+        cells = [_cell(rows[measure, layer.index], dash) for measure in result.measures]
         shown.add_row(str(layer.index), layer.name, layer.kind, " x ".join(map(str, layer.shape)), *cells)
     return shown
 
@@ -179,13 +197,13 @@ def remarks(result: "MeasureResult") -> Iterator[str]:
         skipped.setdefault(reason, []).append(name)
     for reason, names in skipped.items():
         yield f"no layer: {_few(names)} ({reason})"
-    for measure in result.measures:
+    for measure, name in requests.labels(result.measures).items():
         reasons: dict[str, list[str]] = {}
         of_network = requests.level(requests.check(measure)) == "network"
         for layer, reason in ({} if of_network else result.absent(measure)).items():
             reasons.setdefault(reason, []).append(layer)
         for reason, layers in reasons.items():
-            yield f"no {measure} in {_counted(len(layers), 'layer')} ({reason}): {_few(layers)}"
+            yield f"no {name} in {_counted(len(layers), 'layer')} ({reason}): {_few(layers)}"
         if measure in result.network:
             yield f"{measure} of the network: {', '.join(f'{value:.4g}' for value in result.network[measure])}"
         if "network" in result.reasons.get(measure, {}):
@@ -195,9 +213,11 @@ def remarks(result: "MeasureResult") -> Iterator[str]:
             continue
         units, infinite, dead = (int(profile[name].sum()) for name in ("units", "infinite", "dead"))
         yield (
-            f"{measure}: of {units:,} values, {infinite:,} are infinite (left out of the means), "
+            f"{name}: of {units:,} values, {infinite:,} are infinite (left out of the means), "
             f"{dead:,} dead (0 / 0, counted as 1)"
         )
+    for measure, reason in result.no_interval.items():
+        yield f"no interval for {measure}: {reason}"
     for layer, said in result.mixing().items():
         yield f"{layer}: {said}"
     if result.samples == 1:
@@ -213,7 +233,8 @@ def write(result: "MeasureResult", path: Path) -> None:
         elif path.suffix == ".parquet":
             result.profiles().to_parquet(temporary, index=False)
         else:
-            result.plot().savefig(temporary, format=path.suffix[1:], dpi=300)
+            drawn = [measure for measure in result.measures if len(result.absent(measure)) < len(result.layers)]
+            result.plot(drawn).savefig(temporary, format=path.suffix[1:], dpi=300)
 
 
 def read_size(text: str) -> tuple[int, int]:
@@ -292,8 +313,11 @@ def _images(options: InspectionOptions) -> tuple["Tensor", Any, list[tuple[str, 
     drawn = f" of {found.total:,}, drawn evenly from {_counted(len(found.folders), 'folder')}"
     amount = f"{len(images):,}{drawn if len(images) < found.total else ''}"
     colour = {1: "grey", 3: "RGB"}[channels]
-    facts = [("images", f"{amount} in {options.images}, {resized}{height} x {width}, {colour}"), ("values", how)]
-    return images, found.groups, facts
+    facts = [("images", f"{amount} in {options.images}, {resized}{height} x {width}, {colour}")]
+    facts += [("", note) for note in found.notes]
+    if found.others:
+        facts.append(("left out", f"files that cannot be read as images: {found.others}"))
+    return images, found.groups, [*facts, ("values", how)]
 
 
 def _normalised(images: "Tensor", how: str) -> tuple["Tensor", str]:
@@ -346,12 +370,14 @@ def _count_of(members: sets.TransformationSet) -> str:
     return f"{len(members)} transformations{said and f' (note: {said})'}"
 
 
-def _cell(row: Mapping[Any, Any]) -> str:
-    """A value, followed by the number of units that are infinite, not a number, or dead."""
+def _cell(row: Mapping[Any, Any], dash: str = DASH) -> str:
+    """A value, its interval if it has one, and the number of units that are infinite, not a number, or dead."""
     if row["absent"]:
-        return "–"
+        return dash
     marks = [f"{int(row[name]):,} {name}" for name in ("infinite", "nan", "dead") if row[name]]
-    return f"{row['value']:.4g}" + (f" ({', '.join(marks)})" if marks else "")
+    ends = [row[name] for name in ("low", "high") if not isnan(row.get(name, nan))]
+    interval = f" [{', '.join(f'{end:.4g}' for end in ends)}]" if ends else ""
+    return f"{row['value']:.4g}{interval}" + (f" ({', '.join(marks)})" if marks else "")
 
 
 def _few(texts: Sequence[str]) -> str:

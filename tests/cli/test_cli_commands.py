@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from cnn_invariance.cli import app
@@ -72,7 +73,7 @@ def test_plan_before_and_after(tree, here):
         ["networks", "0", "1"],
         ["measure", "cells", "0", "1"],
     ]
-    assert before[6].startswith("no estimate of the time: nothing like some of the missing cells")
+    assert before[6].startswith("no estimate of the time: nothing like the missing cells")
     assert before[8:] == [
         "prepare mnist5k: no data/mnist5k.npz",
         f"train {here.networks[0].key}: no record",
@@ -264,3 +265,27 @@ def test_plan_refuses_to_measure_under_one_map_alone(tmp_path, monkeypatch, para
     done = run("plan", "--preset", "tiny.yaml")
     assert done.exit_code == 2
     assert "one map, and invariance is measured over different ones; expected at least two" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan", "my.yaml"),
+        ("campaign", "my.yaml", "--budget", 1),
+        ("results", "check", "my.yml"),
+        ("draw", "x", "my.yaml"),
+    ],
+)
+def test_a_preset_without_its_option_is_told_so(words):
+    done = run(*words)
+    assert done.exit_code == 2
+    preset = next(word for word in words if ".y" in str(word))
+    assert f"received the preset {preset} as an argument; a preset is an option: --preset {preset}" in done.stderr
+
+
+def test_every_command_on_a_study_takes_the_preset_as_an_option():
+    commands = dict(typer.main.get_command(app).commands)
+    commands |= commands.pop("results").commands
+    of_no_study = {"experiments", "inspect", "schema", "sources", "version"}
+    for name, command in commands.items():
+        assert any("--preset" in one.opts for one in command.params) != (name in of_no_study), name

@@ -113,5 +113,5 @@ def test_one_set_and_one_seed_leave_the_claim_undecided(plan):
 
 
 def test_captions_name_both_datasets(plan):
-    caption = plan.folders.figure_folder("tiny", "dataset_transfer") / "dataset_transfer_leaves.md"
+    caption = plan.folders.figure_folder("tiny", "dataset_transfer") / "dataset_transfer.md"
     assert "measured on 6 samples of the test split of leaves and of mnist5k" in caption.read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 """``cnn-invariance inspect``: any network on any images, from the shell."""
 
+import io
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
@@ -15,6 +17,7 @@ import cnn_invariance as ci
 from cnn_invariance import inspection, models
 from cnn_invariance.cli import app
 from cnn_invariance.datasets import read_pictures
+from cnn_invariance.measures import requests
 from helpers_extend import BRIGHTNESS, NETWORK, SHARE
 
 
@@ -61,8 +64,8 @@ def test_it_says_what_it_did_and_prints_profiles(here):
     ]
     assert re.search(r"^ +1 +0 +Conv2d +3 x 6 x 6 +0\.\d+ +\d\.\d+ *$", text, re.M)
     assert re.search(r"^ +4 +3 +Linear +10 +0\.\d+ +– *$", text, re.M)
-    assert "no NVSE in 2 layers (units, not feature maps: nothing to undo a transformation on): 2, 3" in text
-    assert re.search(r"NV: of 334 values, 0 are infinite \(left out of the means\), \d+ dead", text)
+    assert "no NVSE of maps in 2 layers (units, not feature maps: nothing to undo a transformation on): 2, 3" in text
+    assert re.search(r"NV of maps: of \d+ values, 0 are infinite \(left out of the means\), \d+ dead", text)
     assert "accuracy is not reported" in text
 
 
@@ -85,7 +88,7 @@ def test_it_measures_what_the_library_measures(here):
     images = (images - images.mean((0, 2, 3), keepdim=True)) / images.std((0, 2, 3), correction=0, keepdim=True)
     torch.manual_seed(0)
     network = models.build("nets.py:build", (3, 8, 8), 10).eval()
-    result = ci.measure(network, images, ci.transformations.rotation(n=3, closed=False), ["NV", "NVSE"])
+    result = ci.measure(network, images, ci.transformations.rotation(n=3, closed=False), requests.HEADLINE)
     pd.testing.assert_frame_equal(table, result.profiles(), check_dtype=False)
     assert "<svg" in Path("profiles.svg").read_text()
 
@@ -98,8 +101,8 @@ def test_a_set_that_cannot_be_undone_and_a_measure_of_one_s_own(here):
     text = said(
         "--measures", "mine.py:ShareT[aggregate=mean], NV[stratified=true]", "--set", "n=2", "--set", "closed=false"
     )
-    assert "mine.py:ShareT[aggregate=mean]" in text
-    assert "NV[stratified=true]: of " in text
+    assert "ShareT of maps" in text
+    assert "NV of units (stratified=true): of " in text
 
 
 def test_as_many_images_from_each_folder(here):
@@ -197,7 +200,7 @@ def test_infinite_and_dead_units_are_counted(here):
     Path("sets.py").write_text("def two():\n    return [lambda x: x, lambda x: x + 100]\n")
     text = said("--transformations", "sets.py:two", "--classes", 5, "--tile", 1)
     assert "1 (2 infinite, 3 dead)" in text
-    assert "NV: of 5 values, 2 are infinite (left out of the means), 3 dead (0 / 0, counted as 1)" in text
+    assert "NV of maps: of 5 values, 2 are infinite (left out of the means), 3 dead (0 / 0, counted as 1)" in text
 
 
 def test_values_of_parameters_are_read_as_numbers_truth_values_or_text():
@@ -215,3 +218,16 @@ def test_members_that_are_one_map_are_said_and_one_map_alone_is_refused(here):
     assert "note" not in said("--transformations", "rotation[n=4,closed=false]", "--measures", "NV")
     assert "all of its 2 members are one map" in refused("--set", "n=2")
     assert "its only member is one map" in refused("--transformations", "identity")
+
+
+@pytest.mark.parametrize("width", [20, 50, 80])
+def test_a_narrow_terminal_cuts_no_number(here, width):
+    options = {"model": "nets.py:build", "images": Path("photos"), "set": ("n=3", "closed=false")}
+    result = inspection.inspect(inspection.InspectionOptions(**options, measures="NV, NVSE, TV, SV")).result
+    shown = inspection.table(result)
+    console = Console(file=io.StringIO(), width=max(width, inspection.least_width(shown)))
+    console.print(shown)
+    text = console.file.getvalue()
+    for row in result.profiles().to_dict("records"):
+        assert inspection._cell(row) in text
+    assert "…" not in text

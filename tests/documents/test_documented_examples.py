@@ -1,5 +1,6 @@
 """What README and CONTRIBUTING show works as it stands there."""
 
+import csv
 import os
 import re
 import runpy
@@ -8,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from textwrap import dedent
+from textwrap import dedent, indent
 
 import numpy as np
 import pytest
@@ -20,7 +21,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
+import cnn_invariance as ci
 from cnn_invariance.cli import app
+from cnn_invariance.experiments.framework.programme import Programme
+from cnn_invariance.transformations.warp import transform_all
+from cnn_invariance.workflow.plan import Plan
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
@@ -110,7 +115,7 @@ def test_the_additions_in_contributing_make_a_study(extended):
     for text in blocks("CONTRIBUTING.md", "yaml"):
         if not text.startswith("# mine.yaml"):
             preset |= yaml.safe_load(text)
-    preset["datasets"]["digits8"] |= {"fingerprint": fingerprint, "accuracy_floor": 0}
+    preset["datasets"]["digits8"]["fingerprint"] = fingerprint
     (extended / "preset.yaml").write_text(yaml.safe_dump(preset), encoding="utf-8")
 
     planned = command(extended, "plan", "--cells", "--preset", "preset.yaml")
@@ -147,7 +152,9 @@ def own(tmp_path):
     """A folder with the files that CONTRIBUTING shows beside its preset, and images by class."""
     for name, text in own_files().items():
         (tmp_path / name).write_text(text, encoding="utf-8")
-    pixels = np.random.default_rng(0).integers(0, 256, (20, 12, 12, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 100, (20, 12, 12, 3), dtype=np.uint8)
+    pixels[1::2, 3:9] += 120  # a bar across, and a square
+    pixels[::2, 3:9, 3:9] += 120
     for number, image in enumerate(pixels):
         path = tmp_path / "leaves" / ("ash" if number % 2 else "oak") / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -155,33 +162,80 @@ def own(tmp_path):
     return tmp_path
 
 
-def test_files_of_one_s_own_make_a_study(own, monkeypatch):
-    """The preset of CONTRIBUTING with its files, run for real in a folder elsewhere, but for one of its two sets."""
+def cli(*arguments):
+    done = CliRunner().invoke(app, [*arguments, "--preset", "mine.yaml"])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+DROPOUT = '  dropout: {experiment: "my_experiments.py:Dropout", model: Mine, dropout: [0, .1, .3], seeds: 2}\n'
+SMALLER = "seeds: 1, transformation_sets: [brightness], measures: [my_extremes.py:Largest, my_cosine.py:Cosine]}"
+
+
+def test_files_of_one_s_own_make_a_study_and_its_page(own, monkeypatch):
+    """The preset of CONTRIBUTING with its files and its experiment, in a folder elsewhere: to the page, and again."""
     monkeypatch.chdir(own)
     fingerprint = re.search(r"\b[0-9a-f]{64}\b", CliRunner().invoke(app, ["dataset", "folder:leaves"]).output)[0]
     preset = own / "mine.yaml"
-    text = preset.read_text(encoding="utf-8").replace("0" * 64, fingerprint).replace("floor: 0.5", "floor: 0")
-    without, found = re.subn(r"  rotation: .*\n", "", text)
-    assert found == 1
-    preset.write_text(without, encoding="utf-8")
-    table = "results/mine/tables/compare_models.csv"
-    run("-m", "snakemake", table, "-s", ROOT / "Snakefile", "--cores", "1", "--configfile", "mine.yaml", at=own)
-    rows = [row.split(",") for row in (own / table).read_text(encoding="utf-8").splitlines()]
-    columns = {name: index for index, name in enumerate(rows[0])}
-    found = {(row[columns["measure"]], row[columns["network"]]): row[columns["best_layer"]] for row in rows[1:]}
-    assert found.keys() == {
-        ("NV of maps", "SimpleConv"),
-        ("NV of maps", "Mine"),
-        (SHARE, "SimpleConv"),
-        (SHARE, "Mine"),
-    }
-    assert {found["NV of maps", "Mine"], found[SHARE, "Mine"]} <= {
-        str(layer) for layer in range(8)
-    }  # names of my_nets.py
-    assert found["NV of maps", "SimpleConv"] not in {str(layer) for layer in range(8)}
+    text = preset.read_text(encoding="utf-8").replace("0" * 64, fingerprint)
+    assert indent(DROPOUT, "    ") in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    text = text.replace("experiments:\n", "experiments:\n" + DROPOUT.replace("seeds: 2}", SMALLER))
+    text = text.replace('ShareT"] #', 'ShareT", "my_extremes.py:Largest", "my_cosine.py:Cosine"] #')
+    preset.write_text(text, encoding="utf-8")
+    cli("plan")
+    for cell in Plan(Programme.load("mine.yaml")).cells:
+        cli(cell.stage, cell.key)
+    assert Plan(Programme.load("mine.yaml")).failed == {}  # every network reaches the floor that stands there
+    for experiment in ("dropout", "compare_models"):
+        cli("draw", experiment)
+    for command in (["claims", "--specifications"], ["claims"], ["overview"], ["costs"], ["report"], ["report"]):
+        cli(*command)
+    page = (own / "report/mine.html").read_text(encoding="utf-8")
+    assert "Experiment &#39;dropout&#39; of your own" in page
+    assert "Tests an expectation of your own." in page
+    assert "eplicat" not in re.sub(r"(?s)<section id=.departures.*?</section>", "", page)
+    assert all(name in page for name in ("ShareT", "Largest", "Cosine"))
+    _check_own_table(own)
     caption = (own / "figures/mine/compare_models/compare_models_leaves_ShareT_of_units.md").read_text(encoding="utf-8")
     assert "share of the transformations in the spread, TV / (TV + SV)" in caption
-    assert not (own / "figures/mine/compare_models/compare_models_leaves_NVSE.md").exists()
+    assert "Mine is none of the author's networks" in caption
+    assert "Mine" in (own / "results/mine/tables/costs.csv").read_text(encoding="utf-8")
+    caption = (own / "figures/mine/dropout/dropout_leaves_Cosine_of_layers.md").read_text(encoding="utf-8")
+    assert "Cosine of layers" in caption
+    assert "dropout 0.1" in caption
+
+
+def _check_own_table(own):
+    rows = (own / "results/mine/tables/compare_models.csv").read_text(encoding="utf-8").splitlines()
+    table = list(csv.DictReader(rows))
+    of_maps, kinds = ("NV of maps", "NVSE of maps"), {row["measure"] for row in table}
+    assert kinds == {*of_maps, SHARE}
+    assert {row["network"] for row in table} == {"SimpleConv", "Mine"}
+    best = {(row["measure"], row["network"]): row["best_layer"] for row in table}
+    assert {best[measure, "Mine"] for measure in kinds} <= {str(layer) for layer in range(9)}  # names of my_nets.py
+    assert best["NV of maps", "SimpleConv"] not in {str(layer) for layer in range(9)}
+
+
+def test_measures_of_one_s_own_are_what_they_say(own, monkeypatch):
+    """The running maximum and the cosine of CONTRIBUTING, against the same of all activations at once."""
+    monkeypatch.chdir(own)
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 3, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(108, 4)
+    )
+    images, turns = torch.rand(7, 1, 8, 8), ci.transformations.rotation(n=4, closed=False)
+    requests = ["my_extremes.py:Largest", "my_cosine.py:Cosine"]
+    result = ci.measure(network.eval(), images, turns, requests, tile=2)
+    assert list(result.profiles()["label"].unique()) == ["Largest of units", "Cosine of layers"]
+    moved = transform_all(images, turns.matrices)  # (M, N, C, H, W)
+    with torch.no_grad():
+        answers = [network[:2](one) for one in moved]
+        plain = network[:2](images)
+    largest = torch.stack(answers).amax((0, 1)).double()
+    np.testing.assert_allclose(result["my_extremes.py:Largest"]["1"], largest, rtol=1e-6)
+    cosines = [torch.cosine_similarity(one.flatten(1), plain.flatten(1)).double() for one in answers]
+    np.testing.assert_allclose(result["my_cosine.py:Cosine"]["1"], [torch.stack(cosines).mean()], rtol=1e-5)
+    assert result.profile("Cosine")["units"].tolist() == [1, 1, 1, 1]
 
 
 def test_weights_of_torch_save_are_written_anew_as_contributing_shows(own, monkeypatch):

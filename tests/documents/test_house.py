@@ -14,13 +14,13 @@ FLOORS = (
     {"activations", "statistics"},
     {"transformations", "datasets"},
     {"models", "measures"},
-    {"training", "inspection"},
+    {"training", "inspection", "assertions"},
     {"study", "plotting"},
     {"results", "paper"},
     {"experiments"},
     {"workflow"},
     {"verification", "report", "known_answers"},
-    {"cli"},
+    {"cli", "__main__"},
 )
 """From the ground up. A room may import rooms below it, and rooms of its own floor as long as they form no circle."""
 

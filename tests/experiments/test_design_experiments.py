@@ -49,13 +49,13 @@ def test_what_is_drawn_is_what_was_announced(name, planned, computed, tmp_path):
     study = planned(name)
     announced = study.outputs[name]
     parts = ["", "_alone"] if name == "batch_normalization" else [""]
-    assert announced.figures == [f"{name}_mnist5k{part}{measure}" for part in parts for measure in ("", "_NVSE")]
+    assert announced.figures == [f"{name}{part}{measure}" for part in parts for measure in ("", "_NVSE")]
     expected = helpers_experiments.announced(study, name)
     folder = drawn(study, computed(study), tmp_path / "drawn")
     assert {path.name for path in folder.iterdir()} == expected
-    caption = (folder / f"{name}_mnist5k.md").read_text(encoding="utf-8")
+    caption = (folder / f"{name}.md").read_text(encoding="utf-8")
     assert study.experiments[name].question in caption
-    with Image.open(folder / f"{name}_mnist5k.png") as image:
+    with Image.open(folder / f"{name}.png") as image:
         assert image.width == 1400
 
 
@@ -177,7 +177,7 @@ def test_ti_pooling_against_a_network_without_dense_layers_is_undecided(planned,
 
 def test_ti_pooling_has_sizes_of_its_own_of_the_author(planned, computed, tmp_path):
     study = planned("ti_pooling", {"transformation_sets": ["rotation"]})
-    caption = (drawn(study, computed(study), tmp_path / "drawn") / "ti_pooling_mnist5k.md").read_text(encoding="utf-8")
+    caption = (drawn(study, computed(study), tmp_path / "drawn") / "ti_pooling.md").read_text(encoding="utf-8")
     assert "TIPoolingSimpleConv (width 16; dense 64; transformations rotation" in caption
     assert "none of the author's networks" not in caption
 
@@ -205,7 +205,7 @@ def test_bad_options_are_refused_before_any_job(name, options, message, planned)
 
 
 def test_ti_pooling_needs_affine_sets(planned, preset, request):
-    preset["transformation_sets"] = {"mine": {"set": f"{request.path.parent / 'user_sets.py'}:functions"}}
+    preset["transformation_sets"] = {"mine": {"set": f"{request.path.parent / 'user_sets.py'}:functions", "size": 1}}
     with pytest.raises(InputError, match="TI-pooling needs an affine transformation set; 'mine'"):
         planned("ti_pooling")
 

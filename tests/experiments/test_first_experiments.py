@@ -121,7 +121,7 @@ def test_accuracy_of_the_whole_split_counts_its_samples(preset, load, computed, 
 
 def test_accuracy_finds_the_identity_wherever_it_is(preset, load, computed, tmp_path):
     reference = f"{Path(__file__).parent / 'user_sets.py'}:identity_last"
-    preset["transformation_sets"] = {"mine": {"set": reference}}
+    preset["transformation_sets"] = {"mine": {"set": reference, "size": 2, "affine": True, "identity": 1}}
     preset["experiments"] = {"accuracy": {"models": ["SimpleConv"]}}
     study = load(preset)
     chosen = study.experiments["accuracy"]
@@ -133,11 +133,15 @@ def test_accuracy_finds_the_identity_wherever_it_is(preset, load, computed, tmp_
 
 
 def test_accuracy_needs_the_identity(preset, load):
-    preset["transformation_sets"]["mine"] = {"set": f"{Path(__file__).parent / 'user_sets.py'}:turned"}
+    preset["transformation_sets"]["mine"] = {
+        "set": f"{Path(__file__).parent / 'user_sets.py'}:turned",
+        "size": 1,
+        "affine": True,
+    }
     preset["experiments"] = {"accuracy": {}}
     with pytest.raises(InputError, match=r"experiments\.accuracy.*no identity member"):
         load(preset)
-    preset["transformation_sets"]["mine"]["set"] = f"{Path(__file__).parent / 'user_sets.py'}:functions"
+    preset["transformation_sets"]["mine"] = {"set": f"{Path(__file__).parent / 'user_sets.py'}:functions", "size": 1}
     with pytest.raises(InputError, match=r"experiments\.accuracy.*'mine'.*cannot be known"):
         load(preset)
     preset["experiments"] = {"accuracy": {"transformation_sets": ["rotation"]}}
@@ -239,7 +243,7 @@ def test_compare_models_measures_each_network_under_its_own_augmentation(study, 
 
 
 def test_captions_count_what_is_left_out_and_what_is_dead(drawn):
-    caption = (drawn("augmentation_intensity") / "augmentation_intensity_mnist5k.md").read_text(encoding="utf-8")
+    caption = (drawn("augmentation_intensity") / "augmentation_intensity_SV_of_units.md").read_text(encoding="utf-8")
     # 12 lines of 17 layers of 100 units; in each line 3 units of one layer infinite, 60 of another dead
     assert "Left out of the layers' means: 36 infinite (0.176 %) of 20,400 values; " in caption
     assert "720 are dead (0/0, counted as 1; 3.53 %)." in caption

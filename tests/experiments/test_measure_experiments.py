@@ -282,7 +282,7 @@ def test_aggregation_names_its_forms(planned, computed, tmp_path):
 
 def test_aggregation_without_the_mean_before_is_undecided(planned, computed):
     study = planned("aggregation", measures=["ND", "ND[per=unit,aggregate=mean]"])
-    assert study.outputs["aggregation"].figures == ["aggregation_mnist5k_nd"]
+    assert study.outputs["aggregation"].figures == ["aggregation_nd"]
     assert "not both shown" in findings(study, computed(study))["mean_before_stable"].why
 
 

@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from cnn_invariance.errors import InputError
+from cnn_invariance.experiments.framework.charts import LAST
 from cnn_invariance.experiments.framework.programme import Programme
+from cnn_invariance.plotting.grids import AROUND_ONE, DIVERGING
 from cnn_invariance.results import Results
+from cnn_invariance.statistics.profiles import difference
 from cnn_invariance.study import MeasureSpec, Study
 from cnn_invariance.study.intensity import scaled
 from helpers_experiments import (
@@ -26,6 +30,7 @@ from helpers_experiments import (
     announced,
     draw,
     findings,
+    kinds,
     layer_values,
     write_results,
 )
@@ -107,8 +112,8 @@ def test_sizes_are_shares_of_twice_the_usual_samples(study):
 
 
 def test_the_caption_of_sizes_compares_the_usual_size_with_the_author_s(drawn):
-    caption = (drawn("dataset_size") / "dataset_size_mnist5k.md").read_text()
-    assert "measured on 2 samples of the test split, 10 samples of the test split" in caption
+    caption = (drawn("dataset_size") / "dataset_size.md").read_text()
+    assert "measured on 2 to 400 samples of the test split" in caption
     assert "measured on 100 samples of the test split, 200 samples of the test split (author: half" in caption
 
 
@@ -144,7 +149,7 @@ def test_after_publication_networks_are_trained_with_the_usual_set(study):
 
 
 def test_the_caption_of_samplings_has_no_departure_in_n(drawn):
-    caption = (drawn("transformation_samples") / "transformation_samples_mnist5k.md").read_text()
+    caption = (drawn("transformation_samples") / "transformation_samples.md").read_text()
     assert "rotation: n 8" not in caption
     assert "before publication: each network is trained with the coarsest set" in caption
     titles = table(drawn("transformation_samples"), "transformation_samples")["transformations"].unique()
@@ -169,13 +174,13 @@ def test_ranges_are_measured_below_and_beyond_the_trained_one(study, drawn):
     assert {cell.network.augmentation for cell in ours.cells()} == halves | set(map(study.set, SIMPLE))  # the control
     assert [one["distance"] for one in measured(ours, "translation")] == [0.0375, 0.075, 0.1125, 0.15, 0.075, 0.15]
     folder = drawn("transformation_range")
-    caption = (folder / "transformation_range_mnist5k.md").read_text()
+    caption = (folder / "transformation_range.md").read_text()
     assert (
         "As the author's code does: each network is trained with the transformation set of the panel over its full"
         in (caption)
     )
     assert "angle_deg" not in caption
-    assert "Our question: each network" in (folder / "transformation_range_mnist5k_half.md").read_text()
+    assert "Our question: each network" in (folder / "transformation_range_half.md").read_text()
 
 
 def test_the_matrix_of_diversity_has_rows_of_networks_and_columns_of_measured_sets(study, drawn):
@@ -207,7 +212,7 @@ def test_untrained_networks_have_seeds_of_their_own(study):
 
 
 def test_untrained_networks_are_no_departure_from_the_author_s_code(drawn):
-    caption = (drawn("random_weights") / "random_weights_mnist5k.md").read_text()
+    caption = (drawn("random_weights") / "random_weights.md").read_text()
     assert "; 0–20 epochs)" in caption  # a size
     assert "20 epochs of 3,500 images, 70,000 images (author: 17 epochs of 60,000, 1,020,000)" in caption
 
@@ -242,14 +247,70 @@ def test_early_shares_of_a_short_training_cannot_be_told(preset, load):
     assert early.verdict == later.verdict == "undecided"
 
 
-def test_the_legend_of_checkpoints_tells_their_accuracy(study, results):
-    (plan,) = study.experiments["during_training"].plans(study)
-    (panels,) = plan.series(results, plan.measures[0]).values()
-    labels = {panel: [line.label for line in lines] for panel, lines in panels.items()}
-    assert len({tuple(each) for each in labels.values()}) == 1
-    sizes = [study.set(label).size for label in study.sets]
-    mean = [(0.9 + (size - 1) * 0.8) / size for size in sizes]
-    assert labels["rotation"][0] == f"at 0 % ({', '.join(f'{one:.2f}'[1:] for one in mean)})"
+def test_checkpoints_are_columns_with_their_accuracy_and_layers_rows(study, results):
+    figure, found = charted(study, results, "during_training")
+    for axes, label in zip(figure.axes, study.sets, strict=False):
+        size = study.set(label).size
+        accuracy = f"{(0.9 + (size - 1) * 0.8) / size:.2f}"[1:]
+        texts = [text.get_text() for text in axes.get_xticklabels()]
+        epochs = [int(text.split("\n")[0]) for text in texts]
+        assert {text.split("\n")[1] for text in texts} == {accuracy}
+        assert epochs == sorted(set(epochs))
+        assert axes.get_title(loc="left") == f"mnist5k, {label}"
+    first, series = figure.axes[0], found["mnist5k"]["rotation"]
+    assert [text.get_text() for text in first.get_yticklabels()] == list(series[0].profiles[0]["layer"])
+    colours = first.images[0].get_array()
+    assert colours.shape[:2] == (len(series[0].middle()), len(first.get_xticks()))
+    expected = mpl.colormaps[DIVERGING](AROUND_ONE(series[-1].middle()))
+    np.testing.assert_allclose(colours[:, -1], expected)
+
+
+def test_profiles_of_few_samples_converge_to_that_of_all(study, load, preset):
+    preset["experiments"] = {"dataset_size": {"seeds": 2}}
+    study = load(preset)
+
+    def values(cell, measure):
+        return np.full(len(kinds(cell.network.model)), 1 + 4 / cell.samples.count)
+
+    figure, _ = charted(study, Profiles(values), "dataset_size")
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["NV of maps", "NVSE of maps", "ND of maps"]
+    mean = next(line for line in figure.axes[0].lines if line.get_marker() == "o")
+    counts = mean.get_xdata()
+    assert counts.tolist() == [4, 20, 40, 200]  # of 400; all of them are what the others are compared with
+    expected = [100 * difference([1 + 4 / count], [1.01]) for count in counts]
+    np.testing.assert_allclose(mean.get_ydata(), expected)
+
+
+def test_ranges_have_a_line_for_each_network_and_the_trained_one_is_marked(study, results):
+    plans = study.experiments["transformation_range"].plans(study)
+    half = next(plan for plan in plans if plan.part == "half")
+    found = half.series(study, results, half.measures[0])
+    axes = half.chart(half, study, results, {half.measures[0]: found}).axes[0]
+    inside, outside = (line for line in axes.lines if line.get_marker() in ("o", "s"))
+    assert (inside.get_xdata().tolist(), outside.get_xdata().tolist()) == ([0.25, 0.5, 0.75, 1.0], [0.5, 1.0])
+    lines = found["mnist5k"]["rotation"]
+    np.testing.assert_allclose(inside.get_ydata(), [one.middle()[-LAST:].mean() for one in lines[:4]])
+    assert [
+        line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == "--" and len(set(line.get_xdata())) == 1
+    ] == [0.5]
+
+
+def test_networks_are_crossed_with_what_they_are_measured_under(study, results):
+    figure, found = charted(study, results, "transformation_diversity")
+    axes = figure.axes[0]
+    means = [[lines[row].mean() for lines in found["mnist5k"].values()] for row in range(3)]
+    assert [text.get_text() for text in axes.texts] == [f"{value:.2f}" for row in means for value in row]
+    names = [label for label in study.sets if label != "combined"]
+    assert [text.get_text() for text in axes.get_xticklabels()] == names
+    assert [text.get_text() for text in axes.get_yticklabels()] == names
+
+
+def charted(study, results, experiment):
+    """The figure of the first plan of an experiment, and its lines of the first measure."""
+    plan = study.experiments[experiment].plans(study)[0]
+    found = {measure: plan.series(study, results, measure) for measure in plan.measures}
+    return plan.chart(plan, study, results, found), found[plan.measures[0]]
 
 
 def test_classes_are_measured_on_all_training_samples_and_pooled_on_fewer(study, drawn):

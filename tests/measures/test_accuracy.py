@@ -87,7 +87,7 @@ def test_without_labels():
 @pytest.mark.parametrize("wrong", [-1, 4, 255])
 def test_labels_outside_the_outputs(wrong):
     labels = torch.arange(12) % 4
-    labels[7] = wrong
+    labels[6:8] = wrong
     model = Wrapped(FORMS["alone"]).eval()
     with pytest.raises(InputError, match=rf"labels hold {wrong}, and the network has 4 outputs; expected .* 0 to 3"):
         ci.measure(model, X, TURNS, ["NV"], labels)

@@ -14,6 +14,8 @@ from cnn_invariance.measures import requests
 from cnn_invariance.transformations import AffineSet, product, rotation, scale, translation
 from helpers_measures import close, dense, small_network, some_images
 
+pytestmark = pytest.mark.filterwarnings("ignore::cnn_invariance.measures.engine.inputs.OneSampleWarning")
+
 
 def expected(request, A, X, matrices):
     """The oracle's value of a request on one layer, or None where it has none."""

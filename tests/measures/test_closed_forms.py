@@ -262,7 +262,19 @@ def test_a_threshold_from_all_samples_and_transformations():
 
 
 def test_a_single_sample_spreads_by_zero():
-    one = ci.measure(nn.Sequential(nn.Identity()).eval(), images(1), QUARTERS, ["SV", "SD", "NV", "TV"])
+    network = nn.Sequential(nn.Identity()).eval()
+    with pytest.warns(
+        UserWarning, match="there is one sample, which has no spread over samples: what SV, SD, NV would"
+    ):
+        one = ci.measure(network, images(1), QUARTERS, ["SV", "SD", "NV", "TV"])
+    ci.measure(network, images(1), QUARTERS, ["TV", "TD", "DSES"])  # what compares no samples has its value
     assert np.all(one.values["SV"][0] == 0)
     assert np.all(one.values["SD"][0] == 0)
     assert np.isinf(one.values["NV"][0]).any()
+
+
+def test_a_class_of_one_sample_is_named():
+    network, labels = nn.Sequential(nn.Identity()).eval(), [3, 3, 7, 3]
+    with pytest.warns(UserWarning, match=r"class 7 has one sample, .* what NV\[stratified=true\] would"):
+        ci.measure(network, images(4), QUARTERS, ["SV", "NV[stratified=true]"], labels, accuracy=False)
+    ci.measure(network, images(4), QUARTERS, ["SV", "TV[stratified=true]"], labels, accuracy=False)

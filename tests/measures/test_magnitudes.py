@@ -13,6 +13,8 @@ from cnn_invariance.measures.statistics import base, moments
 from cnn_invariance.measures.statistics.scales import LEAST, MOST
 from cnn_invariance.transformations import rotation
 
+pytestmark = pytest.mark.filterwarnings("ignore::cnn_invariance.measures.engine.inputs.OneSampleWarning")
+
 TURNS = rotation(n=3, angle_deg=200)
 LABELS = torch.arange(9) % 3
 DEGREES = {"TV": 1, "SV": 1, "TVSE": 1, "SVSE": 1, "TD": 1, "SD": 1, "SD_error": 1, "TDSE": 1, "SDSE": 1,

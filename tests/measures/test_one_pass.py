@@ -32,7 +32,7 @@ class Watched(nn.Module):
         return self.layer(x)
 
     def seen(self):
-        """How often each image was seen, apart from the first: it and its changes are what the layers are found with."""
+        """How often each image was seen, apart from the first, with which the layers are found."""
         counts = Counter(torch.cat(self.batches).tolist())
         return {mean: count for mean, count in counts.items() if mean >= 2}
 

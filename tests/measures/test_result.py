@@ -1,6 +1,7 @@
 """What a pass gives, as tables and as a file."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,10 @@ from torch import nn
 import cnn_invariance as ci
 from cnn_invariance.activations import Layer
 from cnn_invariance.errors import InputError
-from cnn_invariance.measures import MeasureResult
+from cnn_invariance.measures import MeasureResult, requests
 from cnn_invariance.measures.result import SUMMARY_TYPES
 from cnn_invariance.plotting import Series, looks
+from cnn_invariance.plotting.style import DOUBLE
 from cnn_invariance.transformations import rotation
 from helpers_measures import small_network, some_images
 
@@ -74,7 +76,7 @@ def test_summary(known):
     summary = known.summary(maps=("NV",))
     assert list(summary.columns) == list(SUMMARY_TYPES)
     assert summary.dtypes.astype(str).to_dict() == {
-        **SUMMARY_TYPES, "layer": str(summary["layer"].dtype), "kind": str(summary["kind"].dtype),
+        **SUMMARY_TYPES, **{name: str(summary[name].dtype) for name in ("layer", "kind", "measure")},
     }  # fmt: skip
     assert pd.api.types.is_string_dtype(summary["layer"])
     rows = summary[summary["measure"] == "NV"].set_index(["layer", "map"], drop=False)
@@ -253,9 +255,10 @@ def test_a_plot_needs_a_value(known):
 
 
 def test_a_notebook_shows_results_and_plots(known):
-    assert repr(known) == "<MeasureResult: NV, NVSE, DSES of 2 layers, 4 samples x 2 transformations>"
+    labels = ["NV of units", "NVSE of units", "DSES of maps"]
+    assert repr(known) == f"<MeasureResult of 2 layers, 4 samples x 2 transformations: {', '.join(labels)}>"
     shown = known._repr_html_()
-    assert re.findall("<th>(.*?)</th>", shown) == ["layer", "kind", "shape", "NV", "NVSE", "DSES"]
+    assert re.findall("<th>(.*?)</th>", shown) == ["layer", "kind", "shape", *labels]
     assert "<td>1 maps</td>" in shown
     assert "<td>–</td>" in shown
     assert known.plot("DSES")._repr_png_().startswith(b"\x89PNG")
@@ -270,3 +273,35 @@ def test_a_layer_has_one_depth_whatever_the_measure():
     assert depths["NVSE"].tolist() == [0, 25]
     (line,) = (Series("one", [result.profile("NVSE")], looks(1)[0]),)
     assert line.places("depth").tolist() == [0, 25]
+
+
+def test_without_a_list_of_measures_nv_is_that_of_maps_which_the_study_uses():
+    result = ci.measure(small_network(), some_images(), rotation(n=3, closed=False))
+    maps = ci.measure(small_network(), some_images(), rotation(n=3, closed=False), ["NV[aggregate=mean]"])
+    assert "NV" not in result.measures
+    assert len(result.measures) == len(requests.names())
+    pd.testing.assert_frame_equal(result.profile("NV"), maps.profile("NV[aggregate=mean]"))
+    pd.testing.assert_frame_equal(result.profile("NV of maps"), result.profile("NV"))
+    titles = [axes.get_title(loc="left") for axes in result.plot().axes]
+    assert titles == ["NV of maps", "NVSE of maps", "ND of maps", "Goodfellow of units"]
+
+
+def test_a_name_is_exact_where_it_can_be_and_never_guessed(measured):
+    assert measured["NV"]["0"].ndim == 3
+    two = ci.measure(
+        small_network(), some_images(), rotation(n=3, closed=False), ["NV[aggregate=max]", "NV[statistic=var]"]
+    )
+    with pytest.raises(InputError, match=r"'NV' is a measure of several forms; choose among NV\[aggregate=max\], NV"):
+        two.profile("NV")
+
+
+def test_a_plot_of_many_layers_has_the_width_of_the_page():
+    layers = [layer for _ in range(40) for layer in (nn.Conv2d(1, 1, 3, padding=1), nn.ReLU())]
+    network = nn.Sequential(*layers, nn.Flatten()).eval()
+    result = ci.measure(network, torch.rand(4, 1, 6, 6), rotation(n=2, closed=False), ["NV", "TV"])
+    figure = result.plot()
+    figure.canvas.draw()
+    assert len({round(axes.get_position().x0, 6) for axes in figure.axes}) == 1  # one below the other
+    assert figure.get_figwidth() == DOUBLE == result.plot("NV").get_figwidth()
+    marks = [text.get_window_extent() for text in figure.axes[0].get_xticklabels() if text.get_text()]
+    assert all(one.x1 < other.x0 for one, other in pairwise(marks))

@@ -9,6 +9,8 @@ import cnn_invariance as ci
 import oracle
 from helpers_measures import small_network, some_images
 
+pytestmark = pytest.mark.filterwarnings("ignore::cnn_invariance.measures.engine.inputs.OneSampleWarning")
+
 MEMBERS = [lambda x: x, lambda x: 0.5 * x + x.flip(3)]
 SEEDS = 300
 SIGMAS = 4.5  # of the Monte Carlo error; some 20 values are compared in each case

@@ -32,7 +32,7 @@ def test_nvse_does_not_see_it_and_what_lets_channels_mix_does():
     names = ["NVSE[aggregate=mean]", "FittedResidual", "CKA", "ChannelMatch", "Consistency"]
     result = ci.measure(network(), images, rotation(n=4, closed=False), names)
     for name in ("conv1", "conv2", "conv3", "conv4", "conv5"):
-        assert 0.5 < result[names[0]][name].mean() < 1.2
+        assert result[names[0]][name].mean() > 0.5
         assert result["FittedResidual"][name] == pytest.approx(0, abs=1e-5)
         assert result["CKA"][name] == pytest.approx(1)
         assert "permuted" in result.mixing()[name]

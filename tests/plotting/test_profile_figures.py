@@ -5,7 +5,7 @@ from matplotlib.text import Text
 
 from cnn_invariance.plotting import Dot, Series, dot_figure, heatmap_figure, looks, profile_figure, sequential_looks
 from cnn_invariance.plotting.layer_kinds import KINDS, OTHER, STRIP, kind_of
-from cnn_invariance.plotting.profiles import draw_profiles
+from cnn_invariance.plotting.profiles import DEAD, INFINITE, SPAN, THIN, Values, draw_profiles, facet_figure
 from cnn_invariance.plotting.style import VERMILLION, new_figure, style
 
 
@@ -16,8 +16,8 @@ def one_panel(*series, axis="layer"):
     return axes
 
 
-def markers(axes, *, face):
-    return [line for line in axes.lines if line.get_marker() != "None" and line.get_mfc() == face]
+def markers(axes, mark):
+    return [line for line in axes.lines if line.get_marker() == mark["marker"]]
 
 
 def four_networks(profile, designs):
@@ -92,8 +92,17 @@ def test_values_lie_at_their_layers(profile, designs):
     np.testing.assert_allclose(line.get_ydata(), table["value"])
 
 
-def test_seeds_are_drawn_as_their_mean_and_range(profile, designs):
-    tables = [profile(designs["SimpleConv"], seed=seed) for seed in range(3)]
+def test_few_seeds_are_drawn_as_their_mean_and_a_thin_line_each(profile, designs):
+    tables = [profile(designs["SimpleConv"], seed=seed) for seed in range(THIN)]
+    mean, *thin = [line for line in one_panel(Series("a", tables, looks(1)[0])).lines if line.get_linestyle() != "None"]
+    values = np.stack([table["value"] for table in tables])
+    np.testing.assert_allclose(mean.get_ydata(), values.mean(0))
+    np.testing.assert_allclose([line.get_ydata() for line in thin], values)
+    assert {line.get_linewidth() for line in thin} == {0.4}
+
+
+def test_many_seeds_are_drawn_as_their_mean_and_range(profile, designs):
+    tables = [profile(designs["SimpleConv"], seed=seed) for seed in range(THIN + 1)]
     axes = one_panel(Series("a", tables, looks(1)[0]))
     values = np.stack([table["value"] for table in tables])
     np.testing.assert_allclose(axes.lines[0].get_ydata(), values.mean(0))
@@ -108,7 +117,7 @@ def test_infinite_units_are_marked_on_the_top_edge(profile, designs):
     table.loc[4, "infinite"] = 2
     table.loc[7, ["nan", "value"]] = [1000, np.nan]
     axes = one_panel(Series("a", [table], looks(1)[0]))
-    (edge,) = markers(axes, face="white")
+    (edge,) = markers(axes, INFINITE)
     assert edge.get_xdata().tolist() == [5, 8]
     assert edge.get_ydata().tolist() == [1, 1]
     assert not edge.get_clip_on()
@@ -120,18 +129,71 @@ def test_two_series_with_infinite_units_do_not_hide_each_other(profile, designs)
     for table in tables:
         table.loc[4, "infinite"] = 2
     axes = one_panel(*(Series(n, [t], look) for n, t, look in zip("ab", tables, looks(2), strict=True)))
-    first, second = markers(axes, face="white")
+    first, second = markers(axes, INFINITE)
     height = [line.get_transform().transform((5, 1))[1] for line in (first, second)]
     assert height[1] - height[0] >= 0.9 * first.get_markersize()
 
 
-def test_mostly_dead_layers_are_hollow_points(profile, designs):
+def test_mostly_dead_layers_are_crosses(profile, designs):
     table = profile(designs["SimpleConv"])
     table.loc[[0, 1], "dead"] = [501, 500]
     axes = one_panel(Series("a", [table], looks(1)[0]))
-    (hollow,) = markers(axes, face="white")
-    assert hollow.get_xdata().tolist() == [1]
-    assert hollow.get_ydata()[0] == table["value"][0]
+    (cross,) = markers(axes, DEAD)
+    assert cross.get_xdata().tolist() == [1]
+    assert cross.get_ydata()[0] == table["value"][0]
+
+
+def test_the_legend_has_the_marks_that_are_drawn(profile, designs):
+    table = profile(designs["SimpleConv"])
+    table.loc[0, "dead"], table.loc[4, "infinite"] = 501, 2
+    figure = profile_figure({"": [Series("a", [table], looks(1)[0])]}, ylabel="NV")
+    shown = {
+        text.get_text(): (line.get_marker(), line.get_markersize())
+        for line, text in zip(figure.legends[0].get_lines(), figure.legends[0].get_texts()[-2:], strict=False)
+    }
+    (cross,), (sign,) = markers(figure.axes[0], DEAD), markers(figure.axes[0], INFINITE)
+    assert shown == {
+        "mostly dead": (cross.get_marker(), cross.get_markersize()),
+        "some infinite": (sign.get_marker(), sign.get_markersize()),
+    }
+
+
+def test_layers_have_their_names_where_there_is_room(profile, designs):
+    def ticks(kinds):
+        figure = profile_figure({"": [Series("a", [profile(kinds)], looks(1)[0])]}, ylabel="NV")
+        return [text.get_text() for text in figure.axes[0].get_xticklabels()]
+
+    table = profile(designs["SimpleConv"])
+    assert ticks(designs["SimpleConv"]) == list(table["layer"])
+    assert not set(ticks(designs["ResNet18"])) & set(profile(designs["ResNet18"])["layer"])
+
+
+def test_values_beyond_a_fixed_axis_are_arrows_at_its_end(profile, designs):
+    table = profile(designs["SimpleConv"]).assign(value=1.0)
+    table.loc[3, "value"] = 7.0
+    axes = facet_figure({"": {"": [Series("a", [table], looks(1)[0])]}}, Values("NV", top=1.6)).axes[0]
+    (arrow,) = [line for line in axes.lines if "uparrow" in str(line.get_marker())]
+    assert arrow.get_xdata().tolist() == [4]
+    assert axes.get_ylim() == (0, 1.6)
+
+
+def test_the_axis_is_logarithmic_where_few_values_would_hide_the_others(profile, designs):
+    table = profile(designs["SimpleConv"]).assign(value=1.0)
+
+    def scale(high, low=1.0):
+        changed = table.copy()
+        changed.loc[3, "value"], changed.loc[4, "value"] = high, low
+        figure = facet_figure({"": {"": [Series("a", [changed], looks(1)[0])]}}, Values("NVSE", log=None))
+        return figure.axes[0].get_yscale()
+
+    assert [scale(1.1 * SPAN), scale(0.9 * SPAN), scale(1.1 * SPAN, low=0.0)] == ["log", "linear", "linear"]
+
+
+def test_rows_and_columns_are_named_once(profile, designs):
+    line = [Series("a", [profile(designs["SimpleConv"])], looks(1)[0])]
+    figure = facet_figure({name: {"rotation": line, "scale": line} for name in ("one", "two")}, Values("NV"))
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["rotation", "scale", "", ""]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["one\nNV", "", "two\nNV", ""]
 
 
 def test_strips_show_the_kinds_in_place(profile, designs):
@@ -250,7 +312,9 @@ def test_unsorted_cells_stand_in_the_order_of_the_maps(maps, designs):
     brightness = shown[finite, :3].sum(axis=1)
     assert list(np.argsort(brightness)) == list(np.argsort(np.array(values)[finite]))
     assert (above.get_title(loc="left"), below.get_title(loc="left")) == ("a", "")
-    assert [axes.get_ylabel() for axes in (above, below)] == ["feature maps, in order (%)", "feature maps, sorted (%)"]
+    assert [axes.get_ylabel() for axes in (above, below)] == [
+        f"maps or units, {how} (%)" for how in ("in order", "sorted")
+    ]
 
 
 def test_layers_of_a_kind_are_marked(profile):
@@ -306,7 +370,9 @@ def test_legends_say_of_how_many_seeds_bands_are(profile, designs):
     one, five, three = (seeds(profile, designs, name, n, first) for name, n in (("a", 1), ("b", 5), ("c", 3)))
     other = seeds(profile, designs, "d", 5, second)
     alike = legend(profile_figure({"": [five, other]}, ylabel="NV"))
-    assert {"b", "d", "n = 5 seeds: lowest to highest"} <= alike
+    assert {"b", "d", "n = 5 seeds: each, and their mean"} <= alike
     different = legend(profile_figure({"": [one, five, three]}, ylabel="NV"))
-    assert {"a (n = 1)", "b (n = 5)", "c (n = 3)", "n seeds: lowest to highest"} <= different
+    assert {"a (n = 1)", "b (n = 5)", "c (n = 3)", "n seeds: each, and their mean"} <= different
+    many = legend(profile_figure({"": [seeds(profile, designs, "e", THIN + 1, first)]}, ylabel="NV"))
+    assert f"n = {THIN + 1} seeds: lowest to highest, mean" in many
     assert not [text for text in legend(profile_figure({"": [one]}, ylabel="NV")) if "seed" in text]

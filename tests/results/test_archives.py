@@ -29,7 +29,7 @@ def there(study, tmp_path) -> Plan:
     plan = Plan(study, Folders(results=tmp_path / "there"))
     write_results(study, plan.results.root)
     for network in plan.networks:
-        write_training(plan.results.path(network), network, {"history": [0.5] * 40}, {"wall_s": 1.0})
+        write_training(plan.results.path(network), network, {"history": [{"loss": 0.5}] * 40}, {"wall_s": 1.0})
     return plan
 
 
@@ -99,7 +99,7 @@ def refused(plan: Plan, path, message: str) -> None:
 def test_another_result_of_a_cell_is_a_conflict_by_name(there, here, tmp_path):
     packed = archives.pack(there.results, there.cells, tmp_path / "out")
     network = there.networks[0]
-    write_training(here.results.path(network), network, {"history": [0.25]}, {"wall_s": 1.0})
+    write_training(here.results.path(network), network, {"history": [{"loss": 0.25}]}, {"wall_s": 1.0})
     refused(here, packed[0], rf"training/{network.key}\.json: conflict, another result .*\nnothing was imported")
 
 

@@ -36,7 +36,7 @@ def there(tmp_path_factory) -> Plan:
     plan = Plan(Programme.load(root / "preset.yaml"), Folders(results=root / "results", models=root / "models"))
     write_results(plan.study, plan.results.root)
     for network in plan.networks:
-        write_training(plan.results.path(network), network, {"history": [0.5] * 40}, {"wall_s": 1.0})
+        write_training(plan.results.path(network), network, {"history": [{"loss": 0.5}] * 40}, {"wall_s": 1.0})
     return plan
 
 

@@ -54,9 +54,29 @@ def test_the_table_sums_cells_of_a_kind(tmp_path):
 def test_the_plan_says_how_long_it_will_take(tmp_path):
     (tmp_path / "tiny.yaml").write_text(TINY, encoding="utf-8")
     plan = Plan(Programme.load(tmp_path / "tiny.yaml"), Folders(results=tmp_path / "results"))
-    assert "no estimate of the time: nothing like some of the missing cells was computed yet" in status.of_plan(plan)
+    assert "no estimate of the time: nothing like the missing cells was computed yet" in status.of_plan(plan)
     (asked,) = plan.networks
     written(plan.results, asked, 100.0)
     assert json.loads(plan.results.path(asked).read_text(encoding="utf-8"))["provenance"]["wall_s"] == 100
     rates = costs.Rates.measured(plan.results, plan.cells)
     assert rates.total([asked]) == pytest.approx(100)
+
+
+def test_the_estimate_is_by_every_result_there_is(tmp_path):
+    """Of another preset, of no cell of any, and damaged ones, which count for nothing."""
+    (tmp_path / "tiny.yaml").write_text(TINY, encoding="utf-8")
+    plan = Plan(Programme.load(tmp_path / "tiny.yaml"), Folders(results=tmp_path / "results"))
+    (asked,) = plan.networks
+    other = asked.model_copy(update={"seed": 77})
+    written(plan.folders.cells("other"), other, 50.0)
+    assert costs.Rates.known(plan).estimate(asked) == pytest.approx(50)
+    assert costs.Rates.known(plan).cells == 1
+    assert "for 1 of 2 missing cells one after the other" in "\n".join(status.of_plan(plan))
+    assert "nothing like the others (measure cells) was computed yet" in "\n".join(status.of_plan(plan))
+    (plan.folders.cells("other").path(other)).write_text("{}")
+    assert costs.Rates.known(plan).cells == 0
+    written(plan.folders.cells("other"), other, 50.0)
+    written(plan.results, asked, 20.0)
+    assert costs.Rates.known(plan).estimate(asked) == pytest.approx(20)  # its own before another's
+    assert costs.Rates.known(plan, "A").cells == 2
+    assert costs.Rates.known(plan, "B").cells == 0

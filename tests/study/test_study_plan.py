@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cnn_invariance.datasets import Dataset, save
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.results import write_measure, write_training
@@ -18,7 +19,14 @@ from cnn_invariance.workflow.products import Products
 from cnn_invariance.workflow.run import one_of
 from helpers_study import started
 
-PIN = "ab" * 32
+DATA = Dataset.create(
+    "mnist",
+    np.zeros((30, 1, 28, 28), dtype=np.uint8),
+    np.arange(30) % 10,
+    {"train": np.arange(10), "validation": np.arange(10, 20), "test": np.arange(20, 30)},
+    [str(digit) for digit in range(10)],
+)
+PIN = DATA.fingerprint
 TESTS = str(Path(__file__).parents[1])
 PRESET = f"""\
 name: tiny
@@ -65,7 +73,10 @@ def finish(plan):
 def prepare(plan, fingerprint):
     path = plan.folders.dataset("mnist")
     path.parent.mkdir(exist_ok=True)
-    np.savez(path, fingerprint=np.array(fingerprint))
+    if fingerprint == DATA.fingerprint:
+        save(DATA, path)
+    else:
+        np.savez(path, fingerprint=np.array(fingerprint))
 
 
 def rules():
@@ -172,7 +183,7 @@ def test_all_files_are_the_targets(plan):
     files = {str(path) for path in Products(plan()).every()}
     assert f"results/tiny/training/{plan().networks[0].key}.json" in files
     assert f"results/tiny/measures/{plan().measurements[0].key}.parquet" in files
-    assert "figures/tiny/compare_models/compare_models_mnist.svg" in files
+    assert "figures/tiny/compare_models/compare_models.svg" in files
     assert "results/tiny/tables/compare_models.tex" in files
 
 
@@ -199,7 +210,7 @@ def test_a_run_takes_one_preset_and_options_that_say_where_files_are(plan):
         started("tiny.yaml", result_dir="x")
     assert str(caught.value) == (
         "unknown --config option 'result_dir'; did you mean 'results_dir'? allowed: compute, data_dir, "
-        "figures_dir, models_dir, report_dir, results_dir, verification_dir, verify_cells, verify_minutes, "
+        "figures_dir, models_dir, report_dir, results_dir, trust, verification_dir, verify_cells, verify_minutes, "
         "verify_seed; to change the study, edit a copy of tiny.yaml and give it with --configfile"
     )
 

@@ -342,7 +342,7 @@ def test_all_mistakes_are_named_at_once_in_the_order_of_the_file(tmp_path):
         ("name: a\n\tdescription: b", "preset.yaml: line 2: not YAML: "),
         ("- name", "preset.yaml: expected a mapping of keys to values, received a list"),
         ("", "preset.yaml: expected a mapping of keys to values, received nothing"),
-        ("!!python/object/apply:os.getcwd []", "preset.yaml: line 1: not YAML: could not determine"),
+        ("!!python/object/apply:os.getcwd []", "preset.yaml: line 1: not YAML: the tag tag:yaml.org,2002:python"),
     ],
 )
 def test_what_is_no_mapping_in_yaml(tmp_path, text, message):

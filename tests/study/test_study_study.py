@@ -159,13 +159,17 @@ def test_unknown_labels(study, arguments, message):
 def test_the_code_of_a_users_own_set_is_part_of_the_spec(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     source = "from cnn_invariance.transformations import rotation\ndef mine(): return rotation(n={})\n"
-    text = PRESET.replace("  third: {set: rotation, parameters: {angle_deg: 120}}", "  mine: {set: 'sets.py:mine'}")
+    mine = "  mine: {set: 'sets.py:mine', size: 4, affine: true}"
+    text = PRESET.replace("  third: {set: rotation, parameters: {angle_deg: 120}}", mine)
     (tmp_path / "tiny.yaml").write_text(text)
     (tmp_path / "sets.py").write_text(source.format(4))
     before = Programme.load(tmp_path / "tiny.yaml").set("mine")
     assert before.size == 4
+    assert len(before.build()) == 4
     (tmp_path / "sets.py").write_text(source.format(5))
     after = Programme.load(tmp_path / "tiny.yaml").set("mine")
+    with pytest.raises(InputError, match=r"not as the preset states: 'size: 4'; its function gives 5; correct the pre"):
+        after.build()
     assert before != after
     assert before.code != after.code
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cnn_invariance.experiments.framework.claims import headline
 from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.plotting import Canvas
 from cnn_invariance.report import claims, overview, specifications
@@ -49,7 +50,9 @@ def same(drawn: list[Path], committed: Path) -> None:
 def test_figures_and_tables(preset, experiment, tmp_path):
     plan = plan_of(preset)
     figures, tables = tmp_path / "figures", tmp_path / "tables"
-    plan.study.experiment(experiment).draw(plan.study, plan.results, Canvas(figures, tables))
+    chosen = plan.study.experiment(experiment)
+    found = headline(chosen.findings(plan.study, plan.results))
+    chosen.draw(plan.study, plan.results, Canvas(figures, tables, found))
     outputs = plan.study.outputs[experiment]
     if outputs.figures:
         same(sorted(figures.iterdir()), plan.folders.figure_folder(preset, experiment))

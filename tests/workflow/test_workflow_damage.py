@@ -87,8 +87,8 @@ def test_a_failed_run_is_said_and_nothing_is_measured_of_it(empty):
         (
             ("--config", "seeds=[1]"),
             "unknown --config option 'seeds'; did you mean 'verify_seed'? allowed: compute, data_dir, figures_dir, "
-            "models_dir, report_dir, results_dir, verification_dir, verify_cells, verify_minutes, verify_seed; to "
-            "change the study, edit a copy of config/tiny.yaml",
+            "models_dir, report_dir, results_dir, trust, verification_dir, verify_cells, verify_minutes, verify_seed; "
+            "to change the study, edit a copy of config/tiny.yaml",
         ),
         (("--config", "result_dir=x"), "did you mean 'results_dir'?"),
         (("--configfile", "config/tiny.yaml", "config/quick.yaml"), "one preset at a time"),

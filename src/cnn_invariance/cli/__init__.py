@@ -3,9 +3,18 @@
 An error that a user can put right is printed as ``error: ...`` and ends with status 2; a stage that ran and failed ends
 with status 1. Neither shows a traceback, unless ``--debug`` is given before the command. A command imports what it
 needs when it runs, so that an experiment that fails to import cannot stop a training.
+
+The commands of the study need the packages of the extra ``study``; without them there are ``inspect`` and ``version``.
 """
 
-from cnn_invariance.cli import cells, inspect, known_answers, results, sources, study
-from cnn_invariance.cli.application import app
+from cnn_invariance.cli.group import PlainErrors, app, missing_package
 
-__all__ = ["app", "cells", "inspect", "known_answers", "results", "sources", "study"]
+try:
+    from cnn_invariance.cli import cells, known_answers, results, sources, study  # noqa: F401 (they add commands)
+except ModuleNotFoundError as error:
+    if not missing_package(error):
+        raise
+    PlainErrors.lacks = missing_package(error)
+from cnn_invariance.cli import inspect
+
+__all__ = ["app", "inspect"]

@@ -1,5 +1,6 @@
 """The commands that compute one cell: ``train``, ``measure``, ``respond``."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +12,14 @@ from cnn_invariance.cli.application import (
     PresetFile,
     Results,
     Threads,
+    Trusted,
     app,
     default,
     plan_of,
 )
 from cnn_invariance.errors import InputError
+from cnn_invariance.plugins import trust
+from cnn_invariance.plugins.trust import Trust
 from cnn_invariance.study.cells import KINDS
 from cnn_invariance.workflow import stages
 from cnn_invariance.workflow.folders import DEFAULT_PRESET, Folders
@@ -28,11 +32,16 @@ HELP = {
 }
 
 
-def _job(stage: str, cell: str, preset: Path, folders: Folders) -> Job:
-    """The job of a file, or of a key of the preset (InputError for a job of another stage)."""
+def _job(stage: str, cell: str, preset: Path, folders: Folders, trusted: Sequence[str]) -> Job:
+    """The job of a file, or of a key of the preset (InputError for a job of another stage).
+
+    From here on the command may run the code that the user trusts, and for a key also what lies beside the preset.
+    """
     if not cell.endswith(".json"):
-        plan = plan_of(preset, data=folders.data, models=folders.models, results=folders.results)
+        run_by = Trust.of(preset, trusted)
+        plan = plan_of(preset, trusted=run_by, data=folders.data, models=folders.models, results=folders.results)
         return plan.job(plan.cell(cell, stage))
+    trust.now(Trust.of(None, trusted))
     job = Job.read(Path(cell))
     if job.cell.stage != stage:
         raise InputError(f"{cell} is the job of a {job.cell.noun}: cnn-invariance {job.cell.stage} {cell}")
@@ -55,9 +64,10 @@ def _add(stage: str, noun: str) -> None:
         models_dir: Models = default.models,
         results_dir: Results = default.results,
         threads: Threads = None,
+        trusted: Trusted = None,
     ) -> None:
         folders = Folders(data=data_dir, models=models_dir, results=results_dir)
-        stages.compute(_job(stage, cell, preset, folders), folders, threads=threads)
+        stages.compute(_job(stage, cell, preset, folders, trusted or ()), folders, threads=threads)
 
     app.command(stage, help=HELP[stage])(command)
 

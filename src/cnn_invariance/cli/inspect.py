@@ -7,8 +7,9 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import typer
 
 from cnn_invariance import inspection
-from cnn_invariance.cli.application import app
+from cnn_invariance.cli.group import app
 from cnn_invariance.inspection import InspectionOptions
+from cnn_invariance.plugins import trust
 
 HINTS = get_type_hints(InspectionOptions)
 
@@ -29,6 +30,7 @@ def _parameter(field: Field[Any]) -> Parameter:
 
 def inspect_network(**given: Any) -> None:
     """Measure any network on a folder of images, and print its layer profiles."""
+    trust.now(trust.anything())  # who names code in the command itself wants it to be run
     settings: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in given.items()}
     inspection.show(InspectionOptions(**settings))
 

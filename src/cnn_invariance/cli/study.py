@@ -1,5 +1,6 @@
 """The commands on a whole study: prepare, plan, draw, test claims, verify, compute for some minutes."""
 
+import json
 import os
 import sys
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from cnn_invariance.cli.application import (
     Models,
     PresetFile,
     Results,
+    Trusted,
     app,
     default,
     echo_lines,
@@ -22,7 +24,10 @@ from cnn_invariance.cli.application import (
 from cnn_invariance.cli.results import echo_packed
 from cnn_invariance.errors import FailedError
 from cnn_invariance.experiments.framework.experiment import Group
+from cnn_invariance.plugins import trust
+from cnn_invariance.plugins.trust import Trust
 from cnn_invariance.verification.sampling import Sampling
+from cnn_invariance.workflow.explained import explained
 from cnn_invariance.workflow.folders import DEFAULT_PRESET, Folders
 
 
@@ -50,13 +55,19 @@ def plan(
     models_dir: Models = default.models,
     results_dir: Results = default.results,
     cells: Annotated[bool, typer.Option("--cells", help="List every cell, cached ones too.")] = False,
+    tried: Annotated[
+        bool, typer.Option("--try", help="Run the code that the preset names, to find its errors.")
+    ] = False,
+    trusted: Trusted = None,
 ) -> None:
-    """Say how many cells are cached and missing, and what would be computed. Needs no data."""
+    """Say how many cells are cached and missing, and what would be computed. Needs no data, and runs no other code."""
     from cnn_invariance.workflow import status, trials
 
-    chosen = plan_of(preset, data=data_dir, models=models_dir, results=results_dir)
-    trials.check(chosen)
-    echo_lines(status.of_plan(chosen, cells))
+    run_by = Trust.of(preset, trusted or ()) if tried else trust.nothing("plan without --try")
+    chosen = plan_of(preset, trusted=run_by, data=data_dir, models=models_dir, results=results_dir)
+    trials.check(chosen, own=tried)
+    with explained(chosen):
+        echo_lines(status.of_plan(chosen, cells))
 
 
 @app.command()
@@ -85,11 +96,15 @@ def draw(
     preset: PresetFile = DEFAULT_PRESET,
     results_dir: Results = default.results,
     figures_dir: Figures = default.figures,
+    trusted: Trusted = None,
 ) -> None:
     """Draw the figures and tables of an experiment from its results."""
     from cnn_invariance.workflow import drawing
 
-    drawing.draw(plan_of(preset, results=results_dir, figures=figures_dir), experiment)
+    run_by = Trust.of(preset, trusted or ())
+    chosen = plan_of(preset, trusted=run_by, results=results_dir, figures=figures_dir)
+    with explained(chosen):
+        drawing.draw(chosen, experiment)
 
 
 @app.command(name="claims")
@@ -103,6 +118,7 @@ def tabulate_claims(
     statement: Annotated[
         bool, typer.Option("--statement", help="Print claims.yaml, the statement of all claims, instead.")
     ] = False,
+    trusted: Trusted = None,
 ) -> None:
     """Test the claims on the results of a preset; what is not computed yet is undecided."""
     if statement:
@@ -113,7 +129,10 @@ def tabulate_claims(
     from cnn_invariance.report import claims
     from cnn_invariance.report import specifications as curves
 
-    (curves if specifications else claims).write(plan_of(preset, results=results_dir, figures=figures_dir))
+    run_by = Trust.of(preset, trusted or ())
+    chosen = plan_of(preset, trusted=run_by, results=results_dir, figures=figures_dir)
+    with explained(chosen):
+        (curves if specifications else claims).write(chosen)
 
 
 @app.command(name="overview")
@@ -125,7 +144,9 @@ def draw_overview(
     """Draw the whole study on one page from its results."""
     from cnn_invariance.report import overview
 
-    overview.draw(plan_of(preset, results=results_dir, figures=figures_dir))
+    chosen = plan_of(preset, results=results_dir, figures=figures_dir)
+    with explained(chosen):
+        overview.draw(chosen)
 
 
 @app.command(name="costs")
@@ -133,7 +154,9 @@ def tabulate_costs(preset: PresetFile = DEFAULT_PRESET, results_dir: Results = d
     """Tabulate what the computed cells of a preset cost: time, device, memory."""
     from cnn_invariance.workflow import costs
 
-    costs.write(plan_of(preset, results=results_dir))
+    chosen = plan_of(preset, results=results_dir)
+    with explained(chosen):
+        costs.write(chosen)
 
 
 @app.command(name="report")
@@ -147,7 +170,8 @@ def write_report(
     from cnn_invariance.report import page
 
     chosen = plan_of(preset, results=results_dir, figures=figures_dir)
-    page.write(chosen, output or chosen.folders.page(chosen.study.name))
+    with explained(chosen):
+        page.write(chosen, output or chosen.folders.page(chosen.study.name))
 
 
 PartOf = Annotated[str, typer.Option("--part", help="A share of the networks, such as 2/5: the second of five.")]
@@ -155,14 +179,15 @@ PartOf = Annotated[str, typer.Option("--part", help="A share of the networks, su
 
 @app.command()
 def campaign(
-    preset: Annotated[Path, typer.Argument(help="YAML file of the study.")],
     budget: Annotated[float, typer.Option(help="Minutes.")],
+    preset: PresetFile = DEFAULT_PRESET,
     cores: Annotated[int | None, typer.Option(min=1, help="Cells at once, one core each; without: all cores.")] = None,
     part: PartOf = "1/1",
     into: Annotated[Path, typer.Option(help="Folder for archives of what was computed.")] = Path("archives"),
     data_dir: Data = default.data,
     models_dir: Models = default.models,
     results_dir: Results = default.results,
+    trusted: Trusted = None,
 ) -> None:
     """Compute missing cells for some minutes, the most useful first; then pack what was computed.
 
@@ -174,8 +199,10 @@ def campaign(
 
     first = plan_of(preset, data=data_dir, models=models_dir, results=results_dir)
     settings = [f"data_dir={data_dir}", f"models_dir={models_dir}", f"results_dir={results_dir}", "compute=missing"]
+    settings += [f"trust={json.dumps(trusted)}"] if trusted else []
     folders = ["--data-dir", str(data_dir), "--models-dir", str(models_dir), "--results-dir", str(results_dir)]
-    timing = [sys.executable, "-m", "cnn_invariance.cli", "speeds", str(preset), "--part", part, *folders]
+    timing = [sys.executable, "-m", "cnn_invariance.cli", "speeds", "--preset", str(preset), "--part", part, *folders]
+    timing += [option for one in trusted or () for option in ("--trust", one)]
     started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     journal = into / f"{first.study.name}.unpacked"
     wanted = Campaign(
@@ -196,19 +223,21 @@ def campaign(
 
 @app.command()
 def speeds(
-    preset: Annotated[Path, typer.Argument(help="YAML file of the study.")],
+    preset: PresetFile = DEFAULT_PRESET,
     seconds: Annotated[float, typer.Option(help="What it may take, beyond one for each model and dataset.")] = 600,
     part: PartOf = "1/1",
     data_dir: Data = default.data,
     models_dir: Models = default.models,
     results_dir: Results = default.results,
+    trusted: Trusted = None,
 ) -> None:
     """Time a few steps of each network of which no cell was computed on this processor; a campaign begins with it."""
     from cnn_invariance.workflow import timing
     from cnn_invariance.workflow.costs import Rates
     from cnn_invariance.workflow.parts import Part
 
-    chosen = plan_of(preset, data=data_dir, models=models_dir, results=results_dir)
+    run_by = Trust.of(preset, trusted or ())
+    chosen = plan_of(preset, trusted=run_by, data=data_dir, models=models_dir, results=results_dir)
     here = Rates.measured(chosen.results, chosen.cells, processor=timing.processor())
     unknown = [cell for cell in Part.read(part).of(chosen.to_compute) if here.of_its_like(cell) is None]
     timing.fill(chosen, unknown, seconds, typer.echo)

@@ -10,7 +10,7 @@ from cnn_invariance.datasets._dataset import SPLITS, Dataset, fingerprint_of
 from cnn_invariance.datasets._decode import DifferentSizesError
 from cnn_invariance.datasets._pictures import Pictures, read_pictures
 from cnn_invariance.datasets._registry import name_of, names, prepare
-from cnn_invariance.datasets._storage import load, save
+from cnn_invariance.datasets._storage import load, save, stated_fingerprint
 from cnn_invariance.datasets.splits import hold_out
 
 __all__ = [
@@ -27,4 +27,5 @@ __all__ = [
     "prepare",
     "read_pictures",
     "save",
+    "stated_fingerprint",
 ]

@@ -17,6 +17,7 @@ from cnn_invariance.datasets._tree import Tree, read_tree
 from cnn_invariance.datasets.raw_files import VARIABLE, folders, given, listed
 from cnn_invariance.datasets.splits import Indices, hold_out
 from cnn_invariance.errors import InputError
+from cnn_invariance.storage.paths import expanded
 
 NAMES = ("cifar10_jpeg",)
 
@@ -47,7 +48,7 @@ def read_folder(name: str, path: str, raw: Path | None) -> Dataset:
 
     Errors: InputError if the path is not found, or has neither of the two layouts.
     """
-    places = [place / Path(path).expanduser() for place in (*given(raw), Path.cwd())]
+    places = [place / expanded(path) for place in (*given(raw), Path.cwd())]
     for place in places:
         if place.exists():
             return _dataset(name, place)

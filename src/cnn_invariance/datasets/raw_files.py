@@ -5,15 +5,17 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from cnn_invariance.storage.paths import expanded
+
 VARIABLE = "CNN_INVARIANCE_DATA"
 
 
 def given(raw: Path | None) -> list[Path]:
     """The folder that the user named: ``raw``, or else ``$CNN_INVARIANCE_DATA``. Empty if there is neither."""
     if raw is not None:
-        return [raw.expanduser()]
+        return [expanded(raw)]
     variable = os.environ.get(VARIABLE)
-    return [Path(variable).expanduser()] if variable else []
+    return [expanded(variable)] if variable else []
 
 
 def folders(raw: Path | None) -> list[Path]:

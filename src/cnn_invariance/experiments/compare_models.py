@@ -13,7 +13,7 @@ class CompareModels(ProfilesOfModels, Models):
     in_overview = (1, "Designs")
     title = "profiles of different networks"
     setting = f"{ALIKE}. {DEPTH} The strips show the kinds of each network's layers."
-    drawing = {"axis": "depth"}
+    drawing = {"axis": "depth", "family": "network"}
 
     def panel(self, at: Panel) -> Iterator[Line]:
         """A line for each model."""

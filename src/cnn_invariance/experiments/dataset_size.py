@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import Field
 
 from cnn_invariance.experiments.framework import ALIKE, STRIPS, Line, ProfileExperiment, Source, choices
-from cnn_invariance.experiments.framework.panels import Panel, same_profile
+from cnn_invariance.experiments.framework.charts import convergence
+from cnn_invariance.experiments.framework.panels import MARGIN, Panel, same_profile
 from cnn_invariance.study import Study
 
 TENTH, ALL = 0.1, 1.0
@@ -25,7 +26,7 @@ class DatasetSize(ProfileExperiment):
         f"shares are part of larger ones. {STRIPS}"
     )
     shown, combined = choices.WITH_DISTANCE, True
-    drawing = {"ordered": True, "line_column": "measured_on"}
+    drawing = {"line_column": "measured_on", "chart": convergence("samples", MARGIN)}
     reference = "preset"
     claims = (same_profile(*STABLE, f"on {FEW} and on {MANY}", FEW, MANY),)
 
@@ -40,4 +41,5 @@ class DatasetSize(ProfileExperiment):
         """A line for each share."""
         usual = at.study.samples(at.label)
         for share in self.shares:
-            yield at.line(f"{100 * share:g} % of the samples", samples=choices.share_of(usual, share, at.label))
+            samples = choices.share_of(usual, share, at.label)
+            yield at.line(f"{100 * share:g} % of the samples", samples=samples, at=samples.count)

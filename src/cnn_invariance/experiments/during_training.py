@@ -1,16 +1,17 @@
 """The profile of a network at checkpoints of its training."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import STRIPS, Finding, Line, ProfileExperiment, Source, choices
+from cnn_invariance.experiments.framework import Finding, Line, ProfileExperiment, Source, choices
+from cnn_invariance.experiments.framework.charts import course
 from cnn_invariance.experiments.framework.panels import MARGIN, TENTH, MeasuredPanel, Panel, claimed, differences
 from cnn_invariance.statistics.evidence import LOG
-from cnn_invariance.statistics.intervals import mean, quotient
+from cnn_invariance.statistics.intervals import quotient
 from cnn_invariance.study import Study, TrainSpec
 
 if TYPE_CHECKING:
@@ -34,12 +35,6 @@ def early(panel: MeasuredPanel) -> Iterator[float]:
     return map(quotient, _to_the_end(panel, EARLY), _to_the_end(panel, 0.0))
 
 
-def accuracies(results: "Results", lines: Sequence[Line]) -> str:
-    """The accuracy of each line under its set: mean over the transformations, and over seeds."""
-    measured = ([results.measure(cell).accuracy or [float("nan")] for cell in line.cells] for line in lines)
-    return ", ".join(f"{mean(map(mean, shares)):.2f}".lstrip("0") for shares in measured)
-
-
 class DuringTraining(ProfileExperiment):
     """``shares`` of the epochs; those which are the same epoch as the one before in every panel are left out."""
 
@@ -49,12 +44,11 @@ class DuringTraining(ProfileExperiment):
     title = "profiles of {model} during training"
     setting = (
         "The network is trained with the transformation set of the panel as augmentation, and measured under the same "
-        "set at checkpoints, by the share of the epochs done, rounded down to whole epochs. In brackets: the accuracy "
-        "at the checkpoint on the samples measured, under the set of each panel, in the order of the panels. Where two "
-        f"shares are the same epoch, their lines coincide. {STRIPS}"
+        "set after some epochs. Below each epoch: the accuracy then on the samples measured, under the set. Colours "
+        "are the mean over seeds."
     )
     shown, combined = choices.WITH_DISTANCE, True
-    drawing = {"ordered": True, "line_column": "checkpoint", "note": accuracies}
+    drawing = {"line_column": "checkpoint", "chart": course}
     claims = (then_stable, early)
 
     shares: tuple[Annotated[float, Field(ge=0, le=1)], ...] = (0.0, 0.01, 0.03, 0.05, EARLY, LATER, 0.5, 1.0)
@@ -67,7 +61,8 @@ class DuringTraining(ProfileExperiment):
         """A line for each share that is another epoch."""
         networks = at.networks()
         for done in self._distinct(at.study):
-            yield at.line(f"at {100 * done:g} %", networks, epoch=_epoch(networks[0], done))
+            epoch = _epoch(networks[0], done)
+            yield at.line(f"at {100 * done:g} %", networks, epoch=epoch, at=epoch)
 
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
         """A finding for each dataset and claim; undecided where the share it is about is no epoch."""

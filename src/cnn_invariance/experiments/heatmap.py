@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cnn_invariance.experiments.framework import Models, Outputs, captions, choices
-from cnn_invariance.experiments.framework.profiles import slug
-from cnn_invariance.measures.requests import KEPT_FOR_MAPS
+from cnn_invariance.experiments.framework.profiles import QUOTIENTS, slug
+from cnn_invariance.measures.requests import KEPT_FOR_MAPS, check
 from cnn_invariance.statistics.lines import counted_maps
 from cnn_invariance.study import Cell, MeasureSpec, Study
 
@@ -72,7 +72,9 @@ class Heatmap(Models):
                 setting=self.setting.format(measure=name, meaning=captions.measure_in_words(one.measure)),
                 counts=counted_maps(np.concatenate([plain["value"], augmented["value"]])),
             )
-            canvas.figure(f"{self.name}_{one.figure}", heatmap_figure(panels, label=name, unsorted=True), caption)
+            quotient = check(one.measure).name in QUOTIENTS
+            figure = heatmap_figure(panels, label=name, unsorted=True, quotient=quotient)
+            canvas.figure(f"{self.name}_{one.figure}", figure, caption)
 
     def _all(self, study: Study) -> Iterator[One]:
         measures = [choices.kept_for_maps(study, one) for one in choices.measures(study, self.measures, KEPT_FOR_MAPS)]

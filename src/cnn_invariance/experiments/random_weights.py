@@ -62,7 +62,7 @@ class RandomWeights(ProfileExperiment):
     reference = 1
     claims = (as_trained, stable, own_structure)
 
-    networks: int = Field(10, ge=2)
+    networks: int = Field(10, ge=2, le=1000)
     seeds: int = Field(5, ge=1)
 
     def panel(self, at: Panel) -> Iterator[Line]:

@@ -36,7 +36,8 @@ def more_than_data(panel: MeasuredPanel) -> Iterator[float]:
 
 def closed(panel: MeasuredPanel) -> bool:
     """Whether the set holds every product of two of its members: for others, the maximum is not invariant."""
-    built = panel.lines[0].cells[0].transformations.build()
+    spec = panel.lines[0].cells[0].transformations
+    built = spec.build() if spec.undoable else None
     return isinstance(built, AffineSet) and built.closed_under_composition
 
 
@@ -68,7 +69,7 @@ class TIPooling(ProfileExperiment):
     def panel(self, at: Panel) -> Iterator[Line]:
         """TI-pooling over the set, trained plain; and the network trained with the set."""
         spec = at.study.set(at.label)
-        if not isinstance(spec.build(), AffineSet):
+        if not spec.undoable:
             raise InputError(f"TI-pooling needs an affine transformation set; {at.label!r} has other members")
         over_set = {"transformations": sets.text_of(spec.name, spec.parameters)}
         by_design = at.networks(model=self.ti_model, augmentation=None, arguments=over_set, epochs_for=at.label)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from cnn_invariance.experiments.framework import STRIPS, Line, ProfileExperiment, Source, choices
+from cnn_invariance.experiments.framework.charts import crossed
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, claimed
 from cnn_invariance.statistics.evidence import LOG
 from cnn_invariance.statistics.intervals import mean, quotient
@@ -32,7 +33,7 @@ class TransformationDiversity(ProfileExperiment):
         "Each network is trained with one transformation set as augmentation, and measured under each set, that of the "
         f"panel. {STRIPS}"
     )
-    drawing = {"panel_column": "measured"}
+    drawing = {"panel_column": "measured", "chart": crossed("trained with ", "under ")}
     claims = (specific,)
     further = (matrix,)
 

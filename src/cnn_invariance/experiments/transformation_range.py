@@ -1,13 +1,14 @@
 """Networks measured under a set within and beyond the range that they were trained with."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import STRIPS, Line, Panel, ProfileExperiment, Source, choices
+from cnn_invariance.experiments.framework.charts import against
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, claimed
 from cnn_invariance.experiments.framework.profiles import ProfilePlan
 from cnn_invariance.statistics.profiles import layer_mean
@@ -22,6 +23,8 @@ AUTHOR: Mapping[str, Sequence[Mapping[str, float]]] = {
 """The ranges of the author's code, by set."""
 HALF = 0.5
 """The share of the range that is trained with in our question."""
+TRAINED = ("trained at half of it", "trained at all of it")
+"""The networks of our question."""
 CONTROL = ("trained at full range, at half", "trained at full range, at full")
 """The lines of the network that the rise beyond the trained range is compared with."""
 BESIDE = " Beside it: the network trained over the full range."
@@ -60,7 +63,7 @@ class TransformationRange(ProfileExperiment):
         "{whose}: each network is trained with the transformation set of the panel over {trained} range, and measured "
         "under sets of as many members and of rising ranges, up to that of the panel's title.{control} "
     ) + STRIPS
-    drawing = {"ordered": True, "line_column": "measured_at"}
+    drawing = {"line_column": "measured_at"}
     reference = -1
     claims = (rises_beyond,)
 
@@ -78,7 +81,11 @@ class TransformationRange(ProfileExperiment):
         half = {dataset: {at.label: self._half(at) for at in self.at(study, dataset)} for dataset in datasets}
         author = {"trained": "its full", "whose": "As the author's code does", "control": ""}
         ours = {"trained": "half of its", "whose": "Our question", "control": BESIDE}
-        return [self.plan(study, full, author), self.plan(study, half, ours, part="half")]
+        x = "range measured, as a share of the widest"
+        return [
+            self.plan(study, full, author, chart=against(x, ["trained at all of it"], 1.0)),
+            self.plan(study, half, ours, part="half", chart=against(x, TRAINED, HALF)),
+        ]
 
     def _full(self, at: Panel) -> tuple[str, list[Line]]:
         own = at.study.set(at.label)
@@ -86,17 +93,22 @@ class TransformationRange(ProfileExperiment):
             raise InputError(f"ranges are known of {', '.join(AUTHOR)}; received the set {own.name!r}")
         under = [at.study.set(SetSpec(name=own.name, parameters={**own.parameters, **r})) for r in AUTHOR[own.name]]
         widest = " and ".join(f"{value:g}" for value in AUTHOR[own.name][-1].values())
-        return f"{at.label}, up to {widest}", _lines(at, own, under)
+        shares = {k / len(under): one for k, one in enumerate(under, start=1)}
+        return f"{at.label}, up to {widest}", _lines(at, own, shares)
 
     def _half(self, at: Panel) -> list[Line]:
         own = at.study.set(at.label)
         networks, samples = at.networks(), at.study.samples(at.label)
-        both = zip(CONTROL, (scaled(own, HALF) or own, own), strict=True)
-        control = [at.line(name, networks, under=one, samples=samples) for name, one in both]
-        return [*_lines(at, scaled(own, HALF), [scaled(own, share) or own for share in self.shares]), *control]
+        both = zip(CONTROL, (scaled(own, HALF) or own, own), (HALF, 1.0), strict=True)
+        control = [at.line(name, networks, under=one, samples=samples, at=share) for name, one, share in both]
+        under = {share: scaled(own, share) or own for share in self.shares}
+        return [*_lines(at, scaled(own, HALF), under), *control]
 
 
-def _lines(at: Panel, trained: SetSpec | None, under: Iterable[SetSpec]) -> list[Line]:
+def _lines(at: Panel, trained: SetSpec | None, under: Mapping[float, SetSpec]) -> list[Line]:
+    """A line for each set, by its share of the widest range."""
     networks, samples = at.networks(augmentation=trained), at.study.samples(at.label)
-    sets = dict(enumerate(under, start=1))
-    return [at.line(f"range {k} of {len(sets)}", networks, under=one, samples=samples) for k, one in sets.items()]
+    return [
+        at.line(f"range {k} of {len(under)}", networks, under=one, samples=samples, at=share)
+        for k, (share, one) in enumerate(under.items(), start=1)
+    ]

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import STRIPS, Line, Panel, ProfileExperiment, Source, choices, same_profile
-from cnn_invariance.experiments.framework.panels import MeasuredPanel, differences
+from cnn_invariance.experiments.framework.charts import convergence
+from cnn_invariance.experiments.framework.panels import MARGIN, MeasuredPanel, differences
 from cnn_invariance.experiments.framework.profiles import ProfilePlan
 from cnn_invariance.study import SetSpec, Study
 
@@ -39,7 +40,7 @@ class TransformationSamples(ProfileExperiment):
         "augmentation, and measured under sets of the same range with other numbers n, from coarse to fine in the "
         "order of the panel's title. "
     ) + STRIPS
-    drawing = {"ordered": True, "line_column": "sampling"}
+    drawing = {"line_column": "sampling", "chart": convergence("transformations", MARGIN)}
     reference = "preset"
     claims = (replace(same_profile("stable", STABLE, Source.ABSTRACT, WHERE, 0, -1), of=of_one_distribution),)
 
@@ -76,4 +77,5 @@ def _lines(at: Panel, counts: Iterable[int], coarsest: bool) -> list[Line]:
     sampled = [at.study.set(SetSpec(name=own.name, parameters={**own.parameters, "n": n})) for n in counts]
     names = ["coarsest", *(f"step {k} of {len(sampled)}" for k in range(2, len(sampled))), "finest"]
     networks = at.networks(augmentation=sampled[0] if coarsest else own)
-    return [at.line(name, networks, under=one, samples=samples) for name, one in zip(names, sampled, strict=True)]
+    both = zip(names, sampled, strict=True)
+    return [at.line(name, networks, under=one, samples=samples, at=one.size) for name, one in both]

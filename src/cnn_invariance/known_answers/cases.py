@@ -17,7 +17,7 @@ from cnn_invariance.models.layers import GlobalMean
 from cnn_invariance.transformations.affine import AffineSet, rotation_matrix, translation_matrix
 
 Question = Literal["equivariance", "invariance", "output"]
-Answer = Literal["exact", "broken", "partly", "as", "null"]
+Answer = Literal["exact", "broken", "partly", "as", "unrelated"]
 
 SIDE, SAMPLES, CHANNELS, CLASSES = 24, 64, 8, 6
 NOISE = 0.5
@@ -31,7 +31,7 @@ class Case:
     network, layer: the layer that is looked at; the output is that of the network.
     answers: for the questions that have an answer here. ``exact``: it is equivariant or invariant; ``broken``: it is
         known not to be; ``partly``: a known share of it is noise; ``as``: it is as much as the case ``other``;
-        ``null``: nothing of a transformed sample has to do with the sample.
+        ``unrelated``: nothing of a transformed sample has to do with the sample.
     generator: of the Lie derivative, the continuous form of the transformations.
     """
 
@@ -58,14 +58,14 @@ def turns(*angles: float) -> AffineSet:
 
 
 def smooth_images() -> Tensor:
-    """(64, 1, 24, 24): smooth noise in a disc of radius 8."""
+    """(64, 1, 24, 24): smooth noise in a disc of radius 7."""
     noise = torch.randn(SAMPLES, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     kernel = torch.tensor([1.0, 4, 6, 4, 1]) / 16
     for _ in range(2):
         noise = nn.functional.conv2d(noise, kernel.view(1, 1, 1, 5), padding=(0, 2))
         noise = nn.functional.conv2d(noise, kernel.view(1, 1, 5, 1), padding=(2, 0))
     place = torch.arange(SIDE) - (SIDE - 1) / 2
-    inside = (place[:, None] ** 2 + place**2).sqrt() < 8
+    inside = (place[:, None] ** 2 + place**2).sqrt() < 7
     return noise / noise.std() * inside
 
 
@@ -265,7 +265,7 @@ def all_cases() -> Iterator[Case]:
     plain = Classifier().eval()
     yield Case("untrained CNN, 45 degrees", plain, held_out, eighth, "body", broken, turn)
     yield Case("trained CNN, 45 degrees", trained(pictures, labels).eval(), held_out, eighth, "body", broken, turn)
-    nothing: Mapping[Question, Answer] = dict.fromkeys(("equivariance", "invariance", "output"), "null")
+    nothing: Mapping[Question, Answer] = dict.fromkeys(("equivariance", "invariance", "output"), "unrelated")
     yield Case(
         "shuffled pairs, shifts of 1", Elsewhere(Net(convolution()), smooth).eval(), smooth, one, "network.body",
         nothing, shift,

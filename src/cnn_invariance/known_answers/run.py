@@ -113,7 +113,7 @@ def table() -> "pd.DataFrame":
     values: dict[str, tuple[Case, Values, Values]] = {}
     for case in all_cases():
         null = Elsewhere(case.network, case.images).eval()
-        shuffled = case.answers.get("equivariance") == "null"
+        shuffled = case.answers.get("equivariance") == "unrelated"
         own = measured(case, case.network, case.layer)
         values[case.name] = (case, own, own if shuffled else measured(case, null, f"network.{case.layer}"))
     half = next(own for case, own, _ in values.values() if case.answers.get("equivariance") == "partly")

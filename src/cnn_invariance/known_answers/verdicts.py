@@ -2,8 +2,8 @@
 
 A value is turned into a *badness*: the value itself where lower is better, one less the value where higher is better,
 at least 0. Its share of the badness of the same network's null, in which each image is answered for another image, is
-``r``: 0 says perfect, 1 says that nothing of a transformed sample has to do with the sample. Of a measure that calls the null
-perfect, r is the badness itself. Then, by what is known:
+``r``: 0 says perfect, 1 says that nothing of a transformed sample has to do with the sample. Of a measure that calls
+the null perfect, r is the badness itself. Then, by what is known:
 
 - exact: right if ``r <= EXACT``; otherwise wrong, because a failing is reported that is not there.
 - broken: right if ``r >= BROKEN``; otherwise blind, because the failing is not seen.
@@ -11,7 +11,7 @@ perfect, r is the badness itself. Then, by what is known:
 - as another network, of which this one is a small multiple: right if r is that of the other to within a tenth of it;
   otherwise wrong. Here r is relative to the null of the *other* network, because a multiple of a network does not have
   another claim to be equivariant.
-- null: right if the badness is at least that of half noise, and more than nothing; otherwise blind.
+- unrelated: right if the badness is at least that of half noise, and more than nothing; otherwise blind.
 
 A measure that has no value on a network, and says why, is neither.
 """
@@ -50,16 +50,17 @@ def judge(answer: Answer, bad: float | None, null: float | None, other: float | 
     """The verdict of a measure on a network.
 
     bad, null: the badness of the network and of its null; None: the measure has no value
-    other: of ``as``, the badness of the other network, ``null`` being the other's, too; of ``null``, that of half noise
+    other: of ``as``, the badness of the other network, ``null`` being the other's, too; of ``unrelated``, that of half
+        noise
 
     >>> judge("exact", 0.0, 0.9).verdict, judge("broken", 0.0, 0.9).verdict, judge("exact", 0.7, 0.9).verdict
     ('right', 'blind', 'wrong')
-    >>> judge("as", 0.0005, 0.9, 0.5).verdict, judge("null", 0.0, None, 0.4).verdict
+    >>> judge("as", 0.0005, 0.9, 0.5).verdict, judge("unrelated", 0.0, None, 0.4).verdict
     ('wrong', 'blind')
     """
-    if bad is None or (null is None and answer != "null") or (answer == "as" and other is None):
+    if bad is None or (null is None and answer != "unrelated") or (answer == "as" and other is None):
         return Judged("no value", None)
-    if answer == "null":
+    if answer == "unrelated":
         enough = bad > 1e-3 and bad >= (other or 0.0)
         return Judged("right" if enough else "blind", None)
     assert null is not None

@@ -31,6 +31,9 @@ Level = Literal["unit or map", "layer", "network"]
 HEADLINE = ("NV[aggregate=mean]", "NVSE[aggregate=mean]")
 """The measures that most figures show: the mean over the map before the quotient, the author's usual form of both."""
 
+SHOWN = (*HEADLINE, "ND", "Goodfellow")
+"""The measures that a plot shows where a result has more than a few and none is named."""
+
 KEPT_FOR_MAPS = (*HEADLINE, "ND", "ANOVA", "Goodfellow")
 """The measures whose values for each feature map results keep, where they keep any; of units, their mean."""
 
@@ -104,6 +107,15 @@ def level(request: Measure) -> Level:
     return found
 
 
+def study_form(name: str) -> str:
+    """The form of a measure that the study uses, which is computed where no measure is named.
+
+    >>> study_form("NV"), study_form("ND")
+    ('NV[aggregate=mean]', 'ND')
+    """
+    return next((form for form in HEADLINE if check(form).name == name), name)
+
+
 def describe(full_name: str) -> str:
     """What a measure is, in one line."""
     return family(full_name).constants["MEASURES"][full_name.rpartition(":")[2]]
@@ -135,6 +147,11 @@ def better_in_words(request: Measure) -> str:
     return f"{which} is more {'same-equivariant' if equivariant else 'invariant'}" if which else ""
 
 
+def counted(request: Measure) -> str:
+    """What a measure has values of, as its label says: "maps", "units", "layers" or "networks"."""
+    return _kind(request)[0]
+
+
 def label(text: str) -> str:
     """A request as figures name it: of feature maps or of units; of maps the mean goes without saying.
 
@@ -147,12 +164,18 @@ def label(text: str) -> str:
     options, defaults = dict(request.options), allowed_options(request.full_name)
     kind, said = _kind(request)
     rest = [f"{key}={_text(value)}" for key, value in options.items() if value != defaults[key][0] and key not in said]
-    name = f"{request.name} of {kind}" if kind else request.name
+    name = f"{request.name} of {kind}"
     return f"{name} ({', '.join(rest)})" if rest else name
 
 
+def labels(texts: Iterable[str]) -> dict[str, str]:
+    """The label of each request; where two have one label, as measures of two files, the request itself."""
+    named = {text: label(text) for text in texts}
+    return {text: name if list(named.values()).count(name) == 1 else text for text, name in named.items()}
+
+
 def _kind(request: Measure) -> tuple[str, tuple[str, ...]]:
-    """What a measure has values of, "maps" or "units" or "" if that is not known, and the options that this says."""
+    """What a measure has values of, "maps", "units", "layers" or "networks", and the options that this says."""
     options = dict(request.options)
     if request.name in family(request.full_name).constants.get("OF_MAPS", ()):
         return "maps", ()
@@ -160,9 +183,7 @@ def _kind(request: Measure) -> tuple[str, tuple[str, ...]]:
         return f"{found}s", ()
     if "per" in options:
         return f"{options['per']}s", ("per",)
-    if "aggregate" not in options:
-        return "", ()
-    if options["aggregate"] == "none":
+    if options.get("aggregate", "none") == "none":
         return "units", ("aggregate",)
     return "maps", ("aggregate",) if options["aggregate"] == "mean" else ()
 
@@ -237,7 +258,9 @@ def _value(name: str, key: str, text: str) -> Option:
 
 def _own_families(path: Path) -> dict[str, catalog.Module]:
     """The measures of a user's own file, which is read and not run; InputError if it is no family."""
-    path = path.expanduser()
+    from cnn_invariance.storage.paths import expanded
+
+    path = expanded(path)
     if not path.is_file():
         raise InputError(f"no file {path} of measures (from the folder {Path.cwd()}); check the path")
     try:

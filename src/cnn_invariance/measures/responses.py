@@ -138,5 +138,5 @@ def _rows(
     if not pictures:
         yield row | {"member": None, "response": None}
         return
-    for member, picture in zip(members, values.astype(np.float16).astype(np.float32), strict=True):
+    for member, picture in zip(members, values.astype(np.float16), strict=True):
         yield row | {"member": member, "response": picture.ravel()}

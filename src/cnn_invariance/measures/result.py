@@ -10,15 +10,18 @@ import numpy as np
 
 from cnn_invariance.activations import Layer
 from cnn_invariance.errors import InputError, unknown_name
-from cnn_invariance.measures.requests import KEPT_FOR_MAPS, check, label, level, undoes
+from cnn_invariance.measures.requests import KEPT_FOR_MAPS, SHOWN, check, label, labels, level, undoes
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from cnn_invariance.measures.uncertainty import Uncertainty
     from cnn_invariance.statistics.layouts import Layout
 
 Values = Mapping[str, Sequence[np.ndarray | None]]
+FEW = 4
+"""A plot shows so many measures unless some are named: four panels are legible."""
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 
 
@@ -41,6 +44,7 @@ class MeasureResult:
         network: for each measure of the network as a whole (see ``requests.level``) its value, float64 (1), or (M) one
             for each transformation; such a measure has no value on any layer.
         reasons: for each measure the layers where it could not be computed, and why; "network" stands for the network.
+        uncertainty: what the groups of samples say of the profiles; None where the pass had no ``uncertainty``.
     """
 
     layers: tuple[Layer, ...]
@@ -53,6 +57,7 @@ class MeasureResult:
     skipped: Mapping[str, str] = field(default_factory=dict)
     network: Mapping[str, np.ndarray] = field(default_factory=dict)
     reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    uncertainty: "Uncertainty | None" = None
 
     @property
     def measures(self) -> list[str]:
@@ -64,18 +69,27 @@ class MeasureResult:
         """Why there is no accuracy: no labels, or an output without scores of classes; empty where there is one."""
         return str(self.info.get("no_accuracy", "")) if self.accuracy is None else ""
 
+    @property
+    def no_interval(self) -> Mapping[str, str]:
+        """The measures without an interval over samples, and why; empty where no intervals were asked for."""
+        return {} if self.uncertainty is None else self.uncertainty.no_interval
+
     def __repr__(self) -> str:
-        return (
-            f"<MeasureResult: {', '.join(self.measures)} of {len(self.layers)} layers, {self.samples} samples x "
-            f"{len(self.transformations)} transformations>"
-        )
+        size = f"{len(self.layers)} layers, {self.samples} samples x {len(self.transformations)} transformations"
+        return f"<MeasureResult of {size}: {', '.join(labels(self.measures).values())}>"
 
     def _repr_html_(self) -> str:
         """In a notebook: the profiles, a row a layer; a dash where a layer does not have the measure."""
         table = self.profiles()
         table["layer"] = [f"{row.layer_index} {row.layer}" for row in table.itertuples()]
         wide = table.pivot(index=["layer_index", "layer", "kind", "shape"], columns="measure", values="value")
-        wide = wide[self.measures].reset_index().drop(columns="layer_index").rename_axis(columns=None)
+        wide = (
+            wide[self.measures]
+            .rename(columns=labels(self.measures))
+            .reset_index()
+            .drop(columns="layer_index")
+            .rename_axis(columns=None)
+        )
         return f"<p>{escape(repr(self)[1:-1])}</p>{wide.to_html(index=False, na_rep='–', float_format='{:.4g}'.format)}"
 
     def __getitem__(self, measure: str) -> dict[str, np.ndarray]:
@@ -87,14 +101,17 @@ class MeasureResult:
         """The layer profile: the mean of a measure over the units of each layer, in forward order.
 
         Args:
-            measure: one of this result.
+            measure: one of this result, by its request (``NV[aggregate=mean]``) or its label (``NV of maps``). Its name
+                alone (``NV``) will do where the result has no ``NV`` of units, and a single other form of it.
             layers: those of another library, such as ``models.author_layers("ResNet18")``; None: those observed.
 
         Returns:
             One row a layer where the measure has a value: ``layer_index``, ``layer``, ``kind``, ``value`` (the mean
             over finite units), ``units``, ``infinite``, ``dead``, ``nan`` (how many were infinite and not a number,
             which the mean leaves out; and 0 / 0, which it holds as 1), ``depth`` (of the layer among all layers, with
-            or without the measure, in per cent: the first at 0, the last at 100).
+            or without the measure, in per cent: the first at 0, the last at 100). Measured with ``uncertainty``, also
+            ``low`` and ``high``, the ends of a 95 % interval of the value over samples (``measures.uncertainty`` has
+            the equations); missing where there is none.
         """
         from cnn_invariance.statistics.layouts import with_depth
 
@@ -102,8 +119,39 @@ class MeasureResult:
         summary = self.summary(maps=())
         rows = summary[(summary["measure"] == str(self._name(measure))) & (summary["kind"] != OUTPUT)]
         profile = rows[columns].reset_index(drop=True)
+        if self.uncertainty is not None:
+            low, high = self.uncertainty.interval(self._name(measure), len(self.layers))
+            at = profile["layer_index"].to_numpy(dtype=int) - 1
+            profile = profile.assign(low=low[at], high=high[at])
         names = [layer.name for layer in self.layers]
         return with_depth(profile, names) if layers is None else layers.lay(profile, names)
+
+    def convergence(self, measure: str) -> "pd.DataFrame":
+        """How the profile settles as the samples grow in number, of a pass with ``uncertainty``.
+
+        The samples are nested, and in a random order: the first group of them, the first two groups, ..., all.
+
+        Returns:
+            One row a layer with a value and a number of samples: ``layer_index``, ``layer``, ``samples``, ``value``.
+
+        Raises:
+            InputError: the pass had no ``uncertainty``, or the measure has no intervals (`no_interval` says why).
+        """
+        import pandas as pd
+
+        name = self._name(measure)
+        if self.uncertainty is None:
+            raise InputError("this result has no groups of samples; measure with uncertainty=True")
+        if name in self.no_interval:
+            raise InputError(f"{name} has no intervals: {self.no_interval[name]}")
+        numbers = np.cumsum(self.uncertainty.sizes)
+        rows = [
+            (layer.index, layer.name, int(n), value)
+            for layer, values, nested in zip(self.layers, self._of(name), self.uncertainty.nested[name], strict=True)
+            if values is not None
+            for n, value in zip(numbers, nested, strict=True)
+        ]
+        return pd.DataFrame(rows, columns=["layer_index", "layer", "samples", "value"])
 
     def absent(self, measure: str) -> dict[str, str]:
         """The layers where a measure has no value, in forward order, and why.
@@ -130,12 +178,13 @@ class MeasureResult:
     def profiles(self) -> "pd.DataFrame":
         """The layer profiles of all measures, in long form: a row a layer and measure, absent values too.
 
-        Columns: those of ``profile``; ``shape`` (of the layer, as 64 x 8 x 8); ``measure``; ``absent``, the reason why
+        Columns: those of ``profile``; ``shape`` (of the layer, as 64 x 8 x 8); ``measure``; ``label``, the measure as
+        figures name it, which says whether it has a value a unit or a map; ``absent``, the reason why
         the layer does not have the measure (its value and counts are missing then), else empty.
         """
         import pandas as pd
 
-        frames = []
+        frames, named = [], labels(self.measures)
         shapes = {layer.index: " x ".join(map(str, layer.shape)) for layer in self.layers}
         for measure in self.measures:
             reasons = self.absent(measure)
@@ -146,6 +195,7 @@ class MeasureResult:
             values = self.profile(measure).drop(columns=["layer", "kind"]).astype({"layer_index": "int64"})
             frame = head.merge(values, how="left", on="layer_index")
             frame.insert(4, "measure", measure)
+            frame.insert(5, "label", named[measure])
             frames.append(frame.assign(absent=[reasons.get(name, "") for name in frame["layer"]]))
         return pd.concat(frames, ignore_index=True)
 
@@ -159,7 +209,8 @@ class MeasureResult:
         """Draw layer profiles, a panel a measure, with the kinds of the layers under each.
 
         Args:
-            measures: those to draw; None: all that have a value on some layer.
+            measures: those to draw; None: all that have a value on some layer; of more than four, NV and NVSE of maps,
+                ND and Goodfellow, or the first four if there is none of these.
             axis: layers by their number, or by relative depth in per cent.
             log_y: a logarithmic axis of values.
 
@@ -180,9 +231,10 @@ class MeasureResult:
         """
         from cnn_invariance.plotting import Series, looks, profile_figure
 
-        chosen = [measures] if isinstance(measures, str) else self.measures if measures is None else measures
+        chosen = [measures] if isinstance(measures, str) else self._shown() if measures is None else measures
         profiles = {self._name(measure): self.profile(measure) for measure in chosen}
-        shown = {label(measure): table for measure, table in profiles.items() if len(table)}
+        named = labels(profiles)
+        shown = {named[measure]: table for measure, table in profiles.items() if len(table)}
         if not shown or (measures is not None and len(shown) < len(profiles)):
             nothing = next((measure for measure, table in profiles.items() if table.empty), "a measure")
             raise InputError(f"no layer of this network has {nothing}; choose among {', '.join(self.measures)}")
@@ -271,19 +323,28 @@ class MeasureResult:
         return cls(**result_file.read(Path(path)))
 
     def _name(self, measure: str) -> str:
-        """The measure as this result names it; of a user's own, its name without the file will do.
+        """The measure as this result names it; its name without the file or its label will do, see `profile`.
 
-        Errors: InputError for a measure that is not there, or that two files have.
+        Errors: InputError for a measure that is not there, or that is there in several forms or from several files.
         """
         without_file = [name for name in self.values if name.rpartition(":")[2] == measure]
-        if len(without_file) == 1:
-            return without_file[0]
-        if len(without_file) > 1:
-            raise InputError(f"{measure!r} is a measure of several files; choose among {', '.join(without_file)}")
+        labelled = [name for name in self.values if label(name) == measure]
+        forms = [name for name in self.values if measure in (check(name).name, check(name).full_name)]
+        alike = without_file or labelled or ([] if measure in self.values else forms)
+        if len(alike) == 1:
+            return alike[0]
+        if len(alike) > 1:
+            several = "files" if without_file else "forms"
+            raise InputError(f"{measure!r} is a measure of several {several}; choose among {', '.join(alike)}")
         name = str(check(measure))
         if name not in self.values:
             raise unknown_name("measure of this result", measure, self.values)
         return name
+
+    def _shown(self) -> list[str]:
+        """The measures of a plot for which none is named."""
+        some = self.measures if len(self.measures) <= FEW else [one for one in SHOWN if one in self.values]
+        return some or self.measures[:FEW]
 
     def _of(self, measure: str) -> Sequence[np.ndarray | None]:
         return self.values[self._name(measure)]

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from cnn_invariance.activations import Layer
 from cnn_invariance.errors import InputError
+from cnn_invariance.measures.uncertainty import Uncertainty
 from cnn_invariance.storage import checksum
 from cnn_invariance.storage.files import atomic_write
 
@@ -38,6 +39,8 @@ def write(result: "MeasureResult", path: Path) -> None:
         "reasons": {measure: dict(layers) for measure, layers in result.reasons.items()},
         checksum.NAME: checksum.BLANK,
     }
+    if result.uncertainty is not None:
+        facts["uncertainty"] = result.uncertainty.facts()
     table = pa.table(
         {measure: pa.array([_concatenated(layers)]) for measure, layers in result.values.items()}
     ).replace_schema_metadata({KEY: json.dumps(facts)})
@@ -52,16 +55,26 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, is not such a file, or has a changed byte.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no file; expected one written by MeasureResult.save")
     try:
         content = path.read_bytes()
         table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
         facts = json.loads((table.schema.metadata or {})[KEY])
     except FileNotFoundError as error:
         raise InputError(f"no file {path}; expected one written by MeasureResult.save") from error
-    except (pa.ArrowException, OSError, KeyError, json.JSONDecodeError) as error:
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path} was not written by MeasureResult.save ({error}); measure again") from error
     if not checksum.is_whole(content):
         raise InputError(f"{path} is damaged: its content does not have its checksum; measure again")
+    try:
+        return _attributes(table, facts)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise InputError(f"{path} does not hold what MeasureResult.save writes ({said}); measure again") from error
+
+
+def _attributes(table: pa.Table, facts: dict[str, Any]) -> dict[str, Any]:
     shapes = facts["shapes"]
     return {
         "layers": tuple(Layer(**{**layer, "shape": tuple(layer["shape"])}) for layer in facts["layers"]),
@@ -74,6 +87,7 @@ def read(path: Path) -> dict[str, Any]:
         "skipped": facts.get("skipped", {}),
         "network": {measure: np.array(value) for measure, value in facts.get("network", {}).items()},
         "reasons": facts.get("reasons", {}),
+        "uncertainty": Uncertainty.of(facts["uncertainty"]) if "uncertainty" in facts else None,
     }
 
 

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from cnn_invariance.activations import Layer
 from cnn_invariance.errors import InputError
-from cnn_invariance.measures.requests import Measure, undoes
+from cnn_invariance.measures.requests import Measure, counted, level, undoes
 from cnn_invariance.measures.statistics.base import Context, Statistic
 from cnn_invariance.plugins import references
+from cnn_invariance.storage.paths import expanded
 
 PROBES = (Layer(1, "maps", "Conv2d", (2, 3, 4)), Layer(2, "dense", "Linear", (5,)))
 
@@ -22,7 +23,7 @@ def load(file: str) -> ModuleType:
 
     Errors: InputError for a file that is missing or fails to import.
     """
-    path = Path(file).expanduser()
+    path = expanded(file)
     return _run(path, path.read_bytes() if path.is_file() else b"")
 
 
@@ -46,7 +47,7 @@ def check(request: Measure, layers: Sequence[Layer] = PROBES) -> None:
             if not (isinstance(needed, Sequence) and all(isinstance(one, Statistic) for one in needed)):
                 raise InputError(f"statistics returned {needed!r}; expected a list of statistics, such as Spread")
             value = family.combine(request, context, *(_ones(one, layer) for one in needed)) if needed else None
-        except Exception as error:  # it may be anyone's code
+        except (Exception, SystemExit) as error:  # it may be anyone's code
             said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
             raise InputError(f"{request} fails on a layer of shape {layer.shape}: {said}; correct the file") from error
         if any(one.undone or one.moved for one in needed) and not undoes(request):
@@ -59,14 +60,27 @@ def check(request: Measure, layers: Sequence[Layer] = PROBES) -> None:
 
 
 def _ones(statistic: Statistic, layer: Layer) -> Tensor:
+    if statistic.whole:
+        return torch.ones(1, dtype=torch.float64)
     return torch.ones((layer.maps,) if statistic.per_map else layer.shape, dtype=torch.float64)
 
 
 def _check_value(request: Measure, layer: Layer, value: object) -> None:
-    allowed = {layer.shape, (layer.maps,)}
     shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+    of_layer = level(request) == "layer"
+    allowed = {(1,)} if of_layer else {layer.shape, (layer.maps,)}
     if shape not in allowed:
+        of = "the layer, as LEVEL says" if of_layer else "each unit or feature map"
         raise InputError(
             f"{request} turns a layer of shape {layer.shape} into {shape}; expected a tensor of shape "
-            f"{' or '.join(map(str, sorted(allowed, key=len, reverse=True)))}: a value for each unit or feature map"
+            f"{' or '.join(map(str, sorted(allowed, key=len, reverse=True)))}: a value for {of}"
+        )
+    if layer.shape == (layer.maps,) or of_layer:
+        return
+    found, said = "maps" if shape == (layer.maps,) else "units", counted(request)
+    if found != said:
+        advice = "name it in" if found == "maps" else "leave it out of"
+        raise InputError(
+            f"{request} has one value for each of the {found} of a layer of shape {layer.shape}, and its label would "
+            f'say "of {said}"; {advice} OF_MAPS at the top of {request.file}'
         )

@@ -33,6 +33,10 @@ LIBRARIES = {"torchvision:": "_torchvision", "timm:": "_timm"}
 """The prefixes of names that mean a network of a library, and the file of this folder that builds it."""
 
 
+LARGEST = 8192
+"""The largest width, kernel or other whole number of a design; the author's largest is 512."""
+
+
 def names() -> list[str]:
     """The names of the package's own models, sorted. Needs no torch.
 
@@ -51,6 +55,14 @@ def defaults(name: str) -> dict[str, Any]:
     Errors: InputError for an unknown name.
     """
     return dict(_find(name).functions["build"].arguments)
+
+
+def file_of(name: str) -> Path:
+    """The file of one of the package's own models. Needs no torch.
+
+    Errors: InputError for an unknown name.
+    """
+    return _find(name).path
 
 
 def author_layers(name: str) -> Layout:
@@ -96,7 +108,7 @@ def check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
         raise InputError(f"{name} needs the argument {missing[0]!r}, which is not given")
 
 
-def build(name: str, input_shape: tuple[int, int, int], classes: int, **arguments: Any) -> "nn.Module":
+def build(name: str, input_shape: tuple[int, int, int], classes: int, /, **arguments: Any) -> "nn.Module":
     """A new network, with random weights from torch's global generator.
 
     name:        one of `names`; or "torchvision:NAME" or "timm:NAME", without pretrained weights (see
@@ -121,13 +133,29 @@ def build(name: str, input_shape: tuple[int, int, int], classes: int, **argument
         model = maker(input_shape, classes, **arguments)
     except InputError:
         raise
-    except Exception as error:  # it may be anyone's code
+    except (Exception, SystemExit) as error:  # it may be anyone's code
         raise InputError(
             f"{name!r} fails to build a network for samples of shape {input_shape} and {classes} classes: "
             f"{type(error).__name__}: {error}"
         ) from error
     _check_output(name, model, input_shape, classes)
     return model
+
+
+def fits(name: str, input_shape: tuple[int, int, int], classes: int, **arguments: Any) -> bool:
+    """Whether one of the package's own models is known to take such images; no number is computed.
+
+    The model is built and run on PyTorch's meta device, which holds shapes alone. False also where that cannot tell:
+    `build` tells.
+    """
+    import torch
+
+    try:
+        with torch.device("meta"):
+            build(name, input_shape, classes, **arguments)
+    except Exception:  # whatever it is, `build` says it better
+        return False
+    return True
 
 
 def check_callable(name: str, arguments: Mapping[str, Any]) -> None:
@@ -178,7 +206,7 @@ def _maker(
     for prefix, file in LIBRARIES.items():
         if name.startswith(prefix):
             library = importlib.import_module(f"cnn_invariance.models.{file}")
-            return library.build, {"model": name.removeprefix(prefix), **arguments}
+            return library.build, {**arguments, "model": name.removeprefix(prefix)}
     if references.is_reference(name):
         return references.resolve(name), arguments
     module = importlib.import_module(f"cnn_invariance.models.{_find(name).name}")
@@ -195,8 +223,12 @@ def _check_type(what: str, value: Any, default: Any) -> None:
 
 
 def _check_least(what: str, value: Any, default: Any) -> None:
-    if isinstance(default, int) and not isinstance(default, bool) and value < min(default, 1):
+    if not isinstance(default, int) or isinstance(default, bool):
+        return
+    if value < min(default, 1):
         raise InputError(f"{what}: expected {min(default, 1)} or more, received {value!r}")
+    if value > LARGEST:
+        raise InputError(f"{what}: expected {LARGEST:,} at most, received {value:,}")
 
 
 def _check_call(name: str, maker: Any, arguments: Mapping[str, Any]) -> None:
@@ -228,7 +260,7 @@ def _check_output(name: str, model: Any, input_shape: tuple[int, int, int], clas
     model.eval()
     try:
         first, second = (_try(model, input_shape) for _ in range(2))
-    except Exception as error:  # the network may be anyone's code
+    except (Exception, SystemExit) as error:  # the network may be anyone's code
         raise InputError(
             f"{name!r} does not take samples of shape {input_shape}: {type(error).__name__}: {error}"
         ) from error

@@ -6,6 +6,16 @@ from torch import nn
 
 from cnn_invariance.errors import InputError, unknown_name
 
+LOADING = {
+    "checkpoint_path",
+    "pretrained",
+    "pretrained_cfg",
+    "pretrained_cfg_overlay",
+    "pretrained_strict",
+    "cache_dir",
+}
+"""Arguments of timm that read weights, some from files that run code when they are read, or from the internet."""
+
 
 def build(input_shape: tuple[int, int, int], classes: int, *, model: str, **arguments: Any) -> nn.Module:
     """``timm.create_model(model, num_classes=classes, in_chans=C, **arguments)``, without pretrained weights.
@@ -21,6 +31,11 @@ def build(input_shape: tuple[int, int, int], classes: int, *, model: str, **argu
         raise InputError(
             f"timm:{model} needs the package timm, which cannot be imported ({error}); install it: pip install timm"
         ) from error
+    if loading := sorted(LOADING & arguments.keys()):
+        raise InputError(
+            f"timm:{model} takes no argument {loading[0]!r} here, which reads weights; give a safetensors file as "
+            "'weights' next to 'model'"
+        )
     if not timm.is_model(model):
         raise unknown_name("timm model", model, timm.list_models())
     try:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from cnn_invariance import models
 from cnn_invariance.measures import requests as measure_names
-from cnn_invariance.paper import departures, points
+from cnn_invariance.paper import departures as departures_from
+from cnn_invariance.paper import points
 from cnn_invariance.plugins import references
 from cnn_invariance.study import Cell, MeasureSpec, ModelSpec, SetSpec, Study, TrainSpec
 from cnn_invariance.transformations import AffineSet
@@ -48,7 +49,7 @@ def caption(
         title=title,
         question=question,
         setting=sentences(setting),
-        sizes={name: _sizes(name, _cells_on(name, cells)) for name in datasets},
+        sizes={name: _sizes(study, name, _cells_on(name, cells)) for name in datasets},
         counts=counts,
         departures={
             name: (*_departures(study, name, _cells_on(name, compared), profiles=not accuracies), *departures)
@@ -56,8 +57,17 @@ def caption(
         },
         experiment=experiment,
         preset=study.name,
-        origin=points.origin(experiment),
+        origin=_origin(study, experiment, cells),
     )
+
+
+def _origin(study: Study, experiment: str, cells: Sequence[Cell]) -> points.Origin:
+    """Whose an experiment is; one of the author's code is adapted where it has parts that his code does not have."""
+    origin = points.origin(experiment)
+    sources = {study.preset.datasets[_network(cell).dataset.name].source for cell in cells}
+    if origin == "author" and departures_from.foreign(sources, _networks(cells), _measurements(cells)):
+        return "adapted"
+    return origin
 
 
 def sentences(setting: str | Iterable[str]) -> tuple[str, ...]:
@@ -107,58 +117,75 @@ def _measurements(cells: Iterable[Cell]) -> list[MeasureSpec]:
     return [cell for cell in cells if isinstance(cell, MeasureSpec)]
 
 
-def _sizes(dataset: str, cells: Sequence[Cell]) -> str:
+def _sizes(study: Study, dataset: str, cells: Sequence[Cell]) -> str:
     networks, measured = _networks(cells), _measurements(cells)
-    parts = [_models(networks)]
+    parts = [_models(study, networks)]
     if measured:
-        samples = ", ".join(dict.fromkeys(departures.sample_text(one.samples) for one in measured))
-        sets = dict.fromkeys(one.transformations for one in measured)
+        sets = dict.fromkeys(
+            f"{study.label_of(one.transformations)} ({_members(one.transformations)})" for one in measured
+        )
         others = dict.fromkeys(one.dataset.name for one in measured if one.dataset.name != dataset)
         where = f" of {' and of '.join([dataset, *others])}" if others else ""
-        parts.append(f"measured on {samples}{where}")
-        parts.append(f"under {', '.join(f'{departures.short(one.name)} ({_members(one)})' for one in sets)}")
+        parts.append(f"measured on {_samples(measured)}{where}")
+        parts.append(f"under {', '.join(sets)}")
     seeds = len({network.seed for network in networks})
     parts.append("1 seed" if seeds == 1 else f"{seeds} seeds")
     return ", ".join(parts)
 
 
+def _samples(measured: Sequence[MeasureSpec]) -> str:
+    """How many samples of which split; of more than three numbers, the smallest and the largest."""
+    texts = list(dict.fromkeys(departures_from.sample_text(one.samples) for one in measured))
+    counts = sorted(one.samples.count for one in measured if one.samples.count)
+    splits = {one.samples.split for one in measured}
+    if len(texts) > 3 and len(splits) == 1 and counts:
+        return f"{counts[0]:,} to {counts[-1]:,} samples of the {splits.pop()} split"
+    return ", ".join(texts)
+
+
 def _members(spec: SetSpec) -> str:
     """How many members a set has, and how many maps they are where some are one."""
-    built = spec.build()
+    built = None if spec.own else spec.build()  # no code of a user's own is run to draw results
     if not isinstance(built, AffineSet) or built.distinct == len(built):
-        return f"M = {len(built)}"
+        return f"M = {spec.size}"
     return f"M = {len(built)} members, {built.distinct} {'angles' if built.name == 'rotation' else 'maps'}"
 
 
-def _models(networks: Sequence[TrainSpec]) -> str:
+def _models(study: Study, networks: Sequence[TrainSpec]) -> str:
     by_model: dict[ModelSpec, list[TrainSpec]] = {}
     for network in networks:
         by_model.setdefault(network.model, []).append(network)
     return ", ".join(
-        f"{departures.short(model.name)} ({'; '.join([*_arguments(model), _epochs(group)])})"
+        f"{label} ({'; '.join([*_design(model, label), *_arguments(model), _epochs(group)])})"
         for model, group in by_model.items()
+        for label in [study.label_of(model)]
     )
+
+
+def _design(model: ModelSpec, label: str) -> list[str]:
+    """The design of a network as keys of cells have it, where it is called otherwise."""
+    return [] if model.name == label else [model.name]
 
 
 def _arguments(model: ModelSpec) -> list[str]:
     defaults = {} if references.is_reference(model.name) else models.defaults(model.name)
     return [
-        f"{name} {value}".replace("_", " ")
+        f"{name} {value:g}".replace("_", " ") if isinstance(value, float) else f"{name} {value}".replace("_", " ")
         for name, value in model.arguments.items()
         if name in ALWAYS_NAMED or value != defaults.get(name)
     ]
 
 
 def _epochs(group: Iterable[TrainSpec]) -> str:
-    span = departures.spread(network.recipe.epochs for network in group)
+    span = departures_from.spread(network.recipe.epochs for network in group)
     return f"{span} epoch" if span == "1" else f"{span} epochs"
 
 
 def _departures(study: Study, dataset: str, cells: Sequence[Cell], *, profiles: bool) -> list[str]:
     networks = _networks(cells)
     entry = study.preset.datasets[dataset]
-    found = departures.departures(entry.source, networks, _measurements(cells))
-    found += departures.other_floor(entry.source, entry.accuracy_floor)
+    found = departures_from.departures(entry.source, networks, _measurements(cells), study.label_of)
+    found += departures_from.other_floor(entry.source, entry.accuracy_floor)
     return [*found, *_normalised(study, networks)] if profiles else found
 
 

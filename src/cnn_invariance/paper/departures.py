@@ -1,6 +1,6 @@
 """The sizes of the author's study, and how a preset's cells depart from them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -40,21 +40,38 @@ DATASETS: Mapping[str, Data] = {
 }
 
 
-def departures(source: str, networks: Iterable[TrainSpec], measurements: Iterable[MeasureSpec]) -> list[str]:
-    """What is not as in the author's code, a phrase each, for cells of one dataset from this source."""
+def departures(
+    source: str,
+    networks: Iterable[TrainSpec],
+    measurements: Iterable[MeasureSpec],
+    called: Callable[[ModelSpec | SetSpec], str] = lambda spec: short(spec.name),
+) -> list[str]:
+    """What is not as in the author's code, a phrase each, for cells of one dataset from this source.
+
+    called: the name by which a design or a set is called
+    """
     data = DATASETS.get(source)
-    by_model: dict[str, list[TrainSpec]] = {}
+    by_model: dict[tuple[str, str], list[TrainSpec]] = {}
     for network in networks:
-        by_model.setdefault(network.model.name, []).append(network)
+        by_model.setdefault((network.model.name, called(network.model)), []).append(network)
     found = list(data.differences if data else ["the dataset is none of the author's"])
     if data and data.held_out and any(one.recipe.images == "train" for group in by_model.values() for one in group):
         found.append(data.held_out)
-    for name, group in by_model.items():
-        if data is None or not known(name):
-            found += [] if data is None else [f"{short(name)} is none of the author's networks"]
-        elif phrases := _of_networks(name, data, group):
-            found.append(f"{name}: {', '.join(phrases)}")
-    return found + _of_measurements(list(measurements))
+    for (name, label), group in by_model.items():
+        if not known(name):
+            found.append(f"{label} is none of the author's networks")
+        elif data is not None and (phrases := _of_networks(name, data, group)):
+            found.append(f"{label}: {', '.join(phrases)}")
+    return found + _of_measurements(list(measurements), called)
+
+
+def foreign(sources: Iterable[str], networks: Iterable[TrainSpec], measurements: Iterable[MeasureSpec]) -> bool:
+    """Whether a dataset, a network or a transformation set of some cells is none of the author's."""
+    return (
+        any(source not in DATASETS for source in sources)
+        or not all(known(network.model.name) for network in networks)
+        or not all(_set_known(one.transformations.name) for one in measurements)
+    )
 
 
 def without_normalisation(models: Iterable[ModelSpec]) -> list[str]:
@@ -185,7 +202,7 @@ def _precision(ours: Iterable[str]) -> list[str]:
     return [f"precision {' and '.join(other)} (author {theirs})"] if other else []
 
 
-def _of_measurements(measurements: list[MeasureSpec]) -> list[str]:
+def _of_measurements(measurements: list[MeasureSpec], called: Callable[[SetSpec], str]) -> list[str]:
     found = []
     half: Mapping[str, Any] = points.value("data", "samples", "measured")
     samples = dict.fromkeys(each.samples for each in measurements)
@@ -193,11 +210,16 @@ def _of_measurements(measurements: list[MeasureSpec]) -> list[str]:
         ours = ", ".join(map(sample_text, samples))
         found.append(f"measured on {ours} (author: half of the test set, {half['count']:,})")
     for one in dict.fromkeys(each.transformations for each in measurements):
-        if not any(point.topic == "members" for point in points.chosen("set", about=one.name)):
-            found.append(f"{short(one.name)} is none of the author's transformation sets")
+        if not _set_known(one.name):
+            found.append(f"{called(one)} is none of the author's transformation sets")
         elif changed := _changed(one):
             found.append(f"{one.name}: {', '.join(changed)}")
     return found
+
+
+def _set_known(name: str) -> bool:
+    """Whether the author's code has a transformation set of this name."""
+    return any(point.topic == "members" for point in points.chosen("set", about=name))
 
 
 def _changed(spec: SetSpec) -> list[str]:

@@ -148,7 +148,8 @@ def counts(of: Iterable[Point]) -> dict[Verdict, int]:
     return {verdict: given.count(verdict) for verdict in get_args(Verdict)}
 
 
-Origin = Literal["author", "package", "user"]
+Origin = Literal["author", "adapted", "package", "user"]
+"""Whose an experiment is; ``adapted``: of the author's code, with networks, sets or data that it does not have."""
 
 
 def origin(experiment: str) -> Origin:

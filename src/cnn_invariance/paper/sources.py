@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Source(StrEnum):
-    """A source, by its short name; `sources.yaml` says what each is.
+    """A source, by its short name; `sources.yaml` says what each is. A user's own expectation is `EXPECTED`.
 
     Only `ABSTRACT` holds words of the paper itself.
     """
@@ -18,15 +18,16 @@ class Source(StrEnum):
     LOG = "log"
     PICTURES = "pictures"
     OURS = "ours"
+    EXPECTED = "expected"
 
     @property
     def letter(self) -> str:
-        """The letter that tables cite it by: A, S, C (the experiment code), L (the library), T, F, or O for ours.
+        """The letter that tables cite it by: A, S, C (the experiment code), L (the library), T, F, O for ours, or E.
 
         >>> Source.ABSTRACT.letter, Source.CODE_AFTER.letter, Source.LIBRARY_LATER.letter
         ('A', 'C', 'L')
         """
-        letters = {"abstract": "A", "successor": "S", "log": "T", "pictures": "F", "ours": "O"}
+        letters = {"abstract": "A", "successor": "S", "log": "T", "pictures": "F", "ours": "O", "expected": "E"}
         return letters.get(self.value, "C" if "code" in self.value else "L")
 
 
@@ -35,6 +36,8 @@ def tests(source: Source) -> str:
 
     >>> tests(Source.ABSTRACT), tests(Source.OURS)
     ('a statement of the abstract', 'a hypothesis of ours')
+    >>> tests(Source.EXPECTED)
+    'an expectation of your own'
     >>> tests(Source.LIBRARY)
     "what the author's library does"
     """
@@ -45,6 +48,8 @@ def tests(source: Source) -> str:
             return "a statement of the successor's abstract"
         case Source.OURS:
             return "a hypothesis of ours"
+        case Source.EXPECTED:
+            return "an expectation of your own"
         case Source.LOG | Source.PICTURES:
             return f"what the author's {source.value} show{'s' * (source is Source.LOG)}"
     return f"what the author's {source.value} does"

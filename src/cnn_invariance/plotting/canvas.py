@@ -1,7 +1,7 @@
 """The canvas: where figures and tables become files, the same bytes for the same input."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +10,7 @@ from PIL import Image
 
 from cnn_invariance.plotting import tables
 from cnn_invariance.plotting.caption import Caption
+from cnn_invariance.plotting.heading import add_heading, below_heading
 from cnn_invariance.plotting.style import style
 from cnn_invariance.plotting.svg import slim
 from cnn_invariance.storage.files import atomic_write
@@ -19,19 +20,27 @@ DPI = 200
 
 @dataclass(frozen=True)
 class Canvas:
-    """The folders of one experiment's figures and of a preset's tables."""
+    """The folders of one experiment's figures and of a preset's tables.
+
+    finding: what was found, in a sentence that stands above each figure and opens each caption; empty: nothing
+    """
 
     figures: Path
     tables: Path
+    finding: str = ""
 
     def figure(self, name: str, figure: Figure, caption: Caption | str) -> None:
-        """Write ``<name>.svg``, ``<name>.png`` (200 dpi, 256 colours), and the caption as ``<name>.md`` and ``.json``.
+        """Write ``<name>.svg``, ``<name>.png`` (200 dpi), and the caption as ``<name>.md`` and ``<name>.json``.
+
+        Above the picture stand, in bold, what was found, and in grey, what is shown.
 
         Neither picture holds a date or the version of a program. The JSON file is what `Caption.to_json` returns.
         """
-        caption = _as_record(caption)
+        caption = self._opened(caption)
         with style():
+            top = add_heading(figure, caption.finding, caption.shown)
             _lay_out(figure)
+            below_heading(figure, top)
             with atomic_write(self.figures / f"{name}.svg") as temporary:
                 temporary.write_text(_svg(figure), encoding="utf-8", newline="\n")
             with atomic_write(self.figures / f"{name}.png") as temporary:
@@ -55,15 +64,16 @@ class Canvas:
 
         printed: what all but the CSV file show, where the whole frame is too wide for a page (None: ``frame``)
         """
-        caption, printed = _as_record(caption), frame if printed is None else printed
+        caption, printed = self._opened(caption), frame if printed is None else printed
         _write(self.tables / f"{name}.csv", tables.csv(frame))
         _write(self.tables / f"{name}.md", tables.markdown(printed, str(caption), decimals))
         _write(self.tables / f"{name}.tex", tables.latex(printed, str(caption), name, decimals))
         _write(self.tables / f"{name}.json", caption.to_json(**tables.record(printed, decimals)))
 
-
-def _as_record(caption: Caption | str) -> Caption:
-    return caption if isinstance(caption, Caption) else Caption.from_text(caption)
+    def _opened(self, caption: Caption | str) -> Caption:
+        """The caption, opened by what was found if it says nothing of its own."""
+        record = caption if isinstance(caption, Caption) else Caption.from_text(caption)
+        return record if record.finding else replace(record, finding=self.finding)
 
 
 def _lay_out(figure: Figure) -> None:
@@ -85,11 +95,10 @@ def _svg(figure: Figure) -> str:
 
 
 def _save_png(figure: Figure, path: Path) -> None:
-    """Write PNG with a palette of 256 colours from the picture: a third of the bytes, without a visible change."""
+    """Write PNG with all its colours; a palette of 256 would break colour maps into steps."""
     full = io.BytesIO()
     figure.savefig(full, format="png", metadata={"Software": None}, dpi=DPI, pil_kwargs={"compress_level": 1})
-    picture = Image.open(full).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    picture.save(path, format="png", dpi=(DPI, DPI))
+    Image.open(full).convert("RGB").save(path, format="png", dpi=(DPI, DPI), optimize=True)
 
 
 def _write(path: Path, text: str) -> None:

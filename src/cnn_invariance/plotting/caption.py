@@ -18,9 +18,10 @@ class Caption:
     departures: by dataset, the phrases that say what differs from the author's code
     experiment: the id of the experiment
     preset:     the name of the preset
-    origin:     whose the experiment is: of the author's code, of this package, or a user's own
+    origin:     whose the experiment is: of the author's code, adapted from it, of this package, or a user's own
+    finding:    what was found, whole sentences, which the text begins with; empty where nothing is claimed
 
-    >>> str(Caption("Two lines", "Why?", ("They are flat.",), sizes={"mnist": "2 seeds"}))
+    >>> str(Caption(title="Two lines", question="Why?", setting=("They are flat.",), sizes={"mnist": "2 seeds"}))
     'Two lines. Why? They are flat. Sizes: mnist, 2 seeds.'
     """
 
@@ -32,7 +33,8 @@ class Caption:
     departures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     experiment: str = ""
     preset: str = ""
-    origin: Literal["author", "package", "user"] = "user"
+    origin: Literal["author", "adapted", "package", "user"] = "user"
+    finding: str = ""
 
     @classmethod
     def from_text(cls, text: str) -> "Caption":
@@ -55,10 +57,19 @@ class Caption:
         record = {"caption": {**vars(self), **lists}, **more}
         return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
+    @property
+    def shown(self) -> str:
+        """The networks, samples and sets of each dataset, or once of those that have the same."""
+        alike: dict[str, list[str]] = {}
+        for name, size in self.sizes.items():
+            alike.setdefault(size, []).append(name)
+        return "; ".join(f"{' and '.join(names)}: {size}" for size, names in alike.items())
+
     def __str__(self) -> str:
         """The text, in one paragraph."""
         sizes = "; ".join(f"{name}, {size}" for name, size in self.sizes.items())
         sentences = [
+            self.finding,
             f"{self.title}." if self.title else "",
             self.question,
             *self.setting,
@@ -68,17 +79,19 @@ class Caption:
                 f"Departures from the author's code on {name}: {'; '.join(phrases)}."
                 for name, phrases in self.departures.items()
             ),
-            self._replicates(),
+            self.whose and f"{self.whose} (preset {self.preset}).",
         ]
         return " ".join(filter(None, sentences))
 
-    def _replicates(self) -> str:
+    @property
+    def whose(self) -> str:
         """Whose experiment it is, in words."""
         if not self.experiment:
             return ""
         what = {
             "author": f"Replicates experiment '{self.experiment}' of the author's code",
+            "adapted": f"Experiment '{self.experiment}' of the author's code, with parts that his code does not have",
             "package": f"Experiment '{self.experiment}' of this package, beside those of the author's code",
             "user": f"Experiment '{self.experiment}' of your own",
         }
-        return f"{what[self.origin]} (preset {self.preset})."
+        return what[self.origin]

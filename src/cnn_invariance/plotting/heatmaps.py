@@ -16,7 +16,8 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from cnn_invariance.plotting.layer_kinds import Strip, draw_strips, kind_handles, layer_ticks
+from cnn_invariance.plotting.grids import AROUND_ONE, DIVERGING
+from cnn_invariance.plotting.layer_kinds import NAMED, Strip, draw_strips, kind_handles, layer_ticks
 from cnn_invariance.plotting.style import DOUBLE, SINGLE, VERMILLION, add_legend, new_figure, style
 
 COLORMAP = "cividis"
@@ -31,6 +32,7 @@ def heatmap_figure(
     top: float | None = None,
     height: float = 2.3,
     unsorted: bool = False,
+    quotient: bool = False,
 ) -> Figure:
     """Heatmaps side by side on one colour scale, at most two in a row.
 
@@ -38,6 +40,8 @@ def heatmap_figure(
     values at the top. Infinite and undefined values are hatched areas above them.
 
     label:    of the colour bar
+    quotient: whether values are quotients whose middle is 1: then the colours are those of `grids.AROUND_ONE`, the same
+              in every figure, whatever ``top``
     unsorted: whether above the sorted ones each stands also in the order of its maps, where infinite and undefined
               values have the colours of the areas
     top:      the end of the colour scale, which begins at 0; what lies above it takes its last colour,
@@ -48,7 +52,8 @@ def heatmap_figure(
     if not panels or any(table.empty for table in panels.values()):
         raise ValueError("a heatmap needs at least one panel, and each panel at least one map")
     values = np.concatenate([table["value"].to_numpy(dtype=float) for table in panels.values()])
-    norm = Normalize(0.0, scale_top(values) if top is None else top)
+    norm = AROUND_ONE if quotient else Normalize(0.0, scale_top(values) if top is None else top)
+    colormap = DIVERGING if quotient else COLORMAP
     columns = min(len(panels), 2)
     ordered = [(title, table, False) for title, table in panels.items() if unsorted]
     ordered += [("" if unsorted else title, table, True) for title, table in panels.items()]
@@ -57,13 +62,19 @@ def heatmap_figure(
         figure = new_figure(SINGLE if columns == 1 else DOUBLE, rows * height + 0.3)
         grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
         for place, (axes, (title, table, by_value)) in enumerate(zip(grid.flat, ordered, strict=False)):
-            draw_heatmap(axes, table, mpl.colormaps[COLORMAP], norm, by_value=by_value)
+            draw_heatmap(axes, table, mpl.colormaps[colormap], norm, by_value=by_value)
             axes.set_title(title)
             if place % columns == 0:
-                axes.set_ylabel(f"feature maps, {'sorted' if by_value else 'in order'} (%)")
+                axes.set_ylabel(f"maps or units, {'sorted' if by_value else 'in order'} (%)")
         for axes in grid.flat[len(ordered) :]:
             axes.set_visible(False)
-        _colour_bar(figure, grid, norm, label, above=bool((values[np.isfinite(values)] > norm.vmax).any()))
+        _colour_bar(
+            figure,
+            grid,
+            ScalarMappable(norm, colormap),
+            label,
+            above=bool((values[np.isfinite(values)] > norm.vmax).any()),
+        )
         _legend(figure, panels, values)
     return figure
 
@@ -94,9 +105,13 @@ def draw_heatmap(
     draw_strips(axes, [Strip(places, list(kinds))])
     axes.set_xlim(min(places) - 0.6, max(places) + 0.6)
     axes.set_ylim(0, 100)
-    axes.set_xticks(layer_ticks(max(places)))
+    names = table.groupby("layer_index")["layer"].first() if "layer" in table else kinds
+    if len(names) <= NAMED:
+        axes.set_xticks(places, list(names), rotation=90)
+    else:
+        axes.set_xticks(layer_ticks(max(places)))
+        axes.set_xlabel("layer")
     axes.set_yticks([0, 50, 100])
-    axes.set_xlabel("layer")
     axes.grid(False)
 
 
@@ -130,9 +145,9 @@ def _draw_sorted(axes: Axes, place: float, values: np.ndarray, colormap: Colorma
             bottom += count * per_map
 
 
-def _colour_bar(figure: Figure, grid: np.ndarray, norm: Normalize, label: str, above: bool) -> None:
+def _colour_bar(figure: Figure, grid: np.ndarray, colours: ScalarMappable, label: str, above: bool) -> None:
     bar = figure.colorbar(
-        ScalarMappable(norm, COLORMAP),
+        colours,
         ax=list(grid.flat),
         extend="max" if above else "neither",
         label=label,

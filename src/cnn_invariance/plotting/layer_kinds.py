@@ -49,6 +49,7 @@ KINDS = (
 OTHER = LayerKind("other", "#EFEFEF", 0.5, ())
 EDGE = "#7A7A7A"
 
+NAMED = 24  # so many layers have room for their names under an axis
 STRIP, GAP = 6.0, 2.0  # height of one strip and the space above it, points
 
 
@@ -96,12 +97,15 @@ def kind_handles(classes: Sequence[str]) -> list[Patch]:
 
 
 def layer_ticks(last: float) -> list[int]:
-    """Where an axis of layer numbers has its ticks: the first layer, and every fifth or tenth.
+    """Where an axis of layer numbers has its ticks: the first layer, and every fifth, tenth, 25th, 50th, ...
 
     >>> layer_ticks(4), layer_ticks(17)
     ([1, 2, 3, 4], [1, 5, 10, 15])
+    >>> layer_ticks(225)[:4]
+    [1, 25, 50, 75]
     """
-    step = 1 if last <= 8 else 5 if last <= 40 else 10
+    steps = ((8, 1), (40, 5), (120, 10), (300, 25), (600, 50))
+    step = next((step for most, step in steps if last <= most), 100)
     return sorted({1, *range(step, int(last) + 1, step)})
 
 

@@ -7,7 +7,6 @@ A profile table has one row per layer, with the columns ``layer_index`` (1-based
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -18,17 +17,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from cnn_invariance.plotting.layer_kinds import Strip, draw_strips, kind_handles, kind_of, layer_ticks
+from cnn_invariance.plotting.layer_kinds import NAMED, Strip, draw_strips, kind_handles, kind_of, layer_ticks
 from cnn_invariance.plotting.style import DOUBLE, SINGLE, Look, add_legend, new_figure, style
 from cnn_invariance.statistics.profiles import relative_depth
 
 Axis = Literal["layer", "depth"]
 AXIS_LABELS = {"layer": "layer", "depth": "relative depth (%)"}
 TOP_ROW = 5.0  # between two rows of markers on the top edge, points
+MANY = 60  # layers on a panel of more are legible only where it has the width of the page
 MARKERS = 20  # at most so many on a line: more run into each other
+THIN = 5  # up to so many seeds have a line each
+DEAD: dict[str, Any] = {"marker": "x", "ms": 4.5, "mew": 1.1}
+INFINITE: dict[str, Any] = {"marker": "$\\infty$", "ms": 5.5, "mew": 0.2}
+"""The marks of layers that are mostly dead, and of those with infinite or undefined units, in figures and legends."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,22 @@ class Series:
         rows = [table["value"].to_numpy(dtype=float) for table in self.profiles]
         values = np.stack(rows)
         return np.where(np.isfinite(values), values, np.nan)
+
+    def band(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """(layers,) twice, around `middle`: the smallest and largest value of several seeds, or, of one profile that
+        has them, the ends ``low`` and ``high`` of its interval over samples; else None.
+        """
+        values, table = self.values(), self.profiles[0]
+        if len(values) > 1:
+            return _over_seeds(np.min, values), _over_seeds(np.max, values)
+        if not self.with_interval():
+            return None
+        return table["low"].to_numpy(dtype=float), table["high"].to_numpy(dtype=float)
+
+    def with_interval(self) -> bool:
+        """Whether it is one profile with an interval over samples."""
+        table = self.profiles[0]
+        return len(self.profiles) == 1 and "low" in table and bool(table["low"].notna().any())
 
     def places(self, axis: Axis) -> np.ndarray:
         """(layers,): where the layers lie on the axis: their number, or their depth in per cent.
@@ -94,6 +114,33 @@ class Series:
         return self.count("dead") > 0.5 * self.count("units")
 
 
+Rows = Mapping[str, Mapping[str, Sequence[Series]]]
+"""Series by row and column of a figure: by dataset and panel."""
+
+
+@dataclass(frozen=True)
+class Values:
+    """The axis of values of a figure.
+
+    label:     what it shows
+    shared:    whether all panels have one axis
+    log:       whether it is logarithmic, which leaves out values that are not positive; None: where the largest value
+               is more than `SPAN` times the median and all are positive. A linear axis begins at 0
+    top:       where a linear axis ends; higher values are drawn there as arrows. None: above all values
+    reference: a value with a line through all panels, such as 1 of a quotient of variances
+    """
+
+    label: str
+    shared: bool = True
+    log: bool | None = None
+    top: float | None = None
+    reference: float | None = None
+
+
+SPAN = 8.0
+"""On a linear axis, most values of one that spans more lie in the lowest eighth."""
+
+
 def profile_figure(
     panels: Mapping[str, Sequence[Series]],
     *,
@@ -104,49 +151,127 @@ def profile_figure(
     share_y: bool = True,
     log_y: bool = False,
     marked: str = "",
+    reference: float | None = None,
 ) -> Figure:
-    """Panels of layer profiles, with the layers' kinds under each panel and legends outside.
-
-    One panel makes a figure of single-column width, more panels one of double width. A series of several seeds is drawn
-    as its mean, with a band from the smallest to the largest value. Series with the same label must have the same look,
-    because they share one entry of the legend.
+    """Panels of layer profiles in rows, with the layers' kinds under each panel and legends outside.
 
     panels:  the lines of each panel, by its title
-    columns: how many panels stand side by side (None: two of four panels, else up to three)
-    height:  of one row of panels, inches
-    share_y: whether all panels have one axis of values
-    log_y:   whether the axis of values is logarithmic, which leaves out values that are not positive; else it is linear
-             from 0
-    marked:  layers with a line behind them: a part of the names of their classes
+    columns: how many panels stand side by side (None: two of four panels, else up to three; one where a panel has more
+             than 60 layers)
+    ylabel, share_y, log_y, reference: see `Values`; for the others see `facet_figure`
 
     Errors: ValueError for no panel, and for a panel without series.
     """
-    if not panels or not all(panels.values()):
+    most = max((len(one.places(axis)) for series in panels.values() for one in series), default=0)
+    columns = columns or (1 if most > MANY else 2 if len(panels) == 4 else max(min(len(panels), 3), 1))
+    width = DOUBLE if most > MANY else None
+    values = Values(ylabel, share_y, log_y, reference=reference)
+    return facet_figure({"": panels}, values, axis=axis, columns=columns, height=height, marked=marked, width=width)
+
+
+def facet_figure(
+    rows: Rows,
+    values: Values,
+    *,
+    axis: Axis = "layer",
+    columns: int = 4,
+    height: float = 1.5,
+    marked: str = "",
+    width: float | None = None,
+) -> Figure:
+    """Panels of layer profiles in a grid: rows of datasets, columns of transformation sets, say.
+
+    Under each panel stand the layers' kinds; of one design, the lowest panels have the layers' names. Series with the
+    same label must have the same look, because they share one entry of the legend. A series of up to `THIN` seeds is
+    drawn as its mean and a thin line for each seed, of more as its mean and a band from the lowest to the highest;
+    one profile with an interval over samples has that as its band.
+
+    rows:    the lines of each panel; a row of more than ``columns`` panels goes on in the next
+    height:  of one row of panels, inches
+    marked:  layers with a line behind them: a part of the names of their classes
+    width:   of the figure, inches (None: of one column for one panel, else of two)
+
+    Errors: ValueError for no panel, and for a panel without series.
+    """
+    grid_of = [
+        (name if place == 0 else "", list(panels.items())[place : place + columns])
+        for name, panels in rows.items()
+        for place in range(0, len(panels), columns)
+    ]
+    drawn = [series for _, panels in grid_of for _, series in panels]
+    if not drawn or not all(drawn):
         raise ValueError("a figure of profiles needs a panel, and each panel at least one series")
-    columns = columns or (2 if len(panels) == 4 else min(len(panels), 3))
-    rows = -(-len(panels) // columns)
-    strips = max(len(_designs(series, axis)) for series in panels.values())
-    last = max(one.places(axis).max() for series in panels.values() for one in series)
-    width = SINGLE if len(panels) == 1 else DOUBLE
+    beside = max(len(panels) for _, panels in grid_of)
+    lines = [one for series in drawn for one in series]
+    strips = max(len(_designs(series, axis)) for series in drawn)
+    last = max(one.places(axis).max() for one in lines)
+    names = _layer_names(lines, axis)
+    log = _spans(lines) if values.log is None else values.log
+    titles = {tuple(title for title, _ in panels) for _, panels in grid_of}
     with style():
-        figure = new_figure(width, rows * (height + 0.11 * strips) + 0.55)
-        grid = figure.subplots(rows, columns, sharex="col", sharey=share_y, squeeze=False)
-        for axes, (title, series) in zip(grid.flat, panels.items(), strict=False):
-            draw_profiles(axes, series, axis=axis, title=title, last=last)
-            if marked:
-                _draw_marked(axes, series, axis, marked)
-            axes.tick_params(labelbottom=True)
-        for axes in grid.flat[len(panels) :]:
-            axes.set_visible(False)
-        for axes in grid.flat[: 1 if share_y else len(panels)]:  # once all lines are there
-            if log_y:
-                axes.set_yscale("log")
-            elif share_y:
-                axes.set_ylim(bottom=0)
-            else:
-                axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
-        _label(figure, grid, panels, ylabel, axis)
+        deep = len(grid_of) * (height + 0.11 * strips) + (0.1 if len(titles) > 1 else 0.0) * len(grid_of)
+        below = 0.045 * max(map(len, names.values()), default=0)
+        wide = width or (SINGLE if beside == 1 else DOUBLE)
+        figure = new_figure(wide, deep + below + 0.55)
+        grid = figure.subplots(len(grid_of), beside, sharex="col", sharey=values.shared, squeeze=False)
+        for row, (of_row, (name, panels)) in enumerate(zip(grid, grid_of, strict=True)):
+            for axes in of_row[len(panels) :]:
+                axes.set_visible(False)
+            for axes, (title, series) in zip(of_row, panels, strict=False):
+                named = title if row == 0 or len(titles) > 1 else ""
+                draw_profiles(axes, series, axis=axis, title=named, last=last)
+                if marked:
+                    _draw_marked(axes, series, axis, marked)
+                if values.reference is not None:
+                    axes.axhline(values.reference, color="#404040", lw=0.7, ls=(0, (1, 2)), zorder=1)
+                axes.tick_params(labelbottom=True)
+            of_row[0].set_ylabel(f"{name}\n{values.label}" if name else values.label)
+        shown = [axes for axes in grid.flat if axes.get_visible()]
+        for axes in shown[:1] if values.shared else shown:  # once all lines are there
+            _scale_values(axes, log, values.top, room=0.0 if values.shared else 0.05)
+        for axes, series in zip(shown, drawn, strict=True):
+            if values.top is not None and not log:
+                _draw_beyond(axes, series, axis, values.top)
+        _label(figure, grid, lines, axis, names)
     return figure
+
+
+def _spans(lines: Sequence[Series]) -> bool:
+    found = np.concatenate([one.middle() for one in lines])
+    found = found[np.isfinite(found)]
+    return bool(found.size and found.min() > 0 and found.max() > SPAN * np.median(found))
+
+
+def _scale_values(axes: Axes, log: bool, top: float | None, room: float) -> None:
+    """From 0 to the top, or a logarithmic axis whose ticks are numbers."""
+    if log:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+        return
+    axes.set_ylim(0, (1 + room) * axes.get_ylim()[1] if top is None else top)
+
+
+def _draw_beyond(axes: Axes, series: Sequence[Series], axis: Axis, top: float) -> None:
+    """An arrow at the upper edge for each layer whose value is above the axis."""
+    for one in series:
+        with np.errstate(invalid="ignore"):
+            beyond = one.middle() > top
+        places = one.places(axis)[beyond]
+        if places.size:
+            colour = one.look.colour
+            axes.plot(places, np.full(places.size, 0.98 * top), ls="", marker="$\\uparrow$", mec=colour, mfc=colour)
+
+
+def _layer_names(lines: Sequence[Series], axis: Axis) -> dict[float, str]:
+    """The names of the layers by their places, where all lines are of one design with few layers; else none."""
+    if axis != "layer" or len(_designs(lines, axis)) > 1:
+        return {}
+    table = lines[0].profiles[0]
+    if "layer" not in table or len(table) > NAMED:
+        return {}
+    return dict(zip(lines[0].places(axis), table["layer"], strict=True))
 
 
 def draw_profiles(
@@ -156,9 +281,8 @@ def draw_profiles(
 
     last: the place where the axis ends (None: the last layer of these series)
 
-    A hollow point is a layer of which more than half of the units are dead. A hollow marker on
-    the top edge, or above it where several series have one, is a layer some of whose units are
-    infinite or undefined, and left out of its mean.
+    A cross is a layer of which more than half of the units are dead. The sign of infinity on the top edge, or above it
+    where several series have one, is a layer some of whose units are infinite or undefined, and left out of its mean.
     """
     for one in series:
         _draw_line(axes, one, axis)
@@ -179,16 +303,17 @@ def draw_profiles(
 
 
 def _draw_line(axes: Axes, one: Series, axis: Axis) -> None:
-    places, values, look = one.places(axis), one.values(), one.look
+    places, values, band, look = one.places(axis), one.values(), one.band(), one.look
     middle = one.middle()
-    if len(values) > 1:
-        low, high = _over_seeds(np.min, values), _over_seeds(np.max, values)
-        axes.fill_between(places, low, high, color=look.colour, alpha=0.2, linewidth=0)
+    if band is not None and (one.with_interval() or len(values) > THIN):
+        axes.fill_between(places, *band, color=look.colour, alpha=0.2, linewidth=0)
     axes.plot(places, middle, color=look.colour, linestyle=look.line)
+    for seed in values if 1 < len(values) <= THIN else ():
+        axes.plot(places, seed, color=look.colour, lw=0.4, alpha=0.55, zorder=1.5)
     dead = one.mostly_dead()
     every = np.arange(len(places)) % -(-len(places) // MARKERS) == 0
-    _draw_markers(axes, places[every & ~dead], middle[every & ~dead], look, face=look.colour)
-    _draw_markers(axes, places[dead], middle[dead], look, face="white")
+    _draw_markers(axes, places[every & ~dead], middle[every & ~dead], look, marker=look.marker)
+    _draw_markers(axes, places[dead], middle[dead], look, **DEAD)
 
 
 def _draw_marked(axes: Axes, series: Sequence[Series], axis: Axis, part: str) -> None:
@@ -208,12 +333,12 @@ def _draw_left_out(axes: Axes, one: Series, axis: Axis, height: float) -> None:
     assert figure is not None
     edge = axes.get_xaxis_transform() + ScaledTranslation(0, height / 72, figure.dpi_scale_trans)
     places = one.places(axis)[one.left_out()]
-    _draw_markers(axes, places, np.ones(places.size), one.look, face="white", transform=edge, clip_on=False)
+    _draw_markers(axes, places, np.ones(places.size), one.look, transform=edge, clip_on=False, **INFINITE)
 
 
-def _draw_markers(axes: Axes, places: np.ndarray, values: np.ndarray, look: Look, face: str, **options: Any) -> None:
+def _draw_markers(axes: Axes, places: np.ndarray, values: np.ndarray, look: Look, **options: Any) -> None:
     if places.size:  # an empty line has its place at the figure's corner, and spoils the layout
-        axes.plot(places, values, ls="", marker=look.marker, mec=look.colour, mfc=face, zorder=3, **options)
+        axes.plot(places, values, ls="", mec=look.colour, mfc=look.colour, zorder=3, **options)
 
 
 def _over_seeds(statistic: Callable[[np.ndarray], Any], values: np.ndarray) -> np.ndarray:
@@ -241,22 +366,20 @@ def _scale(axes: Axes, last: float, axis: Axis) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
 
 
-def _label(
-    figure: Figure,
-    grid: np.ndarray,
-    panels: Mapping[str, Sequence[Series]],
-    ylabel: str,
-    axis: Axis,
-) -> None:
-    series = list(chain.from_iterable(panels.values()))
+def _label(figure: Figure, grid: np.ndarray, series: Sequence[Series], axis: Axis, names: Mapping[float, str]) -> None:
+    """Legends, and what the layers are, below the lowest panel of each column."""
     handles = line_handles(series)
     if len(handles) > 1:
         add_legend(figure, handles, "outside upper center")
     add_legend(figure, mark_handles(series), "outside lower center", handlelength=1.0, columnspacing=1.0)
-    for row in grid:
-        row[0].set_ylabel(ylabel)
-    for axes in grid.flat:
-        axes.set_xlabel(AXIS_LABELS[axis])
+    for column in grid.T:
+        below = [axes for axes in column if axes.get_visible()][-1]
+        if names:
+            below.set_xticks(list(names), list(names.values()), rotation=90)
+        else:
+            below.set_xlabel(AXIS_LABELS[axis])
+        for axes in column:
+            axes.tick_params(labelbottom=axes is below)
 
 
 def line_handles(series: Sequence[Series]) -> list[Line2D]:
@@ -283,13 +406,18 @@ def _seeds(series: Sequence[Series]) -> dict[str, set[int]]:
     return found
 
 
-def _band_handles(series: Sequence[Series]) -> list[Patch]:
-    """The entry of bands, which says of how many seeds they are where all lines have as many."""
+def _band_handles(series: Sequence[Series]) -> list[Artist]:
+    """The entries of thin lines and of bands, which say of how many seeds they are where all lines have as many."""
     counts = set().union(*_seeds(series).values())
-    if max(counts) == 1:
-        return []
     n = f"n = {max(counts)} seeds" if len(counts) == 1 else "n seeds"
-    return [Patch(facecolor="#404040", alpha=0.2, linewidth=0, label=f"{n}: lowest to highest")]
+    found: list[Artist] = []
+    if any(one.with_interval() for one in series):
+        found.append(Patch(facecolor="#404040", alpha=0.2, linewidth=0, label="95 % interval over samples"))
+    if any(1 < count <= THIN for count in counts):
+        found.append(Line2D([], [], color="#404040", lw=0.4, label=f"{n}: each, and their mean"))
+    if max(counts) > THIN:
+        found.append(Patch(facecolor="#404040", alpha=0.2, linewidth=0, label=f"{n}: lowest to highest, mean"))
+    return found
 
 
 def _handle(one: Series, label: str) -> Line2D:
@@ -298,9 +426,9 @@ def _handle(one: Series, label: str) -> Line2D:
 
 
 def _state_handles(series: Sequence[Series]) -> list[Line2D]:
-    handles = []
+    states: list[tuple[str, dict[str, Any]]] = []
     if any(one.mostly_dead().any() for one in series):
-        handles.append(("mostly dead", "o"))
+        states.append(("mostly dead", DEAD))
     if any(one.left_out().any() for one in series):
-        handles.append(("some infinite", "^"))
-    return [Line2D([], [], ls="", marker=marker, mec="#404040", mfc="white", label=label) for label, marker in handles]
+        states.append(("some infinite", INFINITE))
+    return [Line2D([], [], ls="", mec="#404040", mfc="#404040", label=label, **mark) for label, mark in states]

@@ -25,8 +25,9 @@ SMALL, NORMAL = 7.0, 7.5  # points
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, VERMILLION, BLACK, GREY = "#56B4E9", "#D55E00", "#000000", "#8C8C8C"
-"""The colours of Okabe and Ito (2008), which differ for any colour vision. Their yellow is left out, because it is too
-pale for a line on white."""
+"""The colours of Okabe and Ito (2008). Their yellow is left out, because it is too pale for a line on white."""
+INDIGO, ROSE, WINE, OLIVE, VIOLET = "#332288", "#EE6677", "#882255", "#999933", "#7B4FD0"
+"""Further colours, the first four of them from the palettes of Tol (2021)."""
 
 RC: dict[str, Any] = {
     "axes.axisbelow": True,
@@ -82,16 +83,35 @@ class Look:
     marker: str
 
 
+DASHED, DASH_DOT, DOTTED = (0, (5, 1.5)), (0, (5, 1.2, 1, 1.2)), (0, (1.5, 1))
 CATEGORICAL = (
     Look(BLUE, "-", "o"),
-    Look(VERMILLION, (0, (5, 1.5)), "s"),
-    Look(GREEN, (0, (5, 1.2, 1, 1.2)), "^"),
-    Look(PURPLE, (0, (1.5, 1)), "D"),
+    Look(VERMILLION, DASHED, "s"),
+    Look(GREEN, DASH_DOT, "^"),
+    Look(BLACK, DOTTED, "D"),
     Look(ORANGE, "-", "v"),
-    Look(SKY, (0, (5, 1.5)), "P"),
-    Look(BLACK, (0, (5, 1.2, 1, 1.2)), "X"),
-    Look(GREY, (0, (1.5, 1)), "p"),
+    Look(PURPLE, DASHED, "P"),
+    Look(SKY, DASH_DOT, "X"),
+    Look(GREY, DOTTED, "p"),
 )
+Family = Literal["network", "set", "dataset"]
+FAMILIES: dict[Family, tuple[Look, ...]] = {
+    "network": CATEGORICAL[:4],
+    "set": (Look(ORANGE, "-", "o"), Look(SKY, DASHED, "s"), Look(INDIGO, DASH_DOT, "^"), Look(ROSE, DOTTED, "D")),
+    "dataset": (Look(WINE, "-", "o"), Look(OLIVE, DASHED, "s"), Look(VIOLET, DASH_DOT, "^")),
+}
+"""The looks of networks, transformation sets and datasets: three families without a common colour. Two colours of a
+family are at least 30 apart in CIELAB also as deuteranopes and protanopes see them."""
+
+
+def family_looks(family: Family, names: Sequence[str]) -> dict[str, Look]:
+    """The look of each network, set or dataset, by its place among all of them in the preset.
+
+    Beyond the family's own, looks are those of any series, and tell names apart also by line and marker.
+    """
+    own = FAMILIES[family]
+    more = looks(max(len(names) - len(own), 0) + len(own))[len(own) :]
+    return dict(zip(names, (*own, *more), strict=False))
 
 
 def looks(count: int) -> list[Look]:

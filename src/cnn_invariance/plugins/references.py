@@ -1,4 +1,7 @@
-"""References to Python objects of a user: ``file.py:name`` or ``package.module:name``."""
+"""References to Python objects of a user: ``file.py:name`` or ``package.module:name``.
+
+Which of them a command may run is the matter of `cnn_invariance.plugins.trust`.
+"""
 
 import hashlib
 import importlib
@@ -29,7 +32,7 @@ def resolve(reference: str) -> Any:
     >>> resolve("math:pi")
     3.141592653589793
 
-    Errors: InputError for another form, a file or module that is missing or fails to import, and a
+    Errors: InputError for another form, a file or module that may not be run, is missing or fails to import, and a
     name that it does not define (with the nearest match).
     """
     place, colon, name = reference.rpartition(":")
@@ -38,20 +41,32 @@ def resolve(reference: str) -> Any:
             f"{reference!r} is no reference; expected 'file.py:name' or 'package.module:name', "
             "such as 'my_sets.py:shear'"
         )
-    found: Any = from_file(Path(place)) if place.endswith(".py") else _from_module(place)
+    file = place.endswith(".py")
+    found: Any = from_file(Path(place), reference) if file else _from_module(place, reference)
     for part in name.split("."):
         if not hasattr(found, part):
             public = [other for other in vars(found) if not other.startswith("_")]
             raise unknown_name(f"name in {place!r}", part, public)
         found = getattr(found, part)
+    if not file:
+        from cnn_invariance.plugins import trust  # a pass without code of a user's does not need it
+
+        trust.require_part(reference, found)
     return found
 
 
-def from_file(path: Path) -> ModuleType:
-    """The module of a file, run anew (InputError for a file that is missing or fails)."""
-    path = path.expanduser()
+def from_file(path: Path, reference: str | None = None) -> ModuleType:
+    """The module of a file, run anew (InputError for a file that is missing, may not be run, or fails).
+
+    reference: as the preset writes it, for messages; None: the path
+    """
+    from cnn_invariance.plugins import trust
+    from cnn_invariance.storage.paths import expanded
+
+    path = expanded(path)
     if not path.is_file():
         raise InputError(f"no file {path} (from the folder {Path.cwd()}); check the path")
+    trust.require_file(reference or str(path), path)
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:10]
     spec = importlib.util.spec_from_file_location(f"_reference_{path.stem}_{digest}", path)
     if spec is None or spec.loader is None:
@@ -59,14 +74,18 @@ def from_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses and typing look their module up there
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        # From the text, whose hash is shown and is part of a spec; never from a .pyc that lies beside it.
+        exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
+    except (Exception, SystemExit) as error:
         del sys.modules[spec.name]
         raise InputError(f"{path} cannot be imported: {type(error).__name__}: {error}; correct the file") from error
     return module
 
 
-def _from_module(name: str) -> ModuleType:
+def _from_module(name: str, reference: str) -> ModuleType:
+    from cnn_invariance.plugins import trust
+
+    trust.require_module(reference, name)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -77,5 +96,5 @@ def _from_module(name: str) -> ModuleType:
                 "or name the file: 'path/to/file.py:name'"
             ) from error
         raise InputError(f"module {name!r} needs {missing!r}, which is not installed") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"module {name!r} cannot be imported: {type(error).__name__}: {error}; correct it") from error

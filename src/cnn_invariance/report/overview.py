@@ -1,37 +1,39 @@
-"""The whole study on one page: profiles, what makes them differ, and what became of the claims. No torch."""
+"""The whole study on two pictures: profiles and what makes them differ; and what became of the claims. No torch."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cnn_invariance.experiments.framework.experiment import Experiment, Row
 from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.measures.requests import better_in_words, check, label
 from cnn_invariance.report import claims
+from cnn_invariance.statistics.evidence import SCALES, Rule
 from cnn_invariance.statistics.lines import counted
 from cnn_invariance.workflow.plan import Plan
 
 if TYPE_CHECKING:
-    from matplotlib.figure import SubFigure
+    from matplotlib.figure import Figure, SubFigure
 
     from cnn_invariance.plotting import Caption, Series
 
 NAME = "overview"
+CLAIMS = "claims"
+ALL = "all datasets together"
 
 
 def draw(plan: Plan) -> None:
-    """Draw ``figures/<preset>/overview/overview.{svg,png,md,json}`` from the results of a preset."""
+    """Draw ``overview`` and ``claims`` in ``figures/<preset>/overview/`` from the results of a preset."""
     from cnn_invariance.plotting import Canvas
     from cnn_invariance.plotting.style import DOUBLE, new_figure, style
 
     shown = [one.overview(study, plan.results) for one, study in _computed(plan)]
     rows = sorted((row for one in shown for row in one.rows), key=lambda row: (row.place, row.title))
     differences = {dataset: groups for one in shown for dataset, groups in one.spreads.items()}
-    verdicts = _verdicts(claims.records(plan))
     heights = [
         *map(_row_height, rows),
         *([0.3] if rows else []),
         *([1.6] if differences else []),
-        *([_height(verdicts)] if verdicts else []),
     ]
     with style():
         figure = new_figure(DOUBLE, sum(heights) or 0.5)
@@ -45,10 +47,9 @@ def draw(plan: Plan) -> None:
             _draw_marks(next(parts), [one for row in rows for one in row.every()])
         if differences:
             _draw_differences(next(parts), differences)
-        if verdicts:
-            _draw_claims(next(parts), verdicts)
     canvas = Canvas(plan.folders.figure_folder(plan.study.name, NAME), plan.folders.table_folder(plan.study.name))
     canvas.figure(NAME, figure, _caption(plan, rows, bool(differences)))
+    canvas.figure(CLAIMS, *_forest(plan))
 
 
 def _computed(plan: Plan) -> list[tuple[Experiment, Programme]]:
@@ -57,16 +58,39 @@ def _computed(plan: Plan) -> list[tuple[Experiment, Programme]]:
     return [(view.experiments[name], view) for name, view in views]
 
 
-def _verdicts(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
-    """The verdict of each claim by the dataset that it is about; of several or all of them, under "all"."""
-    found: dict[str, dict[str, str]] = {}
+def _forest(plan: Plan) -> tuple["Figure", "Caption"]:
+    """The claims that were tested, each with a mark for each dataset, or one for all that it is about."""
+    from cnn_invariance.plotting import Caption, Look, family_looks
+    from cnn_invariance.plotting.forest import Place, forest_figure
+    from cnn_invariance.plotting.style import BLACK, new_figure, style
+
+    records = [row for row in claims.records(plan) if not row["condition"] and row["datasets"] and row.get("n")]
+    rows: dict[str, dict[str, Place]] = {}
     for row in records:
-        if row["condition"]:
-            continue
-        name = f"{row['experiment']}: {row['claim']}".replace("_", " ")
-        about = row["datasets"][0] if len(row["datasets"]) == 1 else "all"
-        found.setdefault(name, {})[about] = row["verdict"]
-    return found
+        about = row["datasets"][0] if len(row["datasets"]) == 1 else ALL
+        rule = Rule(row["side"], row["threshold"], SCALES[row["scale"]])
+        distance = rule.distance(row["estimate"], row["low"], row["high"])
+        rows.setdefault(row["statement"], {})[about] = Place(distance, row["verdict"])
+    if rows:
+        looks = {**family_looks("dataset", plan.study.datasets), ALL: Look(BLACK, "-", "P")}
+        figure = forest_figure(rows, looks, {row["statement"] for row in records if row["primary"]})
+    else:
+        with style():
+            figure = new_figure(3.4, 0.5)
+            figure.text(0.5, 0.5, "no claim was tested yet", ha="center", va="center")
+    counts = Counter(row["verdict"] for row in records)
+    found = ", ".join(f"{counts[name]} {name}" for name in claims.VERDICTS)
+    return figure, Caption(
+        f"The claims of preset {plan.study.name} on one axis",
+        setting=(
+            "The distance of each estimate from its threshold, in half-widths of its 95 % interval over independently "
+            "trained networks: above 1 the whole interval lies in the region that was claimed, below -1 outside. "
+            "Primary claims in bold. Numbers and rules are in claims.csv.",
+            _absent(plan),
+        ),
+        preset=plan.study.name,
+        finding=f"Of {len(records)} tests: {found}." if records else "",
+    )
 
 
 def _draw_row(part: "SubFigure", row: Row) -> None:
@@ -104,19 +128,6 @@ def _draw_differences(part: "SubFigure", found: Mapping[str, Mapping[str, list[f
     grid[0].set_xlim(left=0)
 
 
-def _draw_claims(part: "SubFigure", verdicts: Mapping[str, Mapping[str, str]]) -> None:
-    from cnn_invariance.plotting.style import add_legend
-    from cnn_invariance.plotting.verdicts import draw_verdicts, verdict_handles
-
-    columns = sorted({name for row in verdicts.values() for name in row}, key=lambda name: (name == "all", name))
-    names = list(verdicts)
-    half = -(-len(names) // 2)
-    grid = part.subplots(1, 2, squeeze=False)[0]
-    for axes, shown in zip(grid, (names[:half], names[half:]), strict=True):
-        draw_verdicts(axes, {name: verdicts[name] for name in shown}, columns)
-    add_legend(part, verdict_handles(), "outside upper center")
-
-
 def _row_height(row: Row) -> float:
     """Inches: more for a legend, and for a strip of each further design below the axis."""
     designs = {tuple(one.profiles[0]["kind"]) for one in row.every()} if row.axis == "depth" else {()}
@@ -133,10 +144,6 @@ def _profiles_in_words(measures: Iterable[str]) -> str:
     return f"Profiles of {shown}." if shown else ""
 
 
-def _height(verdicts: Mapping[str, object]) -> float:
-    return 0.55 + 0.125 * (-(-len(verdicts) // 2))
-
-
 def _caption(plan: Plan, rows: Sequence[Row], with_differences: bool) -> "Caption":
     from cnn_invariance.plotting import Caption
 
@@ -149,7 +156,6 @@ def _caption(plan: Plan, rows: Sequence[Row], with_differences: bool) -> "Captio
         _profiles_in_words(row.measure for row in rows),
         "Differences: mean |P - Q| / mean (P + Q) / 2 of two profiles." if with_differences else "",
         _absent(plan),
-        "Claims, and what the results say of each; the rule and the numbers are in claims.csv.",
         "Sizes and departures from the author's settings are in the caption of each experiment's own figures.",
         "cifar10_jpeg is CIFAR-10 after JPEG compression, not the original pixels."
         if "cifar10_jpeg" in [entry.source for entry in study.preset.datasets.values()]

@@ -128,6 +128,16 @@ def _imported(tree: ast.Module, modules: Mapping[str, PurePosixPath]) -> Iterato
                     yield found
 
 
+def is_commit_known(commit: object) -> bool:
+    """Whether a recorded commit says which code it was: not where files had been edited, and not without a checkout."""
+    return isinstance(commit, str) and not commit.endswith("-dirty")
+
+
+def statements(tree: ast.Module) -> Iterator[str]:
+    """The top-level statements of one module, as far as they compute: without imports, texts and annotations."""
+    return _statements(tree, {})
+
+
 def _statements(tree: ast.Module, modules: Mapping[str, PurePosixPath]) -> Iterator[str]:
     """The top-level statements of a module, as far as they compute."""
     bare = _Bare(_module_names(tree, modules))

@@ -10,6 +10,9 @@ from cnn_invariance.errors import InputError
 from cnn_invariance.storage import checksum
 from cnn_invariance.study import Cell
 
+LARGEST = 2**28
+"""Bytes of a result; those of the study have 1 MB at most."""
+
 
 class DamagedResultError(InputError):
     """The file of a result was changed since it was written, or is the result of another cell.
@@ -42,7 +45,12 @@ class NewerResultError(DamagedResultError):
 
 def checked_bytes(path: Path) -> bytes:
     """The bytes of a file (DamagedResultError if its checksum is wrong)."""
-    content = path.read_bytes()
+    try:
+        if path.stat().st_size > LARGEST:
+            raise DamagedResultError(path, f"larger than any result, {path.stat().st_size:,} bytes")
+        content = path.read_bytes()
+    except OSError as error:
+        raise DamagedResultError(path, f"cannot be read ({error})") from error
     if not checksum.is_whole(content):
         raise DamagedResultError(path, "damaged: its content does not have its checksum")
     return content
@@ -67,5 +75,5 @@ def _release(version: str) -> tuple[int, ...]:
     >>> _release("0.10.0.dev1") > _release("0.9")
     True
     """
-    numbers = re.match(r"[\d.]*", version)
+    numbers = re.match(r"[0-9.]*", version[:50])
     return tuple(int(number) for number in numbers[0].split(".") if number) if numbers else ()

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.measures.requests import KEPT_FOR_MAPS
-from cnn_invariance.results import integrity
+from cnn_invariance.results import columns, integrity, kept
 from cnn_invariance.results.integrity import DamagedResultError
 from cnn_invariance.results.plausible import faults_of_shares
 from cnn_invariance.statistics.layouts import with_depth
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 COUNTS = ("units", "infinite", "dead", "nan")
 ENCODINGS = {"map": "DELTA_BINARY_PACKED", "value": "BYTE_STREAM_SPLIT"}
+ACCURACIES = kept.or_null(kept.is_list_of(kept.is_real))
 _NAME = pa.dictionary(pa.int16(), pa.string())
 
 SCHEMA = pa.schema(
@@ -70,7 +72,10 @@ class MeasureTable:
         Errors: DamagedResultError for a changed byte, another spec, or a file of another kind.
         """
         source, facts = _opened(path, spec)
-        return cls(spec, source.read(), facts["accuracy"], facts["provenance"])
+        found = cls(spec, columns.decoded(path, source), facts["accuracy"], facts["provenance"])
+        for fault in found._faults_of_form():
+            raise DamagedResultError(path, fault)
+        return found
 
     @classmethod
     def check(cls, path: Path, spec: MeasureSpec) -> None:
@@ -134,6 +139,19 @@ class MeasureTable:
         yield from self._faults_of_layers(rows)
         yield from _faults_of_numbers(rows)
 
+    def _faults_of_form(self) -> Iterator[str]:
+        """What keeps the table from being used at all: its layers, or a name or a count where none may be."""
+        rows = self.table.filter(self.table["map"].is_null())
+        if any(rows[name].null_count for name in COUNTS):
+            yield "counts: expected numbers for every layer; received null"
+        if any(pc.any(pc.less(self.table[name], 0)).as_py() for name in (*COUNTS, "map", "layer_index")):
+            yield "counts: expected no number below 0"
+        index, layer, measure = (rows[name].to_pylist() for name in ("layer_index", "layer", "measure"))
+        if len(dict.fromkeys(zip(index, layer, strict=True))) != len(set(index)):
+            yield "layers: expected a name for each number from 1; received several for one"
+        if len(set(zip(index, measure, strict=True))) < len(index):
+            yield "a layer has a measure twice"
+
     def _maps_of(self) -> list[str]:
         """The measures that have values of feature maps."""
         found: list[str] = self.table.filter(self.table["map"].is_valid())["measure"].unique().to_pylist()
@@ -184,14 +202,16 @@ def _opened(path: Path, spec: MeasureSpec) -> tuple[pq.ParquetFile, dict[str, An
         source = pq.ParquetFile(pa.BufferReader(content))
         metadata = source.metadata.metadata or {}
         held = metadata[b"spec"].decode()
-        facts = {name: json.loads(metadata[name.encode()]) for name in ("accuracy", "provenance")}
-        facts["provenance"] = dict(facts["provenance"])
+        facts = {name: kept.loads(metadata[name.encode()], path) for name in ("accuracy", "provenance")}
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise DamagedResultError(path, "not a measure table") from error
+    kept.check(path, "provenance", facts["provenance"], {})
     integrity.check_version(path, facts["provenance"])
     if not source.schema_arrow.equals(SCHEMA):
         raise DamagedResultError(path, "not a measure table of this version")
     integrity.check_spec(path, held, spec)
+    kept.check(path, "provenance", facts["provenance"], kept.PROVENANCE)
+    kept.check(path, "measured", facts, {"accuracy": (ACCURACIES, "a list of numbers, or null")})
     return source, facts
 
 

@@ -1,18 +1,26 @@
 """What tells cells apart: why a result is of no cell of a preset, and which result a missing cell is most like."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+import pyarrow as pa
+from pydantic import Field, TypeAdapter
+
+from cnn_invariance.errors import shortened, shown
 from cnn_invariance.study import Cell
 from cnn_invariance.study.cells import CHANGED, KINDS
 
 if TYPE_CHECKING:
     import numpy as np
 
+_CELL: TypeAdapter[Cell] = TypeAdapter(Annotated[Cell, Field(discriminator="stage")])
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException)
+"""The errors of a file that holds anything."""
 SEED = (".network.seed", "..seed")
 """Where the seed of a network stands in the spec of a cell, after a point."""
 
@@ -27,16 +35,29 @@ def why(path: Path, cells: Iterable[Cell]) -> str:
     try:
         held = _spec(path)
         stage = held["stage"]
-    except (OSError, ValueError, KeyError, TypeError):
+        earlier, own = list(_earlier(held)), dict(_flat(held))
+    except UNREADABLE:
         return "no cell of this preset, and no spec can be read from it; it is left as it is"
-    if earlier := list(_earlier(held)):
-        return f"of an earlier definition, never read as a cell of this preset: {'; '.join(earlier)}"
+    if earlier:
+        return shortened(f"of an earlier definition, never read as a cell of this preset: {'; '.join(earlier)}", 1000)
     alike = [settings(cell) for cell in cells if cell.stage == stage]
-    own = dict(_flat(held))
     differences = min((_differences(own, other) for other in alike), key=len, default=[])
     if not differences:
         return "no cell of this preset"
-    return f"no cell of this preset; the cell that is most alike has {', '.join(differences)}"
+    return shortened(f"no cell of this preset; the cell that is most alike has {', '.join(differences)}", 1000)
+
+
+def read_all(paths: Iterable[Path]) -> Iterator[tuple[Cell, dict[str, Any]]]:
+    """The cells of files and the provenance of their results; files that are no whole result of a cell are left out."""
+    for path in paths:
+        try:
+            content = _facts(path)
+            cell: Cell = _CELL.validate_python(content["spec"])
+            made = content["provenance"]
+            _ = cell.work, made["wall_s"], made["peak_memory_bytes"]  # a set of a user's file may be gone
+        except UNREADABLE:  # an InputError is a ValueError
+            continue
+        yield cell, made
 
 
 def settings(cell: Cell) -> dict[str, Any]:
@@ -63,9 +84,9 @@ def nearest(missing: Sequence[Cell], there: Iterable[Cell], files: Iterable[Path
     for path in files:
         try:
             spec = _spec(path)
-        except (OSError, ValueError, KeyError, TypeError):
+            held.append((path.stem, str(spec.get("stage")), dict(_flat(spec))))
+        except UNREADABLE:
             continue
-        held.append((path.stem, str(spec.get("stage")), dict(_flat(spec))))
     for stage in dict.fromkeys(cell.stage for cell in missing):
         wanted = [cell for cell in missing if cell.stage == stage]
         known = [(key, flat) for key, of, flat in held if of == stage]
@@ -117,15 +138,20 @@ def _fewest(own: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]
 
 def _spec(path: Path) -> dict[str, Any]:
     """The spec that a file of results holds (ValueError or KeyError if it holds none)."""
-    if path.suffix == ".json":
-        found = json.loads(path.read_bytes())["spec"]
-    else:
-        import pyarrow.parquet as pq
-
-        found = json.loads((pq.read_metadata(path).metadata or {})[b"spec"])
+    found = _facts(path)["spec"]
     if not isinstance(found, dict):
         raise ValueError("a spec is a mapping")
     return found
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """The ``spec`` and the ``provenance`` that a file of results holds; its errors are those of `_spec`."""
+    if path.suffix == ".json":
+        return dict(json.loads(path.read_bytes()))
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(path).metadata or {}
+    return {name: json.loads(metadata[name.encode()]) for name in ("spec", "provenance")}
 
 
 def _earlier(spec: Mapping[str, Any]) -> Iterator[str]:
@@ -176,6 +202,8 @@ def _difference(name: str, own: Any, other: Any) -> str:
 
 def _value(value: Any) -> str:
     """A setting as text; of a long list how long it is."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value):
+        return f"{value[:10]}..."
     if not isinstance(value, list):
-        return repr(value)
+        return shown(value)
     return ", ".join(map(str, value)) if len(value) <= 3 else f"{len(value)} of them"

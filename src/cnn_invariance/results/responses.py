@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.results import integrity
+from cnn_invariance.results import columns, integrity, kept
 from cnn_invariance.results.integrity import DamagedResultError
 from cnn_invariance.storage import checksum
 from cnn_invariance.storage.files import atomic_write
@@ -35,11 +36,10 @@ SCHEMA = pa.schema(
         pa.field("member", pa.int16()),
         pa.field("height", pa.int16(), nullable=False),
         pa.field("width", pa.int16(), nullable=False),
-        pa.field("response", pa.list_(pa.float32())),
+        pa.field("response", pa.list_(pa.float16())),
     ]
 )
-"""A row for each map, sample and transformation shown; ``response`` is the map, row by row, with the precision of
-float16.
+"""A row for each map, sample and transformation shown; ``response`` is the map, row by row.
 
 ``role`` is "most" or "least" invariant by ``value``, the measure that ranks, and ``rank`` counts from 0 at that end.
 ``variation`` is that of the map's responses to the sample under all transformations shown
@@ -67,14 +67,19 @@ class Responses:
         try:
             source = pq.ParquetFile(pa.BufferReader(content))
             metadata = source.metadata.metadata or {}
-            held, provenance = metadata[b"spec"].decode(), dict(json.loads(metadata[b"provenance"]))
+            held, provenance = metadata[b"spec"].decode(), kept.loads(metadata[b"provenance"], path)
         except (pa.ArrowException, OSError, ValueError, KeyError) as error:
             raise DamagedResultError(path, "not a response table") from error
+        kept.check(path, "provenance", provenance, {})
         integrity.check_version(path, provenance)
         if not source.schema_arrow.equals(SCHEMA):
             raise DamagedResultError(path, "not a response table of this version")
         integrity.check_spec(path, held, spec)
-        return cls(spec, source.read().to_pandas(), provenance)
+        kept.check(path, "provenance", provenance, kept.PROVENANCE)
+        table = columns.decoded(path, source)
+        for fault in _faults_of_form(table, spec):
+            raise DamagedResultError(path, fault)
+        return cls(spec, table.to_pandas(), provenance)
 
     @classmethod
     def check(cls, path: Path, spec: ResponseSpec) -> None:
@@ -121,6 +126,18 @@ class Responses:
         return values.reshape(-1, height, width)
 
 
+def _faults_of_form(table: pa.Table, spec: ResponseSpec) -> Iterator[str]:
+    """What keeps the table from being used at all: pictures that are not of their height and width."""
+    if not len(table):
+        yield "expected rows; received none"
+    if not spec.pictures:
+        return
+    lengths = pc.list_value_length(table["response"])
+    areas = pc.multiply(table["height"].cast(pa.int64()), table["width"].cast(pa.int64()))
+    if lengths.null_count or not pc.all(pc.equal(lengths.cast(pa.int64()), areas)).as_py():
+        yield "a response has not height x width values"
+
+
 def write_responses(path: Path, spec: ResponseSpec, frame: "pd.DataFrame", provenance: Mapping[str, Any]) -> None:
     """Write a response cell, whole or not at all; ``frame`` has the columns of `SCHEMA`."""
     table = pa.Table.from_pandas(frame[SCHEMA.names], schema=SCHEMA, preserve_index=False)
@@ -131,7 +148,12 @@ def write_responses(path: Path, spec: ResponseSpec, frame: "pd.DataFrame", prove
     }
     sink = io.BytesIO()
     with pq.ParquetWriter(
-        sink, table.schema, compression="zstd", compression_level=9, write_statistics=False
+        sink,
+        table.schema,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=[name for name in SCHEMA.names if name != "response"],
+        write_statistics=False,
     ) as writer:
         writer.write_table(table)
         writer.add_key_value_metadata(facts)

@@ -1,6 +1,7 @@
 """The results of one preset, found by the specs of their cells."""
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -109,7 +110,8 @@ class Results:
 
     def training(self, cell: TrainSpec) -> dict[str, Any]:
         """The record of a training: history, accuracies and so on (see `training.train`)."""
-        return dict(self.read(cell).record)
+        found: dict[str, Any] = copy(self.read(cell).record)
+        return found
 
     def failure(self, network: TrainSpec, floor: float) -> str | None:
         """Why a network is a failed run; None if it is none, or has no record. See `TrainingRecord.failure`."""
@@ -134,7 +136,8 @@ class Results:
 
     def provenance(self, cell: Cell) -> dict[str, Any]:
         """Where, when and with what the result of a cell was made, and what it cost."""
-        return dict(self.read(cell).provenance)
+        found: dict[str, Any] = copy(self.read(cell).provenance)
+        return found
 
 
 @lru_cache(maxsize=128)

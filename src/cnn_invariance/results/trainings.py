@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cnn_invariance.results import integrity
+from cnn_invariance.results import integrity, kept
 from cnn_invariance.results.integrity import DamagedResultError
 from cnn_invariance.results.plausible import faults_of_shares, is_number
 from cnn_invariance.storage import checksum
@@ -32,15 +32,19 @@ class TrainingRecord:
         """
         content = integrity.checked_bytes(path)
         try:
-            document = json.loads(content)
+            document = dict(kept.loads(content, path))
             held = canonical_json(document["spec"])
             found = cls(spec, document["record"], document["provenance"])
             if not isinstance(found.record, dict) or not isinstance(found.provenance, dict):
                 raise TypeError("expected mappings")
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            if isinstance(error, DamagedResultError):
+                raise
             raise DamagedResultError(path, "not a training record") from error
         integrity.check_version(path, found.provenance)
         integrity.check_spec(path, held, spec)
+        kept.check(path, "provenance", found.provenance, kept.PROVENANCE)
+        kept.check(path, "record", found.record, kept.RECORD)
         return found
 
     @classmethod

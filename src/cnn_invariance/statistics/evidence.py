@@ -104,6 +104,23 @@ class Rule:
             return f"supported if {self.side} {self.threshold:g}"
         return f"supported if within {'a factor of ' if self.scale is LOG else '± '}{self.threshold:g}"
 
+    def distance(self, estimate: float, low: float, high: float) -> float:
+        """How far an estimate lies inside the claimed region (negative: outside), in half-widths of its interval.
+
+        All in the unit of the statistic; NaN where the interval is unknown or has no width.
+
+        >>> Rule("above", 0.5).distance(0.7, 0.6, 0.8), Rule("below", 0.5).distance(0.7, 0.6, 0.8)
+        (2.0, -2.0)
+        """
+        try:
+            middle, *ends = map(self.scale.to, (estimate, low, high))
+        except (ValueError, ZeroDivisionError):  # not on the scale
+            return math.nan
+        half, (first, last) = (ends[1] - ends[0]) / 2, self.region
+        if not (math.isfinite(middle) and half > 0):
+            return math.nan
+        return round(min(middle - first, last - middle) / half, 9)
+
     def verdict(self, low: float, high: float) -> Verdict:
         """The verdict of an interval on the scale."""
         first, last = self.region

@@ -48,6 +48,10 @@ Extent = Literal["none", "some", "all"]
 a cell that reads all of a split is compared with the time of cells that do the same."""
 
 
+LONGEST_TITLE = 180
+"""Characters of a title in a key: no file system takes a name of more than 255."""
+
+
 class CellSpec(Spec):
     """What the specs of all cells have in common."""
 
@@ -59,7 +63,7 @@ class CellSpec(Spec):
     @property
     def key(self) -> str:
         """The name of the cell's files: the title and ten digits of the hash."""
-        return f"{self.title}-{self.hash[:10]}"
+        return f"{self.title[:LONGEST_TITLE]}-{self.hash[:10]}"
 
 
 class TrainSpec(CellSpec):

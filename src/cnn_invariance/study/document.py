@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from cnn_invariance.errors import InputError, unknown_name
+from cnn_invariance.errors import InputError, shortened, shown, unknown_name
 
 Location = tuple[str | int, ...]
 
@@ -44,14 +44,15 @@ class Document:
     lines: dict[Location, int]
 
     def error(self, problems: Iterable[Problem]) -> InputError:
-        """One error for all the problems: one line each, in the order of the file."""
+        """One error for all the problems: one line each, in the order of the file; of many, the first."""
         found = sorted(problems, key=lambda problem: (self._line(problem.location), str(problem)))
         count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
-        return InputError("\n".join([f"{self.path}: {count}", *map(self._describe, found)]))
+        more = [f"  and {len(found) - NAMED} more"] if len(found) > NAMED else []
+        return InputError("\n".join([f"{self.path}: {count}", *map(self._describe, found[:NAMED]), *more]))
 
     def _describe(self, problem: Problem) -> str:
         place = ".".join(map(str, problem.location)) or "preset"
-        return f"  line {self._line(problem.location)}: {place}: {problem.message}"
+        return f"  line {self._line(problem.location)}: {shortened(place)}: {shortened(problem.message, MESSAGE)}"
 
     def _line(self, location: Location) -> int:
         """The line of a part, or of the innermost part around it that the document has."""
@@ -61,25 +62,21 @@ class Document:
 
 
 def read(path: Path) -> Document:
-    """Read a YAML file that holds a mapping.
+    """Read a YAML file that holds a mapping. It may come from anybody: see `Limits`.
 
     Errors: InputError for a file that is missing, is not text, is not YAML (with the line), repeats
-    a key, or does not hold a mapping.
+    a key, does not hold a mapping, or exceeds a limit.
     """
+    text = _text(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; the presets are in config/") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    try:
+        _check(text)
         node = yaml.compose(text, Loader=_Loader)
         content = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InputError(f"{path}: line {line}: not YAML: {error.problem}") from None
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {error}") from None
+        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         kind = "nothing" if content is None else f"a {type(content).__name__}"
         raise InputError(f"{path}: expected a mapping of keys to values, received {kind}")
@@ -100,9 +97,127 @@ def problems(error: ValidationError, model: type[BaseModel], inside: Location = 
     ]
 
 
-class _Loader(yaml.SafeLoader):
-    """The safe loader, which also reads 1e-4 as a number, as YAML 1.2 does (YAML 1.1: a string)."""
+class Limits:
+    """What a file may hold. The largest file of this package has a tenth of each.
 
+    Tags (``!!python``, ``!!binary``) are refused, and aliases that expand to more than all this, or to themselves.
+    Dates are texts. A text holds no control characters, which a terminal would obey, and no halves of characters.
+    """
+
+    bytes = 256 * 1024
+    depth = 20
+    parts = 20_000
+    """Keys, values and lists, those that aliases repeat too."""
+    text = 8000
+    """Characters in one text."""
+
+
+NAMED, MESSAGE = 50, 2000
+"""How many problems of a file are named, and how long each may be."""
+
+
+def _text(path: Path) -> str:
+    """The text of a file that may be anything: a device, a pipe, a huge file."""
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: is no file; expected a YAML file")
+        with path.open("rb") as file:
+            content = file.read(Limits.bytes + 1)
+        if len(content) > Limits.bytes:
+            raise InputError(f"{path}: has more than {Limits.bytes:,} bytes; no preset is that large")
+        return content.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; the presets are in config/") from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: cannot be read: {error}") from None
+
+
+def _check(text: str) -> None:
+    """Refuse what exceeds the limits, and what is not YAML, in the better words of the slower parser."""
+    try:
+        _check_events(text, _Loader)
+    except _BeyondLimitsError:
+        raise
+    except yaml.YAMLError:
+        _check_events(text, yaml.SafeLoader)
+        raise
+
+
+def _check_events(text: str, loader: Any) -> None:
+    """Refuse what exceeds the limits, from the events of a parser, before anything is built of them."""
+    sizes: dict[str, int] = {}  # of what has an anchor, with all that aliases in it repeat
+    open_parts: list[tuple[str | None, int]] = []  # the anchors of the parts that the parser is in, and what was before
+    parts = 0
+    for event in yaml.parse(text, Loader=loader):
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor in (anchor for anchor, _ in open_parts):
+                raise _refused(event, f"the alias *{event.anchor} stands inside of what it repeats")
+            parts += sizes.get(str(event.anchor), 1)
+        elif isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
+            if event.tag is not None and not (isinstance(event, yaml.ScalarEvent) and event.tag == "!"):
+                raise _refused(event, f"the tag {shortened(event.tag, 60)} is not read here; leave it out")
+            parts += 1
+            if isinstance(event, yaml.ScalarEvent):
+                _check_text(event)
+                if event.anchor:
+                    sizes[event.anchor] = 1
+            else:
+                open_parts.append((event.anchor, parts - 1))
+                if len(open_parts) > Limits.depth:
+                    raise _refused(event, f"more than {Limits.depth} levels inside each other")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_parts.pop()
+            if anchor:
+                sizes[anchor] = parts - before
+        if parts > Limits.parts:
+            raise _refused(event, f"more than {Limits.parts:,} keys and values, with those that aliases repeat")
+
+
+def _check_text(event: yaml.ScalarEvent) -> None:
+    if len(event.value) > Limits.text:
+        raise _refused(event, f"a text of {len(event.value):,} characters; at most {Limits.text:,} are read")
+    if odd := _ODD.search(event.value):
+        raise _refused(event, f"a text with the character {odd[0]!a}, which is not to be printed")
+
+
+_ODD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters but for tab and line end, those that turn the direction of writing, and halves of characters."""
+
+
+class _BeyondLimitsError(yaml.MarkedYAMLError):
+    """YAML that is not read here."""
+
+
+def _refused(event: yaml.Event, problem: str) -> _BeyondLimitsError:
+    return _BeyondLimitsError(problem=problem, problem_mark=event.start_mark)  # type: ignore[arg-type]  # of C's parser
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The safe loader, which also reads 1e-4 as a number, as YAML 1.2 does (YAML 1.1: a string); a date is a text."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def _number(loader: Any, node: Any) -> Any:
+    """A number, as YAML has it; one that is malformed or endless is named with its line."""
+    whole = node.tag == "tag:yaml.org,2002:int"
+    try:
+        number = loader.construct_yaml_int(node) if whole else loader.construct_yaml_float(node)
+        if whole and number.bit_length() > 63:
+            raise OverflowError
+        return number
+    except (ValueError, OverflowError):
+        kind, text = "whole number of at most 63 bits" if whole else "number", shortened(node.value, 60)
+        raise yaml.MarkedYAMLError(problem=f"{text} is no {kind}", problem_mark=node.start_mark) from None
+
+
+for _kind in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _number)
 
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
@@ -152,7 +267,7 @@ def _messages(detail: dict[str, Any], model: type[BaseModel]) -> list[str]:
             return str(detail["ctx"]["error"]).splitlines()
         case kind:
             expected = EXPECTED.get(kind, detail["msg"].removeprefix("Input should be "))
-            return [f"expected {expected}; received {received!r}"]
+            return [f"expected {expected}; received {shown(received)}"]
 
 
 def _fields(model: Any, loc: Location) -> list[str]:

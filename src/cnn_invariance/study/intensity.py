@@ -36,7 +36,7 @@ def scaled(spec: SetSpec, share: float) -> SetSpec | None:
         name: _moved(IDENTITY_AT[name], float(value), share) if name in ranges else value
         for name, value in spec.parameters.items()
     }
-    return SetSpec(name=spec.name, parameters=parameters, code=spec.code)
+    return spec.model_copy(update={"parameters": parameters, "identity": None})
 
 
 def _moved(origin: float, end: float, share: float) -> Scalar:

@@ -5,10 +5,12 @@ never a training. ``config/preset.schema.json`` is this schema for editors.
 """
 
 import json
+import math
 import re
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -21,7 +23,7 @@ from pydantic import (
 )
 
 from cnn_invariance import datasets, models
-from cnn_invariance.errors import InputError, unknown_name
+from cnn_invariance.errors import InputError, shown, unknown_name
 from cnn_invariance.measures import requests as measure_names
 from cnn_invariance.plugins.references import is_reference
 from cnn_invariance.study.canonical import Closed
@@ -29,28 +31,41 @@ from cnn_invariance.study.recipes import AugmentationEpochs
 from cnn_invariance.study.spec import Precision, SampleSpec, Scalar
 from cnn_invariance.transformations import sets
 
+LONGEST_NAME = 40
+"""Characters of a label: the name of a result is made of four, and no file system takes more than 255."""
+MOST_ENTRIES = 200
+"""Labels in a section."""
+
 
 def _scalar(value: Any) -> Any:
     if not isinstance(value, Scalar):
-        raise ValueError(f"expected a number, a text, true or false; received {value!r}")
+        raise ValueError(f"expected a number, a text, true or false; received {shown(value)}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"expected a finite number; received {value!r}")
     return value
 
 
 def _no_truth_value(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError(f"expected a number; received {value!r}")
+        raise ValueError(f"expected a number; received {shown(value)}")
     return value
 
 
 def _name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        raise ValueError(f"expected letters, digits, '_' and '-'; received {name!r}")
+        raise ValueError(f"expected letters, digits, '_' and '-'; received {shown(name)}")
+    if len(name) > LONGEST_NAME:
+        raise ValueError(
+            f"expected {LONGEST_NAME} characters at most, as names of files are made of it; received {shown(name)}"
+        )
     return name
 
 
 def _fingerprint(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", text):
-        raise ValueError(f"expected 64 hexadecimal digits, as 'cnn-invariance dataset' prints them; received {text!r}")
+        raise ValueError(
+            f"expected 64 hexadecimal digits, as 'cnn-invariance dataset' prints them; received {shown(text)}"
+        )
     return text
 
 
@@ -67,14 +82,18 @@ def _all(*checks: Callable[[], Any]) -> None:
 
 
 T = TypeVar("T")
+ShortText = Annotated[str, Field(max_length=300)]
+"""A name or a path."""
 Number = Annotated[float, BeforeValidator(_no_truth_value)]
 LearningRate = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[Number, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[Number, Field(ge=0, le=1)]
-Count = Annotated[StrictInt, Field(ge=1)]
-Epochs = Annotated[StrictInt, Field(ge=0)]
-Seed = Annotated[StrictInt, Field(ge=0)]
-Arguments = dict[str, Annotated[Any, BeforeValidator(_scalar)]]
+Count = Annotated[StrictInt, Field(ge=1, le=10**8)]
+BatchSize = Annotated[StrictInt, Field(ge=1, le=2**16)]
+Epochs = Annotated[StrictInt, Field(ge=0, le=10**4)]
+Seed = Annotated[StrictInt, Field(ge=0, lt=2**32)]
+Members = Annotated[StrictInt, Field(ge=1, le=sets.MOST_MEMBERS)]
+Arguments = Annotated[dict[ShortText, Annotated[Any, BeforeValidator(_scalar)]], Field(max_length=50)]
 Name = Annotated[str, AfterValidator(_name)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 
@@ -102,7 +121,7 @@ class Variant(Closed):
 class DatasetEntry(Closed):
     """A dataset: where it comes from, which content it must have, and what training must reach."""
 
-    source: str
+    source: ShortText
     """A dataset of the package, or ``folder:PATH`` for images by class in a folder or tar archive. Without it, the
     label is the source."""
     fingerprint: Fingerprint
@@ -112,7 +131,7 @@ class DatasetEntry(Closed):
     records and is part of no spec: a failed run keeps its weights, and another floor judges it anew."""
     precision: Precision | None = None
     """The arithmetic of trainings on this dataset; without it, that of ``training``."""
-    models: dict[Name, Changes] = Field(default_factory=dict)
+    models: dict[Name, Changes] = Field(default_factory=dict, max_length=MOST_ENTRIES)
     """What this dataset changes in models, by their labels."""
 
     @field_validator("source")
@@ -125,10 +144,10 @@ class DatasetEntry(Closed):
 class ModelEntry(Closed):
     """A design with its arguments, and how it is trained."""
 
-    model: str
+    model: ShortText
     """A design of the package, ``torchvision:NAME``, ``timm:NAME``, or ``file.py:function``. Without it, the label is
     the design."""
-    weights: str | None = None
+    weights: ShortText | None = None
     """A safetensors file of weights that training starts from; without it, training starts from random weights."""
     arguments: Arguments = Field(default_factory=dict, validate_default=True)
     """Arguments of the design; those that are not given have their defaults."""
@@ -136,7 +155,7 @@ class ModelEntry(Closed):
     """The learning rate of AdamW."""
     epochs: Epochs
     """The epochs without augmentation; see ``training.augmentation_epochs`` for the epochs with it."""
-    variants: tuple[Variant, ...] = ()
+    variants: tuple[Variant, ...] = Field(default=(), max_length=50)
     """What is trained otherwise where the design has certain arguments; of several that fit, the first."""
 
     @field_validator("model")
@@ -164,8 +183,14 @@ class ModelEntry(Closed):
 class SetEntry(Closed):
     """A transformation set with its parameters."""
 
-    set: str
+    set: ShortText
     """A set of the package, or ``file.py:function``. Without it, the label is the set."""
+    size: Members | None = None
+    """How many transformations a set of your own has; it is needed for such a set, and for it alone."""
+    affine: bool | None = None
+    """Whether the function of a set of your own returns an AffineSet, so that same-equivariance can be measured."""
+    identity: Annotated[StrictInt, Field(ge=0)] | None = None
+    """The place of the identity among the members of a set of your own, from 0; ``accuracy`` needs it."""
     count: Count | None = None
     """How many samples are measured under it; without it, as many as ``samples.count`` says."""
     parameters: Arguments = Field(default_factory=dict, validate_default=True)
@@ -181,15 +206,34 @@ class SetEntry(Closed):
     @field_validator("parameters")
     @classmethod
     def _accepted(cls, parameters: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        if "set" in info.data:
+        if "set" in info.data and not is_reference(info.data["set"]):
             sets.build(info.data["set"], **parameters)
         return parameters
+
+    @model_validator(mode="after")
+    def _stated(self) -> Self:
+        """A set of the user's own states what planning must know: its code is not run for that."""
+        own = is_reference(self.set)
+        if own and self.size is None:
+            raise ValueError(
+                f"{shown(self.set)} is a set of your own, whose code is not run to plan: add 'size: 3' if it has 3 "
+                "transformations, and 'affine: true' if its function returns an AffineSet"
+            )
+        given = [key for key in ("size", "affine", "identity") if getattr(self, key) is not None]
+        if given and not own:
+            raise ValueError(f"{given[0]!r} is for sets of your own; {self.set} knows its own; leave it out")
+        if self.identity is not None and not (self.affine and self.identity < (self.size or 0)):
+            raise ValueError(
+                f"'identity' is the place of a member of an affine set, from 0 to size - 1; received {self.identity} "
+                f"with 'affine: {str(bool(self.affine)).lower()}' and 'size: {self.size}'"
+            )
+        return self
 
 
 class Training(Closed):
     """What all trainings share."""
 
-    batch_size: Count = 64
+    batch_size: BatchSize = 64
     """Samples in a step; a last batch of an epoch that is not full is dropped, unless it is the only one."""
     epoch_samples: Count | None = None
     """Samples in an epoch, drawn anew each time; without it, all of the training split."""
@@ -213,21 +257,21 @@ class Preset(Closed):
     """Whether a run computes the cells without a result (``missing``), or only draws what can be drawn without them."""
     cells_per_gpu: Annotated[StrictInt, Field(ge=1, le=100)] = 1
     """How many cells may share one GPU; small networks leave it idle when alone."""
-    datasets: dict[Name, DatasetEntry] = Field(min_length=1)
+    datasets: dict[Name, DatasetEntry] = Field(min_length=1, max_length=MOST_ENTRIES)
     """The datasets, by label."""
-    models: dict[Name, ModelEntry] = Field(min_length=1)
+    models: dict[Name, ModelEntry] = Field(min_length=1, max_length=MOST_ENTRIES)
     """The models, by label."""
-    transformation_sets: dict[Name, SetEntry] = Field(min_length=1)
+    transformation_sets: dict[Name, SetEntry] = Field(min_length=1, max_length=MOST_ENTRIES)
     """The transformation sets, by label."""
     training: Training = Field(default_factory=Training)
     """What all trainings share."""
-    seeds: tuple[Seed, ...] = Field(min_length=1)
+    seeds: tuple[Seed, ...] = Field(min_length=1, max_length=1000)
     """The seeds that networks are trained with."""
     samples: SampleSpec = SampleSpec()
     """Which samples are measured."""
-    measures: tuple[str, ...] = Field(min_length=1)
+    measures: tuple[ShortText, ...] = Field(min_length=1, max_length=200)
     """The measures that every measure cell holds: names, with options in brackets."""
-    experiments: dict[str, dict[str, Any]] = Field(min_length=1)
+    experiments: dict[ShortText, dict[ShortText, Any]] = Field(min_length=1, max_length=MOST_ENTRIES)
     """The experiments, each with its options."""
 
     @model_validator(mode="before")
@@ -273,7 +317,7 @@ def _named(entry: Any, key: str, label: str) -> Any:
 
 
 def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
-    repeated = sorted({str(value) for value in values if values.count(value) > 1})
+    repeated = sorted(str(value) for value, count in Counter(values).items() if count > 1)
     if repeated:
         raise ValueError(f"each at most once; repeated: {', '.join(repeated)}")
     return values

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from cnn_invariance.errors import InputError
+from cnn_invariance.plugins.references import is_reference
 from cnn_invariance.study.canonical import Spec
 
 if TYPE_CHECKING:
@@ -58,27 +60,75 @@ class ModelSpec(Spec):
 
 
 class SetSpec(Spec):
-    """A transformation set: its name and all its parameters, defaults included; ``code`` as in `ModelSpec`."""
+    """A transformation set: its name and all its parameters, defaults included; ``code`` as in `ModelSpec`.
+
+    Of a set of a user's own, a preset states what planning must know, so that its code is not run for it: ``members``,
+    how many transformations it has, whether it is ``affine``, and where among its members the ``identity`` is. These
+    are None, and left out, for sets of this package, for which the set itself says so.
+    """
 
     name: str
     parameters: dict[str, Scalar] = Field(default_factory=dict)
     code: str | None = None
+    members: int | None = Field(default=None, ge=1)
+    affine: bool | None = None
+    identity: int | None = Field(default=None, ge=0)
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        stated = ("members", "affine", "identity")
+        return {key: value for key, value in serialise(self).items() if key not in stated or value is not None}
 
     def build(self) -> "TransformationSet":
-        """The set itself: an `AffineSet` of (M, 2, 3) matrices, or a user's M callables."""
+        """The set itself: an `AffineSet` of (M, 2, 3) matrices, or a user's M callables.
+
+        Errors: InputError if it is not as the preset states.
+        """
         return _build(self)
 
     @property
+    def own(self) -> bool:
+        """Whether it is a set of a user's own, whose code is not run to plan a study."""
+        return is_reference(self.name)
+
+    @property
     def size(self) -> int:
-        """M, the number of transformations."""
-        return len(self.build())
+        """M, the number of transformations; as stated, where it is stated."""
+        return len(self.build()) if self.members is None else self.members
+
+    @property
+    def undoable(self) -> bool:
+        """Whether its transformations can be undone on feature maps: of affine maps, which have an inverse."""
+        return bool(self.affine) if self.own else _is_affine(self.build())
 
 
 @lru_cache(maxsize=256)
 def _build(spec: SetSpec) -> "TransformationSet":
     from cnn_invariance.transformations import sets  # reading a result does not need it
 
-    return sets.build(spec.name, **spec.parameters)
+    built = sets.build(spec.name, **spec.parameters)
+    if spec.members is not None:
+        _check_stated(spec, built)
+    return built
+
+
+def _check_stated(spec: SetSpec, built: "TransformationSet") -> None:
+    """Raise InputError unless a set is as it is stated."""
+    found: dict[str, Any] = {"size": len(built), "affine": _is_affine(built)}
+    stated: dict[str, Any] = {"size": spec.members, "affine": bool(spec.affine)}
+    if found["affine"] and stated["affine"]:
+        found["identity"], stated["identity"] = built.identity_or_none, spec.identity  # type: ignore[union-attr]
+    for key, value in stated.items():
+        if value != found[key] and not (key == "identity" and value is None):
+            say, has = (str(one).lower() for one in (value, found[key]))
+            raise InputError(
+                f"{spec.name!r} is not as the preset states: '{key}: {say}'; its function gives {has}; correct the "
+                f"preset: '{key}: {has}'"
+            )
+
+
+def _is_affine(built: "TransformationSet") -> bool:
+    return not isinstance(built, tuple)
 
 
 class Recipe(Spec):
@@ -107,7 +157,7 @@ class SampleSpec(Spec):
 
     split: Literal["train", "validation", "test"] = "test"
     """The split they are from."""
-    count: int | None = Field(default=None, ge=1, strict=True)
+    count: int | None = Field(default=None, ge=1, le=10**8, strict=True)
     """How many; without it, the whole split."""
-    seed: int = Field(default=0, ge=0, strict=True)
+    seed: int = Field(default=0, ge=0, lt=2**63, strict=True)
     """The seed of the draw."""

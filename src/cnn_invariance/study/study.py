@@ -13,6 +13,7 @@ from cnn_invariance import models
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.measures import requests as measure_names
 from cnn_invariance.plugins import references
+from cnn_invariance.storage.paths import expanded
 from cnn_invariance.study import document
 from cnn_invariance.study.cells import MeasureSpec, TrainSpec
 from cnn_invariance.study.document import Document, Problem
@@ -86,17 +87,46 @@ class Study:
         models.check_arguments(entry.model, arguments or {})
         return _complete_model(entry.model, {**entry.arguments, **changed, **(arguments or {})}, entry.weights)
 
+    def label_of(self, spec: ModelSpec | SetSpec) -> str:
+        """What legends, captions and tables call a design or a set: the label of the preset that it is most like.
+
+        A design or set that no entry of the preset names, as an experiment may have, is called by its own name.
+        """
+        if isinstance(spec, SetSpec):
+            given = spec.parameters
+            entries = {label: (one.set, one.parameters) for label, one in self.preset.transformation_sets.items()}
+        else:
+            given = spec.arguments
+            entries = {label: (one.model, one.arguments) for label, one in self.preset.models.items()}
+        fits = {
+            label: sum(given.get(key) == value for key, value in own.items())
+            for label, (name, own) in entries.items()
+            if name == spec.name
+        }
+        return max(fits, key=lambda label: fits[label]) if fits else spec.name.rpartition(":")[2]
+
     def weights(self, model: ModelSpec) -> Path | None:
         """The file of pretrained weights of a design of this preset; None: it has none."""
         files = (entry.weights for entry in self.preset.models.values() if entry.weights is not None)
-        return next((Path(file).expanduser() for file in files if _sha256(file) == model.weights), None)
+        return next((expanded(file) for file in files if _sha256(file) == model.weights), None)
 
     def set(self, label: str | SetSpec) -> SetSpec:
         """A transformation set, all parameters filled in."""
         if isinstance(label, SetSpec):
-            return complete_set(label.name, label.parameters)
+            if label.own and label.members is None:
+                raise InputError(f"{label.name!r} is a set of your own, whose parameters are not changed here")
+            return label if label.own else complete_set(label.name, label.parameters)
         entry = entry_of("transformation set", label, self.preset.transformation_sets)
-        return complete_set(entry.set, entry.parameters)
+        if not references.is_reference(entry.set):
+            return complete_set(entry.set, entry.parameters)
+        return SetSpec(
+            name=entry.set,
+            parameters=dict(entry.parameters),
+            code=_code(entry.set),
+            members=entry.size,
+            affine=entry.affine,
+            identity=entry.identity,
+        )
 
     def network(
         self,
@@ -204,11 +234,9 @@ def _variant_rate(entry: ModelEntry, design: ModelSpec) -> float | None:
 
 
 def complete_set(name: str, parameters: Mapping[str, Any]) -> SetSpec:
-    """The spec of a set with all its parameters, defaults included (InputError if it is none)."""
-    given = SetSpec(name=name, parameters=dict(parameters), code=_code(name))
-    built = given.build()
-    if references.is_reference(name) or not isinstance(built, AffineSet):
-        return given
+    """The spec of a set of this package with all its parameters, defaults included (InputError if it is none)."""
+    built = SetSpec(name=name, parameters=dict(parameters)).build()
+    assert isinstance(built, AffineSet)  # all those of this package are
     return SetSpec(name=name, parameters=dict(built.parameters))
 
 
@@ -226,7 +254,7 @@ def _code(name: str) -> str | None:
 
 def _sha256(place: str, why: str = "") -> str:
     """The SHA-256 of a user's file."""
-    file = Path(place).expanduser()
+    file = expanded(place)
     if not file.is_file():
         raise InputError(f"no file {file}{why}; a relative path starts where you run")
     return _digest(file, file.stat().st_size, file.stat().st_mtime_ns)
@@ -241,14 +269,14 @@ def _digest(file: Path, size: int, changed: int) -> str:
 
 def _measurable(measures: tuple[str, ...], transformations: SetSpec) -> tuple[str, ...]:
     """The measures that can be taken under a set: a user's own functions cannot be undone on feature maps."""
-    if not references.is_reference(transformations.name) or isinstance(transformations.build(), AffineSet):
+    if transformations.undoable:
         return measures
     kept = tuple(measure for measure in measures if not measure_names.undoes(measure_names.check(measure)))
     if not kept:
         raise InputError(
             f"the transformations of {transformations.name!r} cannot be undone on feature maps, and "
-            f"{', '.join(measures)} need that; add a measure such as NV to 'measures', or leave the set out of the "
-            "experiment"
+            f"{', '.join(measures)} need that; add a measure such as NV to 'measures', leave the set out of the "
+            "experiment, or, if its function returns an AffineSet, state 'affine: true' with the set"
         )
     return kept
 

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from cnn_invariance import devices, models
-from cnn_invariance.errors import InputError
+from cnn_invariance.errors import InputError, shown
 from cnn_invariance.training import tensorfile
 
 if TYPE_CHECKING:
     from cnn_invariance.study import TrainSpec
+
+LARGEST = 10**5
+"""Of the sides of an image, of channels and classes."""
 
 
 def write(
@@ -72,9 +75,17 @@ def input_shape(path: Path) -> tuple[int, int, int]:
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
-        return tensorfile.read(path)
+        tensors, document = tensorfile.read(path)
     except tensorfile.DamagedFileError as error:
         raise InputError(f"no usable checkpoint: {error}; delete it and train again") from error
+    shape, classes = document.get("input_shape"), document.get("classes")
+    sizes = [*shape, classes] if isinstance(shape, list) and len(shape) == 3 else [None]
+    if not all(isinstance(one, int) and 0 < one <= LARGEST for one in sizes):
+        raise InputError(
+            f"no usable checkpoint: {path} is of images {shown(shape)} and {shown(classes)} classes; expected a "
+            "shape (C, H, W) and a count; delete it and train again"
+        )
+    return tensors, document
 
 
 def _shape(document: dict[str, Any]) -> tuple[int, int, int]:

@@ -4,6 +4,7 @@ This is the network, the optimiser and the number of epochs done. The random str
 the spec and the epoch (see seeds).
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from cnn_invariance.errors import shown
 from cnn_invariance.training import tensorfile
 
 if TYPE_CHECKING:
@@ -27,6 +29,14 @@ class State:
     resumed_after: list[int]  # epochs after which the run was interrupted before
     network: dict[str, Tensor]
     optimiser: dict[str, Tensor]
+
+
+FIELDS: Mapping[str, Callable[[Any], bool]] = {
+    "epoch": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "history": lambda value: isinstance(value, list) and all(isinstance(one, dict) for one in value),
+    "resumed_after": lambda value: isinstance(value, list) and all(isinstance(one, int) for one in value),
+}
+"""What the document of a state holds, each with a test."""
 
 
 class UnusableStateError(ValueError):
@@ -66,8 +76,12 @@ def read(path: Path, spec: "TrainSpec") -> State:
         tensors, document = tensorfile.read(path)
     except tensorfile.DamagedFileError as error:
         raise UnusableStateError(str(error)) from error
-    if document["spec_hash"] != spec.hash:
-        raise UnusableStateError(f"{path} belongs to another spec, {document['spec_hash']}")
+    if document.get("spec_hash") != spec.hash:
+        raise UnusableStateError(f"{path} belongs to another spec, {shown(document.get('spec_hash'))}")
+    if wrong := [name for name, fits in FIELDS.items() if not fits(document.get(name))]:
+        raise UnusableStateError(f"{path} has no {wrong[0]!r} of a training: {shown(document.get(wrong[0]))}")
+    if not 0 <= document["epoch"] <= spec.recipe.epochs or len(document["history"]) != document["epoch"]:
+        raise UnusableStateError(f"{path} is of epoch {document['epoch']}, which this training does not have")
     return State(
         document["epoch"],
         document["history"],

@@ -15,9 +15,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from cnn_invariance.errors import shortened
 from cnn_invariance.storage.files import atomic_write
 
 ENTRY = "cnn_invariance"
+UNREADABLE = (
+    *(SafetensorError, OSError, TypeError, KeyError, ValueError, AttributeError, RuntimeError, RecursionError),
+    *(MemoryError, OverflowError),
+)
+"""The errors of a file that holds anything."""
 
 
 class DamagedFileError(ValueError):
@@ -50,14 +56,19 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Errors: DamagedFileError if the file is missing, is not a safetensors file, was not written by `write`,
     or if a single byte of its content has changed.
     """
+    if path.exists() and not path.is_file():  # a pipe would wait for ever
+        raise DamagedFileError(f"{path} is no file")
     try:
         with safe_open(path, framework="pt") as file:
             entry = json.loads(file.metadata()[ENTRY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         text, expected = entry["document"], entry["sha256"]
         received = digest(tensors, text)
-    except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
-        raise DamagedFileError(f"{path} cannot be read: {error!r}") from error
+        document = json.loads(text)
+        if not isinstance(document, dict):
+            raise TypeError("the document is no mapping")
+    except UNREADABLE as error:
+        raise DamagedFileError(f"{path} cannot be read: {shortened(repr(error), 300)}") from error
     if received != expected:
         raise DamagedFileError(f"{path} is damaged: its content does not have its checksum")
-    return tensors, json.loads(text)
+    return tensors, document

@@ -131,6 +131,12 @@ class AffineSet:
         return list(groups.values())
 
     @property
+    def identity_or_none(self) -> int | None:
+        """The index of the first member that is exactly the identity; None if no member is."""
+        found = np.flatnonzero(is_identity(self.matrices))
+        return int(found[0]) if len(found) else None
+
+    @property
     def identity(self) -> int:
         """The index of the first member that is exactly the identity.
 

@@ -8,7 +8,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import isfinite
+from math import isfinite, prod
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.plugins import catalog
-from cnn_invariance.plugins.references import resolve
+from cnn_invariance.plugins.references import is_reference, resolve
 from cnn_invariance.transformations.affine import (
     IDENTITY_LABEL,
     AffineSet,
@@ -27,6 +27,9 @@ from cnn_invariance.transformations.affine import (
 )
 
 NAMES = ("combined", "identity", "rotation", "rotation_reference", "scale", "translation")
+
+MOST_MEMBERS = 10_000
+"""Members of a set; the author's largest has 504."""
 
 DIRECTIONS = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
 
@@ -156,6 +159,7 @@ def combined(
         scale(_count("scale_n", scale_n), low, high),
         translation(_count("translation_n", translation_n), distance),
     )
+    _bounded("the number of members", prod(map(len, parts)))
     parameters = {
         "rotation_n": parts[0].parameters["n"],
         "angle_deg": parts[0].parameters["angle_deg"],
@@ -175,7 +179,7 @@ def names() -> list[str]:
     return sorted(_files())
 
 
-def build(name: str, **parameters: Any) -> TransformationSet:
+def build(name: str, /, **parameters: Any) -> TransformationSet:
     """The transformation set of a name with its parameters, as a preset states them.
 
     ``name`` is one of ``names()``, or the ``"file.py:function"`` or
@@ -185,7 +189,7 @@ def build(name: str, **parameters: Any) -> TransformationSet:
     Errors: InputError for an unknown name or parameter (with the nearest match), a missing
     parameter, a value out of range, or a user's function that returns something else.
     """
-    function = resolve(name) if ":" in name else _named(name)
+    function = resolve(name) if is_reference(name) else _named(name)
     if not callable(function):
         raise InputError(f"{name!r} is no function; expected one that returns an AffineSet")
     _check_parameters(name, function, parameters)
@@ -193,7 +197,7 @@ def build(name: str, **parameters: Any) -> TransformationSet:
         built = function(**parameters)
     except InputError:
         raise
-    except Exception as error:  # it may be anyone's code
+    except (Exception, SystemExit) as error:  # it may be anyone's code
         raise InputError(f"{name!r} fails with {parameters}: {type(error).__name__}: {error}; correct it") from error
     return _as_set(name, built)
 
@@ -305,7 +309,13 @@ def _as_set(name: str, built: object) -> TransformationSet:
 def _count(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise InputError(f"{name} must be a whole number, at least 1; received {value!r}")
-    return int(value)
+    return _bounded(name, int(value))
+
+
+def _bounded(name: str, value: int) -> int:
+    if value > MOST_MEMBERS:
+        raise InputError(f"{name} must be {MOST_MEMBERS:,} at most, members of one set; received {value:,}")
+    return value
 
 
 def _number(name: str, value: object, rule: str, allowed: Callable[[float], bool]) -> float:

@@ -66,15 +66,15 @@ def transform_each(images: Tensor, matrices: MatricesLike) -> Tensor:
 def check_members(members: Sequence[Callable[[Tensor], Tensor]], images: Tensor, finite: bool = True) -> None:
     """Try each function of a transformation set on some images (B, C, H, W).
 
-    A function must keep the shape of the images and, if ``finite``, give finite values for finite images. It must be
-    one map: the same for an image each time it is called, whatever the other images of the batch are. Two functions at
-    least must be different maps.
+    A function must keep the shape and the dtype of the images and, if ``finite``, give finite values for finite images.
+    It must be one map: the same for an image each time it is called, whatever the other images of the batch are. Two
+    functions at least must be different maps.
 
     Errors: InputError that names the first function which fails, or which returns something else, and where it stands.
     """
     several = torch.cat([images, images.flip(-1, -2)])  # two images at least, not alike
     for number, member in enumerate(members, 1):
-        name = f"transformation {number} of {len(members)} ({_described(member)})"
+        name = f"transformation {number} of {len(members)} ({described(member)})"
         try:
             moved = member(images.clone())  # a copy, because the function may work in place
         except Exception as error:  # the function may be anyone's code
@@ -82,6 +82,11 @@ def check_members(members: Sequence[Callable[[Tensor], Tensor]], images: Tensor,
         if not isinstance(moved, Tensor) or moved.shape != images.shape:
             received = tuple(moved.shape) if isinstance(moved, Tensor) else type(moved).__name__
             raise InputError(f"{name} turns a batch of shape {tuple(images.shape)} into {received}; expected the same")
+        if moved.dtype != images.dtype:
+            raise InputError(
+                f"{name} turns images of {_short(images.dtype)} into {_short(moved.dtype)}; expected the same: end it "
+                "with .to(images.dtype)"
+            )
         if finite and images.isfinite().all() and not moved.isfinite().all():
             raise InputError(f"{name} gives values that are not finite (nan or infinite); correct it")
         moved = moved.clone()  # a function may give out one buffer each time
@@ -95,17 +100,21 @@ def check_members(members: Sequence[Callable[[Tensor], Tensor]], images: Tensor,
     first = members[0](several.clone()).clone()
     if len(members) > 1 and several.std() > 0 and all(torch.equal(first, one(several.clone())) for one in members[1:]):
         raise InputError(
-            f"the {len(members)} transformations ({_described(members[0])}, ...) are one map, and invariance is "
+            f"the {len(members)} transformations ({described(members[0])}, ...) are one map, and invariance is "
             "measured over different ones; functions made in a loop share its last value: bind it as a default, "
             "lambda x, a=a: ..."
         )
 
 
-def _described(member: Callable[[Tensor], Tensor]) -> str:
+def described(member: Callable[[Tensor], Tensor]) -> str:
     """The name of a function, and its file and line where it has them."""
     name = getattr(member, "__name__", None) or repr(member)
     code = getattr(member, "__code__", None)
     return f"{name}, {Path(code.co_filename).name}:{code.co_firstlineno}" if code is not None else name
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:

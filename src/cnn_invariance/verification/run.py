@@ -72,7 +72,7 @@ class VerificationRun:
     @property
     def stage_options(self) -> str:
         """The options with which the command of a stage finds these folders."""
-        return " ".join(self.folders.options("data", "models", "results"))
+        return " ".join([*self.folders.options("data", "models", "results"), *self.run.trust_options])
 
     @property
     def command_options(self) -> str:

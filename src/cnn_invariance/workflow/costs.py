@@ -2,15 +2,15 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cnn_invariance import machine
-from cnn_invariance.results import Results
-from cnn_invariance.study import Cell, TrainSpec
+from cnn_invariance.results import Results, others
+from cnn_invariance.study import Cell, ModelSpec, TrainSpec
 from cnn_invariance.workflow import speeds
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.speeds import Speeds
@@ -49,11 +49,28 @@ class Rates:
         gpu:       whether to count cells computed on a GPU only, or those computed without; None: all
         processor: to count those computed on it only, see `processor_of`; None: all
         """
+        return cls.of(((cell, results.provenance(cell)) for cell in cells if results.has(cell)), gpu, processor)
+
+    @classmethod
+    def known(cls, plan: Plan, processor: str | None = None) -> "Rates":
+        """The rates by every result in the folder of results, of other presets and of cells of no preset, too.
+
+        What the cells of the plan took counts before what others did.
+        """
+        own = plan.results
+        paths = {own.path(cell) for cell in plan.cells}
+        files = (path for path in sorted(own.root.parent.glob("*/*/*")) if path not in paths)
+        return cls.of(others.read_all(files), None, processor) | cls.measured(own, plan.cells, None, processor)
+
+    @classmethod
+    def of(
+        cls, results: Iterable[tuple[Cell, Mapping[str, Any]]], gpu: bool | None = None, processor: str | None = None
+    ) -> "Rates":
+        """The rates of cells with the provenance of their results; the other arguments are those of `measured`."""
         found: dict[Group, list[float]] = defaultdict(list)
         memory: dict[Group, int] = defaultdict(int)
         count = 0
-        for cell in filter(results.has, cells):
-            made = results.provenance(cell)
+        for cell, made in results:
             if gpu not in (None, str(made.get("device")).startswith("cuda")):
                 continue
             if processor not in (None, processor_of(made)):
@@ -105,8 +122,8 @@ class Known:
 
     @classmethod
     def of(cls, plan: Plan, processor: str) -> "Known":
-        """What the results of a plan, and the speeds beside its checkpoints, say of a processor; of others nothing."""
-        rates = Rates.measured(plan.results, plan.cells, processor=processor)
+        """What all results, and the speeds beside the checkpoints of a plan, say of a processor; of others nothing."""
+        rates = Rates.known(plan, processor)
         return cls(rates, Speeds.read(speeds.file(plan.folders, processor)))
 
     def estimate(self, cell: Cell) -> float | None:
@@ -146,7 +163,9 @@ def processor_of(made: Mapping[str, Any]) -> str:
     return str(made.get("gpu") or " ".join(str(made[name]) for name in ("cpu", "cpu_id") if made.get(name)))
 
 
-def table(results: Results, cells: Sequence[Cell]) -> "pd.DataFrame":
+def table(
+    results: Results, cells: Sequence[Cell], called: Callable[[ModelSpec], str] = lambda model: model.name
+) -> "pd.DataFrame":
     """What the cells that are there cost, a row for each stage, network, dataset and device.
 
     Columns: ``stage``, ``dataset``, ``network``, ``device``, ``cells``, ``mean_s``, ``total_s`` (wall time),
@@ -159,7 +178,7 @@ def table(results: Results, cells: Sequence[Cell]) -> "pd.DataFrame":
         made = results.provenance(cell)
         device = made.get("gpu") or made.get("cpu") or made.get("device", "")
         network = cell.network
-        groups[cell.stage, network.dataset.name, network.model.name, str(device)].append(made)
+        groups[cell.stage, network.dataset.name, called(network.model), str(device)].append(made)
     return pd.DataFrame(
         [
             {
@@ -183,7 +202,7 @@ def write(plan: Plan) -> None:
     """Write the costs of a preset's cells as a table, ``costs``, in all formats of `plotting.Canvas.table`."""
     from cnn_invariance.plotting import Canvas, Caption
 
-    frame = table(plan.results, plan.cells)
+    frame = table(plan.results, plan.cells, plan.study.label_of)
     folder = plan.folders.table_folder(plan.study.name)
     total = readable(float(frame["total_s"].sum()))
     caption = Caption(

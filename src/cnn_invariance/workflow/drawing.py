@@ -1,6 +1,7 @@
 """Drawing the figures and tables of an experiment from its results."""
 
 from cnn_invariance.errors import InputError
+from cnn_invariance.experiments.framework.claims import headline
 from cnn_invariance.workflow.plan import Plan
 
 
@@ -13,11 +14,13 @@ def draw(plan: Plan, experiment: str) -> None:
 
     name, chosen = plan.study.name, plan.study.experiment(experiment).name
     view = plan.study.on(chosen, plan.computed.get(chosen) or plan.study.datasets_of(chosen))
+    experiment_here = view.experiment(chosen)
     canvas = Canvas(
         plan.folders.figure_folder(name, chosen),
         plan.folders.table_folder(name),
+        headline(experiment_here.findings(view, plan.results)) if chosen in plan.computed else "",
     )
-    view.experiment(chosen).draw(view, plan.results, canvas)
+    experiment_here.draw(view, plan.results, canvas)
     outputs = view.outputs[chosen]
     announced = (*plan.folders.figure_files(name, chosen, outputs), *plan.folders.table_files(name, outputs))
     if absent := [str(path) for path in announced if not path.is_file()]:

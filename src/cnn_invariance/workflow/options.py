@@ -18,12 +18,14 @@ class RunOptions:
     """The preset of a run, and how it is run.
 
     compute:  one of `COMPUTE`, or None: as the preset says
+    trust:    packages and folders whose code may be run where the preset names it
     others:   what is for others than the run of the study, such as a verification
     """
 
     preset: Path = DEFAULT_PRESET
     folders: Folders = field(default_factory=Folders)
     compute: str | None = None
+    trust: tuple[str, ...] = ()
     others: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -37,7 +39,7 @@ class RunOptions:
         paths = [from_here(Path(preset)) for preset in presets] or [DEFAULT_PRESET]
         if len(paths) > 1:
             raise InputError(f"one preset at a time; received {', '.join(map(str, paths))}")
-        allowed = (*FOLDER_OPTIONS, "compute", *others)
+        allowed = (*FOLDER_OPTIONS, "compute", "trust", *others)
         for option in options:
             if option not in allowed:
                 raise InputError(
@@ -48,4 +50,7 @@ class RunOptions:
         if compute not in (None, *COMPUTE):
             raise unknown_name("value of the --config option compute:", str(compute), COMPUTE)
         folders = {FOLDER_OPTIONS[name]: Path(str(path)) for name, path in options.items() if name in FOLDER_OPTIONS}
-        return cls(paths[0], Folders(**folders), compute, {name: options[name] for name in others if name in options})
+        trust = options.get("trust") or ()
+        trusted = tuple(map(str, trust if isinstance(trust, list | tuple) else str(trust).split(",")))
+        others_given = {name: options[name] for name in others if name in options}
+        return cls(paths[0], Folders(**folders), compute, trusted, others_given)

@@ -4,17 +4,14 @@ A cell is finished when its result file, which is named by the hash of its spec,
 own records play no part: a finished cell has no rule that could compute it again.
 """
 
-import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from cnn_invariance import datasets
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.results import Results
@@ -201,18 +198,9 @@ class Plan:
         path = self.folders.dataset(spec.name)
         if not path.is_file():
             return False
-        if (found := _fingerprint(path)) != spec.fingerprint:
+        if (found := datasets.stated_fingerprint(path) or "(unreadable)") != spec.fingerprint:
             raise other_content(spec, found, f"{path} holds", f"delete {path} and run again")
         return True
-
-
-def _fingerprint(path: Path) -> str:
-    """The fingerprint that a prepared dataset says it has; no image is read."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return str(file["fingerprint"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return "(unreadable)"
 
 
 def _unknown_key(stage: str, key: str, keys: Iterable[str]) -> InputError:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cnn_invariance.experiments.framework import registry
 from cnn_invariance.experiments.framework.experiment import Outputs
 from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.experiments.framework.statement import FrozenClaims
@@ -65,7 +66,7 @@ class Products:
     @property
     def overview(self) -> list[Path]:
         """The figure of the whole study, in each format."""
-        return self.plan.folders.figure_files(self.plan.study.name, "overview", Outputs(["overview"]))
+        return self.plan.folders.figure_files(self.plan.study.name, "overview", Outputs(["overview", "claims"]))
 
     @property
     def costs(self) -> list[Path]:
@@ -102,7 +103,8 @@ class Products:
     def code_of(self, experiment: str) -> list[Path]:
         """The source files that an experiment is drawn by."""
         shared = _sources("experiments/framework/*.py", "paper/*.*", "plotting/*.py")
-        return [from_here(PACKAGE / "experiments" / f"{experiment}.py"), *shared]
+        own = registry.file_of(type(self.plan.study.experiments[experiment]))
+        return [from_here(own), *shared]
 
     def code_of_claims(self) -> list[Path]:
         """The files by which claims are tested, and the overview and the curves drawn: the frozen statement, too."""

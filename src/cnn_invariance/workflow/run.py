@@ -15,6 +15,9 @@ from typing import Any
 
 from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.machine import gpus
+from cnn_invariance.plugins import trust
+from cnn_invariance.plugins.trust import Trust
+from cnn_invariance.workflow import trials
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.jobs import Jobs
 from cnn_invariance.workflow.options import RunOptions
@@ -67,18 +70,21 @@ class Run:
         folder = options.folders.jobs(options.preset)
         if not workflow.is_main_process:
             return cls(options, Jobs.read(folder))
-        from cnn_invariance.workflow import trials  # a job does not need it
-
         plan = Plan(Programme.load(options.preset), options.folders, options.compute)
         Staging.of(plan.folders, plan.study.name).recover()
         plan.check()
-        trials.check(plan)
+        trials.check(plan, own=False)
         _ = plan.to_prepare  # a prepared dataset with other content than the pinned one ends the run here
         return cls(options, Jobs.of(folder, map(plan.job, plan.to_compute)), plan)
 
     def start(self) -> None:
-        """Write the files of the jobs: at the start of a run, which is no dry run."""
+        """Write the files of the jobs, and try the user's own code: at the start of a run, which is no dry run.
+
+        Errors: InputError for code that fails, or that may not be run, see `cnn_invariance.plugins.trust`.
+        """
         if self.plan:
+            with trust.only(Trust.of(self.options.preset, self.options.trust)):
+                trials.check(self.plan, own=True)
             self.jobs.write()
 
     @property
@@ -152,12 +158,23 @@ class Run:
         return self.products.every() if self.products else []
 
     def command_options(self, *names: str) -> str:
-        """The options with which a command of a stage finds these folders."""
-        return " ".join(self.folders.options(*names))
+        """The options with which a command of a stage finds these folders, and may run the code that its cell names."""
+        return " ".join([*self.folders.options(*names), *self.trust_options])
 
-    def study_options(self, *names: str) -> str:
-        """The options with which ``cnn-invariance`` makes this plan again."""
-        return " ".join([f"--preset {shlex.quote(str(self.options.preset))}", *self.folders.options(*names)])
+    @cached_property
+    def trust_options(self) -> list[str]:
+        """The options that let the commands of stages, which do not read the preset, run the code that it names."""
+        cells = (job.cell for job in self.jobs.by_key.values()) if self.plan is None else self.plan.cells
+        if not trials.own_code(cells):
+            return []
+        beside = str(self.options.preset.resolve().parent)
+        return [f"--trust {shlex.quote(one)}" for one in (beside, *self.options.trust)]
+
+    def study_options(self, *names: str, drawing: bool = False) -> str:
+        """The options with which ``cnn-invariance`` makes this plan again; ``drawing``: also what it trusts."""
+        trusted = [f"--trust {shlex.quote(one)}" for one in self.options.trust] if drawing else []
+        preset = shlex.quote(str(self.options.preset))
+        return " ".join([f"--preset {preset}", *self.folders.options(*names), *trusted])
 
     @property
     def closing_lines(self) -> list[str]:

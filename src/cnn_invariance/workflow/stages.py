@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_invariance.errors import FailedError
-from cnn_invariance.results import Results, write_measure, write_responses, write_training
+from cnn_invariance.results import Results, definitions, write_measure, write_responses, write_training
 from cnn_invariance.results.provenance import Clock, provenance
 from cnn_invariance.study import Cell, DatasetSpec, MeasureSpec, ResponseSpec, SampleSpec, TrainSpec
 from cnn_invariance.workflow.folders import Folders
@@ -60,7 +60,12 @@ def train(job: Job, folders: Folders, threads: int | None) -> None:
         return
     made = {name: record.pop(name) for name in HOW_IT_WAS_MADE}
     made["gpu_peak_memory_bytes"] = record.pop("peak_memory_bytes")
-    write_training(results.path(network), network, record, provenance(clock, **_gpu(made["device"]), **made))
+    write_training(
+        results.path(network),
+        network,
+        record,
+        provenance(clock, **_gpu(made["device"]), **definitions.recorded(network), **made),
+    )
     if reason := results.failure(network, job.floor):  # no error: the files of a job that fails are deleted
         print(reason, file=sys.stderr)
 
@@ -95,7 +100,7 @@ def measure(job: Job, folders: Folders, threads: int | None) -> None:
     accuracy = None if result.accuracy is None else result.accuracy.tolist()
     path = folders.cells(job.preset).path(cell)
     frame = result.summary() if cell.maps else result.summary(maps=())
-    write_measure(path, cell, frame, accuracy, provenance(clock, **made))
+    write_measure(path, cell, frame, accuracy, provenance(clock, **definitions.recorded(cell), **made))
 
 
 def respond(job: Job, folders: Folders, threads: int | None) -> None:
@@ -116,7 +121,9 @@ def respond(job: Job, folders: Folders, threads: int | None) -> None:
     shown = ranked(rows[rows["map"].notna() & (rows["kind"] == cell.kind)], cell.maps)
     samples, _ = _drawn(data, cell.sample)
     frame = responses_of(model, samples, transformations, cell.members, shown, pictures=cell.pictures)
-    write_responses(folders.cells(job.preset).path(cell), cell, frame, provenance(clock, **made))
+    write_responses(
+        folders.cells(job.preset).path(cell), cell, frame, provenance(clock, **definitions.recorded(cell), **made)
+    )
 
 
 STAGES: dict[str, Callable[[Job, Folders, int | None], None]] = {"train": train, "measure": measure, "respond": respond}

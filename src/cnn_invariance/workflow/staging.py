@@ -87,9 +87,8 @@ class Staging:
             shutil.rmtree(there._beside_weights, ignore_errors=True)
         for folder in (self._beside_results, self._beside_weights):
             shutil.rmtree(folder, ignore_errors=True)
-        for temporary in self.root.glob(
-            f".{self._journal.stem}-*{self._journal.suffix}"
-        ):  # of a journal that was not written to its end
+        unfinished = f".{self._journal.stem}-*{self._journal.suffix}"  # journals that were not written to their end
+        for temporary in self.root.glob(unfinished):
             temporary.unlink(missing_ok=True)
 
     def _finish(self, names: list[str], moved: Callable[[str], None] = lambda name: None) -> None:

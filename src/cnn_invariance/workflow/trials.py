@@ -1,38 +1,59 @@
-"""Trying what users add (networks, measures and transformations of their own) before the long part of a run starts.
+"""Trying networks, measures and transformations before the long part of a run starts.
 
-Planning reads names and arguments and runs nothing. Whether a user's file works is only known when it is run: here,
-once, for the cells that have no result yet. A study that uses no code of its user's needs no torch for this.
+Planning reads names and arguments and runs nothing. Whether a user's file works, and whether a network takes images of
+the size of a dataset, is only known when it is run: here, once, for the cells that have no result yet.
 """
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cnn_invariance import models
 from cnn_invariance.errors import InputError
 from cnn_invariance.measures import requests
 from cnn_invariance.plugins import references
-from cnn_invariance.study import DatasetSpec, ModelSpec, SetSpec
+from cnn_invariance.study import Cell, DatasetSpec, ModelSpec, SetSpec
 from cnn_invariance.workflow.plan import Plan
 
 if TYPE_CHECKING:
     from cnn_invariance.datasets import Dataset
 
 
-def check(plan: Plan) -> None:
+def own_code(cells: Iterable[Cell]) -> list[str]:
+    """What cells name of code outside of this package, which computing them runs: references, and files of measures."""
+    found: dict[str, None] = {}
+    for cell in cells:
+        network, measured = cell.network, cell.measured
+        sets = [network.augmentation, measured.transformations if measured else None]
+        found |= dict.fromkeys(one.name for one in sets if one is not None and one.own)
+        found |= dict.fromkeys(
+            name.partition("[")[0] for name in (measured.measures if measured else ()) if ":" in name
+        )
+        texts = [network.model.name, *(one for one in network.model.arguments.values() if isinstance(one, str))]
+        found |= dict.fromkeys(text for text in texts if ":" in text and not text.startswith((*models.LIBRARIES,)))
+    return list(found)
+
+
+def check(plan: Plan, *, own: bool) -> None:
     """Try what the cells without a result need; one InputError names everything that fails, each thing once.
 
-    A measure is tried on made-up layers. A network is built for its dataset where that is prepared, and else imported;
-    a user's own functions on images are tried on a few of that dataset. A set that is measured must hold two different
-    maps, as far as that can be known.
+    own: whether code that the preset names is run; else only what this package knows itself is looked at
+
+    A measure is tried on made-up layers. A network, of the package or not, is built for its dataset where that is
+    prepared; where it is not, a user's own is imported. A user's own functions on images are tried on a few of that
+    dataset. A set that is measured must hold two different maps, as far as that can be known.
     """
     if not plan.computes:
         return
     messages = []
-    for trial in (*_measures(plan), *_networks(plan), *_sets(plan)):
+    of_own_code = (*_measures(plan), *_sets(plan)) if own else ()
+    for trial in (*of_own_code, *_networks(plan, own), *_members(plan, own)):
         try:
             trial()
         except InputError as error:
             messages.append(str(error))
+    _load.cache_clear()
     if messages:
         raise InputError("\n".join(dict.fromkeys(messages)))
 
@@ -46,10 +67,10 @@ def _measures(plan: Plan) -> Trials:
         yield partial(_try_measure, request)
 
 
-def _networks(plan: Plan) -> Trials:
+def _networks(plan: Plan, own: bool) -> Trials:
     found = dict.fromkeys((one.model, one.dataset, one.recipe.epochs > 0) for one in plan.todo("train"))
     for model, dataset, trained in found:
-        if references.is_reference(model.name) or model.weights:
+        if own or not (references.is_reference(model.name) or model.weights):
             yield partial(_try_network, plan, model, dataset, trained)
 
 
@@ -59,8 +80,12 @@ def _sets(plan: Plan) -> Trials:
     for spec, dataset in dict.fromkeys(used):
         if references.is_reference(spec.name):
             yield partial(_try_set, plan, spec, dataset)
+
+
+def _members(plan: Plan, own: bool) -> Trials:
     for spec in dict.fromkeys(one.transformations for one in plan.todo("measure")):
-        yield partial(_check_different, spec)
+        if own or not spec.own:
+            yield partial(_check_different, spec)
 
 
 def _try_measure(request: requests.Measure) -> None:
@@ -70,11 +95,13 @@ def _try_measure(request: requests.Measure) -> None:
 
 
 def _try_network(plan: Plan, spec: ModelSpec, dataset: DatasetSpec, trained: bool) -> None:
-    from cnn_invariance import models
-
     data = _prepared(plan, dataset)
+    own = references.is_reference(spec.name) or spec.weights
     if data is None:
-        models.check_callable(spec.name, spec.arguments)
+        if own:
+            models.check_callable(spec.name, spec.arguments)
+        return
+    if not own and models.fits(spec.name, data.input_shape, len(data.classes), **spec.arguments):
         return
     network = models.build(spec.name, data.input_shape, len(data.classes), **spec.arguments)
     if trained:
@@ -90,7 +117,10 @@ def _try_set(plan: Plan, spec: SetSpec, dataset: DatasetSpec) -> None:
 
     members, data = spec.build(), _prepared(plan, dataset)
     if not isinstance(members, AffineSet) and data is not None:
-        check_members(members, data.normalise(torch.from_numpy(data.images[:4])))
+        try:
+            check_members(members, data.normalise(torch.from_numpy(data.images[:4])))
+        except InputError as error:
+            raise InputError(f"transformation set {spec.name!r}: {error}") from error
 
 
 def _check_different(spec: SetSpec) -> None:
@@ -103,10 +133,14 @@ def _check_different(spec: SetSpec) -> None:
 
 def _prepared(plan: Plan, spec: DatasetSpec) -> "Dataset | None":
     """A dataset that is prepared already, with the content that the preset pins."""
+    path = plan.folders.dataset(spec.name)
+    data = _load(path) if path.is_file() else None
+    return data if data is not None and data.fingerprint == spec.fingerprint else None
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path) -> "Dataset":
+    """A prepared dataset, which many networks are tried on."""
     from cnn_invariance import datasets
 
-    path = plan.folders.dataset(spec.name)
-    if not path.is_file():
-        return None
-    data = datasets.load(path)
-    return data if data.fingerprint == spec.fingerprint else None
+    return datasets.load(path)

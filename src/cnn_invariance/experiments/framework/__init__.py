@@ -21,12 +21,13 @@ from cnn_invariance.experiments.framework.profile_experiment import (
     ProfilesOfModels,
 )
 from cnn_invariance.experiments.framework.profiles import Line, ProfilePlan, values
+from cnn_invariance.experiments.framework.variants import VariantExperiment, changes
 from cnn_invariance.paper import captions
 from cnn_invariance.paper.sources import Source
 
 __all__ = [
     "ALIKE", "DEPTH", "STRIPS", "Choice", "Claim", "Experiment", "Finding", "Line", "MeasuredPanel",
     "Models", "OneModel", "Outputs", "Overview", "Panel", "ProfileClaim", "ProfileExperiment", "ProfilePlan",
-    "ProfilesOfModels", "Source", "UntestableError", "apart", "captions", "choices", "claimed", "differences",
-    "same_profile", "values",
+    "ProfilesOfModels", "Source", "UntestableError", "VariantExperiment", "apart", "captions",
+    "changes", "choices", "claimed", "differences", "same_profile", "values",
 ]  # fmt: skip

@@ -35,12 +35,22 @@ def choose(kind: str, wanted: Sequence[str] | None, available: Sequence[str]) ->
 
 def identity(study: Study, label: str) -> int:
     """The index of the identity in a set (InputError if it has none, or none that can be known)."""
-    built = study.set(label).build()
-    if not isinstance(built, AffineSet):
+    spec = study.set(label)
+    if not spec.undoable:
         raise InputError(
             f"accuracy on plain samples needs the identity, and which member of {label!r} it is cannot "
-            "be known; use a set given as an AffineSet, or leave it out of 'transformation_sets'"
+            "be known; use a set given as an AffineSet, and state 'affine: true' with it, or leave it out of "
+            "'transformation_sets'"
         )
+    if spec.own:
+        if spec.identity is None:
+            raise InputError(
+                f"accuracy on plain samples needs the identity, and {label!r} states no identity member; add "
+                "'identity: 0' to the set if it is the first, or leave the set out of 'transformation_sets'"
+            )
+        return spec.identity
+    built = spec.build()
+    assert isinstance(built, AffineSet)  # so undoable says
     return built.identity
 
 

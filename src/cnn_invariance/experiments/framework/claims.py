@@ -7,7 +7,7 @@ condition, one for each independently trained network. The verdict follows from 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -112,5 +112,28 @@ class Finding:
         return ""
 
     @property
+    def in_words(self) -> str:
+        """Its datasets, with the estimate and its interval where there are some."""
+        found = self.evidence.pooled
+        if self.reason or math.isnan(found.estimate):
+            return self.about
+        interval = "" if math.isnan(found.low) else f" [{found.low:.2g}, {found.high:.2g}]"
+        return f"{self.about} ({found.estimate:.2g}{interval})"
+
+    @property
     def _ordered(self) -> bool:
         return self.trend is None or self.trend < TAIL
+
+
+def headline(findings: Iterable[Finding]) -> str:
+    """The claim by which an experiment stands or falls, or its first, with the verdict on each dataset; "" for none."""
+    found = sorted(findings, key=lambda one: not one.claim.primary)
+    by_verdict: dict[str, list[str]] = {}
+    for one in found:
+        if one.claim.name == found[0].claim.name:
+            by_verdict.setdefault(one.verdict, []).append(one.in_words)
+    if not by_verdict:
+        return ""
+    claim = found[0].claim
+    verdicts = "; ".join(f"{verdict} on {' and '.join(where)}" for verdict, where in by_verdict.items())
+    return f"{claim.statement.removesuffix('.')}: {verdicts} ({claim.rule.in_words})."

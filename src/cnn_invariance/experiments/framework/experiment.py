@@ -13,7 +13,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import PrivateAttr
 
@@ -94,11 +94,18 @@ class Experiment(Closed):
     of_profiles: ClassVar[bool] = True
 
     _made: dict[str, tuple[Study, Any]] = PrivateAttr(default_factory=dict)
+    _label: str = PrivateAttr("")
 
     @property
     def name(self) -> str:
-        """The experiment's name in presets and file names: that of its file."""
-        return type(self).__module__.rpartition(".")[2]
+        """The experiment's name in presets and file names: that of its file, or the preset's label of a user's own."""
+        return self._label or type(self).__module__.rpartition(".")[2]
+
+    def labelled(self, label: str) -> Self:
+        """The same experiment under the label that a preset gives it."""
+        copied = self.model_copy()
+        copied._label = label
+        return copied
 
     def once(self, study: Study, make: Callable[[Study], Made]) -> Made:
         """What one of its methods makes of a study, made once: claims are tested many times on the same cells."""

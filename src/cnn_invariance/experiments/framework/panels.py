@@ -49,12 +49,12 @@ class Panel(NamedTuple):
 
         networks: None: those of `networks`
         measure:  of this line; None: the figure's
-        changes:  how else they are measured: ``under`` another set, or arguments of `Study.measurement`; or which
-                  layers the line is ``without``
+        changes:  how else they are measured: ``under`` another set, or arguments of `Study.measurement`; or the fields
+                  ``without`` and ``at`` of the line
         """
-        under, without = changes.pop("under", self.label), changes.pop("without", "")
+        under, without, at = changes.pop("under", self.label), changes.pop("without", ""), changes.pop("at", None)
         trained = self.networks() if networks is None else networks
-        return Line(label, [self.study.measurement(one, under, **changes) for one in trained], measure, without)
+        return Line(label, [self.study.measurement(one, under, **changes) for one in trained], measure, without, at)
 
 
 class MeasuredPanel(NamedTuple):

@@ -1,7 +1,6 @@
 """An experiment on layer profiles: which lines stand in which panel, and what is claimed of them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -153,10 +152,10 @@ class ProfilesOfModels(Choice):
         """The first panel of each dataset, of the first measure."""
         if self.in_overview is None:
             return Overview()
-        (place, title), plan = self.in_overview, replace(self.plans(study)[0], note=None)
+        (place, title), plan = self.in_overview, self.plans(study)[0]
         panels = {
             f"{title}: {dataset}, {first}": series
-            for dataset, by_panel in plan.series(results, plan.measures[0]).items()
+            for dataset, by_panel in plan.series(study, results, plan.measures[0]).items()
             for first, series in list(by_panel.items())[:1]
         }
         return Overview([Row(place, title, plan.measures[0], plan.axis, panels)])

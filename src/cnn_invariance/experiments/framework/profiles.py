@@ -20,23 +20,31 @@ from cnn_invariance.study import MeasureSpec, Study
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    from matplotlib.figure import Figure
 
-    from cnn_invariance.plotting import Canvas, Caption, Series
+    from cnn_invariance.plotting import Canvas, Caption, Look, Series
+    from cnn_invariance.plotting.style import Family
     from cnn_invariance.results import Results
 
-BANDS = "Lines: mean over seeds; bands: from the lowest to the highest seed."
+SEEDS = "Lines with marks: mean over seeds."
+QUOTIENTS = ("NV", "NVSE", "ND", "NDSE")
+"""Measures that are 1 where transformations matter as much as samples; figures have a line there."""
+TOPS = {"NV[aggregate=mean]": 1.6}
+"""Where the axis of a measure ends in all figures of the study; what lies above is drawn as arrows."""
 
 
 class Line(NamedTuple):
     """A line to be drawn: its label, its cells, one for each seed, and its measure (None: the figure's).
 
     without: the layers that it leaves out, by a part of the names of their classes; the others are numbered anew
+    at:      where it lies on the axis of a figure of all lines: the number of samples, the epoch, ...
     """
 
     label: str
     cells: Sequence[MeasureSpec]
     measure: str | None = None
     without: str = ""
+    at: float | None = None
 
     def holds(self, measure: str) -> bool:
         """Whether its cells hold its own measure, or this one if it has none."""
@@ -51,7 +59,8 @@ class Line(NamedTuple):
 Lines = Mapping[str, Mapping[str, Sequence[Line]]]
 """Lines by dataset and panel."""
 
-Note = Callable[["Results", Sequence[Line]], str]
+Chart = Callable[["ProfilePlan", Study, "Results", Mapping[str, "Drawn"]], "Figure"]
+"""What draws one figure of the lines of all measures in place of profiles; see `framework.charts`."""
 
 Drawn = dict[str, dict[str, list["Series"]]]
 """The lines of one measure as they were drawn, by dataset and panel."""
@@ -59,7 +68,7 @@ Drawn = dict[str, dict[str, list["Series"]]]
 
 @dataclass(frozen=True)
 class ProfilePlan:
-    """Figures of profiles, one for each dataset and measure, with panels of lines; and a table of all lines.
+    """Figures of profiles, one for each measure, with a row of panels for each dataset; and a table of all lines.
 
     Under a set whose transformations cannot be undone, same-equivariance is not measured: a line is left out where its
     cells do not hold its measure, a panel where it has no line, and a figure where it has no panel.
@@ -71,12 +80,13 @@ class ProfilePlan:
     ordered:     whether the lines of a panel have an order, which their colours then show
     line_column: what a line is, the name of its column in the table
     ylabel:      of lines with measures of their own; else the measure is the label
-    log_y:       whether the axis of values is logarithmic
+    log_y:       whether the axis of values is logarithmic (None: where values span too much for a linear one)
+    family:      what the labels of the lines are, if they are networks, sets or datasets: these have looks of their own
     marked:      the layers that are marked, by a part of the names of their classes
-    note:        what the legend says in brackets behind the label of lines, of those of all panels that share the label
     meanings:    what the measures are, in words; else a sentence on each
-    columns:     how many panels stand side by side at most (None: as `plotting.profile_figure` chooses)
-    rows:        how many panels stand one below the other (None: as ``columns`` says)
+    columns:     how many panels of a dataset stand side by side at most
+    rows:        how many panels of a dataset stand one below the other (None: as ``columns`` says)
+    chart:       what draws one figure in place of a figure of profiles for each measure
     part:        of an experiment with several plans, what tells the names of this one's figures and table from theirs
     usual:       see `captions.caption`
     """
@@ -93,12 +103,13 @@ class ProfilePlan:
     panel_column: str = "transformations"
     ylabel: str = ""
     share_y: bool = True
-    log_y: bool = False
+    log_y: bool | None = None
+    family: "Family | None" = None
     marked: str = ""
-    note: "Note | None" = None
     meanings: str = ""
-    columns: int | None = None
+    columns: int = 4
     rows: int | None = None
+    chart: Chart | None = None
     part: str = ""
     usual: Sequence[MeasureSpec] | None = None
 
@@ -133,64 +144,65 @@ class ProfilePlan:
         return list(dict.fromkeys(cell for line in self.all_lines(dataset) for cell in line.cells))
 
     def outputs(self) -> Outputs:
-        """The figures of each dataset, and the table."""
-        both = ((dataset, measure) for dataset in self.lines for measure in self.measures)
-        return Outputs([self._name(*each) for each in both if each[0] in self.shown(each[1])], [self._table])
+        """The figure of each measure, or one of all; and the table."""
+        if self.chart:
+            return Outputs([self._name(self.measures[0])], [self._table])
+        return Outputs([self._name(measure) for measure in self.measures if self.shown(measure)], [self._table])
 
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> dict[str, Drawn]:
         """Draw the figures, write the table, and return the lines by measure for what else is to be told."""
         import pandas as pd
 
-        from cnn_invariance.plotting import profile_figure
-
-        found = {measure: self.series(results, measure) for measure in self.measures}
+        found = {measure: self.series(study, results, measure) for measure in self.measures}
         rows = []
         for measure, drawn in found.items():
-            for dataset, panels in drawn.items():
-                figure = profile_figure(
-                    panels,
-                    ylabel=self.ylabel or label(measure),
-                    axis=self.axis,
-                    columns=self._beside(len(panels)),
-                    share_y=self.share_y,
-                    log_y=self.log_y,
-                    marked=self.marked,
-                )
-                caption = self.caption(study, {measure: drawn}, dataset)
-                canvas.figure(self._name(dataset, measure), figure, caption)
-                rows += [
-                    {
-                        "dataset": dataset,
-                        self.panel_column: panel,
-                        "measure": label(line.measure or measure),
-                        self.line_column: line.label,
-                        **summary(series, better(check(line.measure or measure))),
-                    }
-                    for panel, shown in panels.items()
-                    for line, series in zip(self.shown(measure)[dataset][panel], shown, strict=True)
-                ]
+            if drawn and not self.chart:
+                canvas.figure(self._name(measure), self.figure(measure, drawn), self.caption(study, {measure: drawn}))
+            rows += [
+                {
+                    "dataset": dataset,
+                    self.panel_column: panel,
+                    "measure": label(line.measure or measure),
+                    self.line_column: line.label,
+                    **summary(series, better(check(line.measure or measure))),
+                }
+                for dataset, panels in drawn.items()
+                for panel, shown in panels.items()
+                for line, series in zip(self.shown(measure)[dataset][panel], shown, strict=True)
+            ]
+        if self.chart:
+            figure = self.chart(self, study, results, found)
+            canvas.figure(self._name(self.measures[0]), figure, self.caption(study, found))
         frame = pd.DataFrame(rows)
         printed = frame.drop(columns=["layers", "seeds", *COUNTS])
         canvas.table(self._table, frame, self.caption(study, found), printed=printed)
         return found
 
-    def caption(
-        self, study: Study, found: Mapping[str, Drawn], dataset: str | None = None, more: str = ""
-    ) -> "Caption":
-        """The caption of one dataset, or of all, for some measures; ``more`` follows the setting."""
-        shown = [dataset] if dataset else list(self.lines)
-        drawn = (
-            panel for by_dataset in found.values() for name in shown for panel in by_dataset.get(name, {}).values()
+    def figure(self, measure: str, drawn: Drawn) -> "Figure":
+        """The figure of one measure: a row for each dataset, whose panels may go on in the next."""
+        from cnn_invariance.plotting import Values, facet_figure
+
+        quotient = not self.ylabel and check(measure).name in QUOTIENTS
+        values = Values(
+            self.ylabel or label(measure), self.share_y, self.log_y, TOPS.get(measure), 1.0 if quotient else None
         )
+        most = max(len(panels) for panels in drawn.values())
+        columns = -(-most // self.rows) if self.rows else self.columns
+        return facet_figure(drawn, values, axis=self.axis, columns=columns, marked=self.marked)
+
+    def caption(self, study: Study, found: Mapping[str, Drawn], more: str = "") -> "Caption":
+        """The caption of some measures; ``more`` follows the setting."""
+        shown = list(self.lines)
+        drawn = (panel for by_dataset in found.values() for panels in by_dataset.values() for panel in panels.values())
         series = [line for panel in drawn for line in panel]
-        several = BANDS if any(len(line.profiles) > 1 for line in series) else ""
+        several = SEEDS if any(len(line.profiles) > 1 for line in series) else ""
         measures = dict.fromkeys(line.measure for line in self.all_lines() if line.measure) or found
         meanings = [self.meanings] if self.meanings else map(captions.measure_in_words, measures)
         title = self.title if self.ylabel else f"{' and '.join(map(label, found))}: {self.title}"
         return captions.caption(
             study,
             self.experiment,
-            self.cells(dataset),
+            self.cells(),
             title=f"{title}, {' and '.join(shown)}",
             question=self.question,
             setting=[*captions.sentences(self.setting), several, *meanings, *self._left_out(found, shown), more],
@@ -198,25 +210,29 @@ class ProfilePlan:
             usual=self.usual,
         )
 
-    def series(self, results: "Results", measure: str) -> Drawn:
+    def series(self, study: Study, results: "Results", measure: str) -> Drawn:
         """The lines of one measure, by dataset and panel, as they are drawn."""
-        from cnn_invariance.plotting import Series, looks, sequential_looks
+        from cnn_invariance.plotting import Series
 
-        def drawn(panels: Mapping[str, Sequence[Line]]) -> dict[str, list[Series]]:
-            alike: dict[str, list[Line]] = {}
-            for line in chain.from_iterable(panels.values()):
-                alike.setdefault(line.label, []).append(line)
-            notes = {label: f" ({self.note(results, lines)})" if self.note else "" for label, lines in alike.items()}
-            look = dict(zip(alike, (sequential_looks if self.ordered else looks)(len(alike)), strict=True))
-            return {
-                panel: [
-                    Series(line.label + notes[line.label], line.tables(results, measure), look[line.label])
-                    for line in lines
-                ]
+        shown = self.shown(measure)
+        labels = list(dict.fromkeys(line.label for panels in shown.values() for line in chain(*panels.values())))
+        look = self._looks(study, labels)
+        return {
+            dataset: {
+                panel: [Series(line.label, line.tables(results, measure), look[line.label]) for line in lines]
                 for panel, lines in panels.items()
             }
+            for dataset, panels in shown.items()
+        }
 
-        return {dataset: drawn(panels) for dataset, panels in self.shown(measure).items()}
+    def _looks(self, study: Study, labels: Sequence[str]) -> dict[str, "Look"]:
+        from cnn_invariance.plotting import family_looks, looks, sequential_looks
+
+        if self.family:
+            return family_looks(
+                self.family, {"network": study.models, "set": study.sets, "dataset": study.datasets}[self.family]
+            )
+        return dict(zip(labels, (sequential_looks if self.ordered else looks)(len(labels)), strict=True))
 
     def _left_out(self, found: Iterable[str], datasets: Iterable[str]) -> Iterable[str]:
         """A sentence on each measure that some panels do not have."""
@@ -226,16 +242,12 @@ class ProfilePlan:
             if absent := ", ".join(dict.fromkeys(panels)):
                 yield f"{label(measure)} is not shown for {absent}: these transformations cannot be undone."
 
-    def _beside(self, panels: int) -> int | None:
-        """How many panels stand side by side (None: as the figure chooses)."""
-        return -(-panels // self.rows) if self.rows else self.columns and min(self.columns, panels)
-
     @property
     def _table(self) -> str:
         return f"{self.experiment}_{self.part}" if self.part else self.experiment
 
-    def _name(self, dataset: str, measure: str) -> str:
-        parts = (self.experiment, dataset, self.part, "" if measure == self.measures[0] else slug(measure))
+    def _name(self, measure: str) -> str:
+        parts = (self.experiment, self.part, "" if measure == self.measures[0] else slug(measure))
         return "_".join(filter(None, parts))
 
 

@@ -1,10 +1,13 @@
 """A programme: a study with the experiments that its preset asks for."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -14,7 +17,11 @@ from cnn_invariance.experiments.framework.experiment import Experiment, Outputs
 from cnn_invariance.experiments.framework.statement import FrozenClaims
 from cnn_invariance.study import Cell, Study, TrainSpec, document
 from cnn_invariance.study.document import Document, Problem
+from cnn_invariance.study.preset import MOST_ENTRIES
 from cnn_invariance.study.study import entry_of, read_preset
+
+OWN = "experiment"
+"""The option of an experiment that names the class in a user's own file, as ``model`` does of a network."""
 
 
 @dataclass(frozen=True)
@@ -147,13 +154,24 @@ def _experiments(source: Document) -> tuple[dict[str, Experiment], list[Problem]
     given = source.content.get("experiments")
     found: dict[str, Experiment] = {}
     problems: list[Problem] = []
-    for name, options in given.items() if isinstance(given, dict) else ():
+    for name, options in islice(given.items(), MOST_ENTRIES) if isinstance(given, dict) else ():  # the schema counts
         place = ("experiments", str(name))
         try:
-            kind = registry.load(str(name))
-            found[str(name)] = kind.model_validate(options or {})
+            kind, given_options = _kind(str(name), options)
+            found[str(name)] = kind.model_validate(given_options).labelled(str(name))
         except InputError as error:
             problems.append(Problem(place, str(error)))
         except ValidationError as error:
             problems += document.problems(error, kind, place)
     return found, problems
+
+
+def _kind(name: str, options: Any) -> tuple[type[Experiment], Any]:
+    """The class of an experiment and its options; ``experiment`` among them names a class in a user's own file."""
+    if not isinstance(options, dict) or OWN not in options:
+        return registry.load(name), options or {}
+    if name in registry.names():
+        raise InputError(f"{name!r} is an experiment of this package; give an experiment of your own another label")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_]*", name):
+        raise InputError(f"the label of an experiment of your own has letters, digits and '_'; received {name!r}")
+    return registry.load_own(str(options[OWN])), {key: value for key, value in options.items() if key != OWN}

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from cnn_invariance.experiments.framework import registry
 from cnn_invariance.experiments.framework.claims import Claim
+from cnn_invariance.experiments.framework.experiment import Experiment
 from cnn_invariance.paper.sources import Source
 from cnn_invariance.statistics.evidence import SCALES, Side
 from cnn_invariance.study import Closed, Study, document
@@ -154,12 +155,12 @@ class FrozenClaims:
         """The SHA-256 of the file; empty if there is none."""
         return hashlib.sha256(self.path.read_bytes()).hexdigest() if self.source else ""
 
-    def check(self, experiments: Iterable[str]) -> None:
+    def check(self, experiments: Mapping[str, Experiment]) -> None:
         """Raise InputError, one message for all, if the file and the code claim different things.
 
-        experiments: those of the study, whose claims must be the stated ones
+        experiments: those of the study by name, whose claims must be the stated ones
         """
-        if self.source and (problems := list(self._problems(set(experiments)))):
+        if self.source and (problems := list(self._problems(experiments))):
             raise self.source.error(problems)
 
     def reading(self, preset: str, seeds: Iterable[int], experiment: str, claim: str) -> Reading:
@@ -170,21 +171,21 @@ class FrozenClaims:
             return "exploratory"
         return "confirmatory" if set(seeds) <= set(studied.confirming_seeds) else "exploratory"
 
-    def _problems(self, experiments: set[str]) -> Iterator[Problem]:
+    def _problems(self, experiments: Mapping[str, Experiment]) -> Iterator[Problem]:
         for experiment, stated in self.statement.claims.items():
-            if experiment not in registry.names():
+            if experiment not in registry.names() and experiment not in experiments:
                 yield Problem(("claims", experiment), "unknown experiment; correct its name, or leave it out")
                 continue
             for name, claim in stated.items():
                 place = ("claims", experiment, name)
                 yield from (Problem((*place, key), message) for key, message in claim.faults())
             if experiment in experiments:
-                yield from _differences(experiment, stated)
+                yield from _differences(experiments[experiment].claims, experiment, stated)
 
 
-def _differences(experiment: str, stated: Mapping[str, StatedClaim]) -> Iterator[Problem]:
+def _differences(claims: Iterable[Claim], experiment: str, stated: Mapping[str, StatedClaim]) -> Iterator[Problem]:
     """Where the stated claims of an experiment are not those of its class."""
-    own = {claim.name: StatedClaim.of(claim) for claim in registry.load(experiment).claims}
+    own = {claim.name: StatedClaim.of(claim) for claim in claims}
     for name in dict.fromkeys([*stated, *own]):
         place = ("claims", experiment, name)
         if name not in own:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
+from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, ProfileClaim, claimed
 from cnn_invariance.experiments.framework.profile_experiment import STRIPS, ProfileExperiment
 from cnn_invariance.experiments.framework.profiles import Line
@@ -23,7 +24,8 @@ class VariantExperiment(ProfileExperiment):
 
     part:     the name of the part, as in "the activation function"
     argument: the argument of the model that says how the part is
-    variants: its values by the names of the lines; the first is that of the base design
+    variants: its values by the names of the lines; the first is that of the base design. An experiment that has a
+              field of the name of the argument takes them from there, ``dropout: [0, .1, .3]`` in a preset
     without:  layers that are left out, so that all designs have the same: a part of the names of their classes
     """
 
@@ -37,19 +39,40 @@ class VariantExperiment(ProfileExperiment):
 
     part: ClassVar[str]
     argument: ClassVar[str]
-    variants: ClassVar[Mapping[str, Scalar]]
+    variants: ClassVar[Mapping[str, Scalar]] = {}
     without: ClassVar[str] = ""
 
     seeds: int = Field(5, ge=1)
 
     def words(self, study: Study) -> Mapping[str, object]:
         """The part and the name of the base design, too."""
-        return {**super().words(study), "part": self.part, "base": next(iter(self.variants))}
+        return {**super().words(study), "part": self.part, "base": next(iter(self.designs))}
+
+    @property
+    def designs(self) -> Mapping[str, Scalar]:
+        """The values of the argument by the names of the lines, of the base design first."""
+        given = getattr(self, self.argument, None)
+        if not isinstance(given, tuple):
+            return self.variants
+        return {f"{self.argument.replace('_', ' ')} {_text(value)}": value for value in given}
+
+    def check(self, study: Study) -> None:
+        """Raise InputError for a single design, which differs from nothing."""
+        if len(self.designs) < 2:
+            raise InputError(
+                f"{self.name}: expected two or more values of {self.argument!r} to compare; received "
+                f"{', '.join(self.designs) or 'none'}"
+            )
 
     def panel(self, at: Panel) -> Iterator[Line]:
         """A line for each design."""
-        for name, value in self.variants.items():
+        for name, value in self.designs.items():
             yield at.line(name, at.networks(arguments={self.argument: value}), without=self.without)
+
+
+def _text(value: Scalar) -> str:
+    """A value of an argument: 0 and not 0.0, because a label is read."""
+    return f"{value:g}" if isinstance(value, float) else str(value).lower()
 
 
 @claimed("", Source.OURS, above=math.log2(1.5), because="half as much again; the null is 0", primary=True)

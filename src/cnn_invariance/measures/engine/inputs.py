@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from cnn_invariance import devices
 from cnn_invariance.errors import InputError
+from cnn_invariance.measures.uncertainty import LEAST_GROUPS
 from cnn_invariance.transformations import sets
 from cnn_invariance.transformations.affine import AffineSet, is_identity
 from cnn_invariance.transformations.warp import transform_all
@@ -37,6 +38,22 @@ def check_seed(seed: int) -> None:
     """Refuse what is no seed."""
     if not isinstance(seed, int) or seed < 0:
         raise InputError(f"order_seed is {seed!r}; expected a whole number, 0 or greater")
+
+
+GROUPS = 10
+"""Groups of samples, unless said: more would cost more, and an interval is a ninth wider than of very many."""
+
+
+def check_groups(uncertainty: bool | int, N: int) -> int:
+    """The number of groups of samples for intervals, 0 for none; refuses what is no such number."""
+    if isinstance(uncertainty, bool):
+        return min(GROUPS, N) if uncertainty else 0
+    if not isinstance(uncertainty, int) or not LEAST_GROUPS <= uncertainty <= N:
+        raise InputError(
+            f"uncertainty is {uncertainty!r}; expected True for {GROUPS} groups of samples, False for no intervals, or "
+            f"a number of groups from {LEAST_GROUPS} to that of the samples, {N}"
+        )
+    return uncertainty
 
 
 def check_model(model: nn.Module) -> None:
@@ -81,6 +98,10 @@ def check_images(images: Tensor | MapStyle) -> int:
 
 class EqualMembersWarning(UserWarning):
     """Two members of a set of transformations are one map, which then counts twice."""
+
+
+class OneSampleWarning(UserWarning):
+    """Measures that compare samples were asked for, and there is one sample, or a class has one."""
 
 
 def check_transformations(transformations: AffineSet | Callables) -> int:

@@ -1,6 +1,7 @@
 """A request for a pass, checked before anything runs that can take long."""
 
 import importlib
+import warnings
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -19,9 +20,11 @@ from cnn_invariance.measures.backends import c_loops
 from cnn_invariance.measures.engine.inputs import (
     Callables,
     MapStyle,
+    OneSampleWarning,
     TransformedBatch,
     batch,
     check_choice,
+    check_groups,
     check_images,
     check_labels,
     check_seed,
@@ -34,6 +37,8 @@ from cnn_invariance.measures.engine.inputs import (
 from cnn_invariance.measures.requests import Measure, undoes
 from cnn_invariance.measures.statistics.base import Context, SampleOrder, Statistic
 from cnn_invariance.measures.statistics.distances import PairDistance
+from cnn_invariance.measures.statistics.firing import Firing
+from cnn_invariance.measures.statistics.moments import FRatio
 from cnn_invariance.measures.statistics.scales import Scale
 from cnn_invariance.roles import PROBES, tensors_of
 from cnn_invariance.transformations.affine import AffineSet
@@ -68,6 +73,7 @@ class PreparedPass:
     order_seed: int
     scales: dict[int, Scale]  # of layers whose activations are of unusual magnitude, by number
     scaled: bool = False  # whether such layers have been looked for
+    groups: int = 0  # of samples, for intervals; 0: none are asked for
 
     @classmethod
     def make(
@@ -85,6 +91,7 @@ class PreparedPass:
         order_seed: int = 0,
         accuracy: bool = True,
         merge: bool = False,
+        uncertainty: bool | int = False,
     ) -> "PreparedPass":
         """Check everything, run the network on one image, settle the tile."""
         check_choice("precision", precision, PRECISIONS)
@@ -97,6 +104,8 @@ class PreparedPass:
         M = check_transformations(transformations)
         classes = labels_of(images, labels, N)
         requests = _requests(measures, isinstance(transformations, AffineSet), classes is not None)
+        if alone := _one_sample(requests, N, classes):
+            warnings.warn(alone, OneSampleWarning, stacklevel=3)  # the line that called measure()
         model = model if device is None else model.to(place)
         example = batch(images, [0]).to(place, dtype)
         with at_precision(precision, place):
@@ -114,6 +123,7 @@ class PreparedPass:
             model, images, transformations, requests, classes, found,
             no_accuracy, place, dtype, memory_format, 0, granule, precision, nan, order_seed, {},
         )  # fmt: skip
+        prepared.groups = check_groups(uncertainty, N)
         prepared.tile = prepared.fit(tile)
         for family, asked in prepared.with_pass_of_their_own().items():
             family.try_pass(prepared, asked)
@@ -148,6 +158,8 @@ class PreparedPass:
             raise InputError(f"a tile of {tile!r} samples; expected at least 1, 'fixed', or None")
         if not isinstance(tile, int):
             tile = self._fitting(by_caches=tile is None)
+        most = max(self.granule, self.N // self.groups) if self.groups else self.N
+        tile = min(tile, most // self.granule * self.granule) if self.groups else tile
         return min(ceil(tile / self.granule), ceil(self.N / self.granule)) * self.granule
 
     def _fitting(self, by_caches: bool) -> int:
@@ -253,7 +265,7 @@ def out_of_memory(error: Exception) -> bool:
 
 def _requests(measures: Sequence[str] | None, affine: bool, labelled: bool) -> dict[Measure, ModuleType]:
     if measures is None:
-        chosen = [requests.check(name) for name in requests.names()]
+        chosen = [requests.check(requests.study_form(name)) for name in requests.names()]
         chosen = [request for request in chosen if affine or not undoes(request)]
     else:
         chosen = list(requests.check_all([measures] if isinstance(measures, str) else measures))
@@ -334,6 +346,29 @@ def moves_maps(request: Measure) -> bool:
 def undoes_maps(request: Measure) -> bool:
     """Whether a measure undoes the transformation on feature maps."""
     return any(s.undone for s in _probe(request))
+
+
+def _one_sample(requests: Iterable[Measure], N: int, classes: Tensor | None) -> str:
+    """Which measures have no value because they compare samples, and there is one, or a class has one; else empty."""
+    comparing = [request for request in requests if any(map(_compares_samples, _probe(request)))]
+    if N == 1 and comparing:
+        said, found = "there is one sample", comparing
+    else:
+        found = [request for request in comparing if request["stratified"]]
+        if not found or classes is None:
+            return ""
+        labels, counts = classes.unique(return_counts=True)
+        if not (counts == 1).any():
+            return ""
+        said = f"class {int(labels[counts == 1][0])} has one sample"
+    return (
+        f"{said}, which has no spread over samples: what {', '.join(map(str, found))} would compare is 0, and what is "
+        "divided by it is infinite, or 0 / 0; give two samples or more"
+    )
+
+
+def _compares_samples(statistic: Statistic) -> bool:
+    return isinstance(statistic, FRatio | Firing) or getattr(statistic, "axis", "") == "samples"
 
 
 def _probe(request: Measure) -> list[Statistic]:

@@ -8,6 +8,7 @@ running statistics, which do not grow with the number of samples.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import repeat
 from math import ceil
@@ -48,6 +49,7 @@ from cnn_invariance.transformations.affine import AffineSet, invert, is_identity
 from cnn_invariance.transformations.warp import neighbours
 
 Order = SampleOrder | None
+BY_CLASS = "another measure of this pass is taken class by class; measure this one in a pass without such"
 
 
 def measure(
@@ -66,6 +68,7 @@ def measure(
     order_seed: int = 0,
     accuracy: bool = True,
     merge: bool = False,
+    uncertainty: bool | int = False,
 ) -> MeasureResult:
     """Measure the invariance and same-equivariance of every unit of every layer of a network.
 
@@ -75,7 +78,8 @@ def measure(
             images or of (image, label) pairs.
         transformations: a set of affine maps, or callables that map a batch of images (b, C, H, W) to one of the same
             size; same-equivariance needs the former, as only they can be undone on feature maps.
-        measures: names, with options in brackets (see ``measures.names``); None: all that apply, with defaults.
+        measures: names, with options in brackets: ``NV[aggregate=mean]`` is NV of maps, ``NV`` alone NV of units.
+            None: all that apply, in the form that the study uses: NV and NVSE of maps, the others with defaults.
         labels: (N,) class of each image, for accuracy, stratified measures and the order by class: a whole number, the
             index of its output. None: taken from the dataset if it yields them.
         layers: names of layers or modules, patterns, classes of modules, or a predicate (see ``activations.select``);
@@ -91,8 +95,10 @@ def measure(
         order_seed: of the random order in which the samples are paired for sample distances (SD, ND, ...): the ranks of
             the first N raw numbers of NumPy's PCG64 with this seed. Other measures do not depend on it.
         accuracy: False: labels are no classes of the network, and only say which images belong together.
-
         merge: leave out layers that hand on what the layer before returned, unchanged, such as dropout.
+        uncertainty: True, or a number of groups of samples (5 or more; True: 10): also give an interval over samples
+            for each layer's profile, from the same pass (see ``measures.uncertainty``). The samples are then taken in
+            the random order of ``order_seed``, at most a group at once.
 
     Returns:
         The measures per unit, the accuracy per transformation (where the output has scores of two classes or more; else
@@ -126,6 +132,7 @@ def measure(
             order_seed,
             accuracy,
             merge,
+            uncertainty,
         )
         while True:
             try:
@@ -162,6 +169,7 @@ class _Engine:
         self.see: Callable[[Layer, Tensor], None]
         self.reasons: dict[str, dict[str, str]] = {}  # of values that are absent, by measure and layer
         self.outputs = self._output_sums()
+        self.groups: Any = None  # a SampleGroups, where intervals are asked for
 
     def _output_sums(self) -> Any:
         """What the measures of the output need of it; None where no such measure is asked for."""
@@ -188,6 +196,8 @@ class _Engine:
         for k, ((order, _), own) in enumerate(zip(orders[1:], others, strict=True)):
             self._pass(self._order(order), [own], None if k else main, alone=True)
         groups = self._classes() if by_class else [self._order(orders[0][0])]
+        if prepared.groups:
+            self.groups = self._sample_groups(main, bool(by_class))
         if _need_all(main) and not others:
             self._pass(torch.arange(prepared.N), [], main, alone=True)
         self._show_untransformed(main, torch.cat(groups))
@@ -201,13 +211,23 @@ class _Engine:
             for request, values in self._values(by_class, [own]).items():
                 _add(averages, request, values, len(groups))
         finished = self._values(pooled, [main, *others]) | averages
-        return self._result({request: finished[request] for request in prepared.requests})
+        result = self._result({request: finished[request] for request in prepared.requests})
+        return replace(result, uncertainty=self.groups.finish()) if self.groups else result
+
+    def _sample_groups(self, main: list[Accumulators], by_class: bool) -> Any:
+        """The groups of samples of the main pass."""
+        from cnn_invariance.measures.engine.groups import SampleGroups, ends_of_groups  # few passes need it
+
+        prepared = self.prepared
+        tiles = [len(tile) for tile in torch.arange(prepared.N).split(self._tile_size([main]))]
+        why = {str(r): "it is taken class by class" if r["stratified"] else BY_CLASS for r in prepared.requests}
+        return SampleGroups(prepared.requests, main, ends_of_groups(tiles, prepared.groups), why if by_class else {})
 
     def _orders(self, pooled: Sequence[Measure], by_class: bool) -> list[tuple[Order, set[Order]]]:
         """The orders of the samples, of the main pass first: each with those that statistics in it may want."""
         statistics = [s for own in self._statistics(pooled, self.prepared.N) for s in own]
         wanted = {order_of(statistic) for statistic in statistics} - {None}
-        if not by_class and "random" in wanted:
+        if not by_class and ("random" in wanted or self.prepared.groups):
             first: Order = "random"
         elif not by_class and "class" in wanted and block_of(statistics) <= self.prepared.tile:
             first = "class"
@@ -308,8 +328,7 @@ class _Engine:
             transformations
         """
         prepared = self.prepared
-        block = max([1, *(block_of(layer.statistics) for some in accumulators for layer in some)])
-        size = ceil(prepared.tile / block) * block
+        size = self._tile_size(accumulators)
         step = max(1, prepared.tile * prepared.M // size) if alone else prepared.M
         members = slice(0, prepared.M)
 
@@ -338,6 +357,13 @@ class _Engine:
                 self._count_correct(output, chunk)
             if not alone and self.outputs is not None:
                 self.outputs.add(scores(output, self.columns.count * len(chunk)), len(chunk))
+            if not alone and self.groups is not None:
+                self.groups.add(len(chunk))
+
+    def _tile_size(self, accumulators: list[list[Accumulators]]) -> int:
+        """The samples of a tile: whole blocks of every statistic that pairs samples."""
+        block = max([1, *(block_of(layer.statistics) for some in accumulators for layer in some)])
+        return ceil(self.prepared.tile / block) * block
 
     def _count_correct(self, output: Any, chunk: Tensor) -> None:
         """Under each transformation, the samples of a tile whose class has the highest score."""

@@ -9,7 +9,7 @@ order statistic floor(alpha n) (``threshold=percentile``)::
 
 Higher is more invariant. With ``reference=all`` the threshold is set by all samples under all transformations, and G is
 ``1 - alpha`` by definition; the transformed samples are then seen twice. Shapes: (C, H, W) or (K), a value for each
-unit.
+unit. Intervals over samples take the threshold as given, and are somewhat wide.
 
 Sources: I. Goodfellow, Q. Le, A. Saxe, H. Lee and A. Ng, "Measuring invariances in deep networks", NIPS 2009; the
 normal threshold of the untransformed samples is that of the author's library since March 2022, ``reference=all`` that
@@ -52,6 +52,11 @@ def statistics(request: Measure, context: Context) -> Sequence[Statistic]:
         "Goodfellow_L": [local],
         "Goodfellow_G": [untransformed],
     }[request.name]
+
+
+def no_interval(request: Measure) -> str:
+    """A rate by itself has none, because the threshold that the same samples set holds it near ``1 - alpha``."""
+    return "" if request.name == "Goodfellow" else "the threshold, which the same samples set, holds the rate in place"
 
 
 def combine(request: Measure, context: Context, *values: Tensor) -> Tensor:

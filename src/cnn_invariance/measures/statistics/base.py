@@ -148,6 +148,16 @@ class Statistic:
     whole: ClassVar[bool] = False  # of the layer as a whole, of any shape; whatever the scale of its activations
     untransformed: ClassVar[bool] = False  # reads the column of the untransformed samples
     degree: int = 1  # the power of the activations' unit of measurement it has: 1 of a distance, 0 of a share
+    no_interval: str = "it reads a statistic that is not known to be a mean over samples"  # why; empty: it has one
+
+    @property
+    def average(self) -> "tuple[Statistic, float]":
+        """A statistic that is a mean over samples, of the same accumulator, and the power of it that this one is like.
+
+        But for a constant factor, and terms that vanish as the samples grow in number. It is read where ``no_interval``
+        is empty, for intervals over samples.
+        """
+        return self, 1.0
 
 
 class Accumulator(ABC):
@@ -246,16 +256,24 @@ class Accumulators:
 
     def value(self, statistic: Statistic) -> Tensor:
         """A finished statistic on the CPU: float64, shaped like the layer (C, H, W), (K,), or (maps,)."""
-        value = self.members[self._key(statistic)].value(statistic)
+        value = self.read(statistic)
         if statistic.whole:
             return value.cpu()
         if self.context.scale is not None:
             by_map = statistic.undone or statistic.moved
             value = self.context.scale.take_back(value, statistic.degree, statistic.per_map, by_map)
-        value, layer = value.cpu(), self.context.layer
+        return self.in_layer_order(value.cpu(), statistic).contiguous()
+
+    def read(self, statistic: Statistic) -> Tensor:
+        """A statistic of the samples so far, float64 (U) in the order of a tile or (maps), of activations at scale."""
+        return self.members[self._key(statistic)].value(statistic)
+
+    def in_layer_order(self, value: Tensor, statistic: Statistic) -> Tensor:
+        """Values in the order of a tile, (U) or (maps), in the order of the layer: (C, H, W), (K,), or (maps,)."""
+        layer = self.context.layer
         if statistic.per_map:
             return value
         if not layer.spatial:
             return value.view(layer.shape)
         C, H, W = layer.shape
-        return value.view(H, W, C).permute(2, 0, 1).contiguous()
+        return value.view(H, W, C).permute(2, 0, 1)

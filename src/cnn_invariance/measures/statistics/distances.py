@@ -177,6 +177,11 @@ class PairDistance(Statistic):
     accumulator: ClassVar[type[Accumulator]] = ActivationDistances
 
     @property
+    def no_interval(self) -> str:  # type: ignore[override]
+        """An error has none."""
+        return "it is a standard error itself, of the pairs that were drawn among these samples" if self.error else ""
+
+    @property
     def spatial(self) -> bool:  # type: ignore[override]
         """Undoing needs feature maps."""
         return self.undone
@@ -222,6 +227,7 @@ class DistanceToUntransformed(Statistic):
     spatial: ClassVar[bool] = True  # type: ignore[misc]
     per_map: ClassVar[bool] = True
     untransformed: ClassVar[bool] = True
+    no_interval: ClassVar[str] = ""  # type: ignore[misc]
 
     @property
     def degree(self) -> int:  # type: ignore[override]
@@ -243,6 +249,7 @@ class DistanceToTransformed(Statistic):
     spatial: ClassVar[bool] = True  # type: ignore[misc]
     per_map: ClassVar[bool] = True
     untransformed: ClassVar[bool] = True
+    no_interval: ClassVar[str] = ""  # type: ignore[misc]
 
     @property
     def degree(self) -> int:  # type: ignore[override]

@@ -162,3 +162,4 @@ class Firing(Statistic):
     untransformed: ClassVar[bool] = True
     degree: ClassVar[int] = 0  # type: ignore[misc]
     accumulator: ClassVar[type[Accumulator]] = Exceedances
+    no_interval: ClassVar[str] = ""  # type: ignore[misc]

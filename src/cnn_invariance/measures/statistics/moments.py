@@ -1,6 +1,6 @@
 """Spread along transformations or samples, and the analysis of variance that follows from it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -84,6 +84,13 @@ class Spread(Statistic):
     statistic: str = "std"
     undone: bool = False
     accumulator: ClassVar[type[Accumulator]] = Moments
+    no_interval: ClassVar[str] = ""  # type: ignore[misc]
+
+    @property
+    def average(self) -> tuple[Statistic, float]:
+        """The variance along samples is a mean over them, and its root goes with it."""
+        root = self.axis == "samples" and self.statistic == "std"
+        return (replace(self, statistic="var"), 0.5) if root else (self, 1.0)
 
     @property
     def spatial(self) -> bool:  # type: ignore[override]
@@ -102,3 +109,6 @@ class FRatio(Statistic):
 
     degree: ClassVar[int] = 0  # type: ignore[misc]
     accumulator: ClassVar[type[Accumulator]] = Moments
+    no_interval: ClassVar[str] = (  # type: ignore[misc]
+        "F grows with the number of samples: it tells whether an effect is there, not how large it is"
+    )

@@ -106,6 +106,11 @@ class Contents:
         return count_verdicts(finding for claim in self.claims for finding in claim.findings)
 
     @property
+    def replicates(self) -> bool:
+        """Whether an experiment of the author's code is among the experiments as it is there."""
+        return any("author" in one.origins for one in self.experiments)
+
+    @property
     def letters(self) -> dict[str, str]:
         """The sources by their letters."""
         return points.letters()
@@ -188,6 +193,7 @@ def _experiment(plan: Plan, name: str, tested: Sequence[ClaimView]) -> Experimen
         figures=[read_figure(figures, one) for one in outputs.figures],
         tables=[read_table(tables, one) for one in outputs.tables],
         claims=[claim for claim in tested if claim.experiment == name],
+        origin=points.origin(name),
     )
 
 

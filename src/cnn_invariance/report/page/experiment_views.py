@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from cnn_invariance.experiments.framework.experiment import Group
+from cnn_invariance.paper.points import Origin
 from cnn_invariance.report.page.claim_views import ClaimView, FindingView
 from cnn_invariance.report.page.drawn_views import FigureView, TableView
 from cnn_invariance.report.page.shared_caption import SharedCaption
+
+if TYPE_CHECKING:
+    from cnn_invariance.plotting.caption import Caption
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,7 @@ class ExperimentView:
     group, summarised: as its class says (see `experiments.framework.experiment.Experiment`)
     cells, missing:    how many cells it has, and how many are not computed
     absent:            the datasets that are not complete, if others are; if none is, it has no figures and no tables
+    origin:            whose it is, which its captions say; of one that is not drawn, whose it is by its name
     """
 
     name: str
@@ -29,6 +34,7 @@ class ExperimentView:
     tables: Sequence[TableView]
     claims: Sequence[ClaimView]
     absent: Sequence[str] = ()
+    origin: Origin = "user"
 
     @property
     def title(self) -> str:
@@ -36,11 +42,24 @@ class ExperimentView:
         return self.name.replace("_", " ")
 
     @property
+    def captions(self) -> "list[Caption]":
+        """The captions of its figures and tables."""
+        return [*(one.caption for one in self.figures), *(one.caption for one in self.tables)]
+
+    @property
+    def origins(self) -> set[Origin]:
+        """Whose it is, by its captions: one of the author's code may be adapted on some datasets alone."""
+        return {one.origin for one in self.captions if one.experiment} or {self.origin}
+
+    @property
+    def whose(self) -> list[str]:
+        """Whose it is in words, a sentence for each of its captions that says another."""
+        return list(dict.fromkeys(one.whose for one in self.captions if one.experiment))
+
+    @property
     def shared(self) -> SharedCaption:
         """What the captions of its figures and tables share."""
-        return SharedCaption.from_captions(
-            [*(one.caption for one in self.figures), *(one.caption for one in self.tables)]
-        )
+        return SharedCaption.from_captions(self.captions)
 
     @property
     def findings(self) -> list[FindingView]:

@@ -1,0 +1,110 @@
+"""All claims of a study on one axis: how far each estimate lies inside or outside of what was claimed."""
+
+import math
+import textwrap
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from cnn_invariance.plotting.style import DOUBLE, SMALL, Look, add_legend, new_figure, style
+
+FURTHEST = 6.0
+"""The ends of the axis, in half-widths of an interval; what lies beyond is drawn as an arrow there."""
+LONGEST = 62
+"""Letters of a claim that fit on a line; a longer one has two lines."""
+SUPPORTED, REFUTED = "#E5F0F6", "#FBEEE4"
+
+
+class Place(NamedTuple):
+    """One estimate: the distance from the threshold in half-widths of its 95 % interval (NaN: there is none).
+
+    The distance is positive inside the claimed region: above 1 the whole interval is inside, below -1 outside.
+    verdict: decides the mark, which is filled for a claim that is decided
+    """
+
+    distance: float
+    verdict: str
+
+
+def forest_figure(
+    rows: Mapping[str, Mapping[str, Place]], looks: Mapping[str, Look], primary: Collection[str] = ()
+) -> Figure:
+    """A row for each claim with a mark for each dataset that it is about.
+
+    rows:    the places by claim and by what it is about
+    looks:   of what claims are about
+    primary: the claims in bold
+
+    Errors: ValueError for no claim.
+    """
+    if not rows:
+        raise ValueError("a forest needs a claim")
+    texts = [textwrap.wrap(claim, LONGEST) for claim in rows]
+    with style():
+        figure = new_figure(DOUBLE, 0.17 * sum(map(len, texts)) + 0.06 * len(rows) + 0.8)
+        axes = figure.subplots()
+        axes.axvspan(1, FURTHEST + 0.6, color=SUPPORTED, lw=0, zorder=0)
+        axes.axvspan(-FURTHEST - 0.6, -1, color=REFUTED, lw=0, zorder=0)
+        axes.axvline(0, color="#404040", lw=0.8)
+        tops, ticks = 0.0, []
+        for text, places in zip(texts, rows.values(), strict=True):
+            height = len(text) + 0.35
+            middle = tops + height / 2
+            ticks.append(middle)
+            for number, (about, place) in enumerate(places.items()):
+                offset = 0.0 if len(places) == 1 else 0.36 * (number / (len(places) - 1) - 0.5)
+                _draw(figure, place, middle + offset, looks[about])
+            tops += height
+            axes.axhline(tops, color="#E4E4E4", lw=0.5, zorder=0.5)
+        axes.set_ylim(tops, 0)
+        axes.set_yticks(ticks, ["\n".join(text) for text in texts], fontsize=SMALL)
+        for label, claim in zip(axes.get_yticklabels(), rows, strict=True):
+            label.set_fontweight("bold" if claim in primary else "normal")
+        axes.set_xlim(-FURTHEST - 0.6, FURTHEST + 0.6)
+        ends = (f"≤ −{FURTHEST:g}", "−3", "−1", "0", "1", "3", f"≥ {FURTHEST:g}")
+        axes.set_xticks([-FURTHEST, -3, -1, 0, 1, 3, FURTHEST], ends)
+        axes.set_xlabel("distance of the estimate from the threshold, in half-widths of its 95 % interval", loc="right")
+        for x, verdict in ((-3.8, "not supported"), (0.0, "undecided"), (3.8, "supported")):
+            axes.text(x, -0.15, verdict, ha="center", va="bottom", fontsize=SMALL, weight="bold")
+        axes.tick_params(axis="y", length=0)
+        axes.grid(False)
+        add_legend(figure, _handles(rows, looks), "outside lower center")
+    return figure
+
+
+def _draw(figure: Figure, place: Place, height: float, look: Look) -> None:
+    axes = figure.axes[0]
+    options: dict[str, Any] = {
+        "ls": "",
+        "mec": look.colour,
+        "mfc": look.colour if _decided(place) else "white",
+        "ms": 4.5,
+        "zorder": 3,
+    }
+    if math.isnan(place.distance):
+        axes.text(0, height, "no interval", ha="center", va="center", fontsize=SMALL - 1, color="#707070")
+        return
+    beyond = abs(place.distance) > FURTHEST
+    x = math.copysign(FURTHEST, place.distance) if beyond else place.distance
+    marker = (">" if x > 0 else "<") if beyond else "D" if place.verdict == "depends on the set" else look.marker
+    axes.plot([x], [height], marker=marker, **options)
+
+
+def _decided(place: Place) -> bool:
+    return place.verdict != "undecided"
+
+
+def _handles(rows: Mapping[str, Mapping[str, Place]], looks: Mapping[str, Look]) -> Sequence[Line2D]:
+    about = list(dict.fromkeys(name for places in rows.values() for name in places))
+    found = [
+        Line2D([], [], ls="", marker=looks[name].marker, mec=looks[name].colour, mfc=looks[name].colour, label=name)
+        for name in about
+    ]
+    verdicts = {place.verdict for places in rows.values() for place in places.values()}
+    if "depends on the set" in verdicts:
+        found.append(Line2D([], [], ls="", marker="D", mec="#404040", mfc="#404040", label="depends on the set"))
+    if "undecided" in verdicts:
+        found.append(Line2D([], [], ls="", marker="o", mec="#404040", mfc="white", label="undecided (hollow)"))
+    return found
