@@ -71,7 +71,7 @@ def smooth_images() -> Tensor:
 
 def digits() -> tuple[Tensor, Tensor]:
     """Scikit-learn's digits, enlarged to 16 x 16 in an empty margin: (1797, 1, 24, 24), and their classes."""
-    from sklearn.datasets import load_digits
+    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 
     found = load_digits()
     images = torch.tensor(found.images, dtype=torch.float32)[:, None] / 16
@@ -88,7 +88,7 @@ class Net(nn.Module):
         torch.manual_seed(1)
         self.head = nn.Sequential(*([GlobalMean()] if maps else []), nn.Linear(CHANNELS, CLASSES))
         with torch.no_grad():
-            self.head[-1].weight *= 20  # answers that differ between samples
+            self.head.get_parameter(f"{len(self.head) - 1}.weight").mul_(20)  # answers that differ between samples
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, H, W) -> (B, K)."""
@@ -207,11 +207,11 @@ def trained(images: Tensor, labels: Tensor, *, epochs: int = 4) -> Classifier:
     return network
 
 
-def _of_c4(images: Tensor) -> nn.Sequential:
+def _of_c4() -> nn.Module:
     torch.manual_seed(4)
     network = models.build("C4Conv", (1, SIDE, SIDE), CLASSES, width=2, activation="relu")
     with torch.no_grad():
-        network.dense.weight *= 20
+        network.get_parameter("dense.weight").mul_(20)
     return network
 
 
@@ -241,7 +241,7 @@ def all_cases() -> Iterator[Case]:
     yield of("stride 2, shifts of 1", convolution(2), one, broken, shift)
     pooled = nn.Sequential(convolution(), nn.MaxPool2d(2))
     yield of("max pooling of 2, shifts of 1", pooled, one, broken, shift)
-    c4 = _of_c4(smooth).eval()
+    c4 = _of_c4().eval()
     yield Case("C4 network, quarter turns", c4, smooth, quarter, "act3", moved, turn)
     yield Case("C4 network, 45 degrees", c4, smooth, eighth, "act3", broken, turn)
     isotropic, anisotropic = _kernels()

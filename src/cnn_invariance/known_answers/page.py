@@ -20,13 +20,12 @@ LETTERS = {"right": "", "wrong": "w", "blind": "b", "no value": "–"}
 
 def write(table: "pd.DataFrame", folder: Path) -> list[Path]:
     """Write ``measures_measured.csv``, ``.md`` and ``.png``; the table is that of `run.table`."""
-    paths = [folder / f"{NAME}{ending}" for ending in (".csv", ".md", ".png")]
-    for path, content in zip(paths, (table.to_csv(index=False), page(table), figure(table)), strict=True):
+    data, text, picture = paths = [folder / f"{NAME}{ending}" for ending in (".csv", ".md", ".png")]
+    for path, content in ((data, table.to_csv(index=False)), (text, page(table))):
         with atomic_write(path) as temporary:
-            if isinstance(content, str):
-                temporary.write_text(content, encoding="utf-8", newline="\n")
-            else:
-                content.savefig(temporary, format="png", dpi=150, metadata={"Software": None})
+            temporary.write_text(content, encoding="utf-8", newline="\n")
+    with atomic_write(picture) as temporary:
+        figure(table).savefig(temporary, format="png", dpi=150, metadata={"Software": None})
     return paths
 
 

@@ -112,10 +112,10 @@ def table() -> "pd.DataFrame":
 
     values: dict[str, tuple[Case, Values, Values]] = {}
     for case in all_cases():
-        null = Elsewhere(case.network, case.images).eval()
+        elsewhere = Elsewhere(case.network, case.images).eval()
         shuffled = case.answers.get("equivariance") == "unrelated"
         own = measured(case, case.network, case.layer)
-        values[case.name] = (case, own, own if shuffled else measured(case, null, f"network.{case.layer}"))
+        values[case.name] = (case, own, own if shuffled else measured(case, elsewhere, f"network.{case.layer}"))
     half = next(own for case, own, _ in values.values() if case.answers.get("equivariance") == "partly")
     rows = []
     for case, own, null_values in values.values():
