@@ -43,14 +43,3 @@ def test_a_preset_of_one_experiment_has_a_page_too(preset, load, computed, tmp_p
     preset["experiments"] = {"heatmap": {}, "augmentation_intensity": {}}
     plan = drawn(load(preset), computed, tmp_path)
     assert "Differences" not in Products(plan).overview[2].read_text(encoding="utf-8")
-
-
-def test_verdicts_of_all_datasets_together_have_a_column_of_their_own():
-    rows = [
-        {"experiment": "a_b", "claim": "c_d", "datasets": ("mnist",), "verdict": "supported", "condition": ""},
-        {"experiment": "a_b", "claim": "c_d", "datasets": ("mnist",), "verdict": "undecided", "condition": "scale"},
-        {"experiment": "a_b", "claim": "c_d", "datasets": ("mnist", "cifar"), "verdict": "undecided", "condition": ""},
-        {"experiment": "e", "claim": "f", "datasets": (), "verdict": "not supported", "condition": ""},
-    ]
-    found = overview._verdicts(rows)
-    assert found == {"a b: c d": {"mnist": "supported", "all": "undecided"}, "e: f": {"all": "not supported"}}

@@ -68,7 +68,7 @@ def _decode_one(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow, about files that are odd and still readable
-            found = Image.open(BytesIO(file) if isinstance(file, bytes) else file)
+            found = _opened(file)
         with found as opened:
             if opened.width * opened.height > LARGEST:
                 raise InputError(
@@ -89,6 +89,17 @@ def _decode_one(
     except Exception as error:  # decoders of a dozen formats raise anything
         reason = shortened(str(error) or type(error).__name__)
         raise InputError(f"{name} cannot be read as an image ({reason}); remove or replace it") from error
+
+
+def _opened(file: Path | bytes) -> "Image":
+    """An image that is not loaded yet, of any size: Pillow's own limit is above `LARGEST`, and says no size."""
+    from PIL import Image
+
+    usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        return Image.open(BytesIO(file) if isinstance(file, bytes) else file)
+    finally:
+        Image.MAX_IMAGE_PIXELS = usual
 
 
 def _peculiar(image: "Image") -> Iterator[str]:

@@ -38,6 +38,7 @@ def draw(plan: Plan) -> None:
     with style():
         figure = new_figure(DOUBLE, sum(heights) or 0.5)
         if not heights:
+            figure.subplots().set_axis_off()
             figure.text(0.5, 0.5, "nothing to show yet", ha="center", va="center")
             heights = [1.0]
         parts = iter(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
@@ -77,6 +78,7 @@ def _forest(plan: Plan) -> tuple["Figure", "Caption"]:
     else:
         with style():
             figure = new_figure(3.4, 0.5)
+            figure.subplots().set_axis_off()
             figure.text(0.5, 0.5, "no claim was tested yet", ha="center", va="center")
     counts = Counter(row["verdict"] for row in records)
     found = ", ".join(f"{counts[name]} {name}" for name in claims.VERDICTS)

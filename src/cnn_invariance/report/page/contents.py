@@ -84,6 +84,7 @@ class Contents:
     preset: Preset
     cells: int
     overview: FigureView
+    forest: FigureView
     experiments: Sequence[ExperimentView]
     claims: Sequence[ClaimView]
     claims_csv: str
@@ -146,6 +147,7 @@ def read_contents(plan: Plan) -> Contents:
         preset=_preset(plan),
         cells=len(plan.cells),
         overview=read_figure(folders.figure_folder(study.name, "overview"), "overview"),
+        forest=read_figure(folders.figure_folder(study.name, "overview"), "claims"),
         experiments=[_experiment(plan, name, tested) for name in study.experiments],
         claims=tested,
         claims_csv=data_uri("text/csv", existing(claims_csv).read_bytes()),
