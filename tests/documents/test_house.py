@@ -19,7 +19,7 @@ FLOORS = (
     {"results", "paper"},
     {"experiments"},
     {"workflow"},
-    {"verification", "report"},
+    {"verification", "report", "known_answers"},
     {"cli", "__main__"},
 )
 """From the ground up. A room may import rooms below it, and rooms of its own floor as long as they form no circle."""

@@ -35,7 +35,8 @@ def test_names_and_checks_need_no_torch() -> None:
     code = """
         import sys
         from cnn_invariance import models
-        assert models.names() == ["AllConvolutional", "ResNet18", "SimpleConv", "TIPoolingSimpleConv", "VGG16D"]
+        own = ["AllConvolutional", "C4Conv", "ResNet18", "SimpleConv", "TIPoolingSimpleConv", "VGG16D"]
+        assert models.names() == own
         models.check_arguments("SimpleConv", {"width": 8, "pooling": "stride"})
         models.check_arguments("torchvision:resnet18", {})
         assert models.defaults("ResNet18") == {"width": 64, "batch_norm": False}

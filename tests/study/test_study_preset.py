@@ -35,7 +35,7 @@ experiments:
 """
 
 SETS = "allowed: combined, identity, rotation, rotation_reference, scale, translation"
-MODELS = "allowed: AllConvolutional, ResNet18, SimpleConv, TIPoolingSimpleConv, VGG16D"
+MODELS = "allowed: AllConvolutional, C4Conv, ResNet18, SimpleConv, TIPoolingSimpleConv, VGG16D"
 
 
 def load(tmp_path, text):

@@ -41,7 +41,7 @@ def names() -> list[str]:
     """The names of the package's own models, sorted. Needs no torch.
 
     >>> names()
-    ['AllConvolutional', 'ResNet18', 'SimpleConv', 'TIPoolingSimpleConv', 'VGG16D']
+    ['AllConvolutional', 'C4Conv', 'ResNet18', 'SimpleConv', 'TIPoolingSimpleConv', 'VGG16D']
     """
     return sorted(_registry())
 

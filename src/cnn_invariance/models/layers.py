@@ -28,7 +28,14 @@ class _ELUByExp(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor) -> Tensor:
         y = torch.maximum(x, x.clamp(max=0).exp_().sub_(1))
         ctx.save_for_backward(y)
+        ctx.save_for_forward(y)
         return y
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor) -> Tensor:
+        """In forward mode: the derivative is 1 where the output is positive, else one more than the output."""
+        (y,) = ctx.saved_tensors
+        return tangent * torch.where(y > 0, torch.ones_like(y), y + 1)
 
     @staticmethod
     @once_differentiable
