@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -186,7 +187,7 @@ class _Check:
             place = _Place(math.inf, start, ())
         else:
             difference = (after.double() - wanted.double()).abs().nan_to_num(math.inf, posinf=math.inf)
-            image, *unit = _unravel(int(difference.argmax()), difference.shape)
+            image, *unit = map(int, np.unravel_index(int(difference.argmax()), difference.shape))
             place = _Place(float(difference.max()), start + image, tuple(unit))
         before = self.worst.get((layer.name, member))
         if before is None or place.size > before.size:
@@ -277,11 +278,3 @@ def _where(layer: Layer, place: _Place) -> str:
     kind = "feature map" if layer.spatial else "token" if len(layer.shape) == 2 else "unit"
     rest = f" at {', '.join(map(str, place.unit[1:]))}" if place.unit[1:] else ""
     return f"{kind} {place.unit[0]}{rest} of image {place.image}"
-
-
-def _unravel(index: int, shape: Sequence[int]) -> list[int]:
-    found: list[int] = []
-    for side in reversed(shape):
-        index, rest = divmod(index, side)
-        found.insert(0, rest)
-    return found

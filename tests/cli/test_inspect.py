@@ -18,6 +18,7 @@ from cnn_invariance import inspection, models
 from cnn_invariance.cli import app
 from cnn_invariance.datasets import read_pictures
 from cnn_invariance.measures import requests
+from helpers_cli import refused_by, said_by
 from helpers_extend import BRIGHTNESS, NETWORK, SHARE
 
 
@@ -41,16 +42,11 @@ def look(*arguments, model="nets.py:build", images="photos"):
 
 
 def said(*arguments, **options):
-    done = look(*arguments, **options)
-    assert done.exit_code == 0, done.output
-    return done.output
+    return said_by(look(*arguments, **options))
 
 
 def refused(*arguments, **options):
-    done = look(*arguments, **options)
-    assert done.exit_code == 2, done.output
-    assert "Traceback" not in done.output
-    return done.stderr
+    return refused_by(look(*arguments, **options))
 
 
 def test_it_says_what_it_did_and_prints_profiles(here):

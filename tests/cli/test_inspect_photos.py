@@ -18,6 +18,7 @@ from cnn_invariance import models
 from cnn_invariance.cli import app
 from cnn_invariance.datasets import read_pictures
 from cnn_invariance.errors import InputError
+from helpers_cli import refused_by, said_by
 from helpers_extend import NETWORK
 
 ORIENTATION = 0x0112
@@ -65,15 +66,11 @@ def look(*arguments, model="nets.py:build"):
 
 
 def said(*arguments, **options):
-    done = look(*arguments, **options)
-    assert done.exit_code == 0, done.output
-    return done.output
+    return said_by(look(*arguments, **options))
 
 
 def refused(*arguments, **options):
-    done = look(*arguments, **options)
-    assert done.exit_code == 2, done.output
-    return done.stderr
+    return refused_by(look(*arguments, **options))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -12,7 +12,7 @@ from cnn_invariance import __version__
 from cnn_invariance.errors import FailedError, InputError
 from cnn_invariance.plugins import trust
 
-OF_THE_STUDY = ("jinja2", "markdown_it", "markupsafe", "mlxtend", "pydantic", "snakemake", "yaml")
+OF_THE_STUDY = ("jinja2", "markdown_it", "markupsafe", "mlxtend", "pydantic", "sklearn", "snakemake", "yaml")
 """The packages, by their names in Python, that come with the extra ``study`` and that the library does without."""
 
 INSTALL = "pip install 'cnn_invariance[study]'"

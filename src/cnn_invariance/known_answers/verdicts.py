@@ -1,4 +1,8 @@
-"""The rule by which a measure is right, wrong or blind on a network with a known answer; fixed before any was measured.
+"""The rule by which a measure is right, wrong or blind on a network with a known answer.
+
+Its thresholds were fixed before anything was measured. Three things were mended after a first look at results: the
+images lie in a smaller disc, so that nothing touches the edge of a map; r of a measure that calls the null perfect is
+its badness; and the null answers every part of an image for another image.
 
 A value is turned into a *badness*: the value itself where lower is better, one less the value where higher is better,
 at least 0. Its share of the badness of the same network's null, in which each image is answered for another image, is

@@ -61,11 +61,11 @@ class Series:
         return np.where(np.isfinite(values), values, np.nan)
 
     def band(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """(layers,) twice, around `middle`: the smallest and largest value of several seeds, or, of one profile that
-        has them, the ends ``low`` and ``high`` of its interval over samples; else None.
+        """(layers,) twice, around `middle`: the smallest and largest value of more than `THIN` seeds, or, of one
+        profile that has them, the ends ``low`` and ``high`` of its interval over samples; else None.
         """
         values, table = self.values(), self.profiles[0]
-        if len(values) > 1:
+        if len(values) > THIN:
             return _over_seeds(np.min, values), _over_seeds(np.max, values)
         if not self.with_interval():
             return None
@@ -224,7 +224,6 @@ def facet_figure(
                     _draw_marked(axes, series, axis, marked)
                 if values.reference is not None:
                     axes.axhline(values.reference, color="#404040", lw=0.7, ls=(0, (1, 2)), zorder=1)
-                axes.tick_params(labelbottom=True)
             of_row[0].set_ylabel(f"{name}\n{values.label}" if name else values.label)
         shown = [axes for axes in grid.flat if axes.get_visible()]
         for axes in shown[:1] if values.shared else shown:  # once all lines are there
@@ -305,7 +304,7 @@ def draw_profiles(
 def _draw_line(axes: Axes, one: Series, axis: Axis) -> None:
     places, values, band, look = one.places(axis), one.values(), one.band(), one.look
     middle = one.middle()
-    if band is not None and (one.with_interval() or len(values) > THIN):
+    if band is not None:
         axes.fill_between(places, *band, color=look.colour, alpha=0.2, linewidth=0)
     axes.plot(places, middle, color=look.colour, linestyle=look.line)
     for seed in values if 1 < len(values) <= THIN else ():

@@ -125,8 +125,8 @@ class _Pass:
             output = prepared.model(forward_ad.make_dual(images, moved))
             found = scores(output, len(images))
             if found is not None:
-                self.scores = forward_ad.unpack_dual(found).primal.detach()
-                self.of_output = _tangent(F.softmax(found.double(), 1)).detach()
+                self.scores = _unpacked(found)[0].detach()
+                self.of_output = _unpacked(F.softmax(found.double(), 1))[1].detach()
 
     def _modules(self) -> dict[nn.Module, str]:
         """The modules that are one layer each, by name."""
@@ -136,15 +136,13 @@ class _Pass:
 
     def _derivative(self, activations: Tensor) -> Tensor:
         """``J f (X x) - X f(x)`` of one tensor in the pass."""
-        primal, tangent = forward_ad.unpack_dual(activations)
-        tangent = torch.zeros_like(primal) if tangent is None else tangent
+        primal, tangent = _unpacked(activations)
         if primal.ndim != 4:
             return tangent
         return generators.derivative(primal, tangent, self.generator, self.form, self.size)
 
     def _see(self, name: str, module: nn.Module, activations: Tensor) -> None:
-        primal, tangent = forward_ad.unpack_dual(activations)
-        tangent = torch.zeros_like(primal) if tangent is None else tangent
+        primal, tangent = _unpacked(activations)
         if primal.ndim == 4:
             found = generators.squared_norms(primal, tangent, self.generator, self.form, self.size)
         else:
@@ -202,9 +200,10 @@ def _plain(given: Any, images: int) -> bool:
     return isinstance(given, Tensor) and given.ndim in (2, 4) and len(given) == images and given.is_floating_point()
 
 
-def _tangent(dual: Tensor) -> Tensor:
+def _unpacked(dual: Tensor) -> tuple[Tensor, Tensor]:
+    """A dual number: its value, and its derivative, which is 0 where nothing depends on the images."""
     primal, tangent = forward_ad.unpack_dual(dual)
-    return torch.zeros_like(primal) if tangent is None else tangent
+    return primal, torch.zeros_like(primal) if tangent is None else tangent
 
 
 @contextmanager

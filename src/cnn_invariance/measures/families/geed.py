@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from cnn_invariance.measures.requests import Measure
-from cnn_invariance.measures.statistics.base import Context, Statistic
+from cnn_invariance.measures.statistics.base import Context, Statistic, over_members
 from cnn_invariance.measures.statistics.orbits import Orbit
 
 MEASURES = {
@@ -45,4 +45,4 @@ def statistics(request: Measure, context: Context) -> Sequence[Statistic]:
 def combine(request: Measure, context: Context, *values: Tensor) -> Tensor:
     """The mean over transformations (1), or one for each (M)."""
     (found,) = values
-    return found if request["per"] == "member" else found.mean(0, keepdim=True)
+    return over_members(found, request["per"])

@@ -22,7 +22,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from cnn_invariance.measures.requests import Measure
 from cnn_invariance.measures.statistics.base import Context, Statistic
@@ -48,11 +47,6 @@ BY_NAME_ONLY = True
 def statistics(request: Measure, context: Context) -> Sequence[Statistic]:
     """Nothing of the pass over transformations."""
     return []
-
-
-def combine(request: Measure, context: Context, *values: Tensor) -> Tensor:
-    """Is not called: no layer has a statistic in the pass over transformations."""
-    raise NotImplementedError
 
 
 def try_pass(prepared: "PreparedPass", asked: Sequence[Measure]) -> None:

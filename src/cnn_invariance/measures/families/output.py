@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from cnn_invariance.measures.requests import Measure
-from cnn_invariance.measures.statistics.base import Context, Statistic
+from cnn_invariance.measures.statistics.base import Context, Statistic, over_members
 
 MEASURES = {
     "Consistency": "share of pairs of transformations under which a sample gets the same class",
@@ -44,11 +44,6 @@ def statistics(request: Measure, context: Context) -> Sequence[Statistic]:
     return []
 
 
-def combine(request: Measure, context: Context, *values: Tensor) -> Tensor:
-    """Is not called: no layer has a statistic."""
-    raise NotImplementedError
-
-
 def of_output(request: Measure, members: Tensor) -> Tensor:
     """Values of each transformation (M) -> (1), or as they are."""
-    return members if request["per"] == "member" else members.mean(0, keepdim=True)
+    return over_members(members, request["per"])

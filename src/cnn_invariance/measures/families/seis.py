@@ -23,7 +23,7 @@ from math import ceil
 from torch import Tensor
 
 from cnn_invariance.measures.requests import Measure
-from cnn_invariance.measures.statistics.base import Context, Statistic
+from cnn_invariance.measures.statistics.base import Context, Statistic, over_members
 from cnn_invariance.measures.statistics.samples_of_positions import chosen
 from cnn_invariance.measures.statistics.spatial import MOST_BYTES, Positions
 
@@ -65,4 +65,4 @@ def statistics(request: Measure, context: Context) -> Sequence[Statistic]:
 def combine(request: Measure, context: Context, *values: Tensor) -> Tensor:
     """The mean over transformations (1), or one for each (m)."""
     (found,) = values
-    return found if request["per"] == "member" else found.mean(0, keepdim=True)
+    return over_members(found, request["per"])

@@ -160,6 +160,11 @@ class Statistic:
         return self, 1.0
 
 
+def over_members(values: Tensor, per: str) -> Tensor:
+    """Values of each transformation (M): as they are where ``per`` is "member", else their mean (1)."""
+    return values if per == "member" else values.mean(0, keepdim=True)
+
+
 class Accumulator(ABC):
     """Running state for some statistics of one layer."""
 
