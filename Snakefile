@@ -256,7 +256,7 @@ if run.plan:
             f"{LOGS}/overview.tsv"
         params:
             command="overview",
-            options=run.study_options("results", "figures"),
+            options=run.study_options("results", "figures", drawing=True),
         message:
             "Draw the overview"
 
@@ -272,7 +272,7 @@ if run.plan:
             f"{LOGS}/costs.tsv"
         params:
             command="costs",
-            options=run.study_options("results"),
+            options=run.study_options("results", drawing=True),
         message:
             "Tabulate the costs"
 
@@ -292,7 +292,7 @@ if run.plan:
         conda:
             "envs/environment.yaml"
         params:
-            options=run.study_options("results", "figures"),
+            options=run.study_options("results", "figures", drawing=True),
             verified=run.products.verified,
         message:
             "Write {output.page}"

@@ -178,7 +178,7 @@ def test_ti_pooling_against_a_network_without_dense_layers_is_undecided(planned,
 def test_ti_pooling_has_sizes_of_its_own_of_the_author(planned, computed, tmp_path):
     study = planned("ti_pooling", {"transformation_sets": ["rotation"]})
     caption = (drawn(study, computed(study), tmp_path / "drawn") / "ti_pooling.md").read_text(encoding="utf-8")
-    assert "(width 16; dense 64; transformations rotation" in caption
+    assert "TIPooling (TIPoolingSimpleConv; width 16; dense 64; transformations rotation" in caption
     assert "none of the author's networks" not in caption
 
 

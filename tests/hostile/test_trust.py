@@ -110,6 +110,35 @@ def test_a_dry_run_imports_nothing_and_a_run_says_what_it_will(here):
     assert not (here / "data").exists()
 
 
+def with_own_experiment(here):
+    path = here / "mine.yaml"
+    text = path.read_text().replace("experiments: {", "experiments: {own: {experiment: 'mine.py:Own'}, ")
+    path.write_text(text)
+    assert "mine.py:Own" in text
+
+
+@pytest.mark.parametrize("option", ["-n", "-np", "--dry-run"])
+def test_a_dry_run_imports_no_experiment_of_one_s_own(here, option):
+    """It cannot be planned without running its file: a dry run says so."""
+    with_own_experiment(here)
+    done = snakemake(option, "--cores", 1, "--configfile", "mine.yaml")
+    assert done.returncode == 1
+    assert "'mine.py:Own' is not run" in done.stdout + done.stderr
+    assert "a dry run runs no code that a preset names" in done.stdout + done.stderr
+    assert not ran(here)
+
+
+def test_results_of_a_preset_with_an_experiment_of_one_s_own_are_checked_where_it_is_trusted(here):
+    with_own_experiment(here)
+    refused = cli("results", "check", "--preset", "mine.yaml")
+    assert refused.exit_code == 2
+    assert "'mine.py:Own' is not run" in refused.stderr
+    assert not ran(here)
+    tried = cli("results", "check", "--preset", "mine.yaml", "--trust", "./")
+    assert "unknown name in 'mine.py' 'Own'" in tried.stderr
+    assert ran(here)
+
+
 def test_a_file_elsewhere_is_not_run_and_the_message_says_what_trusts_it(here):
     other = here.parent / "other place"
     other.mkdir()

@@ -140,21 +140,24 @@ def draw_overview(
     preset: PresetFile = DEFAULT_PRESET,
     results_dir: Results = default.results,
     figures_dir: Figures = default.figures,
+    trusted: Trusted = None,
 ) -> None:
     """Draw the whole study on one page from its results."""
     from cnn_invariance.report import overview
 
-    chosen = plan_of(preset, results=results_dir, figures=figures_dir)
+    chosen = plan_of(preset, trusted=Trust.of(preset, trusted or ()), results=results_dir, figures=figures_dir)
     with explained(chosen):
         overview.draw(chosen)
 
 
 @app.command(name="costs")
-def tabulate_costs(preset: PresetFile = DEFAULT_PRESET, results_dir: Results = default.results) -> None:
+def tabulate_costs(
+    preset: PresetFile = DEFAULT_PRESET, results_dir: Results = default.results, trusted: Trusted = None
+) -> None:
     """Tabulate what the computed cells of a preset cost: time, device, memory."""
     from cnn_invariance.workflow import costs
 
-    chosen = plan_of(preset, results=results_dir)
+    chosen = plan_of(preset, trusted=Trust.of(preset, trusted or ()), results=results_dir)
     with explained(chosen):
         costs.write(chosen)
 
@@ -165,11 +168,12 @@ def write_report(
     results_dir: Results = default.results,
     figures_dir: Figures = default.figures,
     output: Annotated[Path | None, typer.Option(help="The file; without: report/<preset>.html.")] = None,
+    trusted: Trusted = None,
 ) -> None:
     """Write the study as one HTML page from its results, figures, tables and claims, which must be there already."""
     from cnn_invariance.report import page
 
-    chosen = plan_of(preset, results=results_dir, figures=figures_dir)
+    chosen = plan_of(preset, trusted=Trust.of(preset, trusted or ()), results=results_dir, figures=figures_dir)
     with explained(chosen):
         page.write(chosen, output or chosen.folders.page(chosen.study.name))
 
@@ -197,7 +201,8 @@ def campaign(
     from cnn_invariance.workflow.campaign import Campaign, run
     from cnn_invariance.workflow.parts import Part
 
-    first = plan_of(preset, data=data_dir, models=models_dir, results=results_dir)
+    run_by = Trust.of(preset, trusted or ())
+    first = plan_of(preset, trusted=run_by, data=data_dir, models=models_dir, results=results_dir)
     settings = [f"data_dir={data_dir}", f"models_dir={models_dir}", f"results_dir={results_dir}", "compute=missing"]
     settings += [f"trust={json.dumps(trusted)}"] if trusted else []
     folders = ["--data-dir", str(data_dir), "--models-dir", str(models_dir), "--results-dir", str(results_dir)]
@@ -252,6 +257,7 @@ def verify(
     cells: Annotated[int, typer.Option(help="Cells to draw at most.")] = Sampling.cells,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = Sampling.seed,
     minutes: Annotated[float, typer.Option(help="What computing them may take, as estimated.")] = Sampling.minutes,
+    trusted: Trusted = None,
 ) -> None:
     """Compare cells that were computed again with the cache; ``snakemake verify`` computes them, then calls this.
 
@@ -259,7 +265,9 @@ def verify(
     """
     from cnn_invariance.verification import Verification, verdicts
 
-    chosen = plan_of(preset, results=results_dir, figures=figures_dir, verification=verification_dir)
+    run_by = Trust.of(preset, trusted or ())
+    folders = {"results": results_dir, "figures": figures_dir, "verification": verification_dir}
+    chosen = plan_of(preset, trusted=run_by, **folders)
     done = verdicts.write(Verification(chosen, Sampling(cells, seed, minutes)))
     typer.echo(f"{done.summary}: {chosen.results.root / verdicts.NAME}.md")
     if done.disagreeing:

@@ -6,6 +6,7 @@ reading plans the study and writes the files of the jobs; a job reads those file
 
 import re
 import shlex
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
 from cnn_invariance.workflow.resources import Resources
 from cnn_invariance.workflow.staging import Staging
+
+DRY_RUN = re.compile(r"--dry-?run|-[A-Za-z]*n[A-Za-z]*")
+"""The options of Snakemake that ask for a dry run, ``-n`` also among others, as in ``-np``."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,9 @@ class Run:
         folder = options.folders.jobs(options.preset)
         if not workflow.is_main_process:
             return cls(options, Jobs.read(folder))
-        plan = Plan(Programme.load(options.preset), options.folders, options.compute)
+        dry = any(DRY_RUN.fullmatch(word) for word in sys.argv[1:])  # the workflow knows it only once it is read
+        with trust.only(trust.nothing("a dry run") if dry else Trust.of(options.preset, options.trust)):
+            plan = Plan(Programme.load(options.preset), options.folders, options.compute)
         Staging.of(plan.folders, plan.study.name).recover()
         plan.check()
         trials.check(plan, own=False)
