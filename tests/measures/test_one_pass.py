@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import cnn_invariance as ci
+from cnn_invariance import machine
 from cnn_invariance.measures import requests
 from cnn_invariance.measures.engine import prepare
 from cnn_invariance.measures.statistics.base import Accumulator
@@ -156,7 +157,9 @@ def test_state_does_not_grow_with_samples(accumulators):
     assert sizes[0] == sizes[1] > 0
 
 
-def test_tiles_do_not_grow_with_samples():
+def test_tiles_do_not_grow_with_samples(monkeypatch):
+    monkeypatch.setattr(machine, "cache_of_a_core", lambda: 12 * 2**20)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     plans = [
         prepare.PreparedPass.make(small_network(), some_images(N), TURNS, None, None, None, None, None, "fp32", "error")
         for N in (8000, 16000)
