@@ -11,11 +11,10 @@ import torch
 from cnn_invariance.measures.backends import c_loops, torch_operations
 from cnn_invariance.measures.backends.interface import MapDistanceSums
 
-c_loops.FLAGS = (
+FLAGS = (
     *("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
     *("-fPIC", "-std=c11", "-Wno-unknown-pragmas"),
 )
-c_loops.OPENMP = ()
 
 
 def zeros(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
@@ -78,6 +77,7 @@ def try_shape(random_: random.Random, M: int, b: int, positions: int, C: int, od
 
 def main(seed: int, count: int) -> None:
     """Shapes at the edges, then random ones."""
+    c_loops.FLAGS, c_loops.OPENMP = FLAGS, ()  # here and not above: tests that import this file keep theirs
     random_ = random.Random(seed)
     torch.manual_seed(seed)
     edges = [(1, 1, 1, 1), (1, 2, 1, 1), (2, 1, 1, 3), (2, 2, 1, 1), (504, 1, 1, 2), (504, 2, 4, 1), (1, 1, 9, 130)]

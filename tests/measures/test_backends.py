@@ -3,6 +3,8 @@
 The kernels run on a GPU where there is one, else in Triton's interpreter.
 """
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -17,6 +19,12 @@ from cnn_invariance.transformations.affine import is_identity
 from cnn_invariance.transformations.warp import neighbours
 
 SHAPES = [(1, 1, 1), (2, 1, 3), (1, 2, 3), (3, 5, 130), (10, 9, 7), (17, 19, 40)]
+
+
+@pytest.mark.skipif(not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="no C compiler here")
+def test_where_a_compiler_is_the_loops_in_c_are_tested():
+    """Without them, tests of the loops are skipped: never for another reason than that there is no compiler."""
+    assert c_loops.library() is not None
 
 
 @pytest.fixture(params=["C", "torch", "Triton"])
