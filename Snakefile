@@ -18,7 +18,7 @@ import sys
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-from cnn_invariance.errors import InputError
+from cnn_invariance.errors import FailedError, InputError
 from cnn_invariance.machine import put_own_commands_first
 from cnn_invariance.verification.run import VerificationRun
 from cnn_invariance.verification.sampling import SAMPLING_OPTIONS, Sampling
@@ -29,7 +29,7 @@ min_version("9.0")
 try:
     run = Run.of(workflow, SAMPLING_OPTIONS)
     again = VerificationRun(run, Sampling.of_run(run.options.others))
-except InputError as error:
+except (InputError, FailedError) as error:
     raise WorkflowError(error)
 
 DATA, MODELS, RESULTS = run.folders.data, run.folders.models, run.results
@@ -56,12 +56,16 @@ onstart:
     try:
         run.start()
         again.start()
-    except InputError as error:
+    except (InputError, FailedError) as error:
         raise WorkflowError(error)
 
 
 onsuccess:
     print(*run.closing_lines, sep="\n", file=sys.stderr)
+
+
+onerror:
+    print(*run.failing_lines, sep="\n", file=sys.stderr)
 
 
 rule all:

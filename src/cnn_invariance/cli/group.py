@@ -1,5 +1,6 @@
 """The application that the commands are added to. It needs no package of the study."""
 
+import errno
 import sys
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -9,10 +10,12 @@ import typer
 from typer.core import TyperGroup
 
 from cnn_invariance import __version__
+from cnn_invariance.cli.signals import StoppedError, ended_soon
 from cnn_invariance.errors import FailedError, InputError
 from cnn_invariance.plugins import trust
+from cnn_invariance.storage import faults
 
-OF_THE_STUDY = ("jinja2", "markdown_it", "markupsafe", "mlxtend", "pydantic", "sklearn", "snakemake", "yaml")
+OF_THE_STUDY = ("jinja2", "markdown_it", "markupsafe", "mlxtend", "psutil", "pydantic", "sklearn", "snakemake", "yaml")
 """The packages, by their names in Python, that come with the extra ``study`` and that the library does without."""
 
 INSTALL = "pip install 'cnn_invariance[study]'"
@@ -43,7 +46,7 @@ class PlainErrors(TyperGroup):
         """
         try:
             _no_positional_preset([*ctx._protected_args, *ctx.args])
-            with trust.only(trust.nothing()):
+            with ended_soon(), trust.only(trust.nothing()):
                 return super().invoke(ctx)
         except ModuleNotFoundError as error:
             if ctx.params.get("debug") or not (package := missing_package(error)):
@@ -55,6 +58,14 @@ class PlainErrors(TyperGroup):
                 raise
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
+        except OSError as error:
+            if ctx.params.get("debug") or error.errno in (None, errno.EPIPE):
+                raise
+            typer.echo(f"error: {faults.said_of(error)}", err=True)
+            raise typer.Exit(1) from error
+        except StoppedError as error:
+            typer.echo(str(error), err=True)
+            error.leave()
 
 
 def _no_positional_preset(words: Sequence[str]) -> None:

@@ -36,7 +36,7 @@ def save(dataset: Dataset, path: Path) -> None:
     """
     if path.suffix != ".npz":
         raise InputError(f"a prepared dataset is an .npz file; received {path}")
-    with atomic_write(path) as temporary:
+    with atomic_write(path, dataset.images.nbytes + dataset.labels.nbytes) as temporary:
         np.savez(  # uncompressed: written once, read by every cell
             temporary,
             name=np.array(dataset.name),

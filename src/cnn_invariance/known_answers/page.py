@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from cnn_invariance.known_answers import verdicts
 from cnn_invariance.known_answers.cases import Question
 from cnn_invariance.known_answers.run import KERNEL, MEASURES
-from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.storage.files import atomic_write, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,8 +22,7 @@ def write(table: "pd.DataFrame", folder: Path) -> list[Path]:
     """Write ``measures_measured.csv``, ``.md`` and ``.png``; the table is that of `run.table`."""
     data, text, picture = paths = [folder / f"{NAME}{ending}" for ending in (".csv", ".md", ".png")]
     for path, content in ((data, table.to_csv(index=False)), (text, page(table))):
-        with atomic_write(path) as temporary:
-            temporary.write_text(content, encoding="utf-8", newline="\n")
+        write_whole(path, content)
     with atomic_write(picture) as temporary:
         figure(table).savefig(temporary, format="png", dpi=150, metadata={"Software": None})
     return paths

@@ -44,7 +44,7 @@ def write(result: "MeasureResult", path: Path) -> None:
     table = pa.table(
         {measure: pa.array([_concatenated(layers)]) for measure, layers in result.values.items()}
     ).replace_schema_metadata({KEY: json.dumps(facts)})
-    with atomic_write(path) as temporary:
+    with atomic_write(path, table.nbytes) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
         temporary.write_bytes(checksum.close(temporary.read_bytes()))
 

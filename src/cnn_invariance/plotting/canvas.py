@@ -13,7 +13,7 @@ from cnn_invariance.plotting.caption import Caption
 from cnn_invariance.plotting.heading import add_heading, below_heading
 from cnn_invariance.plotting.style import style
 from cnn_invariance.plotting.svg import slim
-from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.storage.files import write_whole
 
 DPI = 200
 
@@ -41,12 +41,10 @@ class Canvas:
             top = add_heading(figure, caption.finding, caption.shown)
             _lay_out(figure)
             below_heading(figure, top)
-            with atomic_write(self.figures / f"{name}.svg") as temporary:
-                temporary.write_text(_svg(figure), encoding="utf-8", newline="\n")
-            with atomic_write(self.figures / f"{name}.png") as temporary:
-                _save_png(figure, temporary)
-        _write(self.figures / f"{name}.md", f"{caption}\n")
-        _write(self.figures / f"{name}.json", caption.to_json())
+            write_whole(self.figures / f"{name}.svg", _svg(figure))
+            write_whole(self.figures / f"{name}.png", _png(figure))
+        write_whole(self.figures / f"{name}.md", f"{caption}\n")
+        write_whole(self.figures / f"{name}.json", caption.to_json())
 
     def table(
         self,
@@ -65,10 +63,10 @@ class Canvas:
         printed: what all but the CSV file show, where the whole frame is too wide for a page (None: ``frame``)
         """
         caption, printed = self._opened(caption), frame if printed is None else printed
-        _write(self.tables / f"{name}.csv", tables.csv(frame))
-        _write(self.tables / f"{name}.md", tables.markdown(printed, str(caption), decimals))
-        _write(self.tables / f"{name}.tex", tables.latex(printed, str(caption), name, decimals))
-        _write(self.tables / f"{name}.json", caption.to_json(**tables.record(printed, decimals)))
+        write_whole(self.tables / f"{name}.csv", tables.csv(frame))
+        write_whole(self.tables / f"{name}.md", tables.markdown(printed, str(caption), decimals))
+        write_whole(self.tables / f"{name}.tex", tables.latex(printed, str(caption), name, decimals))
+        write_whole(self.tables / f"{name}.json", caption.to_json(**tables.record(printed, decimals)))
 
     def _opened(self, caption: Caption | str) -> Caption:
         """The caption, opened by what was found if it says nothing of its own."""
@@ -94,13 +92,9 @@ def _svg(figure: Figure) -> str:
     return slim(full.getvalue())
 
 
-def _save_png(figure: Figure, path: Path) -> None:
-    """Write PNG with all its colours; a palette of 256 would break colour maps into steps."""
-    full = io.BytesIO()
+def _png(figure: Figure) -> bytes:
+    """PNG with all its colours; a palette of 256 would break colour maps into steps."""
+    full, small = io.BytesIO(), io.BytesIO()
     figure.savefig(full, format="png", metadata={"Software": None}, dpi=DPI, pil_kwargs={"compress_level": 1})
-    Image.open(full).convert("RGB").save(path, format="png", dpi=(DPI, DPI), optimize=True)
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    Image.open(full).convert("RGB").save(small, format="png", dpi=(DPI, DPI), optimize=True)
+    return small.getvalue()

@@ -9,7 +9,7 @@ from cnn_invariance.paper import points
 from cnn_invariance.paper.sources import Source, tests
 from cnn_invariance.report import specifications
 from cnn_invariance.statistics.evidence import Estimate, Verdict, holm, q_values
-from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.storage.files import write_whole
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
 
@@ -82,8 +82,7 @@ def write(plan: Plan) -> None:
         "json": json.dumps([_plain(row) for row in found], indent=1, allow_nan=False) + "\n",
     }
     for path in Products(plan).claims:
-        with atomic_write(path) as temporary:
-            temporary.write_text(texts[path.suffix[1:]], encoding="utf-8", newline="\n")
+        write_whole(path, texts[path.suffix[1:]])
 
 
 def brief(frame: "pd.DataFrame") -> "pd.DataFrame":

@@ -20,7 +20,7 @@ from cnn_invariance.results.integrity import DamagedResultError
 from cnn_invariance.results.plausible import faults_of_shares
 from cnn_invariance.statistics.layouts import with_depth
 from cnn_invariance.storage import checksum
-from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.storage.files import write_whole
 from cnn_invariance.study import MeasureSpec
 
 if TYPE_CHECKING:
@@ -191,8 +191,7 @@ def write_measure(
         "provenance": json.dumps(dict(provenance), allow_nan=False),
         checksum.NAME: checksum.BLANK,
     }
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(checksum.close(_parquet(_table(frame), facts)))
+    write_whole(path, checksum.close(_parquet(_table(frame), facts)))
 
 
 def _opened(path: Path, spec: MeasureSpec) -> tuple[pq.ParquetFile, dict[str, Any]]:

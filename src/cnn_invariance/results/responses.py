@@ -16,7 +16,7 @@ from cnn_invariance.errors import InputError
 from cnn_invariance.results import columns, integrity, kept
 from cnn_invariance.results.integrity import DamagedResultError
 from cnn_invariance.storage import checksum
-from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.storage.files import write_whole
 from cnn_invariance.study import ResponseSpec
 
 if TYPE_CHECKING:
@@ -157,5 +157,4 @@ def write_responses(path: Path, spec: ResponseSpec, frame: "pd.DataFrame", prove
     ) as writer:
         writer.write_table(table)
         writer.add_key_value_metadata(facts)
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(checksum.close(sink.getvalue()))
+    write_whole(path, checksum.close(sink.getvalue()))

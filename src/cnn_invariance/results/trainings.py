@@ -12,7 +12,7 @@ from cnn_invariance.results import integrity, kept
 from cnn_invariance.results.integrity import DamagedResultError
 from cnn_invariance.results.plausible import faults_of_shares, is_number
 from cnn_invariance.storage import checksum
-from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.storage.files import write_whole
 from cnn_invariance.study import TrainSpec, canonical_json
 
 
@@ -99,5 +99,4 @@ def write_training(path: Path, spec: TrainSpec, record: Mapping[str, Any], prove
         checksum.NAME: checksum.BLANK,
     }
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(checksum.close(text.encode()))
+    write_whole(path, checksum.close(text.encode()))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, needed: int | None = None) -> Iterator[Path]:
     """Yield a temporary path in the folder of ``path``; rename it to ``path`` at the end, or remove it on an error.
 
     Missing parent folders are made. The temporary is an empty file that exists. It keeps the ending
@@ -21,18 +21,32 @@ def atomic_write(path: Path) -> Iterator[Path]:
     is hidden and random, so that two processes that write the same file do not share one. The content is
     forced to the disk before the rename, and the rename itself after: a crash at any moment leaves the
     old file or the new one, and at worst also a hidden temporary file.
+
+    needed: the bytes of the file, where they are known before it is written, for the message
+
+    Errors: DiskError for a disk that is full, a folder that cannot be written, and other faults of the system.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(8)}{path.suffix}")
-    temporary.touch(exist_ok=False)
-    try:
-        yield temporary
-        _sync(temporary)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
+    from cnn_invariance.storage import faults  # a pass that writes nothing does without it
+
+    with faults.explained(path, needed):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.stem}-{secrets.token_hex(8)}{path.suffix}")
+        temporary.touch(exist_ok=False)
+        try:
+            yield temporary
+            _sync(temporary)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync(path.parent)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file with `atomic_write`; a text in UTF-8, its lines ended as they are."""
+    written = content.encode("utf-8") if isinstance(content, str) else content
+    with atomic_write(path, len(written)) as temporary:
+        temporary.write_bytes(written)
 
 
 def sync(path: Path) -> None:

@@ -44,6 +44,30 @@ def locked(path: Path, what: str, advice: str) -> Iterator[Lock]:
         os.close(handle)
 
 
+def share(path: Path, holder: str, *, stay: bool = True) -> bool | None:
+    """Take part in the lock of a file, until this process ends; whether nobody had it. None: it cannot be known.
+
+    holder: written into the file by who comes first
+    stay:   whether to hold it at all
+    """
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        alone = _take(handle)
+        if alone:
+            Lock(handle).says(holder)
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # no file system with locks
+        return None
+    if not stay:
+        os.close(handle)
+    return alone
+
+
 def is_free(path: Path) -> bool:
     """Whether no process holds the lock of a file; one that is not there is free."""
     if not path.is_file():

@@ -46,7 +46,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     text = json.dumps(document, sort_keys=True, allow_nan=False)
     entry = json.dumps({"document": text, "sha256": digest(plain, text)})
-    with atomic_write(path) as temporary:
+    with atomic_write(path, len(entry) + sum(tensor.nbytes for tensor in plain.values())) as temporary:
         save_file(plain, temporary, metadata={ENTRY: entry})
 
 

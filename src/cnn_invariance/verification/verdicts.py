@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.storage.files import write_whole
 from cnn_invariance.verification import compare, machines
 from cnn_invariance.verification.compare import RATE, Comparer, Comparison
 from cnn_invariance.verification.content import content_of
@@ -82,8 +82,7 @@ def write(verification: Verification) -> Verified:
         "json": caption.to_json(**tables.record(printed, 2)),
     }
     for ending, text in texts.items():
-        with atomic_write(plan.results.root / f"{NAME}.{ending}") as temporary:
-            temporary.write_text(text, encoding="utf-8", newline="\n")
+        write_whole(plan.results.root / f"{NAME}.{ending}", text)
     folder = plan.folders.figure_folder(plan.study.name, NAME)
     Canvas(folder, folder).figure(NAME, _figure(verification, done), caption)
     return done

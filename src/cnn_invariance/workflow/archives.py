@@ -17,7 +17,7 @@ from pathlib import Path
 from cnn_invariance.errors import InputError
 from cnn_invariance.results import DamagedResultError, Results
 from cnn_invariance.results.store import RESULTS
-from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.storage.files import write_whole
 from cnn_invariance.study import Cell, TrainSpec
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
@@ -70,8 +70,7 @@ def pack(
             raise InputError(f"{path} is there already; name another folder, or move it away")
         for left in folder.glob(f".{path.stem}-*{path.suffix}"):  # by a packing that was killed
             left.unlink()
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(_archive(group))
+        write_whole(path, _archive(group))
         written.append(path)
     return written
 

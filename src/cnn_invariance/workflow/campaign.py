@@ -6,7 +6,6 @@ All that is finished is kept when it is killed: the next one goes on from there.
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,14 +17,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from cnn_invariance.errors import FailedError, InputError
+from cnn_invariance.errors import InputError
 from cnn_invariance.machine import gpus
-from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.storage.files import write_whole
 from cnn_invariance.storage.locks import locked
 from cnn_invariance.study import Cell, TrainSpec
 from cnn_invariance.workflow.costs import Estimates, Known, epochs_done, processor_here, readable
 from cnn_invariance.workflow.parts import WHOLE, Part
 from cnn_invariance.workflow.plan import Plan
+from cnn_invariance.workflow.running import check_space
 
 UNKNOWN = 60.0
 """Seconds that a cell is taken to last while nothing like it was measured."""
@@ -37,6 +37,8 @@ LEAST_FREE = 256 * 2**20
 """Bytes that a disk must have free for a round to start."""
 PATIENCE = 30.0
 """Seconds that running cells may take to end once the time is over, before they are killed."""
+HURRY = 3.0
+"""The same where the campaign itself is stopped."""
 
 
 @dataclass(frozen=True)
@@ -213,8 +215,7 @@ def _had_before(plan: Plan, journal: Path | None) -> set[str]:
     if journal is not None and journal.is_file():
         return keys.intersection(journal.read_text(encoding="utf-8", errors="replace").split())
     if journal is not None:
-        with atomic_write(journal) as temporary:
-            temporary.write_text("".join(f"{key}\n" for key in sorted(keys)), encoding="utf-8")
+        write_whole(journal, "".join(f"{key}\n" for key in sorted(keys)))
     return keys
 
 
@@ -224,7 +225,7 @@ def _rounds(make_plan: Callable[[], Plan], end: float, at_once: int, campaign: C
     first = True
     while (left := end - time.monotonic()) > 0:
         plan = make_plan()
-        check_space((plan.folders.models, plan.results.root))
+        check_space((plan.folders.models, plan.results.root), LEAST_FREE, "a campaign")
         rates = known(plan)
         steps = [step for step in order(plan, rates, campaign.part) if step.cell not in tried]
         cells = in_a_round(affordable(steps, left, at_once), rates, at_once)
@@ -258,17 +259,6 @@ def _processor() -> str:
     return done.stdout.strip() or processor_here()
 
 
-def check_space(folders: Iterable[Path]) -> None:
-    """Raise FailedError if the disk of a folder has less than `LEAST_FREE` left."""
-    for folder in folders:
-        there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
-        if (free := shutil.disk_usage(there).free) < LEAST_FREE:
-            raise FailedError(
-                f"{folder}: its disk has {free / 2**20:.0f} MiB free, and a campaign needs {LEAST_FREE // 2**20}; "
-                "make room and start it again: what it has finished is kept"
-            )
-
-
 def _until(command: Sequence[str], end: float, handles: Sequence[int] = ()) -> None:
     """Run a command; when the time is over, ask it to stop, and kill it with all it started if it does not.
 
@@ -278,17 +268,17 @@ def _until(command: Sequence[str], end: float, handles: Sequence[int] = ()) -> N
     try:
         process.wait(max(0.0, end - time.monotonic()))
     except subprocess.TimeoutExpired:
-        _stop(process)
+        _stop(process, PATIENCE)
     except BaseException:
-        _stop(process)
+        _stop(process, HURRY)
         raise
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], patience: float) -> None:
     for wanted in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, wanted)
-            process.wait(PATIENCE)
+            process.wait(patience)
             return
         except ProcessLookupError:
             return

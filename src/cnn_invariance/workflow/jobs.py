@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.storage.files import write_whole
 from cnn_invariance.study.canonical import Closed
 from cnn_invariance.study.cells import Cell
 
@@ -50,8 +50,7 @@ class Job(Closed):
         text = self.model_dump_json(indent=1) + "\n"
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             return
-        with atomic_write(path) as temporary:
-            temporary.write_text(text, encoding="utf-8", newline="\n")
+        write_whole(path, text)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cnn_invariance.errors import FailedError
 from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.machine import gpus
 from cnn_invariance.plugins import trust
 from cnn_invariance.plugins.trust import Trust
-from cnn_invariance.workflow import trials
+from cnn_invariance.workflow import running, trials
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.jobs import Jobs
 from cnn_invariance.workflow.options import RunOptions
@@ -67,7 +68,8 @@ class Run:
 
         others: names of further options that ``--config`` may have
 
-        Errors: InputError for wrong options, a wrong preset, a damaged result, or code of the user's that fails.
+        Errors: InputError for wrong options, a wrong preset, a damaged result, or code of the user's that fails;
+        FailedError for a folder that cannot be written, or whose disk is full.
         """
         settings = workflow.config_settings
         options = RunOptions.read(settings.configfiles, settings.config, others)
@@ -78,6 +80,9 @@ class Run:
         with trust.only(trust.nothing("a dry run") if dry else Trust.of(options.preset, options.trust)):
             plan = Plan(Programme.load(options.preset), options.folders, options.compute)
         Staging.of(plan.folders, plan.study.name).recover()
+        if not dry:
+            running.check_space(_written(plan))
+        running.join(lambda line: print(line, file=sys.stderr), stay=not dry)
         plan.check()
         trials.check(plan, own=False)
         _ = plan.to_prepare  # a prepared dataset with other content than the pinned one ends the run here
@@ -92,6 +97,7 @@ class Run:
             with trust.only(Trust.of(self.options.preset, self.options.trust)):
                 trials.check(self.plan, own=True)
             self.jobs.write()
+            running.end_with_jobs()
 
     @property
     def folders(self) -> Folders:
@@ -200,9 +206,34 @@ class Run:
             + "; --config compute=missing computes them, and `cnn-invariance plan` says how long that takes",
         ]
 
+    @property
+    def failing_lines(self) -> list[str]:
+        """What a run says that failed or was stopped: folders without room, and how much is kept."""
+        if self.plan is None:
+            return []
+        now, lines = self.plan.anew(), []
+        try:
+            running.check_space(_written(now))
+        except FailedError as error:
+            lines = [str(error)]
+        there = sum(now.results.has(cell) for cell in now.cells)
+        return [
+            *lines,
+            *now.failed.values(),
+            f"{there} of {len(now.cells)} cells are finished, and kept; the same command goes on",
+        ]
+
     def _cell(self, wildcards: Any) -> Any:
         (key,) = wildcards
         return self.jobs.cell(key)
+
+
+def _written(plan: Plan) -> list[Path]:
+    """The folders that a run writes into."""
+    folders, name = plan.folders, plan.study.name
+    results = [folders.cells(name).root, folders.figures / name, folders.page(name).parent]
+    computing = [folders.models, folders.specs] if plan.to_compute and plan.computes else []
+    return [Path(), *results, *computing, *([folders.data] if computing and plan.to_prepare else [])]
 
 
 def _defaults(workflow: Any) -> dict[str, Any]:

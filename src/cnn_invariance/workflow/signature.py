@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 from cnn_invariance.errors import InputError, shortened
-from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.storage.files import write_whole
 from cnn_invariance.storage.paths import expanded
 from cnn_invariance.workflow.plan import Plan
 
@@ -32,8 +32,7 @@ def sign(plan: Plan, key: Path) -> Path:
     if not found:
         raise InputError(f"{plan.results.root}: no results; there is nothing to sign")
     path = plan.results.root / LIST
-    with atomic_write(path) as temporary:
-        temporary.write_text("".join(f"{found[name]}  {name}\n" for name in sorted(found)), encoding="ascii")
+    write_whole(path, "".join(f"{found[name]}  {name}\n" for name in sorted(found)))
     signature = _signature(path)
     signature.unlink(missing_ok=True)
     _ssh_keygen("-Y", "sign", "-f", str(_file(key, "private key")), "-n", NAMESPACE, str(path))

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.storage.files import write_whole
 from cnn_invariance.study import Cell, MeasureSpec, ResponseSpec, TrainSpec
 from cnn_invariance.workflow.folders import Folders
 
@@ -72,8 +72,7 @@ class Speeds:
             "samples": self.samples,
             "speeds": [{"design": list(one), "seconds": seconds} for one, seconds in self.seconds.items()],
         }
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(content, indent=1) + "\n")
 
     def with_speed(self, cell: Cell, seconds: float, sizes: Mapping[str, int]) -> "Speeds":
         """The same, with the speed of the design of a cell, and the samples of its network's dataset."""

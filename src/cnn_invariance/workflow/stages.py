@@ -9,6 +9,7 @@ from cnn_invariance.errors import FailedError
 from cnn_invariance.results import Results, definitions, write_measure, write_responses, write_training
 from cnn_invariance.results.provenance import Clock, provenance
 from cnn_invariance.study import Cell, DatasetSpec, MeasureSpec, ResponseSpec, SampleSpec, TrainSpec
+from cnn_invariance.workflow.costs import epochs_done
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.jobs import Job
 from cnn_invariance.workflow.preparation import other_content
@@ -53,6 +54,12 @@ def train(job: Job, folders: Folders, threads: int | None) -> None:
         )
     except training.TrainingError as error:
         raise FailedError(str(error)) from error
+    except KeyboardInterrupt:
+        kept = epochs_done(folders.state(network), network)
+        print(
+            f"{network.key}: {kept} of {network.recipe.epochs} epochs are kept; it goes on from there", file=sys.stderr
+        )
+        raise
     for epoch, written in checkpoints.items():
         written.replace(folders.checkpoint(network, epoch))
     if results.has(network):

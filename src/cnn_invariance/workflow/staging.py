@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.storage.files import atomic_write, sync
+from cnn_invariance.storage.files import sync, write_whole
 from cnn_invariance.storage.locks import is_free, locked
 from cnn_invariance.workflow.folders import Folders
 
@@ -76,8 +76,7 @@ class Staging:
         for name in names:
             sync(self.staged(name))
         content = {"models": os.path.relpath(self.models, self.root), "names": names}
-        with atomic_write(self._journal) as temporary:
-            temporary.write_text(json.dumps(content), encoding="utf-8")
+        write_whole(self._journal, json.dumps(content))
         self._finish(names, moved)
 
     def _recover(self) -> None:

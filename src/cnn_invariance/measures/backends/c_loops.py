@@ -37,7 +37,7 @@ def library() -> ctypes.CDLL | None:
     for flags in ((*FLAGS, *OPENMP), FLAGS):
         try:
             return _declare(ctypes.CDLL(str(_build(flags))))
-        except (OSError, subprocess.CalledProcessError):
+        except (OSError, subprocess.SubprocessError):
             continue
     return None
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from cnn_invariance.report.page import claim_views, origins, shared_caption
 from cnn_invariance.report.page.contents import Contents, read_contents
-from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.storage.files import write_whole
 from cnn_invariance.workflow import costs
 from cnn_invariance.workflow.plan import Plan
 
@@ -21,8 +21,7 @@ def write(plan: Plan, path: Path) -> None:
     Errors: InputError for a figure, table or result that is missing or damaged.
     """
     text = html(read_contents(plan))
-    with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    write_whole(path, text)
 
 
 def html(contents: Contents) -> str:
