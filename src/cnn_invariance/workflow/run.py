@@ -4,6 +4,7 @@ Snakemake reads the Snakefile once to run a study, and once more in each job tha
 reading plans the study and writes the files of the jobs; a job reads those files and plans nothing.
 """
 
+import logging
 import re
 import shlex
 import sys
@@ -81,7 +82,7 @@ class Run:
             plan = Plan(Programme.load(options.preset), options.folders, options.compute)
         Staging.of(plan.folders, plan.study.name).recover()
         if not dry:
-            running.check_space(_written(plan))
+            _check_space(plan)
         running.join(lambda line: print(line, file=sys.stderr), stay=not dry)
         plan.check()
         trials.check(plan, own=False)
@@ -226,6 +227,15 @@ class Run:
     def _cell(self, wildcards: Any) -> Any:
         (key,) = wildcards
         return self.jobs.cell(key)
+
+
+def _check_space(plan: Plan) -> None:
+    """Raise FailedError for folders that cannot be written, or have no room."""
+    try:
+        running.check_space(_written(plan))
+    except FailedError:
+        logging.raiseExceptions = False  # Snakemake's own log may be on that disk
+        raise
 
 
 def _written(plan: Plan) -> list[Path]:

@@ -33,21 +33,23 @@ PATIENCE = 3.0
 
 
 def check_space(folders: Iterable[Path], least: int = LEAST_FREE, what: str = "a run") -> None:
-    """Raise FailedError for each folder that cannot be written, or whose disk has less than so many bytes free."""
-    problems = []
+    """Raise FailedError that names the folders which cannot be written, or whose disk has less than so many bytes free.
+
+    The message has one line for folders of which the same is to be said.
+    """
+    problems: dict[str, list[str]] = {}
     for folder in dict.fromkeys(folders):
         there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
         if not there.is_dir():
-            problems.append(f"{folder}: {there} is no folder; move it away, or name another folder")
+            problems.setdefault(f"{there} is no folder; move it away", []).append(str(folder))
         elif not os.access(there, os.W_OK | os.X_OK):
-            problems.append(f"{folder}: {there} cannot be written by you; make it writable, or name another folder")
+            problems.setdefault(f"{there} cannot be written by you; make it writable", []).append(str(folder))
         elif (free := faults.free(there)) < least:
-            problems.append(
-                f"{folder}: its disk has {faults.readable(free)} free, and {what} needs {faults.readable(least)}; "
-                "make room there, or name another folder"
-            )
+            short = f"{faults.readable(free)} free on the disk, and {what} needs {faults.readable(least)}; make room"
+            problems.setdefault(short, []).append(str(folder))
     if problems:
-        raise FailedError("\n".join([*problems, f"then start {what} again: what was finished before is kept"]))
+        lines = [f"{', '.join(named)}: {said}, or name another folder" for said, named in problems.items()]
+        raise FailedError("\n".join([*lines, "then start it again: what was finished before is kept"]))
 
 
 def join(say: Callable[[str], None], *, stay: bool = True) -> None:
