@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cnn_invariance.errors import InputError
+from cnn_invariance.storage.faults import explained
 
 
 class Lock:
@@ -27,10 +28,12 @@ def locked(path: Path, what: str, advice: str) -> Iterator[Lock]:
 
     A child process that is given the handle (``pass_fds``) holds it too, as long as it runs.
 
-    Errors: InputError if another process holds it: ``what`` is said to be running, with what its file says of it.
+    Errors: InputError if another process holds it: ``what`` is said to be running, with what its file says of it;
+    DiskError if the file cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = _taken(path)
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = _taken(path)
     if handle is None:
         holder = path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
         raise InputError(f"{path}: {what} is running already{f' ({holder})' if holder else ''}; {advice}")

@@ -81,8 +81,7 @@ class Run:
         with trust.only(trust.nothing("a dry run") if dry else Trust.of(options.preset, options.trust)):
             plan = Plan(Programme.load(options.preset), options.folders, options.compute)
         Staging.of(plan.folders, plan.study.name).recover()
-        if not dry:
-            _check_space(plan)
+        _check_space(plan, dry)
         running.join(lambda line: print(line, file=sys.stderr), stay=not dry)
         plan.check()
         trials.check(plan, own=False)
@@ -229,10 +228,12 @@ class Run:
         return self.jobs.cell(key)
 
 
-def _check_space(plan: Plan) -> None:
-    """Raise FailedError for folders that cannot be written, or have no room."""
+def _check_space(plan: Plan, dry: bool) -> None:
+    """Raise FailedError for folders that cannot be written, or have no room; a dry run writes Snakemake's own alone."""
     try:
-        running.check_space(_written(plan))
+        running.check_space([running.LOCK.parent], 0, "a dry run")
+        if not dry:
+            running.check_space(_written(plan))
     except FailedError:
         logging.raiseExceptions = False  # Snakemake's own log may be on that disk
         raise
