@@ -203,7 +203,9 @@ def campaign(
 
     run_by = Trust.of(preset, trusted or ())
     first = plan_of(preset, trusted=run_by, data=data_dir, models=models_dir, results=results_dir)
-    settings = [f"data_dir={data_dir}", f"models_dir={models_dir}", f"results_dir={results_dir}", "compute=missing"]
+    named = {"data_dir": data_dir, "models_dir": models_dir, "results_dir": results_dir}
+    settings = [f"{name}={json.dumps(str(path), ensure_ascii=False)}" for name, path in named.items()]
+    settings += ["compute=missing"]
     settings += [f"trust={json.dumps(trusted)}"] if trusted else []
     folders = ["--data-dir", str(data_dir), "--models-dir", str(models_dir), "--results-dir", str(results_dir)]
     timing = [sys.executable, "-m", "cnn_invariance.cli", "speeds", "--preset", str(preset), "--part", part, *folders]

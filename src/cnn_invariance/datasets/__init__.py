@@ -9,8 +9,8 @@ from cnn_invariance.datasets._adapt import adapt
 from cnn_invariance.datasets._dataset import SPLITS, Dataset, fingerprint_of
 from cnn_invariance.datasets._decode import DifferentSizesError
 from cnn_invariance.datasets._pictures import Pictures, read_pictures
-from cnn_invariance.datasets._registry import name_of, names, prepare
-from cnn_invariance.datasets._storage import load, save, stated_fingerprint
+from cnn_invariance.datasets._registry import name_of, names, prepare, sizes_of
+from cnn_invariance.datasets._storage import load, save, stated_fingerprint, stated_sizes
 from cnn_invariance.datasets.splits import hold_out
 
 __all__ = [
@@ -27,5 +27,7 @@ __all__ = [
     "prepare",
     "read_pictures",
     "save",
+    "sizes_of",
     "stated_fingerprint",
+    "stated_sizes",
 ]

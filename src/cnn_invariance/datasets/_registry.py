@@ -42,6 +42,16 @@ def name_of(source: str) -> str:
     return name
 
 
+def sizes_of(source: str) -> dict[str, int] | None:
+    """The samples of each split of a named source; None for one of which only its data tells, such as a folder.
+
+    >>> sizes_of("mnist")["test"]
+    10000
+    """
+    stated = (module.constants.get("SIZES", {}) for module in catalog.folder("datasets"))
+    return next((sizes[source] for sizes in stated if source in sizes), None)
+
+
 def prepare(source: str, path: Path, *, raw: Path | None = None) -> Dataset:
     """Read a source and write it to ``path``, an ``.npz`` file. An error leaves no file, or the previous one.
 

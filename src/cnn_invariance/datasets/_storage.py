@@ -81,6 +81,15 @@ def stated_fingerprint(path: Path) -> str | None:
         return None
 
 
+def stated_sizes(path: Path) -> dict[str, int] | None:
+    """The samples of each split of a prepared dataset; no image is read. None if it cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return {split: len(_array(file, split)) for split in SPLITS}
+    except UNREADABLE:
+        return None
+
+
 def _read(path: Path) -> Dataset:
     with zipfile.ZipFile(path) as file:
         arrays = {name: _array(file, name) for name in PARTS}

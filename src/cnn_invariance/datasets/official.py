@@ -19,6 +19,13 @@ NAMES = ("cifar10", "fashion_mnist", "mnist")
 
 VALIDATION = 5000
 
+SIZES = {
+    "cifar10": {"train": 45_000, "validation": 5_000, "test": 10_000},
+    "fashion_mnist": {"train": 55_000, "validation": 5_000, "test": 10_000},
+    "mnist": {"train": 55_000, "validation": 5_000, "test": 10_000},
+}
+"""The samples of each split, for plans that are made before the data is there."""
+
 
 def read(name: str, raw: Path | None) -> Dataset:
     """The dataset from raw files in torchvision's layout (``<folder>/MNIST/raw``), else downloaded.

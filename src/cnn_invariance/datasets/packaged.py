@@ -15,6 +15,9 @@ NAMES = ("mnist5k",)
 
 TEST, VALIDATION = 1000, 500
 
+SIZES = {"mnist5k": {"train": 3_500, "validation": 500, "test": 1_000}}
+"""The samples of each split, for plans that are made before the data is there."""
+
 
 def read(name: str, raw: Path | None) -> Dataset:
     """The packaged digits, (5000, 1, 28, 28), in the package's order: by class. ``raw`` is unused."""

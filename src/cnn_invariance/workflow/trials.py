@@ -9,11 +9,11 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnn_invariance import models
+from cnn_invariance import datasets, models
 from cnn_invariance.errors import InputError
 from cnn_invariance.measures import requests
 from cnn_invariance.plugins import references
-from cnn_invariance.study import Cell, DatasetSpec, ModelSpec, SetSpec
+from cnn_invariance.study import Cell, DatasetSpec, ModelSpec, ResponseSpec, SetSpec, TrainSpec
 from cnn_invariance.workflow.plan import Plan
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def check(plan: Plan, *, own: bool) -> None:
         return
     messages = []
     of_own_code = (*_measures(plan), *_sets(plan)) if own else ()
-    for trial in (*of_own_code, *_networks(plan, own), *_members(plan, own)):
+    for trial in (*_counts(plan), *of_own_code, *_networks(plan, own), *_members(plan, own)):
         try:
             trial()
         except InputError as error:
@@ -59,6 +59,44 @@ def check(plan: Plan, *, own: bool) -> None:
 
 
 Trials = Iterator[Callable[[], None]]
+
+
+def _counts(plan: Plan) -> Trials:
+    """No cell may read more samples than its split has, as far as its source or its prepared data says."""
+    asked = dict.fromkeys(one for cell in plan.to_compute for one in _asked(cell))
+    sizes = {dataset: _sizes(plan, dataset) for dataset in dict.fromkeys(dataset for dataset, *_ in asked)}
+    for dataset, splits, count, option in asked:
+        if (known := sizes[dataset]) and count > sum(known[split] for split in splits):
+            yield partial(_refuse_count, dataset.name, " and ".join(splits), known, count, option)
+
+
+def _asked(cell: Cell) -> Iterator[tuple[DatasetSpec, tuple[str, ...], int, str]]:
+    """The samples that a cell asks for: of a dataset, of which splits, how many, by which option of the preset."""
+    if isinstance(cell, TrainSpec):
+        splits = ("train", "validation") if cell.recipe.images == "all" else ("train",)
+        if cell.recipe.epochs and cell.recipe.epoch_samples:
+            yield cell.dataset, splits, cell.recipe.epoch_samples, "'epoch_samples' of 'training'"
+        return
+    shown = (cell.sample,) if isinstance(cell, ResponseSpec) else ()
+    measured = cell.measured
+    for samples in (*shown, *((measured.samples,) if measured else ())):
+        if samples.count is not None:
+            yield cell.dataset, (samples.split,), samples.count, "'count' of samples"
+
+
+def _sizes(plan: Plan, dataset: DatasetSpec) -> dict[str, int] | None:
+    """The samples of each split, by the prepared dataset or by its source; None where neither tells."""
+    path = plan.folders.dataset(dataset.name)
+    stated = datasets.stated_sizes(path) if path.is_file() else None
+    return stated or datasets.sizes_of(plan.study.preset.datasets[dataset.name].source)
+
+
+def _refuse_count(dataset: str, splits: str, sizes: dict[str, int], count: int, option: str) -> None:
+    size = sum(sizes[split] for split in splits.split(" and "))
+    raise InputError(
+        f"{option}: received {count:,}, and the {splits} split of {dataset} has {size:,}; expected a number from 1 to "
+        f"{size}, or leave it out: then all are taken"
+    )
 
 
 def _measures(plan: Plan) -> Trials:
@@ -141,6 +179,4 @@ def _prepared(plan: Plan, spec: DatasetSpec) -> "Dataset | None":
 @lru_cache(maxsize=4)
 def _load(path: Path) -> "Dataset":
     """A prepared dataset, which many networks are tried on."""
-    from cnn_invariance import datasets
-
     return datasets.load(path)
