@@ -72,7 +72,7 @@ def _folder(name: str, value: Any) -> Path:
 
 
 def _check_characters(what: str, path: str) -> None:
-    """Raise InputError for braces, which are wildcards to Snakemake, and for line breaks, which end a name in its files."""
+    """Raise InputError for braces, which are wildcards to Snakemake, and line breaks, which end names in its files."""
     if wrong := [one for one in path if one in "{}" or not one.isprintable()]:
         raise InputError(
             f"{what}: Snakemake cannot take a path with {wrong[0]!r}; expected one without braces and line breaks; "

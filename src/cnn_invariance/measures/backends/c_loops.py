@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def library() -> ctypes.CDLL | None:
         return None
     for flags in ((*FLAGS, *OPENMP), FLAGS):
         try:
-            return _declare(ctypes.CDLL(str(_build(flags))))
+            return _declare(_loaded(flags))
         except (OSError, subprocess.SubprocessError):
             continue
     return None
@@ -47,15 +48,23 @@ def available(device: torch.device) -> bool:
     return device.type == "cpu" and library() is not None
 
 
-def _build(flags: tuple[str, ...]) -> Path:
+def _loaded(flags: tuple[str, ...]) -> ctypes.CDLL:
+    """The library in the user's cache folder, or, where that cannot be written, one built for this process alone."""
+    try:
+        return ctypes.CDLL(str(_build(flags, Path(platformdirs.user_cache_dir("cnn_invariance")))))
+    except (OSError, subprocess.CalledProcessError):
+        with tempfile.TemporaryDirectory() as folder:
+            return ctypes.CDLL(str(_build(flags, Path(folder))))
+
+
+def _build(flags: tuple[str, ...], folder: Path) -> Path:
     compiler = next(filter(None, map(shutil.which, (os.environ.get("CC", "cc"), "gcc", "clang"))), None)
     if compiler is None:
         raise FileNotFoundError("no C compiler")
     identity = "\0".join((SOURCE.read_text(), *flags, compiler, _processor()))
     name = f"statistics-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
-    path = Path(platformdirs.user_cache_dir("cnn_invariance")) / name
+    path = folder / name
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as temporary:
             _compile(compiler, flags, temporary)
     return path
