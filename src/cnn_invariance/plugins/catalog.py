@@ -12,6 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+LARGEST = 2**22
+"""Bytes of a Python file that is read."""
+
 
 @dataclass(frozen=True)
 class Function:
@@ -48,7 +51,14 @@ def _folder(path: Path) -> tuple[Module, ...]:
 
 def read(path: Path) -> Module:
     """The constants and functions of one file, from its syntax tree (SyntaxError, UnicodeDecodeError: it has none)."""
-    return _parsed(path, path.read_text(encoding="utf-8"))
+    if path.stat().st_size > LARGEST:
+        raise SyntaxError(f"{path.stat().st_size:,} bytes, and a Python file has {LARGEST:,} at most")
+    try:
+        return _parsed(path, path.read_text(encoding="utf-8"))
+    except (RecursionError, MemoryError, ValueError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            raise
+        raise SyntaxError(f"it cannot be parsed ({type(error).__name__}: {error})") from error
 
 
 @cache

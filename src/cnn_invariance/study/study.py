@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from cnn_invariance import models
 from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.measures import requests as measure_names
-from cnn_invariance.plugins import references
+from cnn_invariance.plugins import catalog, references
 from cnn_invariance.storage.paths import expanded
 from cnn_invariance.study import document
 from cnn_invariance.study.cells import MeasureSpec, TrainSpec
@@ -21,6 +21,9 @@ from cnn_invariance.study.preset import Changes, ModelEntry, Preset
 from cnn_invariance.study.recipes import effective_epochs
 from cnn_invariance.study.spec import DatasetSpec, ModelSpec, Recipe, SampleSpec, Scalar, SetSpec
 from cnn_invariance.transformations.affine import AffineSet
+
+LARGEST_WEIGHTS = 2**33
+"""Bytes of a file of pretrained weights: 8 GiB."""
 
 
 @dataclass(frozen=True)
@@ -257,7 +260,10 @@ def _sha256(place: str, why: str = "") -> str:
     file = expanded(place)
     if not file.is_file():
         raise InputError(f"no file {file}{why}; a relative path starts where you run")
-    return _digest(file, file.stat().st_size, file.stat().st_mtime_ns)
+    size, most = file.stat().st_size, catalog.LARGEST if file.suffix == ".py" else LARGEST_WEIGHTS
+    if not 0 < size <= most:
+        raise InputError(f"{file}{why} has {size:,} bytes; expected a file with content, of {most:,} bytes at most")
+    return _digest(file, size, file.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=256)
