@@ -134,6 +134,45 @@ def test_what_is_no_file_is_named(tmp_path):
         document.read(Path("/dev/zero"))
 
 
+HUGE = 10**12
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (HUGE, "1,000,000,000,000 bytes"),
+        (b"", r"has 0 bytes; expected a file with content|names no measure"),
+        (b"MEASURES = " + b"+".join([b"1"] * 20_000), "it cannot be parsed|width"),
+        (b"\0", "cannot be read as Python|width"),
+    ],
+)
+@pytest.mark.parametrize("of", ["weights", "model", "measure", "set"])
+def test_files_that_a_preset_names_are_bounded_before_they_are_read(tmp_path, monkeypatch, content, message, of):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / ("w.safetensors" if of == "weights" else "own.py")
+    path.write_bytes(b"" if content == HUGE else content)
+    if content == HUGE:
+        os.truncate(path, HUGE)
+    named = {
+        "weights": ("{SimpleConv: {arguments", "{SimpleConv: {weights: w.safetensors, arguments"),
+        "model": ("{SimpleConv: {arguments", "{SimpleConv: {model: 'own.py:build', arguments"),
+        "measure": ('["NV[aggregate=mean]"]', '["own.py:X"]'),
+        "set": ("rotation: {parameters: {n: 3, closed: false}}", "rotation: {set: 'own.py:f', size: 3}"),
+    }
+    (tmp_path / "preset.yaml").write_text(TINY.replace(*named[of]), encoding="utf-8")
+    if isinstance(content, bytes) and content and of != "measure":  # what is in it is not looked at by a plan
+        assert planned(tmp_path / "preset.yaml")
+        return
+    with limited(), pytest.raises(InputError, match=message):
+        planned(tmp_path / "preset.yaml")
+
+
+def test_a_set_of_as_many_members_as_may_be_is_planned_soon(tmp_path):
+    (tmp_path / "preset.yaml").write_text(TINY.replace("n: 3,", "n: 10000,"), encoding="utf-8")
+    with limited(4):
+        assert planned(tmp_path / "preset.yaml")
+
+
 def test_the_worst_that_is_read_takes_little_time_and_memory(tmp_path):
     """The largest files that pass the limits, in a process of their own, in 2 seconds of its own and 200 MB more."""
     texts = {

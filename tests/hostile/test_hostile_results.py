@@ -1,7 +1,9 @@
 """Results that anybody can seal anew: each ends in a result or in one message that names it."""
 
+import contextlib
 import io
 import json
+import os
 import shutil
 import subprocess
 
@@ -13,14 +15,18 @@ import yaml
 from typer.testing import CliRunner
 
 from cnn_invariance.cli import app
+from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.results import DamagedResultError, audit, others, write_training
 from cnn_invariance.storage import checksum
 from cnn_invariance.workflow import costs, status
 from cnn_invariance.workflow.folders import Folders
+from cnn_invariance.workflow.jobs import Job
 from cnn_invariance.workflow.plan import Plan
+from cnn_invariance.workflow.speeds import Speeds
+from cnn_invariance.workflow.staging import Staging
 from helpers_experiments import PRESET, write_results
-from helpers_hostile import ODD_VALUES, flipped, fuzzer, replaced_somewhere
+from helpers_hostile import ODD_VALUES, flipped, fuzzer, limited, replaced_somewhere
 
 VERSIONS = dict.fromkeys(("package", "python", "torch", "numpy"), "0.1.0")
 MADE = VERSIONS | {
@@ -219,6 +225,32 @@ def test_files_of_anything_in_the_place_of_results(here, content):
         here.results.path(cell).write_bytes(content)
         with pytest.raises(DamagedResultError, match="damaged: its content does not have its checksum"):
             here.results.read(cell)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "huge", "loop"])
+def test_what_is_no_document_is_neither_waited_for_nor_read(here, tmp_path, kind):
+    def put(path):
+        path.unlink(missing_ok=True)
+        if kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "loop":
+            path.symlink_to(path.name)
+        else:
+            path.touch()
+            os.truncate(path, 10**12)
+        return path
+
+    job = put(tmp_path / "job.json")
+    with limited(), pytest.raises(InputError, match=r"job\.json: expected the JSON of a job, as a run writes it"):
+        Job.read(job)
+    put(here.results.path(here.networks[0]).with_name("other.json"))
+    here.results.path(here.measurements[0]).unlink()
+    with limited():
+        status.of_plan(here.anew())
+        assert Speeds.read(put(tmp_path / "speeds.json")) == Speeds()
+    put(here.results.root / ".import.json")
+    with limited(), contextlib.suppress(InputError):
+        Staging.of(here.folders, here.study.name).recover()
 
 
 @pytest.fixture

@@ -23,9 +23,7 @@ from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.staging import Staging
 from helpers_experiments import PRESET, write_results
-
-FUZZ_SECONDS, FUZZ_TRIALS = 8.0, 400
-HUNG_SECONDS = 2.0
+from helpers_hostile import fuzzer
 
 
 @pytest.fixture(scope="module")
@@ -220,39 +218,20 @@ def mutated(packed: bytes, random_: random.Random) -> bytes:
     return gzip.compress(bytes(plain), 1, mtime=0)
 
 
-def test_no_archive_gets_through(there, packed, tmp_path):
-    """Prints what became of archives with random faults; the same for the same seed."""
-    random_, outcomes = random.Random(16), Counter[str]()
+def test_no_archive_gets_through(request, there, packed, tmp_path):
+    """Archives with random faults are refused, or give files that are whole; prints how many."""
+    fuzz = fuzzer("archives of results", request, 0.6)
     whole = {path.relative_to(there.results.root): path.read_bytes() for path in there.results.root.rglob("*.*")}
-    end = time.monotonic() + FUZZ_SECONDS
-    for trial in range(FUZZ_TRIALS):
-        if time.monotonic() > end:
-            break
+    path = tmp_path / "a.tar.gz"
+    for trial in fuzz.trials():
         here = Plan(there.study, Folders(results=tmp_path / str(trial), models=tmp_path / "models"))
-        path = tmp_path / "a.tar.gz"
-        path.write_bytes(mutated(packed, random_))
-        started = time.monotonic()
-        try:
-            archives.load(here, [path])
-            outcomes["accepted"] += 1
-        except InputError:
-            outcomes["refused"] += 1
-            assert files_of(here) == {}
-        except Exception as error:
-            outcomes["tracebacks"] += 1
-            print(trial, repr(error))
-        outcomes["hung"] += time.monotonic() - started > HUNG_SECONDS
-        for name, content in files_of(here).items():
+        path.write_bytes(mutated(packed, fuzz.random))
+        found = fuzz.attempt(trial, lambda here=here: archives.load(here, [path]))
+        files = files_of(here)
+        assert found is not None or files == {}, trial
+        for name, content in files.items():
             assert whole[(tmp_path / name).relative_to(here.results.root)] == content, trial
-    tried = outcomes["accepted"] + outcomes["refused"] + outcomes["tracebacks"]
-    print(
-        f"archives: {tried} tried,",
-        ", ".join(f"{outcomes[x]} {x}" for x in ("refused", "accepted", "tracebacks", "hung")),
-    )
-    assert tried > 50
-    assert outcomes["refused"] > tried / 2
-    assert not outcomes["tracebacks"]
-    assert not outcomes["hung"]
+    fuzz.check(least=30, refused=0.5)
 
 
 forks = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the child imports, and is killed

@@ -22,7 +22,7 @@ from cnn_invariance.transformations import (
     sets,
     translation,
 )
-from cnn_invariance.transformations.affine import is_identity
+from cnn_invariance.transformations.affine import SAME, is_identity
 from helpers_extend import add_to_package
 
 EYE = np.eye(2, 3)
@@ -394,3 +394,18 @@ def test_a_name_alone_is_a_set_of_the_author_s_size():
 def test_a_text_that_is_no_set_is_refused(text, message):
     with pytest.raises(InputError, match=message):
         sets.parse(text)
+
+
+def test_first_alike_is_the_first_of_all_earlier_members_that_are_the_same() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(60):
+        count = int(random.integers(1, 30))
+        matrices = random.normal(size=(count, 2, 3)) * 10.0 ** random.integers(-3, 7)
+        for _ in range(count):
+            one, other = random.integers(0, count, 2)
+            matrices[one] = matrices[other] + random.uniform(-1.2, 1.2, (2, 3)) * random.choice([0, SAME, SAME / 2])
+        firsts: list[int] = []
+        for index, matrix in enumerate(matrices):
+            alike = [k for k in firsts if k == firsts[k] and np.abs(matrices[k] - matrix).max() <= SAME]
+            firsts.append(min(alike, default=index))
+        assert AffineSet("x", {}, matrices).first_alike == tuple(firsts)

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pydantic import Field, TypeAdapter
 
 from cnn_invariance.errors import shortened, shown
+from cnn_invariance.storage.files import read_plain
 from cnn_invariance.study import Cell
 from cnn_invariance.study.cells import CHANGED, KINDS
 
@@ -147,7 +148,7 @@ def _spec(path: Path) -> dict[str, Any]:
 def _facts(path: Path) -> dict[str, Any]:
     """The ``spec`` and the ``provenance`` that a file of results holds; its errors are those of `_spec`."""
     if path.suffix == ".json":
-        return dict(json.loads(path.read_bytes()))
+        return dict(json.loads(read_plain(path)))
     import pyarrow.parquet as pq
 
     metadata = pq.read_metadata(path).metadata or {}

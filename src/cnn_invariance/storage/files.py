@@ -7,6 +7,7 @@ single step.
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,3 +64,18 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+MOST = 2**26
+"""Bytes of a document that is read as a whole."""
+
+
+def read_plain(path: Path, most: int = MOST) -> bytes:
+    """The bytes of a file that may be anything (OSError for a pipe, a device, a folder, and for more than ``most``)."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):  # before it is opened: a pipe would wait for a writer
+        raise OSError(f"{path} is no file")
+    if found.st_size > most:
+        raise OSError(f"{path} has {found.st_size:,} bytes, and {most:,} at most are read")
+    with path.open("rb") as file:
+        return file.read(most)

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.storage.files import write_whole
+from cnn_invariance.storage.files import read_plain, write_whole
 from cnn_invariance.study.canonical import Closed
 from cnn_invariance.study.cells import Cell
 
@@ -39,7 +39,7 @@ class Job(Closed):
     def read(cls, path: Path) -> "Job":
         """Read the file of a job (InputError if it is missing or is not one)."""
         try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+            return cls.model_validate_json(read_plain(path))
         except FileNotFoundError:
             raise InputError(f"{path}: no such file; a run of snakemake writes the files of its jobs") from None
         except (OSError, UnicodeDecodeError, ValidationError) as error:

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cnn_invariance.storage.files import write_whole
+from cnn_invariance.storage.files import read_plain, write_whole
 from cnn_invariance.study import Cell, MeasureSpec, ResponseSpec, TrainSpec
 from cnn_invariance.workflow.folders import Folders
 
@@ -52,7 +52,7 @@ class Speeds:
     def read(cls, path: Path) -> "Speeds":
         """What a file keeps; nothing if it is missing, damaged, or of another version of torch."""
         try:
-            kept = json.loads(path.read_text(encoding="utf-8"))
+            kept = json.loads(read_plain(path))
             if kept["torch"] != version("torch"):
                 return cls()
             return cls(

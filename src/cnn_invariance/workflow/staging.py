@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.storage.files import sync, write_whole
+from cnn_invariance.storage.files import read_plain, sync, write_whole
 from cnn_invariance.storage.locks import is_free, locked
 from cnn_invariance.workflow.folders import Folders
 
@@ -106,7 +106,7 @@ class Staging:
     def _read(self) -> tuple["Staging", list[str]]:
         """The import of the journal and its files; its checkpoints may have another folder than this command's."""
         try:
-            content = json.loads(self._journal.read_text(encoding="utf-8"))
+            content = json.loads(read_plain(self._journal))
             names = [str(name) for name in content["names"]]
             if any(".." in PurePosixPath(name).parts or name.startswith("/") for name in names):
                 raise ValueError("a name that leads elsewhere")
