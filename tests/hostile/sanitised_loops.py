@@ -12,7 +12,7 @@ from cnn_invariance.measures.backends import c_loops, torch_operations
 from cnn_invariance.measures.backends.interface import MapDistanceSums
 
 FLAGS = (
-    *("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    *("-O0", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
     *("-fPIC", "-std=c11", "-Wno-unknown-pragmas"),
 )
 

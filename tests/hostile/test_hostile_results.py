@@ -297,4 +297,10 @@ def test_a_signature_of_somebody_else_is_refused(here, keys):
     for more in ((), ("--signer", "author@example.org")):
         done = command(here, *checking, *more)
         assert (done.exit_code, "ssh-keygen " in done.stderr) == (2, True)
+    (keys / "huge").touch()
+    os.truncate(keys / "huge", 10**12)
+    assert (
+        "1,000,000,000,000 bytes; expected a private key"
+        in command(here, "results", "sign", "--key", keys / "huge").stderr
+    )
     assert "no such private key" in command(here, "results", "sign", "--key", keys / "absent").stderr

@@ -103,6 +103,8 @@ def _file(path: Path, what: str) -> Path:
     """A file that a user names (InputError if there is none)."""
     if not (found := expanded(path)).is_file():
         raise InputError(f"{path}: no such {what}")
+    if found.stat().st_size > LARGEST:
+        raise InputError(f"{path}: {found.stat().st_size:,} bytes; expected a {what}, of {LARGEST:,} bytes at most")
     return found
 
 
