@@ -97,6 +97,11 @@ NAME = "a" * 300
         ("n: 3,", "n: 1000000,", "n must be 10,000 at most, members of one set; received 1,000,000"),
         (
             "rotation: {parameters: {n: 3, closed: false}}",
+            "translation: {parameters: {n: 1250}}",
+            "the number of members, 8 n \\+ 1, must be 10,000 at most, members of one set; received 10,001",
+        ),
+        (
+            "rotation: {parameters: {n: 3, closed: false}}",
             "combined: {parameters: {rotation_n: 1000, scale_n: 1000, translation_n: 1000}}",
             "the number of members must be 10,000 at most",
         ),

@@ -100,6 +100,7 @@ def scale(n: int = 4, low: float = 0.5, high: float = 1.25) -> AffineSet:
     Errors: InputError unless n >= 1 and 0 < low <= 1 <= high.
     """
     n = _count("n", n)
+    _bounded("the number of members, 6 n + 1,", 6 * n + 1)
     low = _number("low", low, "0 < low <= 1", lambda x: 0 < x <= 1)
     high = _number("high", high, "high >= 1", lambda x: x >= 1)
     factors = [*np.linspace(low, 1.0, n, endpoint=False), *np.linspace(1.0, high, n + 1)[1:]]
@@ -123,6 +124,7 @@ def translation(n: int = 3, distance: float = 0.15) -> AffineSet:
     Errors: InputError unless n >= 1 and 0 <= distance < 1.
     """
     n = _count("n", n)
+    _bounded("the number of members, 8 n + 1,", 8 * n + 1)
     distance = _number("distance", distance, "0 <= distance < 1", lambda x: 0 <= x < 1)
     steps = np.linspace(0.0, distance, n + 1)[1:]
     shifts = [(x * d + 0.0, y * d + 0.0) for d in steps for x, y in DIRECTIONS]  # no -0.0
