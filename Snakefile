@@ -23,6 +23,7 @@ from cnn_invariance.machine import put_own_commands_first
 from cnn_invariance.verification.run import VerificationRun
 from cnn_invariance.verification.sampling import SAMPLING_OPTIONS, Sampling
 from cnn_invariance.workflow.run import Run
+from cnn_invariance.workflow.running import end_with_jobs
 
 min_version("9.0")
 
@@ -56,6 +57,7 @@ onstart:
     try:
         run.start()
         again.start()
+        end_with_jobs()
     except (InputError, FailedError) as error:
         raise WorkflowError(error)
 

@@ -97,7 +97,6 @@ class Run:
             with trust.only(Trust.of(self.options.preset, self.options.trust)):
                 trials.check(self.plan, own=True)
             self.jobs.write()
-            running.end_with_jobs()
 
     @property
     def folders(self) -> Folders:
