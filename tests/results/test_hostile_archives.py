@@ -144,9 +144,9 @@ def test_what_unpacks_to_much_is_refused_while_it_is_small(here, tmp_path):
     for attack, content in attacks.items():
         (tmp_path / "a.tar.gz").write_bytes(content)
         tracemalloc.start()
-        started = time.monotonic()
+        started = time.process_time()
         refused(here, tmp_path / "a.tar.gz", "bytes, and at most|unpacks to more than|an extended header of")
-        assert time.monotonic() - started < 10, attack
+        assert time.process_time() - started < 10, attack
         assert tracemalloc.get_traced_memory()[1] < 100 * 2**20, attack
         tracemalloc.stop()
 
