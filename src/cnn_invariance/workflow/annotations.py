@@ -9,10 +9,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cnn_invariance.plotting.caption import Caption
 from cnn_invariance.storage.files import atomic_write
+
+if TYPE_CHECKING:
+    from cnn_invariance.plotting.caption import Caption
 
 SHOWN = {".svg": "figure", ".csv": "table"}
 """The formats that a report shows, of those that each figure and table has."""
@@ -47,25 +49,26 @@ class Annotations:
 
     def of(self, path: Path) -> dict[str, Any]:
         """The arguments of Snakemake's ``report`` for an output, whose caption is written if a report is made."""
-        caption = _caption(path) if self.asked else Caption()
-        given = {
+        given: dict[str, Any] = {
             "category": CATEGORIES[self.group],
             "subcategory": self.experiment or "all experiments",
-            "labels": {"what": caption.title or path.stem.replace("_", " "), "kind": SHOWN[path.suffix]},
         }
         if not self.asked:
             return given
+        caption = _caption(path)
+        given["labels"] = {"what": caption.title or path.stem.replace("_", " "), "kind": SHOWN[path.suffix]}
         written = (self.captions / f"{path.name}.rst").absolute()
         with atomic_write(written) as temporary:
             temporary.write_text(rst(caption), encoding="utf-8", newline="\n")
         return {**given, "caption": written}
 
 
-def rst(caption: Caption) -> str:
+def rst(caption: "Caption") -> str:
     """A caption as reStructuredText: what was found, how to read it, then sizes and departures as lists.
 
     Snakemake fills the text in as a template before it is read, so braces are escaped, too.
 
+    >>> from cnn_invariance.plotting.caption import Caption
     >>> print(rst(Caption(finding="It falls.", setting=("*m* is {m}.",), sizes={"mnist": "2 seeds"})), end="")
     **It falls.**
     <BLANKLINE>
@@ -78,7 +81,7 @@ def rst(caption: Caption) -> str:
     return "\n\n".join(filter(None, _blocks(caption))) + "\n"
 
 
-def _blocks(caption: Caption) -> Iterator[str]:
+def _blocks(caption: "Caption") -> Iterator[str]:
     yield caption.finding and f"**{_escaped(caption.finding)}**"
     yield _escaped(caption.question)
     yield from map(_escaped, caption.setting)
@@ -99,8 +102,10 @@ def _escaped(text: str) -> str:
     return re.sub(r"[{}]", lambda brace: f'{{{{ "{brace[0]}" }}}}', plain)
 
 
-def _caption(path: Path) -> Caption:
+def _caption(path: Path) -> "Caption":
     """The caption in the record beside a figure or table; of a table without one, the first paragraph of its text."""
+    from cnn_invariance.plotting.caption import Caption
+
     record = path.with_suffix(".json")
     found = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else None
     if isinstance(found, dict) and "caption" in found:
