@@ -1,14 +1,14 @@
-"""The commands that give the study to others: ``export ro-crate``."""
+"""The commands that give the study to others: ``export ro-crate``, ``export data-pages``."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cnn_invariance.cli.application import Figures, PresetFile, Results, Trusted, app, default, plan_of
+from cnn_invariance.cli.application import Data, Figures, PresetFile, Results, Trusted, app, default, plan_of
 from cnn_invariance.plugins.trust import Trust
 from cnn_invariance.workflow.explained import explained
-from cnn_invariance.workflow.folders import DEFAULT_PRESET
+from cnn_invariance.workflow.folders import DEFAULT_PRESET, Folders
 
 export_app = typer.Typer(help="Give the study to others: a research object, an article.", no_args_is_help=True)
 app.add_typer(export_app, name="export")
@@ -28,3 +28,16 @@ def ro_crate(
     chosen = plan_of(preset, trusted=Trust.of(preset, trusted or ()), results=results_dir, figures=figures_dir)
     with explained(chosen):
         typer.echo(ro_crate.write(chosen, into))
+
+
+@export_app.command(name="data-pages")
+def data_pages(
+    names: Annotated[list[str] | None, typer.Argument(help="Datasets; without: all that have a page.")] = None,
+    into: Annotated[Path, typer.Option(help="Folder of the pages.")] = Path("docs/data"),
+    data_dir: Data = default.data,
+) -> None:
+    """Write the data appendix: a page for each dataset, from the data. Prepares a dataset that is not prepared yet."""
+    from cnn_invariance.export import data_pages
+
+    for name in names or data_pages.ORIGINS:
+        typer.echo(data_pages.write(name, Folders(data=data_dir), into))
