@@ -1,4 +1,4 @@
-"""The commands that give the study to others: ``export ro-crate``, ``export data-pages``."""
+"""The commands that give the study to others: ``export ro-crate``, ``export data-pages``, ``export article``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -41,3 +41,24 @@ def data_pages(
 
     for name in names or data_pages.ORIGINS:
         typer.echo(data_pages.write(name, Folders(data=data_dir), into))
+
+
+@export_app.command()
+def article(
+    preset: PresetFile = DEFAULT_PRESET,
+    results_dir: Results = default.results,
+    figures_dir: Figures = default.figures,
+    output: Annotated[Path | None, typer.Option(help="The file; without: report/<preset>-article.pdf.")] = None,
+    partly: Annotated[bool, typer.Option("--partly", help="Write it although cells are missing; it says so.")] = False,
+    trusted: Trusted = None,
+) -> None:
+    """Write a replication report of a preset as a PDF, from its results, tables and figures.
+
+    It fails if a number in the tables is not what the results give.
+    """
+    from cnn_invariance.export import article
+
+    chosen = plan_of(preset, trusted=Trust.of(preset, trusted or ()), results=results_dir, figures=figures_dir)
+    with explained(chosen):
+        path = output or chosen.folders.report / f"{chosen.study.name}-article.pdf"
+        typer.echo(article.write(chosen, path, partly=partly))
