@@ -1,6 +1,7 @@
 # make          install into .venv, then make the results and figures of the quick preset that are missing
 # make quick    the same for the quick preset, whatever the default preset is
 # make report   the same for the default preset, then write it as one HTML page, report/<preset>.html
+# make article  install what it needs, then write the replication report of a preset as a PDF, report/<preset>-article.pdf
 # make test     install, then run the tests
 # make check    install, then look at the code and the workflow without running them
 # make fuzz     install, then try random faults in what comes from others: SEED=3 SECONDS=600 (of each family)
@@ -48,7 +49,7 @@ $(error TORCH=$(TORCH): expected TORCH=cpu, or nothing for PyTorch as PyPI has i
 endif
 
 .DEFAULT_GOAL := study
-.PHONY: study quick report test check fuzz bench bundle lock oldest clean install install-test install-slurm \
+.PHONY: study quick report article test check fuzz bench bundle lock oldest clean install install-test install-slurm \
     install-export validators
 .DELETE_ON_ERROR:
 
@@ -60,6 +61,9 @@ quick: $(STAMP)
 
 report: $(STAMP)
 	$(BIN)/snakemake --cores all report $(if $(PRESET),--configfile $(PRESET))
+
+article: $(STAMP)-export
+	$(BIN)/cnn-invariance export article $(if $(PRESET),--preset $(PRESET))
 
 test: $(STAMP)-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)

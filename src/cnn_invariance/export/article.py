@@ -7,6 +7,7 @@ It says what was replicated and what was not, the obstacles and the departures. 
 import json
 import shutil
 import tempfile
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
@@ -31,13 +32,11 @@ def write(plan: Plan, output: Path, *, partly: bool = False) -> str:
     Errors: InputError without the package ``typst``, for a preset with missing cells, for a number in its tables that
     its results do not give, and for a figure that is missing.
     """
-    try:
-        import typst
-    except ModuleNotFoundError:
+    if find_spec("typst") is None:
         raise InputError(
-            "the article is typeset with the package typst, which is not installed; install it: make install-export, or "
-            "pip install 'cnn_invariance[export]'"
-        ) from None
+            "the article is typeset with the package typst, which is not installed; install it: make install-export, "
+            "or pip install 'cnn_invariance[export]'"
+        )
     missing = sum(not plan.results.has(cell) for cell in plan.cells)
     if missing and not partly:
         raise InputError(
@@ -55,18 +54,26 @@ def write(plan: Plan, output: Path, *, partly: bool = False) -> str:
         )
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        _fill(plan, root)
-        try:
-            pdf = typst.compile(root / TEMPLATE.name, root=root)
-        except typst.TypstError as error:
-            raise InputError(f"{TEMPLATE}: {error}; correct the template, or what it asks for") from None
+        fill(plan, root)
+        pdf = typeset(root)
     with atomic_write(output) as temporary:
         temporary.write_bytes(pdf)
     return f"{output}: the replication report of preset {plan.study.name}"
 
 
-def _fill(plan: Plan, root: Path) -> None:
-    """What Typst reads: the template, the facts, and the figures under short names."""
+def typeset(root: Path) -> bytes:
+    """The PDF of a folder that `fill` has filled (InputError for a template that asks for what is not there)."""
+    import typst
+
+    try:
+        pdf: bytes = typst.compile(root / TEMPLATE.name, root=root)
+    except typst.TypstError as error:
+        raise InputError(f"{TEMPLATE.name}: {error}; correct the template, or what it asks for") from None
+    return pdf
+
+
+def fill(plan: Plan, root: Path) -> None:
+    """Write what Typst reads: the template, the facts, and the figures under short names."""
     facts = article_facts.facts(plan) | COUNTS
     for number, one in enumerate(facts["experiments"]):
         if one["figure"]:
@@ -75,4 +82,5 @@ def _fill(plan: Plan, root: Path) -> None:
     claims = next(path for path in Products(plan).overview if path.name == "claims.svg")
     shutil.copyfile(claims, root / claims.name)
     shutil.copyfile(TEMPLATE, root / TEMPLATE.name)
-    (root / "facts.json").write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
+    text = json.dumps(facts, ensure_ascii=False).replace(" %", "\N{NO-BREAK SPACE}%")
+    (root / "facts.json").write_text(text, encoding="utf-8")

@@ -17,7 +17,7 @@ from cnn_invariance import __version__
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import registry
 from cnn_invariance.experiments.framework.claims import headline
-from cnn_invariance.paper import points, published
+from cnn_invariance.paper import departures, points, published
 from cnn_invariance.plotting import Canvas
 from cnn_invariance.plotting.caption import Caption
 from cnn_invariance.report import claims
@@ -70,7 +70,7 @@ def facts(plan: Plan) -> dict[str, Any]:
             "statement": tested[0]["statement_sha256"] if tested else "",
             **{verdict: sum(one["verdict"] == verdict for one in tested) for verdict in VERDICTS},
         },
-        "verdicts": list(VERDICTS),
+        "readings": sorted({one["reading"] for one in tested}),
         "rule": claims.RULE,
         "rows": [_claim(one) for one in tested],
         "experiments": [_experiment(plan, name, tested) for name in study.experiments],
@@ -126,7 +126,7 @@ def _stale_tables(plan: Plan, experiment: str) -> Iterator[Stale]:
 def _pairs(found: Sequence[Any], expected: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
     """Row by row; a row that is missing or too much is an empty one on the other side."""
     for row in range(max(len(found), len(expected))):
-        yield tuple(side[row] if row < len(side) else type(expected[0])() for side in (found, expected))  # type: ignore[misc]
+        yield tuple(side[row] if row < len(side) else type(expected[0])() for side in (found, expected))
 
 
 def _same(found: Any, expected: Any) -> bool:
@@ -202,14 +202,18 @@ def _point(one: points.Point) -> dict[str, str]:
 
 
 def _departed(plan: Plan) -> list[dict[str, Any]]:
-    """By dataset, every departure that the caption of a figure names, each once."""
-    found: dict[str, dict[str, None]] = {}
-    for name in plan.computed:
-        for path in Products(plan).figures(name):
-            if path.suffix == ".json":
-                for dataset, phrases in Caption.from_record(_read(path)["caption"]).departures.items():
-                    found.setdefault(dataset, {}).update(dict.fromkeys(phrases))
-    return [{"dataset": name, "phrases": list(phrases)} for name, phrases in found.items()]
+    """By dataset, what differs from the author's code in the finished cells as a whole."""
+    study = plan.study
+    found = []
+    for label in study.datasets:
+        spec = study.dataset(label)
+        networks = [one for one in plan.networks if plan.results.has(one) and one.dataset == spec]
+        measured = [one for one in plan.measurements if plan.results.has(one) and one.dataset == spec]
+        entry = study.preset.datasets[label]
+        phrases = departures.departures(entry.source, networks, measured, study.label_of)
+        phrases += departures.other_floor(entry.source, entry.accuracy_floor)
+        found.append({"dataset": label, "phrases": phrases})
+    return found
 
 
 def _tables(plan: Plan, experiment: str) -> Iterator[dict[str, Any]]:
@@ -219,6 +223,7 @@ def _tables(plan: Plan, experiment: str) -> Iterator[dict[str, Any]]:
         if len(record["rows"]) <= LONGEST_TABLE:
             caption = Caption.from_record(record["caption"])
             yield {
+                "experiment": experiment,
                 "title": caption.title,
                 "columns": [one["name"] for one in record["columns"]],
                 "numbers": [one["number"] for one in record["columns"]],
