@@ -97,5 +97,5 @@ def test_a_stale_number_is_named(changed):
 
 def test_a_preset_with_missing_cells_is_refused(plan, tmp_path):
     empty = Plan(plan.study, replace(plan.folders, results=tmp_path))
-    with pytest.raises(InputError, match="lacks 60 of 60 cells.*compute them, or allow it with --partly"):
+    with pytest.raises(InputError, match=r"lacks 60 of 60 cells.*compute them, or allow it with --partly"):
         article.write(empty, tmp_path / "article.pdf")
