@@ -15,7 +15,7 @@ import hashlib
 import io
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from importlib.metadata import version
@@ -24,6 +24,7 @@ from typing import Any
 
 from cnn_invariance import __version__
 from cnn_invariance.errors import InputError
+from cnn_invariance.export.crate_entities import Entities, single
 from cnn_invariance.results.provenance import commit
 from cnn_invariance.study import Cell, TrainSpec
 from cnn_invariance.study.document import read
@@ -58,16 +59,6 @@ README = """\
 of an action whose `instrument` is a command that `isBasedOn` a revision of the code. Files have their SHA-256. Datasets
 and trained weights are not part of the crate, and are named by their SHA-256.
 """
-FORMATS = {
-    ".csv": "text/csv",
-    ".json": "application/json",
-    ".md": "text/markdown",
-    ".parquet": "application/vnd.apache.parquet",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-    ".tex": "application/x-tex",
-    ".yaml": "application/yaml",
-}
 
 
 def write(plan: Plan, into: Path) -> str:
@@ -103,7 +94,6 @@ class Export:
     """What is written of a plan."""
 
     plan: Plan
-    _made: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -126,23 +116,15 @@ class Export:
 
     def crate(self) -> Any:
         """The crate, as ``rocrate`` has it in memory (InputError if that package is not installed)."""
-        try:
-            from rocrate.rocrate import ROCrate
-        except ModuleNotFoundError:
-            raise InputError(
-                "a crate is written with the package rocrate, which is not installed; install it: "
-                "pip install 'cnn_invariance[export]'"
-            ) from None
-        self._made = {}
-        self._crate = ROCrate(version="1.1")
-        self._crate.metadata.extra_terms.update(TERMS)
+        self._all, self._steps = Entities(TERMS), dict[str, Any]()
         workflow = self._workflow()
         self._describe()
         actions = [self._cell_action(cell) for cell in self.cells]
         actions += [self._drawing_action(name) for name in self.drawn]
         actions += [self._whole_action()] if self._of_whole else []
+        self._parameters(workflow)
         self._connect(workflow, actions)
-        return self._crate
+        return self._all.crate
 
     def _workflow(self) -> Any:
         snakefile = next((one for one in (Path("Snakefile"), CHECKOUT / "Snakefile") if one.is_file()), None)
@@ -156,7 +138,7 @@ class Export:
             "license": {"@id": MIT},
             "conformsTo": {"@id": "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"},
         }
-        workflow = self._crate.add_workflow(
+        workflow = self._all.crate.add_workflow(
             snakefile,
             "Snakefile",
             properties=properties,
@@ -173,30 +155,30 @@ class Export:
 
     @property
     def _authors(self) -> Any:
-        return self._entity("#authors", "Organization", name="The cnn_invariance authors")
+        return self._all.entity("#authors", "Organization", name="The cnn_invariance authors")
 
     def _describe(self) -> None:
         study, times = self.plan.study, sorted(_ended(one) for one in self._provenance.values())
-        self._crate.name = f"cnn_invariance, preset {study.name}"
-        self._crate.description = (
+        self._all.crate.name = f"cnn_invariance, preset {study.name}"
+        self._all.crate.description = (
             f"{study.preset.description} {len(self.cells)} of the {len(self.plan.cells)} cells of the preset, the "
             "figures and tables drawn from them, and for each the spec and the code revision that made it. A "
             "replication of F. M. Quiroga, Invariance and Same-Equivariance Measures for Convolutional Neural Networks."
         )
-        self._crate.datePublished = times[-1][:10]
-        self._crate.license = self._entity(MIT, "CreativeWork", name="MIT License", identifier="MIT", url=MIT)
-        self._crate.root_dataset["author"] = self._authors
-        self._crate.root_dataset["conformsTo"] = [
-            self._entity(url, "CreativeWork", name=name, version=url.rpartition("/")[2])
+        self._all.crate.datePublished = times[-1][:10]
+        self._all.crate.license = self._all.entity(MIT, "CreativeWork", name="MIT License", identifier="MIT", url=MIT)
+        self._all.crate.root_dataset["author"] = self._authors
+        self._all.crate.root_dataset["conformsTo"] = [
+            self._all.entity(url, "CreativeWork", name=name, version=url.rpartition("/")[2])
             for url, name in PROFILES.items()
         ]
-        readme = README.format(title=self._crate.name, description=self._crate.description)
-        about = self._file_of("README.md", io.StringIO(readme), readme.encode(), "What this is, and how to read it")
-        about["about"] = self._crate.root_dataset
+        readme = README.format(title=self._all.crate.name, description=self._all.crate.description)
+        about = self._all.file("README.md", io.StringIO(readme), readme.encode(), "What this is, and how to read it")
+        about["about"] = self._all.crate.root_dataset
         paper = "https://doi.org/10.19153/cleiej.24.1.8"
         title = "Invariance and Same-Equivariance Measures for Convolutional Neural Networks"
-        author = self._entity("#quiroga", "Person", name="F. M. Quiroga")
-        self._crate.root_dataset["citation"] = self._entity(
+        author = self._all.entity("#quiroga", "Person", name="F. M. Quiroga")
+        self._all.crate.root_dataset["citation"] = self._all.entity(
             paper, "ScholarlyArticle", name=title, author=author, datePublished="2021"
         )
 
@@ -253,107 +235,94 @@ class Export:
     def _action(
         self, id: str, stage: str, revision: str, used: Sequence[Any], made: Sequence[Any], **properties: Any
     ) -> Any:
-        known = {key: value for key, value in properties.items() if value}
         completed = "http://schema.org/CompletedActionStatus"
-        action = self._entity(
-            id, "CreateAction", **known, instrument=self._tool(stage, revision), agent=self._authors,
+        action = self._all.entity(
+            id, "CreateAction", **properties, instrument=self._tool(stage, revision), agent=self._authors,
             actionStatus=completed, object=list(used), result=list(made),
         )  # fmt: skip
-        self._crate.root_dataset.append_to("mentions", action)
+        self._steps[action.id] = self._all[f"Snakefile#{stage}"]
+        self._all.crate.root_dataset.append_to("mentions", action)
         return action
 
     def _connect(self, workflow: Any, actions: Sequence[Any]) -> None:
         """The workflow with its steps and parameters, its run, and Snakemake's part in it."""
-        self._parameters(workflow)
         starts = sorted(str(one["started"]) for one in self._provenance.values())
         ends = sorted(map(_ended, self._provenance.values()))
-        run = self._entity(
+        run = self._all.entity(
             "#run", "CreateAction", name=f"Run of preset {self.plan.study.name}", instrument=workflow,
             description="All cells, from the first that was started to the last that ended, on whatever machine",
             startTime=starts[0], endTime=ends[-1], agent=self._authors,
-            object=[self._preset, *(one for id, one in self._made.items() if id.startswith("#dataset-"))],
-            result=[self._made[id] for id in ("results/", "figures/") if id in self._made],
+            object=[self._preset, *self._all.under("#dataset-")],
+            result=[self._all[id] for id in ("results/", "figures/") if id in self._all],
         )  # fmt: skip
-        self._crate.root_dataset.append_to("mentions", run)
+        self._all.crate.root_dataset.append_to("mentions", run)
         controls = [
-            self._entity(
+            self._all.entity(
                 f"{action.id}-step", "ControlAction", name=f"Step: {action['name']}",
-                instrument=self._made[self._step_of[action.id]], object=action,
+                instrument=self._steps[action.id], object=action,
             )
             for action in actions
         ]  # fmt: skip
-        engine = self._entity(
+        engine = self._all.entity(
             "https://snakemake.github.io", "SoftwareApplication", name="Snakemake",
             softwareVersion=version("snakemake"), url="https://snakemake.github.io",
         )  # fmt: skip
-        organised = self._entity(
+        organised = self._all.entity(
             "#organised", "OrganizeAction", name="Snakemake runs the jobs whose results are missing",
             agent=self._authors, instrument=engine, object=controls, result=run,
         )  # fmt: skip
-        self._crate.root_dataset.append_to("mentions", organised)
-        tools = [one for id, one in self._made.items() if id.startswith("#tool-")]
-        for position, stage in enumerate(STEPS, 1):
-            if step := self._made.get(f"Snakefile#{stage}"):
-                step["position"] = str(position)
-                step["workExample"] = _single([tool for tool in tools if tool.id.startswith(f"#tool-{stage}-")])
-                workflow.append_to("step", step)
-        workflow["hasPart"] = tools
+        self._all.crate.root_dataset.append_to("mentions", organised)
+        used = [stage for stage in STEPS if f"Snakefile#{stage}" in self._all]
+        for position, stage in enumerate(used, 1):
+            step = self._all[f"Snakefile#{stage}"]
+            step["position"] = str(position)
+            step["workExample"] = single(self._all.under(f"#tool-{stage}-"))
+            workflow.append_to("step", step)
+        workflow["hasPart"] = self._all.under("#tool-")
 
     def _parameters(self, workflow: Any) -> None:
-        results = [one for id, one in self._made.items() if id.startswith("results/")]
-        figures = [one for id, one in self._made.items() if id.startswith("figures/")]
-        datasets = [one for id, one in self._made.items() if id.startswith("#dataset-")]
+        datasets = self._all.under("#dataset-")
+        results = self._all.folder("results/", f"A file for each cell of preset {self.plan.study.name}; tables; claims")
+        figures = self._all.folder("figures/", f"The figures of preset {self.plan.study.name}, and their captions")
         for direction, name, kind, examples, said in (
             ("input", "preset", "File", [self._preset], "The study: what is trained, measured and drawn"),
             ("input", "dataset", "PropertyValue", datasets, "A prepared dataset, by the SHA-256 of its content"),
-            ("output", "results", "Dataset", self._folder("results/", results), "A file for each cell; tables; claims"),
-            ("output", "figures", "Dataset", self._folder("figures/", figures), "The figures and their captions"),
+            ("output", "results", "Dataset", results, "A file for each cell; tables; claims"),
+            ("output", "figures", "Dataset", figures, "The figures and their captions"),
         ):
             if examples:
-                parameter = self._crate.add_formal_parameter(name, kind, f"#parameter-{name}", description=said)
-                parameter["workExample"] = _single(examples)
+                parameter = self._all.crate.add_formal_parameter(name, kind, f"#parameter-{name}", description=said)
+                parameter["workExample"] = single(examples)
                 workflow.append_to(direction, parameter)
                 for one in examples:
                     one["exampleOfWork"] = parameter
 
-    def _folder(self, id: str, files: Sequence[Any]) -> list[Any]:
-        if not files:
-            return []
-        folder = self._crate.add_dataset(dest_path=id, properties={"name": id.rstrip("/"), "hasPart": list(files)})
-        folder["description"] = f"The {id.rstrip('/')} of preset {self.plan.study.name}"
-        self._made[id] = folder
-        return [folder]
-
     def _tool(self, stage: str, revision: str) -> Any:
         """The command of a stage at a revision of the code; it becomes an example of the stage's step."""
-        self._entity(f"Snakefile#{stage}", "HowToStep", name=stage, description=STEPS[stage])
-        code = self._entity(
+        self._all.entity(f"Snakefile#{stage}", "HowToStep", name=stage, description=STEPS[stage])
+        code = self._all.entity(
             f"#code-{revision}", "SoftwareSourceCode", name=f"cnn_invariance at {revision}", version=revision,
             license={"@id": MIT}, programmingLanguage={"@id": "https://www.python.org"},
         )  # fmt: skip
-        self._entity("https://www.python.org", "ComputerLanguage", name="Python", url="https://www.python.org")
-        return self._entity(
+        self._all.entity("https://www.python.org", "ComputerLanguage", name="Python", url="https://www.python.org")
+        return self._all.entity(
             f"#tool-{stage}-{revision}", "SoftwareApplication", name=f"cnn-invariance {stage}",
             description=STEPS[stage], softwareVersion=revision, isBasedOn=code,
         )  # fmt: skip
 
-    @property
-    def _step_of(self) -> Mapping[str, str]:
-        """The step of each action, by their ids."""
-        actions = [one for one in self._made.values() if one.type == "CreateAction" and one.id != "#run"]
-        return {one.id: f"Snakefile#{one['instrument'].id.split('-')[1]}" for one in actions}
-
     def _spec(self, cell: Cell) -> Any:
         path, text = f"specs/{cell.key}.json", cell.model_dump_json(indent=1) + "\n"
-        return self._file_of(path, io.StringIO(text), text.encode(), f"The spec of cell {cell.key}")
+        return self._all.file(path, io.StringIO(text), text.encode(), f"The spec of cell {cell.key}")
 
     @property
     def _preset(self) -> Any:
         path = self.plan.study.path
-        return self._file_of(f"config/{path.name}", path, path.read_bytes(), f"The preset {read(path).content['name']}")
+        return self._all.file(
+            f"config/{path.name}", path, path.read_bytes(), f"The preset {read(path).content['name']}"
+        )
 
     def _result(self, path: Path) -> Any:
-        return self._made[self._place(path)]
+        return self._all[self._place(path)]
 
     def _place(self, path: Path) -> str:
         """Where a file of the results or figures is in the crate: below ``results`` or ``figures``."""
@@ -364,64 +333,39 @@ class Export:
         raise AssertionError(path)  # all that is exported is in one of them
 
     def _file(self, path: Path, name: str, specified: Any = None) -> Any:
-        made = self._file_of(self._place(path), path, path.read_bytes(), name)
+        made = self._all.file(self._place(path), path, path.read_bytes(), name)
         if specified is not None:
             made["isBasedOn"] = specified
         return made
 
-    def _file_of(self, place: str, source: Any, content: bytes, name: str) -> Any:
-        if place not in self._made:
-            self._made[place] = self._crate.add_file(
-                source, place, properties={
-                    "name": name, "encodingFormat": FORMATS[Path(place).suffix], "contentSize": str(len(content)),
-                    "sha256": hashlib.sha256(content).hexdigest(),
-                },
-            )  # fmt: skip
-        return self._made[place]
-
     def _dataset(self, name: str, fingerprint: str) -> Any:
-        return self._value(f"#dataset-{name}", f"dataset {name}", "SHA-256 of the content", fingerprint)
+        return self._all.value(f"#dataset-{name}", f"dataset {name}", "SHA-256 of the content", fingerprint)
 
     def _weights(self, cell: Cell) -> list[Any]:
         network, digest = cell.network, self.plan.results.read(cell).weights_sha256
         epoch = getattr(cell, "epoch", network.recipe.epochs)
         label = f"weights of {network.key} after epoch {epoch}"
-        return [self._value(f"#weights-{digest}", label, "SHA-256 of the weights", digest)] if digest else []
+        return [self._all.value(f"#weights-{digest}", label, "SHA-256 of the weights", digest)] if digest else []
 
     def _machine(self, facts: Mapping[str, Any]) -> list[Any]:
         known = [(name, str(facts[name])) for name in MACHINE if facts.get(name) is not None]
-        return [self._value(f"#machine-{_slug(name, value)}", name, name, value) for name, value in known]
+        return [self._all.value(f"#machine-{_slug(name, value)}", name, name, value) for name, value in known]
 
     def _usage(self, cell: Cell, facts: Mapping[str, Any]) -> list[Any]:
         found = (("wall time", "wall_s", "SEC"), ("peak memory", "peak_memory_bytes", "AD"))
         return [
-            self._value(f"#usage-{key}-{cell.key}", name, f"urn:cnn-invariance:{key}", str(facts[key]), unitCode=unit)
+            self._all.value(
+                f"#usage-{key}-{cell.key}", name, f"urn:cnn-invariance:{key}", str(facts[key]), unitCode=unit
+            )
             for name, key, unit in found
             if facts.get(key) is not None
         ]
-
-    def _value(self, id: str, name: str, property_id: str, value: str, **more: Any) -> Any:
-        return self._entity(id, "PropertyValue", name=name, propertyID=property_id, value=value, **more)
-
-    def _entity(self, id: str, type: str, **properties: Any) -> Any:
-        """The contextual entity of an id, made when it is asked for first."""
-        from rocrate.model.contextentity import ContextEntity
-
-        if id not in self._made:
-            single = {name: _single(value) for name, value in properties.items()}
-            self._made[id] = self._crate.add(ContextEntity(self._crate, id, {"@type": type, **single}))
-        return self._made[id]
 
 
 def _ended(facts: Mapping[str, Any]) -> str:
     """When a cell was finished: its start and its wall time."""
     ended = datetime.fromisoformat(str(facts["started"])) + timedelta(seconds=float(facts.get("wall_s", 0)))
     return ended.isoformat(timespec="seconds")
-
-
-def _single(value: Any) -> Any:
-    """The one value of a list of one, which RO-Crate has without a list."""
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _slug(*parts: str) -> str:
