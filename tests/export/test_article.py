@@ -46,14 +46,36 @@ def test_its_template_has_no_number_of_its_own():
     assert left == []
 
 
-def test_a_number_that_is_not_there_is_an_error(filled, tmp_path):
+@pytest.fixture
+def other(filled, tmp_path):
+    """What Typst reads, to change; a function that typesets it with changed facts."""
     root = tmp_path / "article"
     shutil.copytree(filled, root)
     facts = json.loads((root / "facts.json").read_text(encoding="utf-8"))
-    del facts["claims"]["undecided"]
-    (root / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+
+    def typeset(change):
+        change(facts)
+        (root / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+        return article.typeset(root)
+
+    return typeset
+
+
+def test_a_number_that_is_not_there_is_an_error(other):
     with pytest.raises(InputError, match="undecided"):
-        article.typeset(root)
+        other(lambda facts: facts["claims"].pop("undecided"))
+
+
+def test_it_is_also_of_a_preset_with_seeds_of_which_cells_are_missing(other):
+    """All experiments are in it, of which the first is not drawn."""
+
+    def change(facts):
+        facts |= {"seeds": 5, "missing": [], "readings": ["confirmatory"]}
+        facts["cells"]["done"] -= 1
+        facts["experiments"][0]["figure"] = ""
+        facts["made"]["commits"] = ["one"]
+
+    assert other(change).startswith(b"%PDF-")
 
 
 def test_it_says_what_a_single_seed_cannot_show(filled):

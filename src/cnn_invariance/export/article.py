@@ -79,8 +79,9 @@ def fill(plan: Plan, root: Path) -> None:
         if one["figure"]:
             shutil.copyfile(one["figure"], root / f"{number}.svg")
             one["figure"] = f"{number}.svg"
-    claims = next(path for path in Products(plan).overview if path.name == "claims.svg")
-    shutil.copyfile(claims, root / claims.name)
+    for path in Products(plan).overview:
+        if path.suffix == ".svg":
+            shutil.copyfile(path, root / path.name)
     shutil.copyfile(TEMPLATE, root / TEMPLATE.name)
     text = json.dumps(facts, ensure_ascii=False).replace(" %", "\N{NO-BREAK SPACE}%")
     (root / "facts.json").write_text(text, encoding="utf-8")

@@ -78,6 +78,7 @@ def facts(plan: Plan) -> dict[str, Any]:
         "points": dict(points.counts(points.points())),
         "absent": [_point(one) for one in points.chosen(verdict="absent")],
         "departures": {"package": [_point(one) for one in points.chosen(verdict="departs")], "preset": _departed(plan)},
+        "summary": " ".join(_summary(plan).setting),
         "log": len(published.rows()),
         "tables": [table for name in QUOTED if name in plan.computed for table in _tables(plan, name)],
         "made": _made(plan),
@@ -214,6 +215,12 @@ def _departed(plan: Plan) -> list[dict[str, Any]]:
         phrases += departures.other_floor(entry.source, entry.accuracy_floor)
         found.append({"dataset": label, "phrases": phrases})
     return found
+
+
+def _summary(plan: Plan) -> Caption:
+    """The caption of the study in one figure."""
+    record = next(path for path in Products(plan).overview if path.name == "summary.json")
+    return Caption.from_record(_read(record)["caption"])
 
 
 def _tables(plan: Plan, experiment: str) -> Iterator[dict[str, Any]]:
