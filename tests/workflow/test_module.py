@@ -135,7 +135,7 @@ def test_snakemake_makes_a_report_of_the_study(tree):
     said = tree.snakemake("--report", "report.html", "--cores", 1).stdout
     assert "Report created" in said, said
     page = (tree.root / "report.html").read_text()
-    assert all(one in page for one in ("The study as a whole", "Validation of the measures", "heatmap_"))
+    assert all(one in page for one in ("The study as a whole", "Characterisation of networks", "heatmap_"))
     assert "Departures from the author's code on mnist5k" in page
 
 
