@@ -49,8 +49,7 @@ $(error TORCH=$(TORCH): expected TORCH=cpu, or nothing for PyTorch as PyPI has i
 endif
 
 .DEFAULT_GOAL := study
-.PHONY: study quick report article test check fuzz bench bundle lock oldest clean install install-test install-slurm \
-    install-export validators
+.PHONY: study quick report article test check fuzz bench bundle lock oldest clean install install-test install-slurm install-export validators
 .DELETE_ON_ERROR:
 
 study: $(STAMP)
