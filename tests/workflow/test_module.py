@@ -25,19 +25,8 @@ from cnn_invariance.workflow.run import Run
 from helpers_study import TINY
 
 ROOT = Path(__file__).parents[2]
-CALLING = f"""\
-configfile: "mine.yaml"
-
-
-module invariance:
-    snakefile:
-        "{ROOT}/workflow/Snakefile"
-    config:
-        config
-
-
-use rule * from invariance as study_*
-"""
+DOCUMENTED = (ROOT / "docs/workflow.md").read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+CALLING = DOCUMENTED.replace("path/to/cnn_invariance", str(ROOT))
 
 
 def snakemake(folder, *arguments):
@@ -50,9 +39,10 @@ def snakemake(folder, *arguments):
 
 
 def test_another_workflow_trains_a_network_of_its_own_config(finished, tmp_path):
-    """In its own folder, with the dataset that it has there; what it makes by default is all of the study."""
+    """As docs/workflow.md shows it, with the dataset in its own folder; by default it makes all of the study."""
     (tmp_path / "Snakefile").write_text(CALLING)
-    (tmp_path / "mine.yaml").write_text(finished.preset.read_text().replace("name: tiny", "name: mine"))
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text(finished.preset.read_text().replace("name: tiny", "name: mine"))
     shutil.copytree(finished.root / "data", tmp_path / "data")
     (tmp_path / "data").joinpath("mnist5k.npz").touch()
     plan = finished.plan()
@@ -61,7 +51,9 @@ def test_another_workflow_trains_a_network_of_its_own_config(finished, tmp_path)
         tmp_path, "--cores", "1", record
     )
     assert json.loads((tmp_path / record).read_text())["spec"] == plan.networks[0].model_dump(mode="json")
-    counts = dict(re.findall(r"^study_(\w+) +(\d+)$", snakemake(tmp_path, "-n", "-q", "host", "reason", "rules"), re.M))
+    counts = dict(
+        re.findall(r"^invariance_(\w+) +(\d+)$", snakemake(tmp_path, "-n", "-q", "host", "reason", "rules"), re.M)
+    )
     assert counts["study"] == counts["draw_compare_models"] == "1"
     assert int(counts["measure"]) == len(plan.measurements)
 
