@@ -29,8 +29,6 @@ from cnn_invariance.workflow.costs import readable
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
 
-QUOTED = ("accuracy", "published_accuracy")
-"""The experiments whose tables the article quotes, where a preset has them and they are short."""
 LONGEST_TABLE = 40
 """Rows of a table that is quoted."""
 TOLERANCE = 1e-6
@@ -80,7 +78,7 @@ def facts(plan: Plan) -> dict[str, Any]:
         "departures": {"package": [_point(one) for one in points.chosen(verdict="departs")], "preset": _departed(plan)},
         "summary": " ".join(_summary(plan).setting),
         "log": len(published.rows()),
-        "tables": [table for name in QUOTED if name in plan.computed for table in _tables(plan, name)],
+        "tables": [table for name in _quoted(plan) for table in _tables(plan, name)],
         "made": _made(plan),
         "texts": document.read(TEXTS).content,
     }
@@ -106,9 +104,13 @@ def stale(plan: Plan) -> Iterator[Stale]:
             if not _same(found.get(name), expected[name]):
                 claim = f"{expected['experiment']}/{expected['claim']}"
                 yield Stale(f"claims.json, {claim}, row {row}, {name}", found.get(name), expected[name])
-    for experiment in QUOTED:
-        if experiment in plan.computed:
-            yield from _stale_tables(plan, experiment)
+    for experiment in _quoted(plan):
+        yield from _stale_tables(plan, experiment)
+
+
+def _quoted(plan: Plan) -> list[str]:
+    """The experiments whose tables the article quotes: those that are of accuracies, and not of profiles."""
+    return [name for name in plan.computed if not plan.study.experiments[name].of_profiles]
 
 
 def _stale_tables(plan: Plan, experiment: str) -> Iterator[Stale]:
