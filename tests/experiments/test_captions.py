@@ -92,8 +92,8 @@ def test_a_caption_says_sizes_of_each_dataset(load):
     made = caption(study, "some", cells, title="Title", question="Why?", setting="So.", counts="None left out.")
     text = str(made)
     assert text.startswith("Title. Why?\n\n- So.\n- Sizes: mnist, SimpleConv (width 32; dense 64; 5–17 epochs), ")
-    assert "measured on 1,234 samples of the test split, under rotation (M = 25 members, 24 angles), 2 seeds. " in text
-    assert "2 seeds. None left out." in text
+    assert "measured on 1,234 samples of the test split, under rotation (M = 25 members, 24 angles), 2 seeds.\n" in text
+    assert "2 seeds.\n- None left out.\n" in text
     assert "Departures from the author's code on mnist: 5,000 of the training images" in text
     assert text.endswith("Experiment 'some' of your own (preset author).")
 
