@@ -182,6 +182,11 @@ class PairDistance(Statistic):
         return "it is a standard error itself, of the pairs that were drawn among these samples" if self.error else ""
 
     @property
+    def paired(self) -> bool:  # type: ignore[override]
+        """A distance along samples is of one transformation."""
+        return self.axis == "transformations"
+
+    @property
     def spatial(self) -> bool:  # type: ignore[override]
         """Undoing needs feature maps."""
         return self.undone
