@@ -99,14 +99,14 @@ class MeasureAgreement(Models):
             outputs += [where | row for row in _outputs(study, networks, results)]
             tables.append(found)
             panels = {
-                f"over {over}: {where['dataset']}, {label}": rows
+                f"Over {over}": rows.assign(**{side: rows[side].map(_short) for side in ("first", "second")})
                 for over in OVER
                 if len(rows := found[(found["over"] == over) & found["rho"].notna()])
             }
             canvas.figure(
                 f"{self.name}_{dataset}_{label}",
                 correlation_figure(panels),
-                self._caption(study, f"Agreement of measures on {dataset} under {label}", networks),
+                self._caption(study, f"Agreement of measures on {dataset} under {label} (exploratory)", networks),
             )
         caption = self._caption(study, "Agreement of measures (exploratory)", self.cells(study))
         canvas.table(self.name, pd.concat(tables), caption)
@@ -123,7 +123,7 @@ class MeasureAgreement(Models):
     def _networks(self, study: Study, results: "Results", dataset: str, label: str) -> Iterator[Measured]:
         """The networks of a dataset that are measured under a set."""
         for model, training, cell in self._measured(study, dataset, label):
-            tables = {request: results.profile(cell, request) for request in cell.measures}
+            tables = {request: results.profile(cell, request) for request in self.requests()}
             last = max(int(table["layer_index"].max()) for table in tables.values())
             yield Measured(cell, model, training, {name: _turned(name, table, last) for name, table in tables.items()})
 
@@ -136,6 +136,12 @@ class MeasureAgreement(Models):
                     network = study.network(dataset=dataset, model=model, seed=seed, **how)
                     if network.recipe.epochs or training == "plain":
                         yield model, training, study.measurement(network, label, measures=self.requests())
+
+
+def _short(label: str) -> str:
+    """The label of a measure without what it has values of: pictures have little room, and the table has the whole."""
+    name, _, rest = label.partition(" of ")
+    return name + rest[rest.index(" (") :] if " (" in rest else name
 
 
 def _turned(request: str, table: "pd.DataFrame", layers: int) -> np.ndarray:

@@ -18,7 +18,7 @@ DARK = 0.6
 
 
 def correlation_figure(panels: Mapping[str, pd.DataFrame]) -> Figure:
-    """A square for each pair, with its correlation in hundredths, below the diagonal; two panels in a row.
+    """A square for each pair, with its correlation in hundredths, below the diagonal; panels below each other.
 
     panels: by their titles, the correlations with the columns ``first``, ``second``, ``rho``, ``low`` and ``high``;
             a number is in italics where its interval holds 0 or is not known
@@ -27,17 +27,13 @@ def correlation_figure(panels: Mapping[str, pd.DataFrame]) -> Figure:
     """
     if not panels:
         raise ValueError("a figure of correlations needs a panel")
-    beside = min(2, len(panels))
-    rows = -(-len(panels) // beside)
-    most = max(len(_names(table)) for table in panels.values())
+    heights = [1.0 + 0.2 * len(_names(table)) for table in panels.values()]
     with style():
-        figure = new_figure(DOUBLE, rows * (1.1 + 0.19 * most) + 0.3)
-        grid = figure.subplots(rows, beside, squeeze=False)
-        for axes, (title, table) in zip(grid.flat, panels.items(), strict=False):
+        figure = new_figure(DOUBLE, sum(heights) + 0.2)
+        grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)
+        for axes, (title, table) in zip(grid.flat, panels.items(), strict=True):
             _draw(axes, table)
             axes.set_title(title)
-        for axes in grid.flat[len(panels) :]:
-            axes.set_visible(False)
         bar = figure.colorbar(ScalarMappable(Normalize(-1, 1), COLOURS), ax=grid, shrink=0.5, aspect=30, pad=0.01)
         bar.set_label("rank correlation")
     return figure
@@ -57,11 +53,11 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
         axes.fill([x, x + 0.96, x + 0.96, x], [y, y, y + 0.96, y + 0.96], color=colours((rho + 1) / 2), lw=0)
         sure = row["low"] > 0 or row["high"] < 0
         axes.text(
-            x + 0.48, y + 0.5, f"{100 * rho:.0f}", ha="center", va="center", fontsize=SMALL - 2,
+            x + 0.48, y + 0.5, f"{100 * rho:.0f}", ha="center", va="center", fontsize=SMALL - 1,
             color="white" if abs(rho) > DARK else "black", style="normal" if sure else "italic",
         )  # fmt: skip
     axes.set(xlim=(0, len(names) - 1), ylim=(len(names), 1))
-    axes.set_xticks([x + 0.48 for x in range(len(names) - 1)], names[:-1], rotation=60, ha="right", fontsize=SMALL - 1)
+    axes.set_xticks([x + 0.48 for x in range(len(names) - 1)], names[:-1], rotation=35, ha="right", fontsize=SMALL - 1)
     axes.set_yticks([y + 0.48 for y in range(1, len(names))], names[1:], fontsize=SMALL - 1)
     axes.tick_params(length=0)
     axes.grid(False)
