@@ -21,7 +21,7 @@ CIFAR10_JPEG = "59694b30098ef48ce954dc136f7274297b95d7e522cb5e75c15a7531370ddd20
 
 
 def test_names() -> None:
-    assert names() == ["cifar10", "cifar10_jpeg", "fashion_mnist", "mnist", "mnist5k"]
+    assert names() == ["cifar10", "cifar10_jpeg", "fashion_mnist", "mnist", "mnist5k", "photographs"]
 
 
 def test_listing_and_loading_need_no_torch(tmp_path: Path, toy: Dataset) -> None:

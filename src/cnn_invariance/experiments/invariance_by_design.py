@@ -9,9 +9,10 @@ from cnn_invariance.study import Study
 
 
 class InvarianceByDesign(ProfileExperiment):
-    """``designed``: the label of a model that is equivariant by design, such as C4Conv to quarter turns.
+    """Cells of its own, with measures that the preset's ``measures`` need not have.
 
-    ``measures``: None means those of `shown` that the preset has.
+    ``designed``: the label of a model that is equivariant by design, such as C4Conv to quarter turns.
+    ``measures``: requests; None: those of `shown`.
     """
 
     question = "Is invariance by design seen by the measures as invariance by data is?"
@@ -40,15 +41,21 @@ class InvarianceByDesign(ProfileExperiment):
         """The learning model, and the designed one."""
         return (self.model, self.designed)
 
+    def requests(self, study: Study) -> Sequence[str]:
+        """The measures, whether the preset has them or not."""
+        return [choices.form(one) for one in (self.shown if self.measures is None else self.measures)]
+
     def plans(self, study: Study) -> Sequence[ProfilePlan]:
         """A plan for each set."""
         return self.plans_by_set(study, self._panels)
 
     def _panels(self, at: Panel) -> Mapping[str, Sequence[Line]]:
         """For each measure a line for each network."""
-        lines = (
-            at.line(f"{self.designed}, trained plain", at.networks(model=self.designed, augmentation=None)),
-            at.line(f"{self.model}, trained plain", at.networks(augmentation=None)),
-            at.line(f"{self.model}, trained with {at.label}"),
-        )
+        networks = {
+            f"{self.designed}, trained plain": at.networks(model=self.designed, augmentation=None),
+            f"{self.model}, trained plain": at.networks(augmentation=None),
+            f"{self.model}, trained with {at.label}": at.networks(),
+        }
+        asked = self.requests(at.study)
+        lines = [at.line(label, some, measures=asked) for label, some in networks.items()]
         return {choices.label(one): [line._replace(measure=one) for line in lines] for one in self.requests(at.study)}
