@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from cnn_invariance import models
 from cnn_invariance.cli import app
 from cnn_invariance.errors import InputError
-from cnn_invariance.models import _published
+from cnn_invariance.models import published
 from helpers_cli import said_by
 
 SHAPE = (1, 28, 28)
@@ -28,10 +28,10 @@ def shipped(tmp_path, monkeypatch):
     torch.save({f"_other_{k}": tensor for k, tensor in enumerate(network.state_dict().values())}, path)
     like = models.build
     monkeypatch.setattr(models, "build", lambda name, shape, classes: like("SimpleConv", shape, classes, width=4))
-    one = _published.Published("some-package", ".pth", "SimpleConv", 10, SHAPE, "MIT")
-    monkeypatch.setattr(_published, "PUBLISHED", {"some": one})
+    one = published.Published("some-package", ".pth", "SimpleConv", 10, SHAPE, "MIT")
+    monkeypatch.setattr(published, "PUBLISHED", {"some": one})
     file = SimpleNamespace(name=path.name, locate=lambda: path)
-    monkeypatch.setattr(_published.metadata, "files", lambda package: [file])
+    monkeypatch.setattr(published.metadata, "files", lambda package: [file])
     return path, network
 
 
@@ -57,19 +57,19 @@ def test_no_code_in_the_file_is_run(shipped, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shipped[0].write_bytes(pickle.dumps({"weight": Run()}))
     with pytest.raises(InputError, match=r"weights\.pth of some-package holds more than tensors, or is damaged"):
-        _published.convert("some", tmp_path / "some.safetensors")
+        published.convert("some", tmp_path / "some.safetensors")
     assert not Path("ran").exists()
     assert not (tmp_path / "some.safetensors").exists()
 
 
 def test_what_cannot_be_converted_says_why(shipped, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="unknown published weights 'sone'; did you mean 'some'"):
-        _published.convert("sone", tmp_path / "x")
+        published.convert("sone", tmp_path / "x")
     torch.save({"weight": torch.zeros(3)}, shipped[0])
     with pytest.raises(InputError, match="has 1 tensors that do not fit the"):
-        _published.convert("some", tmp_path / "x")
+        published.convert("some", tmp_path / "x")
     monkeypatch.undo()
-    one = _published.Published("no-such-package-anywhere", ".pth", "SimpleConv", 10, SHAPE, "MIT")
-    monkeypatch.setattr(_published, "PUBLISHED", {"some": one})
+    one = published.Published("no-such-package-anywhere", ".pth", "SimpleConv", 10, SHAPE, "MIT")
+    monkeypatch.setattr(published, "PUBLISHED", {"some": one})
     with pytest.raises(InputError, match="not installed; pip install no-such-package-anywhere"):
-        _published.convert("some", tmp_path / "x")
+        published.convert("some", tmp_path / "x")

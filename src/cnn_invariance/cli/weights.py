@@ -16,7 +16,7 @@ def weights(
     ] = None,
 ) -> None:
     """Write the pretrained weights that an installed package ships as a safetensors file, and print its SHA-256."""
-    from cnn_invariance.models import _published
+    from cnn_invariance.models import published
 
     path = Path("data/weights") / f"{name}.safetensors" if output is None else output
-    typer.echo(f"{path}: SHA-256 {_published.convert(name, path)}")
+    typer.echo(f"{path}: SHA-256 {published.convert(name, path)}")
