@@ -14,7 +14,9 @@ from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
 
 ROOT = Path(__file__).parents[2]
-PRESETS = tuple(name for name in ("quick", "laptop", "paper") if (ROOT / "results" / name / "claims.csv").is_file())
+PRESETS = tuple(
+    name for name in ("quick", "laptop", "paper", "pretrained") if (ROOT / "results" / name / "claims.csv").is_file()
+)
 """Those that are drawn; of a preset that is being computed, there may be results alone."""
 ALIKE = {
     *("accuracy", "compare_models", "heatmap", "augmentation_intensity"),  # drawn for quick, too
