@@ -52,7 +52,8 @@ def test_known_orders_come_out(preset, load, tmp_path):
     random = table[["first", "second"]].isin(["Correlation of maps"]).any(axis=1)
     alike = table[~random]
     assert len(alike[alike["over"] == "networks"]) == 5 * 4 / 2
-    assert (alike["rho"] > 0.999).all()
+    assert (alike["rho"] > 0.99).all()
+    assert (alike["low"] > 0.9).all(), "an order without an exchange has an interval, and a narrow one"
     assert table[random & (table["over"] == "layers")]["rho"].abs().max() < 0.5
     assert (table["networks"] == 2 * 2 * 4).all()
     of_random = table[random & (table["over"] == "networks")]
@@ -81,6 +82,18 @@ def test_intervals_hold_what_is_so_and_are_absent_where_nothing_is_known():
     assert np.isnan([one["low"], one["high"]]).all()
     absent = np.full(6, np.nan)
     assert np.isnan(over_layers([(absent, absent)])["rho"])
+
+
+def test_a_perfect_order_is_perfect_in_its_direction():
+    """However many are left in order when one is taken out: a jackknife on Fisher's scale would turn the sign."""
+    for n in (4, 12):
+        values = np.arange(n, dtype=float)
+        nearly = np.array([*values[1::-1], *values[2:]])
+        for other, least in ((values, 1.0), (nearly, 0.79)):
+            found = over_networks(list(np.stack([values, other], 1)))
+            assert least <= found["rho"] <= 1
+            assert found["low"] <= found["rho"] <= found["high"]
+            assert over_networks(list(np.stack([values, -other], 1)))["rho"] == pytest.approx(-found["rho"])
 
 
 def test_one_measure_has_nothing_to_agree_with(preset, load):

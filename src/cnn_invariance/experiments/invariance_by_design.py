@@ -58,4 +58,14 @@ class InvarianceByDesign(ProfileExperiment):
         }
         asked = self.requests(at.study)
         lines = [at.line(label, some, measures=asked) for label, some in networks.items()]
-        return {choices.label(one): [line._replace(measure=one) for line in lines] for one in self.requests(at.study)}
+        return {_title(one): [line._replace(measure=one) for line in lines] for one in self.requests(at.study)}
+
+
+def _title(measure: str) -> str:
+    """The label of a measure, short enough for a panel.
+
+    >>> _title("CKA"), _title("FittedResidual[centred=true]")
+    ('CKA of layers', 'FittedResidual, centred')
+    """
+    label = choices.label(measure)
+    return f"{label.partition(' of ')[0]}, centred" if "(centred=true" in label else label

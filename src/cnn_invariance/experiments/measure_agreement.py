@@ -1,8 +1,9 @@
 """Whether measures agree on which network, and which layer of a network, is the more invariant one. Exploratory."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,8 +12,8 @@ from pydantic import Field
 from cnn_invariance.experiments.framework import Models, Outputs, captions, choices
 from cnn_invariance.experiments.framework.accuracies import OUTPUTS, accuracies, outputs_of
 from cnn_invariance.measures.requests import better, check, level
-from cnn_invariance.statistics.evidence import Rule, evidence, jackknife
-from cnn_invariance.statistics.intervals import mean, rank_correlation
+from cnn_invariance.statistics.evidence import Rule, evidence
+from cnn_invariance.statistics.intervals import CONFIDENCE, mean, rank_correlation
 from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.study import Cell, MeasureSpec, Study
 
@@ -30,7 +31,6 @@ ASKED = (
 )  # fmt: skip
 FEWEST = 4
 """Layers of an order, and networks."""
-BOUND = 1 - 1e-9
 OVER = ("networks", "layers")
 
 
@@ -60,8 +60,8 @@ class MeasureAgreement(Models):
     setting = (
         "Exploratory: no claim was stated before looking. Rank correlations (Spearman's, in hundredths) of the values "
         "of two measures, each turned so that the less invariant or equivariant value is the higher one. Networks: of "
-        "the means over layers, over all networks of a dataset under one set; the 95 % interval is over networks, each "
-        "left out in turn (jackknife, on Fisher's scale). Layers: of the layers of a network, mean over networks on "
+        "the means over layers, over all networks of a dataset under one set, with Bonett and Wright's 95 % interval. "
+        "Layers: of the layers of a network, mean over networks on "
         "Fisher's scale, with Student's 95 % interval over networks. In italics: the interval holds 0, or there is "
         "none. Measures of the output have no layers."
     )
@@ -168,38 +168,41 @@ def agreement(networks: Sequence[Measured]) -> Iterator[dict[str, object]]:
 
 
 def over_networks(pairs: Sequence[np.ndarray]) -> dict[str, object]:
-    """Spearman's rho over networks, from the two values of each; its interval by the jackknife over them."""
+    """Spearman's rho over networks, from the two values of each, with an interval.
+
+    On Fisher's scale its standard error is ``sqrt((1 + rho^2 / 2) / (n - 3))`` (D. Bonett and T. Wright, 2000).
+    """
     known = [pair for pair in pairs if np.isfinite(pair).all()]
-    if len(known) < FEWEST:
-        return _numbers(len(known), [], lambda: math.nan)
-
-    def on_scale(chosen: Sequence[np.ndarray]) -> float:
-        return _fisher(rank_correlation(*np.array(chosen).T.tolist()))
-
-    return _numbers(len(known), jackknife(on_scale, known), lambda: on_scale(known))
+    n = len(known)
+    rho = rank_correlation(*np.array(known).T.tolist()) if n >= FEWEST else math.nan
+    if math.isnan(rho):
+        return _numbers(n, rho, math.nan, math.nan)
+    middle = _fisher(rho, n)
+    half = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * math.sqrt((1 + rho**2 / 2) / (n - 3))
+    return _numbers(n, rho, min(rho, math.tanh(middle - half)), max(rho, math.tanh(middle + half)))
 
 
 def over_layers(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, object]:
-    """The mean over networks of Spearman's rho over their layers; its interval over networks."""
+    """The mean over networks of Spearman's rho over their layers, with Student's interval over networks."""
     found = []
     for first, second in pairs:
         both = np.isfinite(first) & np.isfinite(second)
-        if both.sum() >= FEWEST:
-            found.append(_fisher(rank_correlation(first[both].tolist(), second[both].tolist())))
+        if (n := int(both.sum())) >= FEWEST:
+            found.append(_fisher(rank_correlation(first[both].tolist(), second[both].tolist()), n))
     known = [value for value in found if math.isfinite(value)]
-    return _numbers(len(known), known, lambda: mean(known) if known else math.nan)
+    interval = evidence({"rho": known}, Rule("above", 0.0)).pooled
+    numbers = (mean(known) if known else math.nan, interval.low, interval.high)
+    return _numbers(len(known), *map(math.tanh, numbers))
 
 
-def _numbers(networks: int, values: Sequence[float], estimate: Callable[[], float]) -> dict[str, object]:
-    """The mean of values on Fisher's scale, with Student's interval; without an interval the estimate alone."""
-    found = evidence({"rho": values}, Rule("above", 0.0)).pooled
-    middle = estimate() if math.isnan(found.estimate) or math.isnan(found.low) else found.estimate
-    numbers = zip(("rho", "low", "high"), map(math.tanh, (middle, found.low, found.high)), strict=True)
-    return {"networks": networks, **dict(numbers)}
+def _numbers(networks: int, rho: float, low: float, high: float) -> dict[str, object]:
+    return {"networks": networks, "rho": rho, "low": low, "high": high}
 
 
-def _fisher(rho: float) -> float:
-    return math.atanh(max(-BOUND, min(BOUND, rho)))
+def _fisher(rho: float, n: int) -> float:
+    """Of an order of n; where no two are exchanged, as if two neighbours were, because the scale has no end."""
+    most = 1 - 12 / (n * (n**2 - 1))
+    return math.atanh(max(-most, min(most, rho)))
 
 
 def _outputs(study: Study, networks: Sequence[Measured], results: "Results") -> Iterator[dict[str, object]]:

@@ -97,7 +97,8 @@ class Study:
             entries = {label: (one.set, one.parameters) for label, one in self.preset.transformation_sets.items()}
         else:
             given = spec.arguments
-            entries = {label: (one.model, one.arguments) for label, one in self.preset.models.items()}
+            same = {label: one for label, one in self.preset.models.items() if _weights(one) == spec.weights}
+            entries = {label: (one.model, one.arguments) for label, one in (same or self.preset.models).items()}
         fits = {
             label: sum(given.get(key) == value for key, value in own.items())
             for label, (name, own) in entries.items()
