@@ -5,8 +5,9 @@
 
 It needs ``uv`` and PyPI. One resolution holds for Python 3.11 to 3.13 on every platform with wheels; it is
 parted into ``torch.txt`` (PyTorch and what only its CUDA build needs), ``requirements.txt`` (all else that the
-package with the extra ``study`` needs to run and to be installed), ``test.txt`` (what tests and checks need beyond) and
-``slurm.txt`` (what a Slurm cluster needs beyond). ``environment.yaml`` has the versions of the first two for conda.
+package with the extra ``study`` needs to run and to be installed), ``test.txt`` (what tests and checks need beyond),
+``slurm.txt`` (what a Slurm cluster needs beyond) and ``docs.txt`` (what the documentation needs beyond).
+``environment.yaml`` has the versions of the first two for conda.
 """
 
 import re
@@ -25,6 +26,7 @@ LOCKS = {
     "requirements.txt": "What cnn_invariance needs to run and to be installed, PyTorch excepted.",
     "test.txt": "What tests and checks need beyond.",
     "slurm.txt": "What Snakemake needs to submit jobs to Slurm.",
+    "docs.txt": "What the documentation needs to be built.",
 }
 ENVIRONMENT = """\
 # For those who use conda. Written by `make lock`; the versions are those of torch.txt and requirements.txt.
@@ -82,7 +84,7 @@ def main(options: list[str]) -> None:
     rest = [entry for entry in needed if not TORCH.match(entry)]
     write("torch.txt", torch)
     write("requirements.txt", rest)
-    for extra in ("test", "slurm"):
+    for extra in ("test", "slurm", "docs"):
         found = resolve(versions, "--extra=study", f"--extra={extra}")
         write(f"{extra}.txt", [entry for entry in found if entry not in needed])
     pins = sorted(f'      - "{pin(entry)}"\n' for entry in needed)

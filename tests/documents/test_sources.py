@@ -117,11 +117,12 @@ def test_the_command_prints_what_is_asked_for():
     assert printed("--csv", "--kind", "set", "--verdict", "absent").strip() == "kind"
 
 
-def test_the_readme_lists_what_differs_as_the_data_has_it():
-    listed = sources.as_list(sources.differing())
-    assert printed("--differing").strip() == listed
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"\n\n{listed}\n" in readme, "README, What differs from the author's code: print it anew with --differing"
+def test_the_documentation_lists_what_differs_as_the_data_has_it():
+    text = sources.departures()
+    assert printed("--differing") == text
+    assert sources.as_list(sources.differing()) in text
+    page = (ROOT / "docs/departures.md").read_text(encoding="utf-8")
+    assert page == f"# {sources.DEPARTURES}\n\n{text}", "docs/departures.md: print it anew with --differing"
 
 
 def test_the_first_page_says_what_was_not_at_hand():
@@ -152,6 +153,7 @@ def texts():
         *PACKAGE.rglob("*.yaml"),
         *(ROOT / "config").glob("*.yaml"),
     ]
+    others += sorted((ROOT / "docs").glob("*.md"))
     for path in [*others, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Snakefile"))]:
         yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
 

@@ -1,7 +1,7 @@
 """The measures: their names, the running statistics they are made of, and the one pass that computes them all.
 
 `measure` is the pass, `MeasureResult` what it gives. A measure of one's own is a file with two functions, which
-CONTRIBUTING.md shows; what such a file needs is here:
+``docs/extending.md`` shows; what such a file needs is here::
 
     Measure       the measure that is computed, with its options
     Context       the layer, the number of samples N and of transformations M

@@ -28,9 +28,6 @@ from cnn_invariance.report.page.shared_caption import SharedCaption, count_depar
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
 
-DEPARTURES = "What differs from the author's code"
-"""The section of README.md that is shown."""
-
 
 @dataclass(frozen=True)
 class MeasureView:
@@ -153,7 +150,7 @@ def read_contents(plan: Plan) -> Contents:
         claims_csv=data_uri("text/csv", existing(claims_csv).read_bytes()),
         rule=claims.RULE,
         statement_sha256=statement_sha256(records),
-        departures=markdown.readme_section(DEPARTURES),
+        departures=markdown.html(sources.departures()),
         verification=_verification(results.root, folders.figure_folder(study.name, "verification")),
         specifications=_specifications(plan),
         costs=read_table(tables, "costs"),
