@@ -3,6 +3,7 @@
 # make report   the same for the default preset, then write it as one HTML page, report/<preset>.html
 # make test     install, then run the tests
 # make check    install, then look at the code and the workflow without running them
+# make docs     install, then build the documentation as pages, build/docs/index.html
 # make fuzz     install, then try random faults in what comes from others: SEED=3 SECONDS=600 (of each family)
 # make bench    install, then measure what measuring and training cost, and how far tmeasures agrees
 # make bundle   pack the project, wheels and data for a GPU machine without internet (config/paper.yaml)
@@ -46,7 +47,7 @@ $(error TORCH=$(TORCH): expected TORCH=cpu, or nothing for PyTorch as PyPI has i
 endif
 
 .DEFAULT_GOAL := study
-.PHONY: study quick report test check fuzz bench bundle lock oldest clean install install-test install-slurm
+.PHONY: study quick report test check docs fuzz bench bundle lock oldest clean install install-test install-slurm
 .DELETE_ON_ERROR:
 
 study: $(STAMP)
@@ -71,6 +72,10 @@ check: $(STAMP)-test
 	    echo "dry run of $$preset"; \
 	    $(BIN)/snakemake --dry-run --quiet --configfile "$$preset" || exit 1; \
 	done
+
+docs: $(STAMP)-docs
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs
+	@echo "the documentation: build/docs/index.html"
 
 fuzz: $(STAMP)-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -k "gets_through or no_shape" tests/hostile tests/results \
@@ -116,7 +121,7 @@ $(STAMP): envs/torch.txt envs/requirements.txt pyproject.toml
 	@rm $(HALF)
 	@touch $@
 
-$(STAMP)-test $(STAMP)-slurm: $(STAMP)-%: $(STAMP) envs/%.txt
+$(STAMP)-test $(STAMP)-slurm $(STAMP)-docs: $(STAMP)-%: $(STAMP) envs/%.txt
 	@touch $(HALF)
 	$(LOCKED) -r envs/$*.txt
 	@rm $(HALF)

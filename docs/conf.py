@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 project = "cnn_invariance"
 author = "the cnn_invariance authors"
-copyright = "the cnn_invariance authors; MIT licence"  # noqa: A001 - Sphinx reads this name
+copyright = "the cnn_invariance authors; MIT licence"
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["tables"]
@@ -24,7 +24,7 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 60
+nb_execution_timeout = 120
 nb_merge_streams = True
 
 autodoc_member_order = "bysource"

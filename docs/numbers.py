@@ -3,8 +3,8 @@
     python docs/numbers.py            list the numbers that differ from their tables; status 1 if there are any
     python docs/numbers.py --write    correct them
 
-A number is followed by the name of a key of `numbers.yaml` in a comment, ``0.36<!-- nv-rotation-full -->``, and compared at
-the number of decimals that it is written with. ``<!-- table: docs/tables/agreement.csv -->`` says that the Markdown table
+A number is followed by a key of `numbers.yaml` in a comment, ``0.36<!-- nv-rotation-full -->``, and compared at the
+number of decimals that it is written with. ``<!-- table: docs/tables/agreement.csv -->`` says that the Markdown table
 below it has the header and the cells of that file.
 """
 
@@ -47,8 +47,8 @@ def value(key: str) -> float:
     where = source.get("where", {})
     chosen = [row for row in rows(source["table"]) if all(row[name] == str(wanted) for name, wanted in where.items())]
     if not chosen or ("sum" not in source and len(chosen) != 1):
-        raise ValueError(f"{key}: expected {'rows' if 'sum' in source else 'one row'} of {source['table']} with {where};"
-                         f" received {len(chosen)}")  # fmt: skip
+        wanted = "rows" if "sum" in source else "one row"
+        raise ValueError(f"{key}: expected {wanted} of {source['table']} with {where}; received {len(chosen)}")
     number = sum(float(row[source.get("sum") or source["column"]]) for row in chosen)
     return 100 * number if source.get("percent") else number
 

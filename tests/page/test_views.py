@@ -2,11 +2,7 @@
 
 import math
 import re
-from pathlib import Path
 
-import pytest
-
-from cnn_invariance.errors import InputError
 from cnn_invariance.plotting import Caption
 from cnn_invariance.report.page import claim_views, markdown
 from cnn_invariance.report.page.experiment_views import ExperimentView, grouped

@@ -25,10 +25,10 @@ WIDTH = 112
 """Of the lines of the list of departures."""
 DEPARTURES = "What differs from the author's code"
 ABOUT_DEPARTURES = """\
-Captions name the differences of the cells that they show: sizes, epochs and images seen, rates, batches, precision. Those
-that hold for all cells are the list below, which `cnn-invariance sources --differing` prints. Each item says what a source
-says (C the author's experiment code, L his library, T his log, F pictures; with `before` or `after` his code before or
-after publication) and how ours stands. What is the same is in `cnn-invariance sources`."""
+Captions name the differences of the cells that they show: sizes, epochs and images seen, rates, batches, precision.
+Those that hold for all cells are the list below, which `cnn-invariance sources --differing` prints. Each item says what
+a source says (C the author's experiment code, L his library, T his log, F pictures; with `before` or `after` his code
+before or after publication) and how ours stands. What is the same is in `cnn-invariance sources`."""
 BESIDE = """\
 Four differences have no source to be compared with:
 
