@@ -35,7 +35,7 @@ from cnn_invariance.workflow.plan import Plan
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^( *)```(\S+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"\n\n {4,}\S")
-LINK = re.compile(r"\]\(([^)#:]+)\)")
+LINK = re.compile(r"\]\(([^)#:]*)(?:#([\w-]+))?\)")
 INLINE = re.compile(r"`((?:make|snakemake|cnn-invariance) [^`]+)`")
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
 OWN, PACKAGE = "docs/extending.md", "docs/adding.md"
@@ -331,7 +331,15 @@ def test_looks_at_networks_as_is_shown(own, monkeypatch):
         assert all(Path(word).stat().st_size for word in look if word.endswith((".csv", ".svg")))
 
 
+def anchors(path):
+    """What a link to a heading of a page may name: its words in small letters, joined by hyphens."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_somewhere(document):
-    targets = set(LINK.findall(text_of(document)))
-    assert [target for target in sorted(targets) if not (ROOT / document).parent.joinpath(target).exists()] == []
+    for target, heading in LINK.findall(BLOCK.sub("", text_of(document))):
+        path = (ROOT / document).parent / target if target else ROOT / document
+        assert path.exists(), target
+        assert not heading or heading in anchors(path), f"{target}#{heading}"
