@@ -7,6 +7,7 @@ from typing import Any
 
 from docutils import nodes
 from docutils.utils.math import latex2mathml
+from pygments.lexers.python import PythonLexer
 from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -17,7 +18,7 @@ copyright = "the cnn_invariance authors; MIT licence"
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["tables"]
-nitpicky = False
+suppress_warnings = ["toc.empty_glob"]
 highlight_language = "none"
 
 myst_enable_extensions = ["dollarmath"]
@@ -63,4 +64,5 @@ def _link_to_files(app: Sphinx, document: str, source: list[str]) -> None:
 def setup(app: Sphinx) -> None:
     """Formulas are MathML, which browsers show without a script; links to files of the repository download them."""
     app.connect("source-read", _link_to_files)
+    app.add_lexer("snakemake", PythonLexer)
     app.add_html_math_renderer("mathml", (_visit_inline, None), (_visit_block, None))
