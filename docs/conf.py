@@ -18,7 +18,6 @@ copyright = "the cnn_invariance authors; MIT licence"
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["tables"]
-suppress_warnings = ["toc.empty_glob"]
 highlight_language = "none"
 
 myst_enable_extensions = ["dollarmath"]

@@ -340,6 +340,14 @@ def anchors(path):
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
+def test_every_page_stands_in_a_list_of_pages_once():
+    """In ``docs/index.md``, between ```{toctree} and ```, as NAME or as WORDS <NAME>."""
+    lines = [line for block in blocks("docs/index.md", "{toctree}") for line in block.splitlines()]
+    listed = [re.sub(r".*<(.+)>", r"\1", line) for line in lines if line and not line.startswith(":")]
+    names = [str(path.relative_to(ROOT / "docs").with_suffix("")) for path in PAGES]
+    assert sorted(listed) == sorted({*names} - {"index"})
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_somewhere(document):
     for target, heading in LINK.findall(BLOCK.sub("", text_of(document))):
