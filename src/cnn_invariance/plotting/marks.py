@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from cnn_invariance.plotting.style import DOUBLE, SINGLE, SMALL, Look, add_legend, new_figure, style
+from cnn_invariance.plotting.style import DOUBLE, SMALL, Look, add_legend, new_figure, style
 
 LINEAR = 2.0
 """Up to this distance from 0 the axis is linear, beyond it logarithmic."""
@@ -28,7 +28,7 @@ def mark_figure(
     rows = list(dict.fromkeys(row for of_rows in panels.values() for row in of_rows))
     series = list(dict.fromkeys(name for of_rows in panels.values() for row in of_rows.values() for name in row))
     with style():
-        figure = new_figure(SINGLE if len(panels) == 1 else DOUBLE, 0.2 * len(rows) + 0.9)
+        figure = new_figure(DOUBLE, 0.2 * len(rows) + 0.9)
         grid = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
         for axes, (title, of_rows) in zip(grid, panels.items(), strict=True):
             axes.set_title(title)
