@@ -22,6 +22,7 @@ from cnn_invariance.errors import InputError
 from cnn_invariance.machine import put_own_commands_first
 from cnn_invariance.verification.run import VerificationRun
 from cnn_invariance.verification.sampling import SAMPLING_OPTIONS, Sampling
+from cnn_invariance.workflow.failures import draw_the_rest
 from cnn_invariance.workflow.run import Run
 
 min_version("9.0")
@@ -66,7 +67,7 @@ onsuccess:
 
 # A network below its accuracy floor is not measured, and the jobs that would measure it fail. All else is drawn.
 onerror:
-    print(*run.draw_the_rest(), sep="\n", file=sys.stderr)
+    print(*draw_the_rest(run), sep="\n", file=sys.stderr)
 
 
 rule all:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from cnn_invariance.cli import app
 from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.plotting import Canvas
+from cnn_invariance.workflow import failures
 from cnn_invariance.workflow.jobs import Jobs
 from cnn_invariance.workflow.options import RunOptions
 from cnn_invariance.workflow.plan import Plan
@@ -55,15 +56,15 @@ def test_a_network_below_its_floor_leaves_a_page_that_says_so(tree, monkeypatch)
     record.unlink()
     preset = Path("config/tiny.yaml")
     run = Run(RunOptions(preset), Jobs.of(Path("specs"), []), Plan(Programme.load(preset)))
-    assert (run.plan.failed, run.rest) == ({}, {})  # the network is still to be trained
-    record.write_bytes(kept)
-    assert [*run.rest] == ["specifications", "claims", "overview", "costs", "report"]  # heatmap is drawn already
-    for command in run.rest.values():
+    assert (run.plan.failed, failures.commands(run)) == ({}, {})  # the network is still to be trained
+    record.write_bytes(kept)  # the heat maps are drawn already
+    assert [*failures.commands(run)] == ["specifications", "claims", "overview", "costs", "report"]
+    for command in failures.commands(run).values():
         done = CliRunner().invoke(app, shlex.split(command))
         assert done.exit_code == 0, done.output
     page = Products(tree.plan()).page.read_text(encoding="utf-8")
     assert f"AllConvolutional: {failing.key} is a failed run" in page
     assert 'id="experiment-heatmap"' in page
     next(tree.plan().folders.figure_folder("tiny", "heatmap").glob("*.png")).unlink()
-    assert next(iter(run.rest)) == "draw/heatmap"
+    assert next(iter(failures.commands(run))) == "draw/heatmap"
     assert run.closing_lines == [run.plan.anew().failed[failing]]

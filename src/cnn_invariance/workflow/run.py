@@ -6,7 +6,6 @@ reading plans the study and writes the files of the jobs; a job reads those file
 
 import re
 import shlex
-import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterable
@@ -200,44 +199,6 @@ class Run:
             + (f"; not drawn without them: {absent}" if absent else "")
             + "; --config compute=missing computes them, and `cnn-invariance plan` says how long that takes",
         ]
-
-    @property
-    def rest(self) -> dict[str, str]:
-        """Commands, by their names, that draw all that needs no failed run; none if other cells are missing, too.
-
-        Snakemake writes the claims and the page from all results that it planned. If some of them cannot be, because a
-        network came out below its accuracy floor, these commands write them from the results that are there.
-        """
-        if self.plan is None:
-            return {}
-        now = self.plan.anew()
-        if now.to_compute or not set(now.failed) - set(self.plan.failed):
-            return {}
-        products, results = Products(now), self.study_options("results", drawing=True)
-        figures = self.study_options("results", "figures", drawing=True)
-        incomplete = [name for name in now.drawn if not all(map(Path.is_file, products.figures(name)))]
-        return {
-            **{f"draw/{name}": f"draw {shlex.quote(name)} {figures}" for name in incomplete},
-            "specifications": f"claims --specifications {figures}",
-            "claims": f"claims {results}",
-            "overview": f"overview {figures}",
-            "costs": f"costs {results}",
-            "report": f"report {figures} --output {shlex.quote(str(products.page))}",
-        }
-
-    def draw_the_rest(self) -> list[str]:
-        """Give the commands of `rest`; what is said of it at the end of a run, after the failed runs."""
-        commands = self.rest
-        for name, command in commands.items():
-            log = Path("logs") / self.name / f"{name}.log"
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("w", encoding="utf-8") as file:
-                words = ["cnn-invariance", *shlex.split(command)]
-                if subprocess.run(words, stdout=file, stderr=file, check=False).returncode:
-                    return [*self.closing_lines, f"'{' '.join(words)}' failed, see {log}"]
-        if not commands or not self.products:
-            return self.closing_lines
-        return [*self.closing_lines, f"{self.products.page} shows what needs none of the failed runs"]
 
     def _cell(self, wildcards: Any) -> Any:
         (key,) = wildcards
