@@ -232,7 +232,7 @@ def remarks(result: "MeasureResult") -> Iterator[str]:
         yield f"{layer}: {said}"
     if result.samples == 1:
         yield "one image has no spread over samples: what is divided by it is 0 / 0 or infinite; give more images"
-    yield "accuracy is not reported: the images carry no class labels"
+    yield "accuracy is not reported: which output of the network each image should have is not said"
 
 
 def _null(result: "MeasureResult", measure: str) -> str:
