@@ -236,7 +236,6 @@ class Run:
         there = sum(now.results.has(cell) for cell in now.cells)
         return [
             *lines,
-            *now.failed.values(),
             f"{there} of {len(now.cells)} cells are finished, and kept; the same command goes on",
         ]
 

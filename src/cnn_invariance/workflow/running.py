@@ -31,6 +31,8 @@ LOCK, LOCKS = Path(".snakemake/cnn-invariance.lock"), Path(".snakemake/locks")
 PATIENCE = 3.0
 """Seconds that running jobs may take to end when the run is asked to, before they are killed."""
 
+_ended_by: list[int] = []
+
 
 def check_space(folders: Iterable[Path], least: int = LEAST_FREE, what: str = "a run") -> None:
     """Raise FailedError that names the folders which cannot be written, or whose disk has less than so many bytes free.
@@ -87,6 +89,7 @@ def end_with_jobs() -> None:
     def end(number: int, _: FrameType | None) -> None:
         for one in wanted:
             signal.signal(one, signal.SIG_IGN)
+        _ended_by.append(number)
         atexit.register(_leave)
         end_children()
         raise KeyboardInterrupt
@@ -96,6 +99,11 @@ def end_with_jobs() -> None:
     wanted = [one for one in wanted if signal.getsignal(one) is not signal.SIG_IGN]
     for one in wanted:
         signal.signal(one, end)
+
+
+def asked_to_end() -> bool:
+    """Whether a signal has asked this run to end; it then starts nothing more."""
+    return bool(_ended_by)
 
 
 def end_children() -> None:
