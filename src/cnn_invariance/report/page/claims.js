@@ -2,7 +2,7 @@
 {
   const form = document.getElementById("claims-filter");
   const wordsOf = (text) => text.toLowerCase().split(/[^\p{L}\p{N}.]+/u).filter(Boolean);
-  const texts = new Map(all(".claim").map((claim) => [claim, wordsOf(claim.textContent)]));
+  const texts = new Map(all(".claim").map((claim) => [claim, wordsOf(all("h3, .statistic", claim).map((one) => one.textContent).join(" "))]));
   const found = (claim, terms) =>
     terms.every((term) => texts.get(claim).some((word) => word.startsWith(term)));
 
@@ -40,7 +40,6 @@
     form.addEventListener("input", () => { apply(); keep(); });
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("reset", () => setTimeout(() => { apply(); keep(); }));
-    restore();
-    apply();
+    address.follow(() => { restore(); apply(); });
   }
 }

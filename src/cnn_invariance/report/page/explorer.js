@@ -126,7 +126,7 @@
     const alike = new Set(shown.flatMap((line) => line.cells.map((cell) => data.cells[cell].layers))).size <= 1;
     const quotient = shown.every((line) => QUOTIENTS.test(data.measures[line.measure].label));
     const top = Math.max(quotient ? 1.1 : 0, 1.05 * Math.max(...every, 0)) || 1;
-    const [width, height, left, right, above, below] = [Math.max(360, chart.clientWidth), 380, 52, 12, 14, alike && count <= 40 ? 96 : 40];
+    const [width, height, left, right, above, below] = [Math.max(280, chart.clientWidth), 380, 52, 12, 14, alike && count <= 40 ? 96 : 40];
     const x = (layer) => left + (width - left - right) * (layer + 0.5) / count;
     const y = (value) => above + (height - above - below) * (1 - value / top);
     const picture = make("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": shown.map(labelOf).join("; ") });
@@ -163,7 +163,7 @@
       item.append(html("span", ` (n = ${line.cells.length})`, "quiet"));
       return item;
     }));
-    form.querySelector(".count").textContent = `${lineOf().cells.length} cells of ${cells.length}`;
+    form.querySelector(".count").textContent = `${lineOf().cells.length} of ${cells.length} measured cells`;
     form.elements.clear.hidden = !kept.length;
   };
 
@@ -279,23 +279,25 @@
     choice.seeds = null;
   };
 
+  const restore = () => {
+    const values = address.values();
+    values.get("profile")?.split("|").forEach((word, place) => {
+      const found = data.choices[CHOSEN[place]]?.indexOf(word) ?? -1;
+      if (found >= 0) choice[CHOSEN[place]] = found;
+    });
+    if (values.has("measure")) choice.measure = data.measures.findIndex((one) => one.name === values.get("measure"));
+    if (values.has("profile")) choice.seeds = values.get("seeds")?.split("|") ?? null;
+    settle();
+    offer();
+    draw();
+  };
+
   if (cells.length) {
     document.querySelector("#profiles .static").hidden = true;
     form.hidden = explored.hidden = false;
     choose(0);
     choice.measure = Math.max(0, data.measures.findIndex((one) => one.label === "NV of maps"));
-    const values = address.values();
-    if (values.has("profile")) {
-      values.get("profile").split("|").forEach((word, place) => {
-        const found = data.choices[CHOSEN[place]]?.indexOf(word) ?? -1;
-        if (found >= 0) choice[CHOSEN[place]] = found;
-      });
-      choice.measure = Math.max(0, data.measures.findIndex((one) => one.name === values.get("measure")));
-      choice.seeds = values.get("seeds")?.split("|") ?? null;
-    }
-    settle();
-    offer();
-    draw();
+    address.follow(restore);
     form.addEventListener("submit", (event) => event.preventDefault());
     form.elements.keep.addEventListener("click", () => {
       const line = lineOf();

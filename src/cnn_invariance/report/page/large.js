@@ -104,6 +104,9 @@
     drawn.addEventListener("click", () => open(figure));
     figure.querySelector("figcaption").prepend(button);
   }
-  const asked = named(address.values().get("figure"));
-  if (asked) open(asked, address.values().get("beside") ?? "");
+  address.follow(() => {
+    const asked = named(address.values().get("figure"));
+    if (asked) open(asked, address.values().get("beside") ?? "");
+    else if (dialog.open) dialog.close();
+  });
 }

@@ -8,7 +8,6 @@
       if (place.hidden) place.hidden = false;
       if (place.localName === "details") place.open = true;
     }
-    if (target.id.startsWith("experiment-")) target.querySelector("details:not(.table)")?.setAttribute("open", "");
     setTimeout(() => target.scrollIntoView());
   };
   addEventListener("click", (event) => {
@@ -21,9 +20,7 @@
     if (link.closest(".toc")) link.closest(".toc").open = false;
     if (link.classList.contains("skip")) document.getElementById(id).focus();
   });
-  addEventListener("hashchange", () => reveal(address.place()));
-  addEventListener("popstate", () => reveal(address.place()));
-  if (address.place()) reveal(address.place());
+  address.follow(() => { if (address.place()) reveal(address.place()); });
 
   const fold = document.querySelector("#experiments .fold");
   if (fold) {

@@ -5,6 +5,11 @@ const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const address = {
   place: () => decodeURIComponent(location.hash.slice(1).split("&")[0]),
   values: () => new URLSearchParams(location.hash.slice(1).split("&").slice(1).join("&")),
+  // What is done when the page is opened, and when the reader goes to another address of it.
+  follow(restore) {
+    restore();
+    addEventListener("hashchange", restore);
+  },
   // Change some values, and the place if one is given; null removes a value.
   set(changes, place = address.place()) {
     const values = address.values();
