@@ -60,7 +60,9 @@ class Words:
             lambda one: {**one.recipe.model_dump(), "weights": one.model.weights},
         )
         self._sets = _apart(used, lambda one: one.name, lambda one: one.parameters)
-        self._networks = {one: ", ".join(filter(None, (one.model.name, designs[one], recipes[one]))) for one in networks}
+        self._networks = {
+            one: ", ".join(filter(None, (one.model.name, designs[one], recipes[one]))) for one in networks
+        }
 
     def of(self, cell: MeasureSpec) -> dict[str, str]:
         """The words of a cell, by `CHOICES`."""
@@ -226,4 +228,3 @@ def _left_out(found: Mapping[int, Mapping[str, Any]], order: Sequence[int]) -> I
         counts = [found[index][name] for name in ("infinite", "dead", "nan")] if index in found else [0]
         if any(counts):
             yield [place, *counts]
-
