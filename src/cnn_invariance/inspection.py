@@ -233,7 +233,7 @@ def remarks(result: "MeasureResult") -> Iterator[str]:
 
 
 def write(found: Inspection, path: Path) -> None:
-    """Write a page (HTML), or the profiles as a table (CSV, Parquet) or a plot (SVG, PNG, PDF), by the path's ending."""
+    """Write a page (HTML), or the profiles as a table (CSV, Parquet) or a plot (SVG, PNG, PDF), by the ending."""
     result = found.result
     with atomic_write(path) as temporary:
         if path.suffix == ".csv":

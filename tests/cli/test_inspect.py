@@ -268,7 +268,7 @@ def test_a_page_of_a_network_has_all_in_one_file(here):
 def test_no_layer_is_both_most_and_least_invariant():
     network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU(), torch.nn.Flatten()).eval()
     result = ci.measure(network, torch.rand(4, 1, 6, 6), ci.transformations.rotation(n=3, closed=False), ["NV", "TV"])
-    (one, two) = inspection_page.extremes(result)
+    one, _ = inspection_page.extremes(result)
     assert (one.label, one.what, one.better) == ("NV of units", "invariant", "lower is more invariant")
     assert len(one.most) == len(one.least) == 1
     assert one.most[0] != one.least[0]

@@ -418,8 +418,6 @@ def test_on_paper_there_is_all_but_what_is_only_for_screens(show, everything):
 def axe(tmp_path_factory):
     """The script of axe-core, which finds what keeps people from using a page; fetched with npm."""
     npm, folder = shutil.which("npm"), tmp_path_factory.mktemp("axe")
-    if kept := os.environ.get("AXE_CORE"):
-        return open(kept, encoding="utf-8").read()
     command = [npm or "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder), AXE]
     try:
         subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)

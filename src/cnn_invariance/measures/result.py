@@ -81,7 +81,7 @@ class MeasureResult:
         return f"<MeasureResult of {size}: {', '.join(labels(self.measures).values())}>"
 
     def _repr_html_(self) -> str:
-        """In a notebook: a small plot, and the profiles, a row a layer; a dash where a layer does not have the measure."""
+        """In a notebook: a small plot, and the profiles, a row a layer; a dash where a layer has no value."""
         table = self.profiles()
         table["layer"] = [f"{row.layer_index} {row.layer}" for row in table.itertuples()]
         wide = table.pivot(index=["layer_index", "layer", "kind", "shape"], columns="measure", values="value")
@@ -108,7 +108,8 @@ class MeasureResult:
         said = f"Layer profiles: {', '.join(labels(drawn).values())}"
         if len(profile):
             low, high = (profile.loc[place] for place in (profile["value"].idxmin(), profile["value"].idxmax()))
-            said += f"; {label(drawn[0])} from {low['value']:.3g} in {low['layer']} to {high['value']:.3g} in {high['layer']}"
+            ends = (f"{end['value']:.3g} in {end['layer']}" for end in (low, high))
+            said += f"; {label(drawn[0])} from {' to '.join(ends)}"
         source = base64.b64encode(picture.getvalue()).decode()
         return f'<img alt="{escape(said)}" style="max-width: 100%" src="data:image/svg+xml;base64,{source}">'
 

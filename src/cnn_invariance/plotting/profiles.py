@@ -267,13 +267,19 @@ def _draw_beyond(axes: Axes, series: Sequence[Series], axis: Axis, top: float) -
 
 
 def _layer_names(lines: Sequence[Series], axis: Axis) -> dict[float, str]:
-    """The names of the layers by their places, where all lines are of one design with few layers; else none."""
-    if axis != "layer" or len(_designs(lines, axis)) > 1:
+    """The names of the layers by their places, where all lines are of one design with few layers; else none.
+
+    A line may lack some layers of the design, those where its measure has no value.
+    """
+    if axis != "layer" or not all("layer" in one.profiles[0] for one in lines):
         return {}
-    table = lines[0].profiles[0]
-    if "layer" not in table or len(table) > NAMED:
-        return {}
-    return dict(zip(lines[0].places(axis), table["layer"], strict=True))
+    found: dict[float, tuple[str, str]] = {}
+    for one in lines:
+        table = one.profiles[0]
+        for place, *layer in zip(one.places(axis), table["layer"], table["kind"], strict=True):
+            if found.setdefault(place, (layer[0], layer[1])) != (layer[0], layer[1]):
+                return {}
+    return {place: found[place][0] for place in sorted(found)} if len(found) <= NAMED else {}
 
 
 def draw_profiles(

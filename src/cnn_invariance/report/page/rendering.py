@@ -14,7 +14,6 @@ from cnn_invariance.storage.files import atomic_write
 from cnn_invariance.workflow import costs
 from cnn_invariance.workflow.plan import Plan
 
-
 SCRIPTS = ("state.js", "claims.js", "search.js", "links.js", "large.js", "explorer.js")
 """The parts of the script, in their order: each but the first is a block with names of its own."""
 
