@@ -404,7 +404,7 @@ def test_without_scripts_everything_is_there_to_read(show, everything):
 def test_on_paper_there_is_all_but_what_is_only_for_screens(show, everything):
     browser = show(everything)
     closed = ask(browser, "return document.querySelectorAll('main details:not([open])').length")
-    left = "return document.querySelectorAll('main details:not([open], .cells, .long)').length"
+    left = "return document.querySelectorAll('main details:not([open], .cells, .long, .table, .sizes)').length"
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     ask(browser, "dispatchEvent(new Event('beforeprint'))")
     assert shown(browser, "nav, .filter, .find, .enlarge, .skip, .download, .thumbnail") == 0

@@ -103,12 +103,11 @@ class MeasureResult:
         drawn = [measure for measure in self._shown({}) if len(self.absent(measure)) < len(self.layers)]
         if not drawn:
             return ""
-        picture, profile = io.BytesIO(), self.profile(drawn[0]).dropna(subset="value")
+        picture, profile = io.BytesIO(), self.profile(drawn[0]).dropna(subset="value").sort_values("value")
         self.plot(drawn).savefig(picture, format="svg", metadata={"Date": None, "Creator": None})
         said = f"Layer profiles: {', '.join(labels(drawn).values())}"
         if len(profile):
-            low, high = (profile.loc[place] for place in (profile["value"].idxmin(), profile["value"].idxmax()))
-            ends = (f"{end['value']:.3g} in {end['layer']}" for end in (low, high))
+            ends = (f"{end['value']:.3g} in {end['layer']}" for end in (profile.iloc[0], profile.iloc[-1]))
             said += f"; {label(drawn[0])} from {' to '.join(ends)}"
         source = base64.b64encode(picture.getvalue()).decode()
         return f'<img alt="{escape(said)}" style="max-width: 100%" src="data:image/svg+xml;base64,{source}">'

@@ -60,11 +60,11 @@
   mark();
 }
 
-// On paper everything is open, but the lists of cells.
+// On paper everything is open but what is long: tables, sizes, sources and cells, which the style leaves out there.
 {
   let opened = [];
   addEventListener("beforeprint", () => {
-    opened = all("main details:not([open], .cells, .long)");
+    opened = all("main details:not([open], .cells, .long, .table, .sizes)");
     opened.forEach((details) => { details.open = true; });
   });
   addEventListener("afterprint", () => opened.forEach((details) => { details.open = false; }));
