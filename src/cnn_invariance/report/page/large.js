@@ -3,7 +3,7 @@
 {
   const dialog = document.getElementById("large"), sheets = dialog.querySelector(".sheets"), form = dialog.querySelector("form");
   const figures = all("figure[id]"), { beside } = form.elements;
-  const STEP = 1.25, LEAST = 0.5, MOST = 6;
+  const STEP = 1.25, LEAST = 0.5, MOST = 6, LEGIBLE = 640; // pixels
   let shown = null, scale = 1;
 
   const nameOf = (figure) => figure.id.replace("figure-", "");
@@ -65,6 +65,7 @@
     beside.value = other;
     draw();
     if (!dialog.open) dialog.showModal();
+    zoom(Math.max(1, LEGIBLE / sheets.clientWidth));
     sheets.scrollTo(0, 0);
   };
   const step = (by) => {

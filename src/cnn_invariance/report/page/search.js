@@ -6,7 +6,7 @@
   const SHOWN = 12, TITLE = 6, BEGINNING = 0.5;
   const wordsOf = (text) => text.toLowerCase().split(/[^\p{L}\p{N}]+/u).filter(Boolean);
   const text = (element, selector) => (selector ? all(selector, element) : [element])
-    .map((one) => one.textContent).join(" ").replaceAll("#", " ").replace(/\s+/g, " ").trim();
+    .map((one) => one.textContent).join(" ").replaceAll("#", " ").replace(/^Enlarge/, "").replace(/\s+/g, " ").trim();
   const counted = (words) => {
     const counts = new Map();
     for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
