@@ -129,7 +129,7 @@ def test_every_figure_is_drawn_where_it_is_opened(show, everything):
     ask(browser, "document.querySelectorAll('main details').forEach(details => { details.open = true; })")
     drawn = ask(browser, """
         return [...document.querySelectorAll("figure[id] svg")].map(svg => {
-            const box = svg.getBBox(), uses = [...svg.querySelectorAll("use[href^='#o']")];
+            const box = svg.getBBox(), uses = [...svg.querySelectorAll("use[href^='#t']")];
             const letters = !uses.length || uses.some(use => use.getBBox().width > 0);
             return [svg.id, svg.getBoundingClientRect().width, box.width, box.height, letters];
         });

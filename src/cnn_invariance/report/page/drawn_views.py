@@ -66,7 +66,7 @@ def read_figure(folder: Path, name: str, outlines: Outlines) -> FigureView:
     text = existing(folder / f"{name}.svg").read_text(encoding="utf-8")
     picture = data_uri("image/png", existing(folder / f"{name}.png").read_bytes())
     width, height = inline_svg.size(text)
-    drawing = inline_svg.inline(text, name, outlines)
+    drawing = inline_svg.inline(text, outlines)
     if len(drawing) > len(picture):
         drawing = Markup('<image width="{:g}" height="{:g}" href="{}"/>').format(width, height, picture)
     return FigureView(name, _caption(_record(folder, name)), drawing, width, height, "<image" in drawing)

@@ -1,52 +1,104 @@
-"""SVG files of figures as parts of the page: one for all the outlines of letters, and nothing that its policy forbids.
+"""SVG files of figures as parts of the page: in fewer bytes, and without anything that its policy forbids.
 
-Matplotlib draws a letter as an outline that is defined in each file, and colours things with ``style`` attributes. On a
-page of many figures each outline is defined once, and colours are presentation attributes, which the page's policy
-allows. Without a style sheet of its own a figure can be shown in dark colours, and cloned.
+Matplotlib draws a letter as an outline that is defined in each file, and gives each mark its colours in a ``style``
+attribute. On the page each outline and each text is defined once for all figures; colours are presentation attributes,
+which the page's policy allows, of a group where neighbours have the same. Without a style sheet of its own a figure can
+be shown in dark colours, and cloned.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 from markupsafe import Markup, escape
 
 LEFT_OUT = {"metadata", "style"}
+INHERITED = (
+    "fill", "fill-opacity", "stroke", "stroke-dasharray", "stroke-dashoffset", "stroke-linecap", "stroke-linejoin",
+    "stroke-opacity", "stroke-width",
+)  # fmt: skip
+"""The attributes that a group can have for all that is in it."""
 OUTLINE = "scale(0.015625)"
 """The transformation of the outline of a letter: Matplotlib draws them in units of 1/64 pt."""
 SHIFT = re.compile(r"translate\(([-\d.]+) 0\)")
 REFERENCE = re.compile(r"url\(#([^)]+)\)")
+LETTER = re.compile(r"#o\d+")
+DECIMALS = re.compile(r"-?\d*\.\d{2,}")
 
 
 @dataclass
 class Outlines:
-    """The outlines of letters of all figures of a page, each once: its id by its path."""
+    """What all figures of a page draw texts with, each thing once.
+
+    ids:     of the outlines of letters by their paths
+    texts:   of the texts by their letters, as HTML
+    figures: how many there are
+    """
 
     ids: dict[str, str] = field(default_factory=dict)
+    texts: dict[Markup, str] = field(default_factory=dict)
+    figures: int = 0
 
     def id_of(self, path: str) -> str:
         """The id of an outline, which is new where the path is."""
         return self.ids.setdefault(path, f"o{len(self.ids)}")
 
+    def text(self, letters: Markup) -> str:
+        """The id of a text, which is new where its letters are."""
+        return self.texts.setdefault(letters, f"t{len(self.texts)}")
+
+    def prefix(self) -> str:
+        """What the ids of the next figure begin with."""
+        self.figures += 1
+        return f"f{self.figures}"
+
     @property
     def definitions(self) -> Markup:
         """The definitions that the figures refer to."""
         paths = (Markup('<path id="{}" d="{}" transform="{}"/>').format(i, d, OUTLINE) for d, i in self.ids.items())
-        return Markup("").join(paths)
+        texts = (Markup('<g id="{}">{}</g>').format(i, letters) for letters, i in self.texts.items())
+        return Markup("").join([*paths, *texts])
 
 
-def inline(text: str, name: str, outlines: Outlines) -> Markup:
-    """The drawing of an SVG file, without its outermost element; ids begin with the name of the figure.
+class Part(NamedTuple):
+    """An element as it stands on the page."""
 
-    >>> inline('<svg><g><path id="a" style="fill:none"/><use href="#a"/></g></svg>', "f", Outlines())
-    Markup('<path id="f-a" fill="none"/><use href="#f-a"/>')
+    tag: str
+    attributes: Mapping[str, str]
+    inside: Markup
+
+    @property
+    def inherited(self) -> dict[str, str]:
+        """What a group around it could have instead; nothing for what is itself a group, or a definition."""
+        if self.tag not in ("path", "use") or "id" in self.attributes:
+            return {}
+        names = (*INHERITED, "clip-path") if self.tag == "path" and "transform" not in self.attributes else INHERITED
+        return {name: self.attributes[name] for name in names if name in self.attributes}
+
+    def html(self, without: Mapping[str, str]) -> Markup:
+        """The element, without the attributes that its group has."""
+        kept = ((name, value) for name, value in self.attributes.items() if name not in without)
+        start = Markup(f"<{self.tag}") + Markup("").join(Markup(' {}="{}"').format(*item) for item in kept)
+        return start + (Markup(">") + self.inside + Markup(f"</{self.tag}>") if self.inside else Markup("/>"))
+
+
+def inline(text: str, outlines: Outlines) -> Markup:
+    """The drawing of an SVG file, without its outermost element; ids begin as no others on the page do.
+
+    >>> inline('<svg><g><path id="a" style="fill:none"/><use href="#a"/></g></svg>', Outlines())
+    Markup('<path id="f1-a" fill="none"/><use href="#f1-a"/>')
+    >>> inline('<svg><path d="M0 0.123" style="fill:red"/><path d="M1 0" style="fill:red"/></svg>', Outlines())
+    Markup('<g fill="red"><path d="M0 0.1"/><path d="M1 0"/></g>')
     """
     root = ElementTree.fromstring(text)
     letters = {
         one.get("id", ""): outlines.id_of(one.get("d", "")) for one in root.iter() if one.get("transform") == OUTLINE
     }
-    return Markup("").join(part for child in root for part in _parts(child, name, letters))
+    figure = Figure(outlines.prefix(), letters, outlines)
+    return _joined(part for child in root for part in figure.parts(child))
 
 
 def size(text: str) -> tuple[float, float]:
@@ -56,39 +108,62 @@ def size(text: str) -> tuple[float, float]:
     return float(found[1]), float(found[2])
 
 
-def _parts(element: ElementTree.Element, name: str, letters: dict[str, str]) -> Iterator[Markup]:
-    """An element and what is in it as HTML, piece by piece."""
-    tag = _local(element.tag)
-    if tag in LEFT_OUT or element.get("id") in letters:
-        return
-    inside = [part for child in element for part in _parts(child, name, letters)]
-    attributes = dict(_attributes(element, name, letters))
-    if tag in ("g", "defs") and (not inside or (tag == "g" and not attributes)):
-        yield from inside
-        return
-    yield Markup(f"<{tag}") + Markup("").join(Markup(' {}="{}"').format(*item) for item in attributes.items())
-    yield Markup(">") + Markup("").join(inside) + Markup(f"</{tag}>") if inside else Markup("/>")
+class Figure(NamedTuple):
+    """One figure: what its ids begin with, the ids of its letters, and what it shares with other figures."""
+
+    prefix: str
+    letters: Mapping[str, str]
+    outlines: Outlines
+
+    def parts(self, element: ElementTree.Element) -> Iterator[Part]:
+        """An element; of a group without attributes, what is in it; of a group of letters, the text that they are."""
+        tag = _local(element.tag)
+        if tag in LEFT_OUT or element.get("id") in self.letters:
+            return
+        inside = [part for child in element for part in self.parts(child)]
+        attributes = dict(self._attributes(element, tag))
+        if tag == "g" and not attributes:
+            yield from inside
+        elif tag == "g" and len(inside) > 1 and all(self._is_letter(part) for part in inside):
+            yield Part("use", {"href": f"#{self.outlines.text(_joined(inside))}", **attributes}, Markup())
+        elif inside or tag not in ("g", "defs"):
+            yield Part(tag, attributes, _joined(inside))
+
+    def _is_letter(self, part: Part) -> bool:
+        return part.tag == "use" and LETTER.fullmatch(part.attributes.get("href", "")) is not None
+
+    def _attributes(self, element: ElementTree.Element, tag: str) -> Iterator[tuple[str, str]]:
+        for key, value in element.attrib.items():
+            match _local(key):
+                case "style":
+                    pairs = (part.partition(":") for part in value.split(";") if part)
+                    yield from ((name.strip(), self._within(text.strip())) for name, _, text in pairs)
+                case "id":
+                    yield "id", f"{self.prefix}-{value}"
+                case "href" if value.startswith("#"):
+                    yield "href", f"#{self.letters.get(value[1:]) or f'{self.prefix}-{value[1:]}'}"
+                case "transform" if tag == "use" and (shift := SHIFT.fullmatch(value)):
+                    yield "x", f"{float(shift[1]):.0f}"  # a hundredth of the size of the letters
+                case "d" | "x" | "y" as place if tag in ("path", "use") and "id" not in element.attrib:
+                    yield place, DECIMALS.sub(lambda number: f"{round(float(number[0]), 1) + 0.0:g}", value)
+                case local:
+                    yield local, self._within(value)
+
+    def _within(self, value: str) -> str:
+        """A value whose references lead to the ids of this figure."""
+        return REFERENCE.sub(lambda found: f"url(#{self.prefix}-{found[1]})", value)
 
 
-def _attributes(element: ElementTree.Element, name: str, letters: dict[str, str]) -> Iterator[tuple[str, str]]:
-    for key, value in element.attrib.items():
-        match _local(key):
-            case "style":
-                pairs = (part.partition(":") for part in value.split(";") if part)
-                yield from ((property_.strip(), _within(text.strip(), name)) for property_, _, text in pairs)
-            case "id":
-                yield "id", f"{name}-{value}"
-            case "href" if value.startswith("#"):
-                yield "href", f"#{letters.get(value[1:]) or f'{name}-{value[1:]}'}"
-            case "transform" if _local(element.tag) == "use" and (shift := SHIFT.fullmatch(value)):
-                yield "x", shift[1]
-            case local:
-                yield local, _within(value, name)
-
-
-def _within(value: str, name: str) -> str:
-    """A value whose references lead to the ids of this figure."""
-    return REFERENCE.sub(lambda found: f"url(#{name}-{found[1]})", value)
+def _joined(parts: Iterable[Part]) -> Markup:
+    """Elements one after the other; neighbours that have the same inherited attributes have them from a group."""
+    found = []
+    for shared, some in groupby(parts, lambda part: part.inherited):
+        members = list(some)
+        if len(members) == 1 or not shared:
+            found += [part.html({}) for part in members]
+        else:
+            found.append(Part("g", shared, Markup("").join(part.html(shared) for part in members)).html({}))
+    return Markup("").join(found)
 
 
 def _local(name: str) -> str:

@@ -21,13 +21,15 @@
   const resize = () => {
     for (const drawn of all(".sheet svg", sheets)) drawn.style.setProperty("width", `${100 * scale}%`);
   };
-  // The figure as a file of its own: with the outlines of the letters that it refers to.
+  // The figure as a file of its own: with the texts that it refers to, and the outlines of their letters.
   const file = (figure) => {
     const drawn = figure.querySelector("svg").cloneNode(true);
     drawn.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-    const used = new Set(all("use", drawn).map((use) => use.getAttribute("href").slice(1)));
+    const used = (root) => all("use", root).map((use) => use.getAttribute("href").slice(1));
+    const texts = used(drawn), letters = texts.flatMap((id) => used(document.getElementById(id) ?? drawn));
+    const needed = new Set([...texts, ...letters]);
     const outlines = document.createElementNS("http://www.w3.org/2000/svg", "defs");
-    outlines.append(...all(".outlines path").filter((path) => used.has(path.id)).map((path) => path.cloneNode(true)));
+    outlines.append(...all(".outlines defs > *").filter((one) => needed.has(one.id)).map((one) => one.cloneNode(true)));
     drawn.prepend(outlines);
     return URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(drawn)], { type: "image/svg+xml" }));
   };
