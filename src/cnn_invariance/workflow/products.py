@@ -118,7 +118,9 @@ class Products:
     def code_of_page(self) -> list[Path]:
         """The files that the page is written by; README.md, of which it shows a section, and sources among them."""
         readme = PACKAGE.parents[1] / "README.md"
-        own = _sources("report/page/*.*", "report/sources.py", "paper/points.py", "paper/sources.yaml")
+        own = _sources(
+            "report/page/*.*", "report/profiles.py", "report/sources.py", "paper/points.py", "paper/sources.yaml"
+        )
         return [*own, *map(from_here, [readme] if readme.is_file() else [])]
 
     @property
