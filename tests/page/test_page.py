@@ -109,7 +109,7 @@ def test_no_experiment_is_missing(written, elements):
 def test_every_figure_and_table_is_there_with_its_caption(written, elements):
     plan, text = written.plan, elements.text
     computed = [name for name in plan.study.experiments if not plan.lacking(name)]
-    wanted = {name for one in computed for name in plan.study.outputs[one].figures} | {"overview", "claims"}
+    wanted = {name for one in computed for name in plan.study.outputs[one].figures} | {"overview", "claims", "summary"}
     ids = {one["id"].removeprefix("figure-") for one in elements.all("figure")}
     wanted |= {Products.curve(name) for name in Products(plan).specified if name in computed}
     assert ids - {"verification"} == wanted

@@ -91,6 +91,7 @@ class Contents:
 
     preset: Preset
     cells: int
+    summary: FigureView
     overview: FigureView
     forest: FigureView
     experiments: Sequence[ExperimentView]
@@ -167,6 +168,7 @@ def read_contents(plan: Plan) -> Contents:
     return Contents(
         preset=_preset(plan),
         cells=len(plan.cells),
+        summary=read_figure(overview, "summary", outlines),
         overview=read_figure(overview, "overview", outlines),
         forest=read_figure(overview, "claims", outlines),
         experiments=[_experiment(plan, name, tested, outlines) for name in study.experiments],
