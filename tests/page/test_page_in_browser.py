@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -236,6 +237,12 @@ def test_an_address_opens_what_it_points_to_and_holds_the_state(show, everything
     until(browser, "return location.hash === '#experiment-compare_models'")
 
 
+def test_folded_the_page_is_short_and_small(show, quick):
+    browser = show(quick, WIDE)
+    assert ask(browser, "return document.documentElement.scrollHeight / innerHeight") < 25
+    assert quick.path.stat().st_size < 8 * 2**20
+
+
 @pytest.mark.parametrize("size", [PHONE, LAPTOP, WIDE])
 def test_the_page_never_scrolls_sideways(show, everything, size):
     browser = show(everything, size)
@@ -286,7 +293,10 @@ def test_figures_are_enlarged_one_after_the_other_and_side_by_side(show, quick):
     from selenium.webdriver.common.keys import Keys
 
     browser = show(quick)
-    ask(browser, "document.getElementById('experiment-compare_models').open = true")
+    ask(browser, """
+        URL.createObjectURL = blob => { window.blob = blob; return "#"; };
+        document.getElementById("experiment-compare_models").open = true;
+    """)  # fmt: skip
     click(browser, "#figure-compare_models .enlarge")
     label = "return document.getElementById('large').getAttribute('aria-label')"
     first = ask(browser, label)
@@ -300,8 +310,11 @@ def test_figures_are_enlarged_one_after_the_other_and_side_by_side(show, quick):
     assert ask(browser, label) == first
     keys(browser, "dialog select", "compare models NVSE")
     assert shown(browser, "dialog figure") == shown(browser, "dialog figcaption") == 2
-    saved = ask(browser, "return fetch(document.querySelector('dialog .save').href).catch(() => 'kept by the policy')")
-    assert saved == "kept by the policy"
+    svg = ElementTree.fromstring(browser.execute_async_script("window.blob.text().then(arguments[0]);"))
+    ids = {one.get("id") for one in svg.iter()}
+    links = {one.get("href", "")[1:] for one in svg.iter() if one.tag.endswith("}use")}
+    assert len(links) > 20
+    assert links <= ids, "what is saved needs nothing of the page"
     ActionChains(browser).send_keys(Keys.ESCAPE).perform()
     until(browser, "return !document.querySelector('dialog').open")
     assert "Enlarge" in ask(browser, "return document.activeElement.textContent")
@@ -348,12 +361,14 @@ def test_the_values_of_an_experiment_are_saved_as_a_tidy_table(show, quick):
     text = browser.execute_async_script("const done = arguments[0]; window.blob.text().then(done);")
     saved = pd.read_csv(io.StringIO(text))
     tidy = profiles.tidy(quick.plan, "augmentation_intensity")
+    tidy = tidy[tidy["measure"].isin(saved["measure"])]
+    assert set(tidy["measure"]) >= {"NV of maps", "TV of units", "SV of units"}  # those of its figures
     columns = [name.replace(" ", "_") for name in tidy.columns if name not in ("experiment", "depth")]
     assert list(saved.columns) == columns
     assert len(saved) == len(tidy) > 100
     order = ["cell", "measure", "layer_index"]
     both = [frame.sort_values(order).reset_index(drop=True) for frame in (saved, tidy)]
-    assert np.allclose(both[0]["value"], both[1]["value"], rtol=1e-4, equal_nan=True)
+    assert np.allclose(both[0]["value"], both[1]["value"], rtol=5e-4, equal_nan=True)
     for name in ("layer", "kind", "units", "infinite", "dead", "nan", "measure", "under", "network"):
         assert list(both[0][name]) == list(both[1][name]), name
 

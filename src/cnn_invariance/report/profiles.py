@@ -7,7 +7,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cnn_invariance.measures.requests import better, check, label
+from cnn_invariance.experiments.framework.profile_experiment import ProfilesOfModels
+from cnn_invariance.measures.requests import SHOWN, better, check, label
 from cnn_invariance.study import MeasureSpec, SetSpec
 from cnn_invariance.workflow.plan import Plan
 
@@ -23,8 +24,11 @@ COLUMNS = (
 )  # fmt: skip
 """Of the tidy table: a row for each layer, measure and cell."""
 
-DIGITS = 5
+DIGITS = 4
 """Significant digits of the values on the page."""
+
+FEW = 8
+"""Cells with more measures have on the page only those of `on_page`."""
 
 PLAIN = "no augmentation"
 
@@ -45,6 +49,18 @@ def names(records: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True).strip('"')
+
+
+def on_page(plan: Plan) -> dict[MeasureSpec, frozenset[str]]:
+    """The measures of each cell that the page has: of few all, else those of its experiments' figures and the usual."""
+    found = {cell: set(SHOWN if len(cell.measures) > FEW else cell.measures) for cell in plan.measurements}
+    for name, cells in plan.study.cells.items():
+        experiment = plan.study.experiments[name]
+        drawn = experiment.requests(plan.study) if isinstance(experiment, ProfilesOfModels) else ()
+        for cell in cells:
+            if isinstance(cell, MeasureSpec):
+                found[cell].update(drawn)
+    return {cell: frozenset(measures) for cell, measures in found.items()}
 
 
 class Words:
@@ -218,7 +234,7 @@ class Gathered:
 
 
 def _shown(row: Mapping[str, Any] | None) -> float | None:
-    """The value of a layer to five digits; None: there is none, or it is not finite."""
+    """The value of a layer to four digits; None: there is none, or it is not finite."""
     return float(f"{row['value']:.{DIGITS}g}") if row is not None and math.isfinite(row["value"]) else None
 
 

@@ -188,7 +188,7 @@ def read_contents(plan: Plan) -> Contents:
 
 def _read_cells(plan: Plan) -> tuple[Origins, profiles.Gathered]:
     """How all computed cells were made, and the profiles of those that are measured; each file is read once."""
-    gathered = profiles.Gathered(profiles.Words(plan.measurements))
+    gathered, kept = profiles.Gathered(profiles.Words(plan.measurements)), profiles.on_page(plan)
     computed: list[tuple[Cell, Sequence[str], origins.Provenance]] = []
     for cell in filter(plan.results.has, plan.cells):
         computed.append((cell, plan.users[cell], plan.results.provenance(cell)))
@@ -196,7 +196,8 @@ def _read_cells(plan: Plan) -> tuple[Origins, profiles.Gathered]:
             seen = origins.cell_view(*computed[-1])
             names = ["layer_index", "layer", "kind", "measure", "value", *COUNTS]
             rows = plan.results.measure(cell).layers.select(names).to_pylist()
-            gathered.add(cell, rows, vars(seen), seen.experiments)
+            shown = (row for row in rows if row["measure"] in kept[cell])
+            gathered.add(cell, shown, vars(seen), seen.experiments)
     return origins.read(computed), gathered
 
 
