@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cnn_invariance.experiments.framework.profile_experiment import ProfilesOfModels
-from cnn_invariance.measures.requests import SHOWN, better, check, label
+from cnn_invariance.measures.requests import HEADLINE, better, check, label
 from cnn_invariance.study import MeasureSpec, SetSpec
 from cnn_invariance.workflow.plan import Plan
 
@@ -53,7 +53,7 @@ def _text(value: Any) -> str:
 
 def on_page(plan: Plan) -> dict[MeasureSpec, frozenset[str]]:
     """The measures of each cell that the page has: of few all, else those of its experiments' figures and the usual."""
-    found = {cell: set(SHOWN if len(cell.measures) > FEW else cell.measures) for cell in plan.measurements}
+    found = {cell: set(HEADLINE if len(cell.measures) > FEW else cell.measures) for cell in plan.measurements}
     for name, cells in plan.study.cells.items():
         experiment = plan.study.experiments[name]
         drawn = experiment.requests(plan.study) if isinstance(experiment, ProfilesOfModels) else ()

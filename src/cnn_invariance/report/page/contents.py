@@ -1,5 +1,7 @@
 """All that the page shows, read from a plan and from the files that its run left."""
 
+import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -173,7 +175,7 @@ def read_contents(plan: Plan) -> Contents:
         forest=read_figure(overview, "claims", outlines),
         experiments=[_experiment(plan, name, tested, outlines) for name in study.experiments],
         claims=tested,
-        claims_csv=data_uri("text/csv", existing(claims_csv).read_bytes()),
+        claims_csv=data_uri("text/csv", _without_cells(existing(claims_csv).read_text(encoding="utf-8"))),
         rule=claims.RULE,
         statement_sha256=statement_sha256(records),
         departures=markdown.readme_section(DEPARTURES),
@@ -184,6 +186,16 @@ def read_contents(plan: Plan) -> Contents:
         profiles=Markup(gathered.json()),
         outlines=outlines.definitions,
     )
+
+
+def _without_cells(text: str) -> bytes:
+    """The table of claims without the keys of cells, which are most of its bytes, and stand at each claim."""
+    rows, kept = list(csv.DictReader(io.StringIO(text))), io.StringIO()
+    names = [name for name in rows[0] if name != "cells"] if rows else []
+    table = csv.DictWriter(kept, names, extrasaction="ignore", lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return kept.getvalue().encode()
 
 
 def _read_cells(plan: Plan) -> tuple[Origins, profiles.Gathered]:
