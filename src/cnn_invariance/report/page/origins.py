@@ -38,6 +38,11 @@ class CellView:
     started: str
     time: str
 
+    @property
+    def made_by(self) -> str:
+        """The processor and the commit, in words."""
+        return f"{self.processor}, commit {self.commit}"
+
 
 @dataclass(frozen=True)
 class Origins:
