@@ -35,9 +35,6 @@ from cnn_invariance.study import Cell, MeasureSpec, TrainSpec
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
 
-DEPARTURES = "What differs from the author's code"
-"""The section of README.md that is shown."""
-
 
 @dataclass(frozen=True)
 class MeasureView:
@@ -89,6 +86,7 @@ class Contents:
     profiles:   the data of the explorer, JSON
     outlines:   of the letters of all figures, which refer to them
     version:    of this package
+    failed:     the networks below the accuracy floor: of each its label, and why it is a failed run
     """
 
     preset: Preset
@@ -109,6 +107,7 @@ class Contents:
     profiles: Markup
     outlines: Markup
     version: str = __version__
+    failed: Sequence[tuple[str, str]] = ()
 
     @cached_property
     def answer(self) -> Answer:
@@ -178,10 +177,11 @@ def read_contents(plan: Plan) -> Contents:
         claims_csv=data_uri("text/csv", _without_cells(existing(claims_csv).read_text(encoding="utf-8"))),
         rule=claims.RULE,
         statement_sha256=statement_sha256(records),
-        departures=markdown.readme_section(DEPARTURES),
+        departures=markdown.html(sources.departures()),
         verification=_verification(results.root, folders.figure_folder(study.name, "verification"), outlines),
         specifications=_specifications(plan, outlines),
         costs=read_table(tables, "costs"),
+        failed=[(study.label_of(network.model), reason) for network, reason in plan.failed.items()],
         origins=made,
         profiles=Markup(gathered.json()),
         outlines=outlines.definitions,
