@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from torch import Tensor, nn
 
+    from cnn_invariance.datasets import Pictures
     from cnn_invariance.measures import MeasureResult
 
 DEFAULT_MEASURES = requests.HEADLINE
@@ -35,6 +36,7 @@ WIDTH = 140  # columns of the table where there is no terminal
 DASH = "–"
 TABLES = (".csv", ".parquet")
 PLOTS = (".svg", ".png", ".pdf")
+PAGE = ".html"
 
 
 def _described(text: str, default: Any = None, **limits: Any) -> Any:
@@ -62,7 +64,7 @@ class InspectionOptions:
     merge: bool = _described("Leave out layers that change nothing, such as dropout.", True)
     uncertainty: bool = _described("Give 95 % intervals over images.", False)
     null: bool = _described("Give the values of shuffled images, too.", False)
-    output: tuple[Path, ...] = _described("Table .csv .parquet, plot .svg .png .pdf. Repeat.", ())
+    output: tuple[Path, ...] = _described("Page .html, table .csv .parquet, plot .svg .png .pdf. Repeat.", ())
     device: str | None = _described("cpu, cuda; without: CUDA if there is any.")
     tile: int | None = _described("Images at once; without: by the memory.", min=1)
 
@@ -71,8 +73,8 @@ class InspectionOptions:
         if self.normalise not in NORMALISATIONS:
             raise unknown_name("normalisation", self.normalise, NORMALISATIONS)
         for path in self.output:
-            if path.suffix not in (*TABLES, *PLOTS):
-                endings = ", ".join((*TABLES, *PLOTS))
+            if path.suffix not in (*TABLES, *PLOTS, PAGE):
+                endings = ", ".join((*TABLES, *PLOTS, PAGE))
                 raise InputError(f"output {path}: its ending says what to write; expected {endings}")
         _ = self.parameters, self.arguments, self.height_and_width
 
@@ -94,10 +96,15 @@ class InspectionOptions:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A result, and the facts to print above it: pairs of a label and a text."""
+    """A result, and what else is to be told.
+
+    facts:    pairs of a label and a text
+    pictures: the images as they were read, before they were normalised
+    """
 
     result: "MeasureResult"
     facts: Sequence[tuple[str, str]]
+    pictures: "Pictures"
 
 
 def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection:
@@ -114,7 +121,7 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
 
     members = sets.parse(options.transformations, **options.parameters)
     measures, left_out = _measures(split_measures(options.measures), isinstance(members, AffineSet))
-    images, groups, seen = _images(options)
+    images, pictures, seen = _images(options)
     network, built = _network(options, images)
     by_class = any(_by_class(requests.check(measure)) for measure in measures)
     with warnings.catch_warnings():
@@ -125,7 +132,7 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
             images,
             members,
             measures,
-            torch.from_numpy(groups) if by_class else None,
+            torch.from_numpy(pictures.groups) if by_class else None,
             layers=options.layers or None,
             device=options.device,
             tile=options.tile,
@@ -136,7 +143,7 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
             null=options.null,
         )
     under = [("under", f"{_name(options, members)}: {_count_of(members)}")]
-    return Inspection(result, [*built, *seen, *under, *left_out])
+    return Inspection(result, [*built, *seen, *under, *left_out], pictures)
 
 
 def _by_class(request: requests.Measure) -> bool:
@@ -161,7 +168,7 @@ def show(options: InspectionOptions) -> None:
     for remark in remarks(found.result):
         console.print(remark, markup=False)
     for path in options.output:
-        write(found.result, path)
+        write(found, path)
         console.print(f"written: {path}", markup=False)
 
 
@@ -242,13 +249,20 @@ def _null(result: "MeasureResult", measure: str) -> str:
     return f" (null {result.nulls.network[measure].mean():.4g})"
 
 
-def write(result: "MeasureResult", path: Path) -> None:
-    """Write the profiles as a table (CSV, Parquet) or a plot (SVG, PNG, PDF), by the ending of the path."""
+def write(found: Inspection, path: Path) -> None:
+    """Write a page (HTML), or the profiles as a table (CSV, Parquet) or a plot (SVG, PNG, PDF), by the ending."""
+    result = found.result
     with atomic_write(path) as temporary:
         if path.suffix == ".csv":
             result.profiles().to_csv(temporary, index=False)
         elif path.suffix == ".parquet":
             result.profiles().to_parquet(temporary, index=False)
+        elif path.suffix == PAGE:
+            from cnn_invariance import inspection_page
+
+            read, said = found.pictures, list(remarks(result))
+            page = inspection_page.html(result, found.facts, said, read.images, read.names)
+            temporary.write_text(page, encoding="utf-8", newline="\n")
         else:
             drawn = [measure for measure in result.measures if len(result.absent(measure)) < len(result.layers)]
             result.plot(drawn).savefig(temporary, format=path.suffix[1:], dpi=300)
@@ -313,8 +327,8 @@ def _measures(asked: Sequence[str], affine: bool) -> tuple[list[str], list[tuple
     ]
 
 
-def _images(options: InspectionOptions) -> tuple["Tensor", Any, list[tuple[str, str]]]:
-    """Images (N, C, H, W) in the form that the network expects, the index of each image's folder, and facts on them."""
+def _images(options: InspectionOptions) -> tuple["Tensor", "Pictures", list[tuple[str, str]]]:
+    """Images (N, C, H, W) in the form that the network expects, what they were read as, and facts on them."""
     import torch
 
     try:
@@ -334,7 +348,7 @@ def _images(options: InspectionOptions) -> tuple["Tensor", Any, list[tuple[str, 
     facts += [("", note) for note in found.notes]
     if found.others:
         facts.append(("left out", f"files that cannot be read as images: {found.others}"))
-    return images, found.groups, [*facts, ("values", how)]
+    return images, found, [*facts, ("values", how)]
 
 
 def _normalised(images: "Tensor", how: str) -> tuple["Tensor", str]:

@@ -1,5 +1,6 @@
 """``cnn-invariance inspect``: any network on any images, from the shell."""
 
+import base64
 import io
 import re
 from pathlib import Path
@@ -8,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from markupsafe import escape
 from PIL import Image
 from rich.console import Console
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 import cnn_invariance as ci
-from cnn_invariance import inspection, models
+from cnn_invariance import inspection, inspection_page, models
 from cnn_invariance.cli import app
 from cnn_invariance.datasets import read_pictures
 from cnn_invariance.measures import requests
@@ -247,3 +249,36 @@ def test_a_narrow_terminal_cuts_no_number(here, width):
     for row in result.profiles().to_dict("records"):
         assert inspection._cell(row) in text
     assert "…" not in text
+
+
+def test_a_page_of_a_network_has_all_in_one_file(here):
+    said("--output", "page.html", "--set", "n=3", "--set", "closed=false")
+    text = Path("page.html").read_text(encoding="utf-8")
+    found = inspection.inspect(
+        inspection.InspectionOptions("nets.py:build", Path("photos"), set=("n=3", "closed=false"))
+    )
+    for what, how in found.facts:
+        assert str(escape(how)) in text, what
+    for remark in inspection.remarks(found.result):
+        assert str(escape(remark)) in text
+    lowest = found.result.profile("NV").sort_values("value", kind="stable")
+    first, last = (lowest.iloc[place] for place in (0, -1))
+    assert f"the most invariant layers are {first['layer']} ({first['value']:.3g})" in text
+    assert f"the least invariant are {last['layer']} ({last['value']:.3g})" in text
+    assert "the most same-equivariant layers are" in text
+    addresses = re.findall(r'(?:src|href)="(.*?)"', text)
+    assert len(addresses) == 8 + 2  # the images, the profiles, the icon
+    assert all(address.startswith("data:") for address in addresses)
+    for name in ("ash/0.png", "oak/2.PNG"):
+        assert text.count(name) == 3  # as alternative text, as title, in the list
+    pixels = Image.open(io.BytesIO(base64.b64decode(addresses[-8].partition(",")[2])))
+    assert np.array_equal(np.asarray(pixels), np.asarray(Image.open("photos/ash/0.png")))
+
+
+def test_no_layer_is_both_most_and_least_invariant():
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU(), torch.nn.Flatten()).eval()
+    result = ci.measure(network, torch.rand(4, 1, 6, 6), ci.transformations.rotation(n=3, closed=False), ["NV", "TV"])
+    one, _ = inspection_page.extremes(result)
+    assert (one.label, one.what, one.better) == ("NV of units", "invariant", "lower is more invariant")
+    assert len(one.most) == len(one.least) == 1
+    assert one.most[0] != one.least[0]

@@ -14,7 +14,7 @@ FLOORS = (
     {"activations", "statistics"},
     {"transformations", "datasets"},
     {"models", "measures"},
-    {"training", "inspection", "assertions"},
+    {"training", "inspection", "inspection_page", "assertions"},
     {"study", "plotting"},
     {"results", "paper"},
     {"experiments"},

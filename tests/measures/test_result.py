@@ -1,5 +1,6 @@
 """What a pass gives, as tables and as a file."""
 
+import base64
 import re
 from itertools import pairwise
 
@@ -262,6 +263,44 @@ def test_a_notebook_shows_results_and_plots(known):
     assert "<td>1 maps</td>" in shown
     assert "<td>–</td>" in shown
     assert known.plot("DSES")._repr_png_().startswith(b"\x89PNG")
+    said, picture = re.search(r'<img alt="(.*?)" .*src="data:image/svg\+xml;base64,(.*?)">', shown).groups()
+    assert said.startswith(f"Layer profiles: {', '.join(labels)}; NV of units from ")
+    assert b"</svg>" in base64.b64decode(picture)
+    none = MeasureResult(known.layers, {"NVSE": [None, None]}, None, 4, ("identity",), {"NVSE": [0, 0]})
+    assert "<img" not in none._repr_html_()
+
+
+def texts(figure):
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def references(figure):
+    """The heights of the lines through whole panels."""
+    return [[line.get_ydata()[0] for line in axes.lines if list(line.get_xdata()) == [0, 1]] for axes in figure.axes]
+
+
+def test_a_plot_names_layers_and_samples_and_has_a_line_at_one(known):
+    figure = known.plot()
+    assert "this network (4 samples)" in texts(figure)
+    assert references(figure) == [[1.0], [1.0], []]  # DSES is no quotient
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == [layer.name for layer in known.layers]
+    assert figure.axes[0].get_ylim()[1] > 1
+
+
+def test_two_networks_in_one_plot(known):
+    figure = known.plot("NV", compare=known, label="mine")
+    assert texts(figure)[:2] == ["mine (4 samples)", "the other (4 samples)"]
+    deeper = ci.measure(small_network(), some_images(), rotation(n=3, closed=False), ["NV", "TV"])
+    figure = known.plot(compare={"deeper": deeper})
+    (panel,) = figure.axes  # the measure that both have
+    assert panel.get_xlabel() == "relative depth (%)"
+    assert texts(figure)[:2] == ["this network (4 samples)", f"deeper ({deeper.samples} samples)"]
+    drawn = [line.get_ydata() for line in panel.lines if len(line.get_ydata()) == len(deeper.layers)]
+    np.testing.assert_array_equal(drawn[0], deeper.profile("NV")["value"])
+    with pytest.raises(InputError, match="two networks are called 'this network'"):
+        known.plot(compare={"this network": deeper})
+    with pytest.raises(InputError, match="the results have no measure in common; this one has"):
+        known.plot(compare=ci.measure(small_network(), some_images(), rotation(n=3, closed=False), ["TV"]))
 
 
 def test_a_layer_has_one_depth_whatever_the_measure():

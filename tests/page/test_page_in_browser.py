@@ -1,9 +1,17 @@
 """The page in a real browser, Chromium without a window: what a reader sees and can do, without a network."""
 
+import io
+import json
 import os
 import shutil
+import subprocess
+from xml.etree import ElementTree
 
+import numpy as np
+import pandas as pd
 import pytest
+
+from cnn_invariance.report import profiles
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
@@ -93,8 +101,6 @@ def until_shown(browser, selector, count):
 
 
 def test_it_loads_alone_and_without_complaint(show, everything):
-    import json
-
     show(everything).get_log("performance")
     show(everything).get_log("browser")
     browser = show(everything)
@@ -119,18 +125,21 @@ def test_the_policy_keeps_out_what_would_come_in(show, quick):
     assert sum("Content Security Policy" in message for message in violations) >= 2
 
 
-def test_every_picture_is_shown(show, everything):
+def test_every_figure_is_drawn_where_it_is_opened(show, everything):
     browser = show(everything)
-    pictures = ask(browser, """
-        return Promise.all([...document.querySelectorAll("figure img")].map(async image => {
-            image.loading = "eager"; await image.decode();
-            return [image.alt, image.complete, image.naturalWidth, image.width];
-        }))
+    ask(browser, "document.querySelectorAll('main details').forEach(details => { details.open = true; })")
+    drawn = ask(browser, """
+        return [...document.querySelectorAll("figure[id] svg")].map(svg => {
+            const box = svg.getBBox(), uses = [...svg.querySelectorAll("use[href^='#t']")];
+            const letters = !uses.length || uses.some(use => use.getBBox().width > 0);
+            return [svg.id, svg.getBoundingClientRect().width, box.width, box.height, letters];
+        });
     """)  # fmt: skip
-    assert len(pictures) == everything.text.count("<figure ")
-    for alt, complete, natural, width in pictures:
-        assert complete, alt
-        assert natural >= width > 100, alt
+    assert len(drawn) == everything.text.count("<figure ")
+    for name, shown_width, width, height, with_letters in drawn:
+        assert shown_width > 100, name
+        assert min(width, height) > 50, name
+        assert with_letters, name
 
 
 def test_every_link_inside_lands_in_sight(show, everything):
@@ -188,18 +197,50 @@ def test_claims_are_filtered_by_verdict_dataset_and_words(show, everything):
     assert shown(browser, "#claims .nothing") == 0
 
 
-def test_experiments_are_searched(show, everything):
-    browser = show(everything)
-    total = len(everything.plan.study.experiments)
-    assert shown(browser, "#experiments .experiment") == shown(browser, "tr[data-experiment]") == total
-    keys(browser, "#experiments-filter [type='search']", "compare_models")
-    assert shown(browser, "#experiments .experiment") == shown(browser, "tr[data-experiment]") == 1
-    assert shown(browser, "section.group") == 1
+FOUND = "return [...document.querySelectorAll('#find .found a')].map(link => link.hash)"
 
-    ask(browser, "document.querySelector('.side a[href=\"#experiment-heatmap\"]').click()")  # filtered away: comes back
-    until_shown(browser, "tr[data-experiment]", total)
-    assert shown(browser, "#experiments .experiment") == total
-    assert ask(browser, "return document.querySelector('#experiments-filter input').value") == ""
+
+def test_search_finds_words_and_ranks_titles_first(show, everything):
+    browser = show(everything)
+    keys(browser, "#find input", "compare models")
+    assert ask(browser, FOUND)[0] == "#experiment-compare_models"
+    keys(browser, "#find input", "heatm")  # the beginning of a word
+    assert "#experiment-heatmap" in ask(browser, FOUND)[:2]
+    keys(browser, "#find input", "eatmap")  # not its middle
+    assert ask(browser, FOUND) == []
+    assert "Nothing is found." in ask(browser, "return document.querySelector('#find .count').textContent")
+    keys(browser, "#find input", "heatmap\n")  # Enter goes to the first
+    until(browser, "return document.getElementById('experiment-heatmap').open")
+    assert shown(browser, "#find .found") == 0
+    assert ask(browser, "return location.hash") == "#experiment-heatmap"
+
+
+def test_an_address_opens_what_it_points_to_and_holds_the_state(show, everything):
+    browser = show(everything)
+
+    def visit(hash):
+        browser.get("about:blank")
+        browser.get(everything.path.as_uri() + hash)
+
+    visit("#table-compare_models")  # folded twice
+    until(browser, "return document.getElementById('table-compare_models').checkVisibility()")
+    visit("#claims&text=accuracy&verdict=undecided%7Cnot+supported")
+    left = shown(browser, ".finding")
+    assert 0 < left < len(everything.claims)
+    click(browser, "#claims-filter [value='undecided']")
+    assert "verdict=not+supported" in ask(browser, "return location.hash")
+    click(browser, "#claims-filter [type='reset']")
+    until(browser, "return location.hash === '#claims'")
+    visit("#experiment-compare_models&figure=compare_models&beside=compare_models_NVSE")
+    assert shown(browser, "dialog figure") == 2
+    browser.execute_script("document.getElementById('large').close()")
+    until(browser, "return location.hash === '#experiment-compare_models'")
+
+
+def test_folded_the_page_is_short_and_small(show, quick):
+    browser = show(quick, WIDE)
+    assert ask(browser, "return document.documentElement.scrollHeight / innerHeight") < 25
+    assert quick.path.stat().st_size < 8 * 2**20
 
 
 @pytest.mark.parametrize("size", [PHONE, LAPTOP, WIDE])
@@ -236,7 +277,7 @@ def test_the_keyboard_is_enough(show, everything):
     press(Keys.ENTER)
     assert ask(browser, "return document.activeElement.id") == "content"
     reached = []
-    for _ in range(60):
+    for _ in range(80):
         reached.append(press(Keys.TAB))
         if 'value="undecided"' in str(reached[-1]):
             break
@@ -247,16 +288,89 @@ def test_the_keyboard_is_enough(show, everything):
     assert shown(browser, ".finding") == sum(row["verdict"] != "undecided" for row in everything.claims)
 
 
-def test_a_figure_is_enlarged_and_put_back(show, quick):
+def test_figures_are_enlarged_one_after_the_other_and_side_by_side(show, quick):
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
 
-    browser = show(quick, PHONE)
-    click(browser, "#figure-overview .enlarge")
-    assert ask(browser, "return document.querySelector('dialog img').width") > 900
+    browser = show(quick)
+    ask(browser, """
+        URL.createObjectURL = blob => { window.blob = blob; return "#"; };
+        document.getElementById("experiment-compare_models").open = true;
+    """)  # fmt: skip
+    click(browser, "#figure-compare_models .enlarge")
+    label = "return document.getElementById('large').getAttribute('aria-label')"
+    first = ask(browser, label)
+    width = "return document.querySelector('dialog .sheet svg').getBoundingClientRect().width"
+    small = ask(browser, width)
+    click(browser, "dialog [name='larger']")
+    assert ask(browser, width) == pytest.approx(1.25 * small, rel=0.03)  # a scroll bar may have come
+    ActionChains(browser).send_keys(Keys.ARROW_RIGHT).perform()
+    assert ask(browser, label) != first
+    ActionChains(browser).send_keys(Keys.ARROW_LEFT).perform()
+    assert ask(browser, label) == first
+    keys(browser, "dialog select", "compare models NVSE")
+    assert shown(browser, "dialog figure") == shown(browser, "dialog figcaption") == 2
+    svg = ElementTree.fromstring(browser.execute_async_script("window.blob.text().then(arguments[0]);"))
+    ids = {one.get("id") for one in svg.iter()}
+    links = {one.get("href", "")[1:] for one in svg.iter() if one.tag.endswith("}use")}
+    assert len(links) > 20
+    assert links <= ids, "what is saved needs nothing of the page"
     ActionChains(browser).send_keys(Keys.ESCAPE).perform()
     until(browser, "return !document.querySelector('dialog').open")
     assert "Enlarge" in ask(browser, "return document.activeElement.textContent")
+
+
+def test_profiles_are_explored_down_to_the_cell(show, quick):
+    """What is shown of a value is what the result file has."""
+    browser = show(quick)
+    keys(browser, "#explorer [name='under']", "scale")
+    chart = "document.querySelector('.chart')"
+    ask(browser, f"{chart}.scrollIntoView({{block: 'center'}}); {chart}.focus()")
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    ActionChains(browser).send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ENTER).perform()
+    key = ask(browser, "return document.querySelector('.cell-shown dd').textContent")
+    (cell,) = (one for one in quick.plan.measurements if one.key == key)
+    assert cell.transformations.name == "scale"
+    profile = quick.plan.results.profile(cell, "NV[aggregate=mean]")
+    said = ask(browser, "return document.querySelector('.pointed').textContent")
+    assert said.startswith(f"{profile['layer'][1]} ({profile['kind'][1]}, layer 2): NV of maps ")
+    assert float(said.partition("NV of maps ")[2].partition(",")[0]) == pytest.approx(profile["value"][1], rel=1e-3)
+    assert f"mean over {profile['units'][1]:,} units" in said
+    assert json.loads(ask(browser, "return document.querySelector('.cell-shown pre').textContent")) == json.loads(
+        cell.canonical
+    )
+    assert quick.plan.results.provenance(cell)["commit"] in ask(browser, f"return {chart}.parentElement.textContent")
+    points = shown(browser, ".chart circle")
+    click(browser, "#explorer [name='keep']")
+    keys(browser, "#explorer [name='under']", "rotation")
+    assert shown(browser, ".chart circle") > points
+    assert shown(browser, ".lines li") == 2
+    assert "profile=" in ask(browser, "return location.hash")
+
+
+def test_the_values_of_an_experiment_are_saved_as_a_tidy_table(show, quick):
+    browser = show(quick)
+    ask(browser, """
+        window.saved = null;
+        URL.createObjectURL = blob => { window.blob = blob; return "#"; };
+        document.getElementById("experiment-augmentation_intensity").open = true;
+    """)  # fmt: skip
+    click(browser, "[data-experiment='augmentation_intensity'] [name='save']")
+    text = browser.execute_async_script("const done = arguments[0]; window.blob.text().then(done);")
+    saved = pd.read_csv(io.StringIO(text))
+    tidy = profiles.tidy(quick.plan, "augmentation_intensity")
+    tidy = tidy[tidy["measure"].isin(saved["measure"])]
+    assert set(tidy["measure"]) >= {"NV of maps", "TV of units", "SV of units"}  # those of its figures
+    columns = [name.replace(" ", "_") for name in tidy.columns if name not in ("experiment", "depth")]
+    assert list(saved.columns) == columns
+    assert len(saved) == len(tidy) > 100
+    order = ["cell", "measure", "layer_index"]
+    both = [frame.sort_values(order).reset_index(drop=True) for frame in (saved, tidy)]
+    assert np.allclose(both[0]["value"], both[1]["value"], rtol=5e-4, equal_nan=True)
+    for name in ("layer", "kind", "units", "infinite", "dead", "nan", "measure", "under", "network"):
+        assert list(both[0][name]) == list(both[1][name]), name
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -298,17 +412,48 @@ def test_without_scripts_everything_is_there_to_read(show, everything):
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
     assert shown(browser, ".finding") == len(everything.claims)
     assert shown(browser, ".experiment") == len(everything.plan.study.experiments)
-    assert shown(browser, ".filter, .enlarge, .nothing") == 0
+    assert shown(browser, ".filter, .find, .enlarge, .nothing, .explored, .values, .fold") == 0
+    assert shown(browser, "#profiles .static") == 1
 
 
 def test_on_paper_there_is_all_but_what_is_only_for_screens(show, everything):
     browser = show(everything)
     closed = ask(browser, "return document.querySelectorAll('main details:not([open])').length")
-    left = "return document.querySelectorAll('main details:not([open], .cells, .long)').length"
+    left = "return document.querySelectorAll('main details:not([open], .cells, .long, .table, .sizes)').length"
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     ask(browser, "dispatchEvent(new Event('beforeprint'))")
-    assert shown(browser, "nav, .filter, .enlarge, .skip, .download") == 0
-    assert shown(browser, "figure img") == everything.text.count("<figure ")
+    assert shown(browser, "nav, .filter, .find, .enlarge, .skip, .download, .thumbnail") == 0
+    assert shown(browser, "figure svg") == everything.text.count("<figure ")
     assert ask(browser, left) == 0 < closed
     ask(browser, "dispatchEvent(new Event('afterprint'))")
     assert ask(browser, "return document.querySelectorAll('main details:not([open])').length") == closed
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory):
+    """The script of axe-core, which finds what keeps people from using a page; fetched with npm."""
+    npm, folder = shutil.which("npm"), tmp_path_factory.mktemp("axe")
+    command = [npm or "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder), AXE]
+    try:
+        subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    except (OSError, subprocess.SubprocessError) as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{AXE} cannot be fetched with npm: {error}")
+    return (folder / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+
+
+AXE = "axe-core@4.14.1"
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(LAPTOP, "light"), (PHONE, "dark")])
+def test_axe_finds_nothing(show, everything, axe, size, scheme):
+    browser = show(everything, size, scheme)
+    ask(browser, "document.querySelectorAll('main details').forEach(details => { details.open = true; })")
+    ask(browser, axe)
+    browser.set_script_timeout(120)
+    found = browser.execute_async_script("""
+        const done = arguments[0];  // drawings are images as a whole: what is in them would only take time
+        document.querySelectorAll(".sheet svg, .thumbnail, .outlines").forEach(svg => svg.replaceChildren());
+        axe.run(document, { resultTypes: ["violations"] }).then(done, String);
+    """)  # fmt: skip
+    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found["violations"]] == []
+    assert len(found["passes"]) > 20

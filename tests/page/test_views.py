@@ -1,6 +1,5 @@
 """What the page shows of captions, claims, groups and Markdown, each by itself."""
 
-import math
 import re
 
 from cnn_invariance.plotting import Caption
@@ -94,36 +93,34 @@ def test_a_claim_that_was_not_tested_has_no_number_and_no_drawing():
     assert finding.reason == "not yet computed"
 
 
-def test_intervals_of_a_claim_are_drawn_on_one_scale():
-    records = [{**RECORD, **numbers(1.0, 0.0, 2.0)}, {**RECORD, **numbers(9.0, 8.0, 10.0)}]
-    unknown = {**RECORD, **numbers(1.0, "nan", "inf")}
-    (claim,) = claim_views.claim_views([*records, unknown])
-    first, other, none = (finding.drawing for finding in claim.findings)
-    assert none is None
-    assert first.interval[0] < first.estimate < first.interval[1] < first.threshold
-    assert other.threshold < other.interval[0]
-    assert first.threshold == other.threshold == claim_views.WIDTH / 2
-    assert first.claimed == (claim_views.WIDTH / 2, claim_views.WIDTH)
+def drawing_of(estimate, low, high, side="above"):
+    (claim,) = claim_views.claim_views([{**RECORD, **numbers(estimate, low, high), "side": side}])
+    return claim.findings[0].drawing
 
 
-def test_the_claimed_side_below_a_threshold_begins_at_the_left():
-    (claim,) = claim_views.claim_views([{**RECORD, **numbers(1.0, 0.0, 2.0), "side": "below"}])
-    assert claim.findings[0].drawing.claimed == (0.0, claim.findings[0].drawing.threshold)
+def test_all_intervals_are_drawn_on_one_axis_by_their_distance_from_the_threshold():
+    """The threshold is 5; whichever side is claimed, what is inside lies at the right."""
+    for side, inside, outside in (("above", (9, 8, 10), (1, 0, 2)), ("below", (1, 0, 2), (9, 8, 10))):
+        right, left = drawing_of(*inside, side), drawing_of(*outside, side)
+        assert right.distance == 4
+        assert right.estimate == -left.estimate == 4 * claim_views.UNIT
+        assert right.interval == (3 * claim_views.UNIT, 5 * claim_views.UNIT)
+        assert right.words == "4 half-widths of the interval inside the claimed region"
+        assert left.words == "4 half-widths of the interval outside the claimed region"
+    assert drawing_of(0, -1, 1, "within").distance == 5
+    assert drawing_of(5.5, 4.5, 6.5).interval == (-0.5 * claim_views.UNIT, 1.5 * claim_views.UNIT)
 
 
-def test_a_margin_is_drawn_with_both_its_bounds():
-    within = {**RECORD, **numbers(0.0, -1.0, 1.0), "side": "within"}
-    (claim,) = claim_views.claim_views([within])
-    drawing = claim.findings[0].drawing
-    assert claim.rule == "supported if within ± 5"
-    assert 0 < drawing.claimed[0] < drawing.interval[0] < drawing.interval[1] < drawing.claimed[1] < claim_views.WIDTH
+def test_an_interval_that_is_unknown_or_has_no_width_is_not_drawn():
+    assert drawing_of(1.0, "nan", "inf") is None
+    assert drawing_of(5.0, 5.0, 5.0) is None
 
 
-def test_equal_values_are_drawn_at_one_place():
-    (claim,) = claim_views.claim_views([{**RECORD, **numbers(5.0, 5.0, 5.0)}])
-    drawing = claim.findings[0].drawing
-    assert drawing.estimate == drawing.threshold == drawing.interval[0]
-    assert math.isfinite(drawing.estimate)
+def test_what_is_beyond_the_axis_is_an_arrow_at_its_end():
+    far, near = drawing_of(50, 49, 51), drawing_of(-50, -51, -49)
+    assert (far.beyond, near.beyond, drawing_of(6, 5, 7).beyond) == (1, -1, 0)
+    assert far.estimate == -near.estimate == claim_views.FURTHEST * claim_views.UNIT
+    assert far.interval == (claim_views.EDGE, claim_views.EDGE)
 
 
 def test_markdown_reaches_nothing_outside():

@@ -178,6 +178,23 @@ def write_report(
         page.write(chosen, output or chosen.folders.page(chosen.study.name))
 
 
+@app.command(name="profiles")
+def write_profiles(
+    experiment: Annotated[str, typer.Argument(help="The id of an experiment of the preset.")],
+    output: Annotated[Path, typer.Option(help="The file, .csv.")],
+    preset: PresetFile = DEFAULT_PRESET,
+    results_dir: Results = default.results,
+    trusted: Trusted = None,
+) -> None:
+    """Write the layer profiles of an experiment as a tidy table: a row for each cell, measure and layer."""
+    from cnn_invariance.report import profiles
+    from cnn_invariance.storage.files import atomic_write
+
+    chosen = plan_of(preset, trusted=Trust.of(preset, trusted or ()), results=results_dir)
+    with explained(chosen), atomic_write(output) as temporary:
+        profiles.tidy(chosen, experiment).to_csv(temporary, index=False, lineterminator="\n")
+
+
 PartOf = Annotated[str, typer.Option("--part", help="A share of the networks, such as 2/5: the second of five.")]
 
 

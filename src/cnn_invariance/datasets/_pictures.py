@@ -30,6 +30,7 @@ class Pictures(NamedTuple):
     folders: tuple[str, ...]
     total: int  # the number of images in the folder, chosen or not
     notes: tuple[str, ...] = ()  # what was done to some of them, beyond decoding and resizing
+    names: tuple[str, ...] = ()  # of the images, below the folder
     others: str = ""  # photos and films of endings that are not read: "3 .heic, 1 .mov"
 
 
@@ -59,7 +60,8 @@ def read_pictures(
     chosen = np.sort(round_robin(groups, np.arange(len(files)), seed)[:count])
     named = [(f"{path}: {'/'.join(files[k])}", tree.files[files[k]]) for k in chosen]
     images, notes = decode_photos(named, size)
-    return Pictures(images, groups[chosen], tuple(folders), len(files), notes, others)
+    names = tuple("/".join(files[k]) for k in chosen)
+    return Pictures(images, groups[chosen], tuple(folders), len(files), notes, names, others)
 
 
 def _by_ending(names: Iterable[str]) -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cnn_invariance.experiments.framework import Models, Outputs, captions, choices
-from cnn_invariance.experiments.framework.profiles import QUOTIENTS, slug
-from cnn_invariance.measures.requests import KEPT_FOR_MAPS, check
+from cnn_invariance.experiments.framework.profiles import slug
+from cnn_invariance.measures.requests import KEPT_FOR_MAPS, QUOTIENTS, check
 from cnn_invariance.statistics.lines import counted_maps
 from cnn_invariance.study import Cell, MeasureSpec, Study
 

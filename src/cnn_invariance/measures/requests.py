@@ -34,6 +34,9 @@ HEADLINE = ("NV[aggregate=mean]", "NVSE[aggregate=mean]")
 SHOWN = (*HEADLINE, "ND", "Goodfellow")
 """The measures that a plot shows where a result has more than a few and none is named."""
 
+QUOTIENTS = ("NV", "NVSE", "ND", "NDSE")
+"""Measures that are 1 where transformations matter as much as samples; figures have a line there."""
+
 KEPT_FOR_MAPS = (*HEADLINE, "ND", "ANOVA", "Goodfellow")
 """The measures whose values for each feature map results keep, where they keep any; of units, their mean."""
 

@@ -1,5 +1,7 @@
 """What a pass gives: every measure of every unit of every layer, and accuracy per transformation."""
 
+import base64
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -10,7 +12,7 @@ import numpy as np
 
 from cnn_invariance.activations import Layer
 from cnn_invariance.errors import InputError, unknown_name
-from cnn_invariance.measures.requests import KEPT_FOR_MAPS, SHOWN, check, label, labels, level, undoes
+from cnn_invariance.measures.requests import KEPT_FOR_MAPS, QUOTIENTS, SHOWN, check, label, labels, level, undoes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +91,7 @@ class MeasureResult:
         return f"<MeasureResult of {size}: {', '.join(labels(self.measures).values())}>"
 
     def _repr_html_(self) -> str:
-        """In a notebook: the profiles, a row a layer; a dash where a layer does not have the measure."""
+        """In a notebook: a small plot, and the profiles, a row a layer; a dash where a layer has no value."""
         table = self.profiles()
         table["layer"] = [f"{row.layer_index} {row.layer}" for row in table.itertuples()]
         wide = table.pivot(index=["layer_index", "layer", "kind", "shape"], columns="measure", values="value")
@@ -100,7 +102,25 @@ class MeasureResult:
             .drop(columns="layer_index")
             .rename_axis(columns=None)
         )
-        return f"<p>{escape(repr(self)[1:-1])}</p>{wide.to_html(index=False, na_rep='–', float_format='{:.4g}'.format)}"
+        values = wide.to_html(index=False, na_rep="–", float_format="{:.4g}".format)
+        return f"<p>{escape(repr(self)[1:-1])}</p>{self._picture()}{values}"
+
+    def _picture(self) -> str:
+        """The plot as an image in HTML, whose text for those who do not see it names both ends; empty without values.
+
+        SVG in an image of its own, because the ids of several drawings in one notebook would be mixed up.
+        """
+        drawn = [measure for measure in self._shown({}) if len(self.absent(measure)) < len(self.layers)]
+        if not drawn:
+            return ""
+        picture, profile = io.BytesIO(), self.profile(drawn[0]).dropna(subset="value").sort_values("value")
+        self.plot(drawn).savefig(picture, format="svg", metadata={"Date": None, "Creator": None})
+        said = f"Layer profiles: {', '.join(labels(drawn).values())}"
+        if len(profile):
+            ends = (f"{end['value']:.3g} in {end['layer']}" for end in (profile.iloc[0], profile.iloc[-1]))
+            said += f"; {label(drawn[0])} from {' to '.join(ends)}"
+        source = base64.b64encode(picture.getvalue()).decode()
+        return f'<img alt="{escape(said)}" style="max-width: 100%" src="data:image/svg+xml;base64,{source}">'
 
     def __getitem__(self, measure: str) -> dict[str, np.ndarray]:
         """The values of one measure by layer name, without the layers where it has none."""
@@ -241,24 +261,32 @@ class MeasureResult:
         self,
         measures: Sequence[str] | str | None = None,
         *,
-        axis: Literal["layer", "depth"] = "layer",
+        compare: "MeasureResult | Mapping[str, MeasureResult] | None" = None,
+        label: str = "this network",
+        axis: Literal["layer", "depth"] | None = None,
         log_y: bool = False,
     ) -> "Figure":
-        """Draw layer profiles, a panel a measure, with the kinds of the layers under each.
+        """Draw layer profiles, a panel a measure, with the names and the kinds of the layers under each.
+
+        The legend has the number of samples of each network; measures that are 1 where transformations matter as much
+        as samples have a line there.
 
         Args:
-            measures: those to draw; None: all that have a value on some layer; of more than four, NV and NVSE of maps,
-                ND and Goodfellow, or the first four if there is none of these.
-            axis: layers by their number, or by relative depth in per cent.
+            measures: those to draw; None: all that have a value on some layer, and that the other results have, too; of
+                more than four, NV and NVSE of maps, ND and Goodfellow, or the first four if there is none of these.
+            compare: the result of another network, or several by their names, in the same panels.
+            label: what the network of this result is called.
+            axis: layers by their number, or by relative depth in per cent; None: by depth where networks are compared
+                that have other layers.
             log_y: a logarithmic axis of values.
 
         Returns:
-            A figure, which a notebook shows, and ``savefig("profile.svg")`` keeps. A hollow point is a layer of which
-            more than half of the units are dead; a triangle on the top edge one with infinite units, left out of its
-            mean.
+            A figure, which a notebook shows, and ``savefig("profile.svg")`` keeps. A cross is a layer of which more
+            than half of the units are dead; the sign of infinity on the top edge one with infinite units, left out of
+            its mean.
 
         Raises:
-            InputError: for a measure that this result does not have, or that no layer has.
+            InputError: for a measure that a result does not have, or that no layer has, and for a name twice.
 
         >>> import torch, cnn_invariance as ci
         >>> network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU(), torch.nn.Flatten()).eval()
@@ -266,19 +294,52 @@ class MeasureResult:
         >>> result = ci.measure(network, torch.rand(10, 1, 8, 8), angles, ["NV", "NVSE"])
         >>> [panel.get_title(loc="left") for panel in result.plot().axes]
         ['NV of units', 'NVSE of units']
+        >>> [text.get_text() for text in result.plot("NV", compare=result).legends[0].get_texts()]
+        ['this network (10 samples)', 'the other (10 samples)']
         """
         from cnn_invariance.plotting import Series, looks, profile_figure
+        from cnn_invariance.plotting.profiles import line_handles
+        from cnn_invariance.plotting.style import add_legend, style
 
-        chosen = [measures] if isinstance(measures, str) else self._shown() if measures is None else measures
-        profiles = {self._name(measure): self.profile(measure) for measure in chosen}
-        named = labels(profiles)
-        shown = {named[measure]: table for measure, table in profiles.items() if len(table)}
-        if not shown or (measures is not None and len(shown) < len(profiles)):
-            nothing = next((measure for measure, table in profiles.items() if table.empty), "a measure")
+        results = self._with(compare, label)
+        chosen = [measures] if isinstance(measures, str) else self._shown(results) if measures is None else measures
+        named = labels(map(self._name, chosen))
+        lines = {
+            name: [
+                Series(f"{network} ({result.samples:,} samples)", [table], look)
+                for (network, result), look in zip(results.items(), looks(len(results)), strict=True)
+                if len(table := result.profile(measure))
+            ]
+            for measure, name in named.items()
+        }
+        shown = {name: series for name, series in lines.items() if series}
+        if not shown or (measures is not None and len(shown) < len(lines)):
+            nothing = next((measure for measure, name in named.items() if not lines[name]), "a measure")
             raise InputError(f"no layer of this network has {nothing}; choose among {', '.join(self.measures)}")
-        panels = {name: [Series("the network", [table], looks(1)[0])] for name, table in shown.items()}
-        title = next(iter(panels)) if len(panels) == 1 else "mean over the layer"
-        return profile_figure(panels, ylabel=title, axis=axis, log_y=log_y, share_y=len(panels) == 1)
+        designs = {tuple((layer.name, layer.kind) for layer in result.layers) for result in results.values()}
+        title = next(iter(shown)) if len(shown) == 1 else "mean over the layer"
+        figure = profile_figure(
+            shown,
+            ylabel=title,
+            axis=axis or ("layer" if len(designs) == 1 else "depth"),
+            log_y=log_y,
+            share_y=len(shown) == 1,
+            reference=1.0,
+            referenced=[name for measure, name in named.items() if check(measure).name in QUOTIENTS],
+        )
+        if len(results) == 1:  # lines of several networks have a legend anyway
+            with style():
+                add_legend(figure, line_handles(next(iter(shown.values()))), "outside upper center")
+        return figure
+
+    def _with(
+        self, compare: "MeasureResult | Mapping[str, MeasureResult] | None", label: str
+    ) -> dict[str, "MeasureResult"]:
+        """This result and those it is compared with, by their names."""
+        others = {"the other": compare} if isinstance(compare, MeasureResult) else dict(compare or {})
+        if label in others:
+            raise InputError(f"two networks are called {label!r}; give this one another label")
+        return {label: self, **others}
 
     def to_frame(self) -> "pd.DataFrame":
         """One row a unit: ``layer_index``, ``layer``, ``unit`` (C, H, W order), ``map``, a column a measure.
@@ -379,10 +440,13 @@ class MeasureResult:
             raise unknown_name("measure of this result", measure, self.values)
         return name
 
-    def _shown(self) -> list[str]:
-        """The measures of a plot for which none is named."""
-        some = self.measures if len(self.measures) <= FEW else [one for one in SHOWN if one in self.values]
-        return some or self.measures[:FEW]
+    def _shown(self, results: "Mapping[str, MeasureResult]") -> list[str]:
+        """The measures of a plot for which none is named: of those that all results have."""
+        common = [one for one in self.measures if all(one in result.values for result in results.values())]
+        if not common:
+            raise InputError(f"the results have no measure in common; this one has {', '.join(self.measures)}")
+        some = common if len(common) <= FEW else [one for one in SHOWN if one in common]
+        return some or common[:FEW]
 
     def _of(self, measure: str) -> Sequence[np.ndarray | None]:
         return self.values[self._name(measure)]

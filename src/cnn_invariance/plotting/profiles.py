@@ -5,7 +5,7 @@ A profile table has one row per layer, with the columns ``layer_index`` (1-based
 ``dead`` and ``nan`` (counts of units).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -128,6 +128,7 @@ class Values:
                is more than `SPAN` times the median and all are positive. A linear axis begins at 0
     top:       where a linear axis ends; higher values are drawn there as arrows. None: above all values
     reference: a value with a line through all panels, such as 1 of a quotient of variances
+    referenced: the titles of the panels with that line (None: all)
     """
 
     label: str
@@ -135,6 +136,7 @@ class Values:
     log: bool | None = None
     top: float | None = None
     reference: float | None = None
+    referenced: Collection[str] | None = None
 
 
 SPAN = 8.0
@@ -152,20 +154,21 @@ def profile_figure(
     log_y: bool = False,
     marked: str = "",
     reference: float | None = None,
+    referenced: Collection[str] | None = None,
 ) -> Figure:
     """Panels of layer profiles in rows, with the layers' kinds under each panel and legends outside.
 
     panels:  the lines of each panel, by its title
     columns: how many panels stand side by side (None: two of four panels, else up to three; one where a panel has more
              than 60 layers)
-    ylabel, share_y, log_y, reference: see `Values`; for the others see `facet_figure`
+    ylabel, share_y, log_y, reference, referenced: see `Values`; for the others see `facet_figure`
 
     Errors: ValueError for no panel, and for a panel without series.
     """
     most = max((len(one.places(axis)) for series in panels.values() for one in series), default=0)
     columns = columns or (1 if most > MANY else 2 if len(panels) == 4 else max(min(len(panels), 3), 1))
     width = DOUBLE if most > MANY else None
-    values = Values(ylabel, share_y, log_y, reference=reference)
+    values = Values(ylabel, share_y, log_y, reference=reference, referenced=referenced)
     return facet_figure({"": panels}, values, axis=axis, columns=columns, height=height, marked=marked, width=width)
 
 
@@ -222,7 +225,7 @@ def facet_figure(
                 draw_profiles(axes, series, axis=axis, title=named, last=last)
                 if marked:
                     _draw_marked(axes, series, axis, marked)
-                if values.reference is not None:
+                if values.reference is not None and (values.referenced is None or title in values.referenced):
                     axes.axhline(values.reference, color="#404040", lw=0.7, ls=(0, (1, 2)), zorder=1)
             of_row[0].set_ylabel(f"{name}\n{values.label}" if name else values.label)
         shown = [axes for axes in grid.flat if axes.get_visible()]
@@ -264,13 +267,19 @@ def _draw_beyond(axes: Axes, series: Sequence[Series], axis: Axis, top: float) -
 
 
 def _layer_names(lines: Sequence[Series], axis: Axis) -> dict[float, str]:
-    """The names of the layers by their places, where all lines are of one design with few layers; else none."""
-    if axis != "layer" or len(_designs(lines, axis)) > 1:
+    """The names of the layers by their places, where all lines are of one design with few layers; else none.
+
+    A line may lack some layers of the design, those where its measure has no value.
+    """
+    if axis != "layer" or not all("layer" in one.profiles[0] for one in lines):
         return {}
-    table = lines[0].profiles[0]
-    if "layer" not in table or len(table) > NAMED:
-        return {}
-    return dict(zip(lines[0].places(axis), table["layer"], strict=True))
+    found: dict[float, tuple[str, str]] = {}
+    for one in lines:
+        table = one.profiles[0]
+        for place, *layer in zip(one.places(axis), table["layer"], table["kind"], strict=True):
+            if found.setdefault(place, (layer[0], layer[1])) != (layer[0], layer[1]):
+                return {}
+    return {place: found[place][0] for place in sorted(found)} if len(found) <= NAMED else {}
 
 
 def name_layers(axes: Axes, series: Sequence[Series]) -> None:

@@ -92,6 +92,11 @@ class MeasureTable:
         """All rows, with the columns of `SCHEMA`; counts and ``map`` as integers with <NA>."""
         return _frame(self.table)
 
+    @property
+    def layers(self) -> pa.Table:
+        """The rows of the layers, without those of feature maps."""
+        return self.table.filter(self.table["map"].is_null())
+
     def profile(self, measure: str, *, layers: "Layout | None" = None) -> "pd.DataFrame":
         """The rows of the layers for one measure, in forward order (InputError if it has none).
 

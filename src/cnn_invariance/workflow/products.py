@@ -119,7 +119,9 @@ class Products:
 
     def code_of_page(self) -> list[Path]:
         """The files that the page is written by; the sources, of which it shows what differs, among them."""
-        return _sources("report/page/*.*", "report/sources.py", "paper/points.py", "paper/sources.yaml")
+        return _sources(
+            "report/page/*.*", "report/profiles.py", "report/sources.py", "paper/points.py", "paper/sources.yaml"
+        )
 
     @property
     def verified(self) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework.choices import label
 from cnn_invariance.experiments.framework.experiment import Outputs
-from cnn_invariance.measures.requests import better, check
+from cnn_invariance.measures.requests import QUOTIENTS, better, check
 from cnn_invariance.paper import captions
 from cnn_invariance.statistics.lines import COUNTS, counted, summary
 from cnn_invariance.study import MeasureSpec, Study
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from cnn_invariance.results import Results
 
 SEEDS = "Lines with marks: mean over seeds."
-QUOTIENTS = ("NV", "NVSE", "ND", "NDSE")
-"""Measures that are 1 where transformations matter as much as samples; figures have a line there."""
 TOPS = {"NV[aggregate=mean]": 1.6}
 """Where the axis of a measure ends in all figures of the study; what lies above is drawn as arrows."""
 

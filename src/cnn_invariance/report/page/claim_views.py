@@ -11,19 +11,44 @@ from cnn_invariance.paper.sources import Source, tests
 from cnn_invariance.report import claims
 from cnn_invariance.statistics.evidence import SCALES, Rule
 
-WIDTH = 200
-"""Of the drawing of an interval, in its own units."""
-MARGIN = 0.08
+FURTHEST = 6.0
+"""The axis of all claims ends here on both sides, in half-widths of an interval; an arrow stands for what is beyond."""
+UNIT = 18.0
+"""A half-width in the units of the drawing."""
+EDGE = 6.6 * UNIT
 
 
 @dataclass(frozen=True)
 class IntervalView:
-    """Places on a line of `WIDTH`: of the threshold, the claimed side, an interval and its estimate."""
+    """An interval on the axis that all claims share: how far its estimate is inside the claimed region, and outside.
 
-    threshold: float
-    claimed: tuple[float, float]
-    interval: tuple[float, float]
-    estimate: float
+    The unit is half the width of the interval, so that every interval reaches one to both sides. Places are those of
+    the drawing, from -`EDGE` to `EDGE`, with the threshold at 0.
+    """
+
+    distance: float
+
+    @property
+    def estimate(self) -> float:
+        """The place of the estimate, on the axis."""
+        return round(UNIT * max(-FURTHEST, min(FURTHEST, self.distance)), 1)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The places of both ends, on the drawing."""
+        low, high = (max(-EDGE, min(EDGE, UNIT * (self.distance + side))) for side in (-1, 1))
+        return round(low, 1), round(high, 1)
+
+    @property
+    def beyond(self) -> int:
+        """1 or -1 where the estimate is beyond this end of the axis, else 0."""
+        return (self.distance > FURTHEST) - (self.distance < -FURTHEST)
+
+    @property
+    def words(self) -> str:
+        """The distance in words."""
+        side = "inside" if self.distance > 0 else "outside"
+        return f"{abs(self.distance):.2g} half-widths of the interval {side} the claimed region"
 
 
 @dataclass(frozen=True)
@@ -53,10 +78,11 @@ class FindingView:
 
 @dataclass(frozen=True)
 class ClaimView:
-    """A claim with all its findings, drawn on one scale."""
+    """A claim with all its findings; ``primary``: whether its experiment stands or falls by it."""
 
     id: str
     experiment: str
+    primary: bool
     statement: str
     tests: str
     statistic: str
@@ -86,6 +112,7 @@ def claim_views(records: Iterable[Mapping[str, Any]]) -> list[ClaimView]:
             ClaimView(
                 id=f"claim-{place}-{name}",
                 experiment=experiment,
+                primary=claim.primary,
                 statement=claim.statement,
                 tests=tests(claim.source),
                 statistic=claim.statistic,
@@ -108,10 +135,9 @@ def count_verdicts(findings: Iterable[FindingView]) -> dict[str, int]:
 
 
 def _finding_views(claim: Claim, records: Sequence[Mapping[str, Any]]) -> Iterable[FindingView]:
-    bounds = [[_number(record, name) for name in ("low", "high", "estimate")] for record in records]
-    scale = [value for values in [*bounds, claim.rule.bounds] for value in values if math.isfinite(value)]
-    for record, (low, high, estimate) in zip(records, bounds, strict=True):
-        known = all(map(math.isfinite, (low, high, estimate)))
+    for record in records:
+        low, high, estimate = (_number(record, name) for name in ("low", "high", "estimate"))
+        distance = claim.rule.distance(estimate, low, high)
         yield FindingView(
             about=record.get("about", ""),
             datasets=tuple(record["datasets"]),
@@ -122,7 +148,7 @@ def _finding_views(claim: Claim, records: Sequence[Mapping[str, Any]]) -> Iterab
             reading=record["reading"],
             robust=claims.robustness(record),
             cells=tuple(record["cells"]),
-            drawing=_interval_view(claim, low, high, estimate, scale) if known else None,
+            drawing=None if math.isnan(distance) else IntervalView(distance),
         )
 
 
@@ -130,23 +156,3 @@ def _number(record: Mapping[str, Any], name: str) -> float:
     """A number of a record, in which infinity and not-a-number are texts; NaN where there is none."""
     value = record.get(name)
     return math.nan if value is None else float(value)
-
-
-def _interval_view(claim: Claim, low: float, high: float, estimate: float, scale: Sequence[float]) -> IntervalView:
-    first, last = claim.rule.bounds
-    return IntervalView(
-        threshold=_place(last if math.isinf(first) else first, scale),
-        claimed=(
-            0.0 if math.isinf(first) else _place(first, scale),
-            float(WIDTH) if math.isinf(last) else _place(last, scale),
-        ),
-        interval=(_place(low, scale), _place(high, scale)),
-        estimate=_place(estimate, scale),
-    )
-
-
-def _place(value: float, scale: Sequence[float]) -> float:
-    """Where a value lies on the line that has room for all values of the scale."""
-    low, high = min(scale), max(scale)
-    span = (high - low) or 1.0
-    return round(WIDTH * (MARGIN + (1 - 2 * MARGIN) * (value - low) / span), 1)

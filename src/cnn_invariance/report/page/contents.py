@@ -1,5 +1,7 @@
 """All that the page shows, read from a plan and from the files that its run left."""
 
+import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,11 +10,13 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from cnn_invariance import __version__
 from cnn_invariance.experiments.framework.experiment import Outputs
 from cnn_invariance.measures import requests
 from cnn_invariance.paper import points
-from cnn_invariance.report import claims, sources, specifications
-from cnn_invariance.report.page import markdown, origins
+from cnn_invariance.report import claims, profiles, sources, specifications
+from cnn_invariance.report.page import answer, markdown, origins
+from cnn_invariance.report.page.answer import Answer
 from cnn_invariance.report.page.claim_views import ClaimView, claim_views, count_verdicts, statement_sha256
 from cnn_invariance.report.page.drawn_views import (
     FigureView,
@@ -23,8 +27,11 @@ from cnn_invariance.report.page.drawn_views import (
     read_table,
 )
 from cnn_invariance.report.page.experiment_views import ExperimentView, grouped
+from cnn_invariance.report.page.inline_svg import Outlines
 from cnn_invariance.report.page.origins import Origins
 from cnn_invariance.report.page.shared_caption import SharedCaption, count_departures
+from cnn_invariance.results.measures import COUNTS
+from cnn_invariance.study import Cell, MeasureSpec, TrainSpec
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
 
@@ -76,11 +83,15 @@ class Contents:
     rule:       how a claim gets its verdict
     statement_sha256: of the file in which the claims were fixed; empty if there is none
     departures: what differs from the author's code in all presets
+    profiles:   the data of the explorer, JSON
+    outlines:   of the letters of all figures, which refer to them
+    version:    of this package
     failed:     the networks below the accuracy floor: of each its label, and why it is a failed run
     """
 
     preset: Preset
     cells: int
+    summary: FigureView
     overview: FigureView
     forest: FigureView
     experiments: Sequence[ExperimentView]
@@ -93,7 +104,20 @@ class Contents:
     specifications: Shown
     costs: TableView
     origins: Origins
+    profiles: Markup
+    outlines: Markup
+    version: str = __version__
     failed: Sequence[tuple[str, str]] = ()
+
+    @cached_property
+    def answer(self) -> Answer:
+        """The first screen."""
+        return answer.of(self)
+
+    @cached_property
+    def networks(self) -> int:
+        """How many trained networks there are."""
+        return sum(cell.folder == TrainSpec.folder for cell in self.origins.cells)
 
     @cached_property
     def groups(self) -> dict[str, list[ExperimentView]]:
@@ -139,26 +163,54 @@ def read_contents(plan: Plan) -> Contents:
     study, folders, results = plan.study, plan.folders, plan.results
     claims_csv, _, claims_json = Products(plan).claims
     records = json.loads(existing(claims_json).read_text(encoding="utf-8"))
-    tested = claim_views(records)
-    computed = [cell for cell in plan.cells if results.has(cell)]
-    tables = folders.table_folder(study.name)
+    tested, outlines = claim_views(records), Outlines()
+    tables, overview = folders.table_folder(study.name), folders.figure_folder(study.name, "overview")
+    made, gathered = _read_cells(plan)
     return Contents(
         preset=_preset(plan),
         cells=len(plan.cells),
-        overview=read_figure(folders.figure_folder(study.name, "overview"), "overview"),
-        forest=read_figure(folders.figure_folder(study.name, "overview"), "claims"),
-        experiments=[_experiment(plan, name, tested) for name in study.experiments],
+        summary=read_figure(overview, "summary", outlines),
+        overview=read_figure(overview, "overview", outlines),
+        forest=read_figure(overview, "claims", outlines),
+        experiments=[_experiment(plan, name, tested, outlines) for name in study.experiments],
         claims=tested,
-        claims_csv=data_uri("text/csv", existing(claims_csv).read_bytes()),
+        claims_csv=data_uri("text/csv", _without_cells(existing(claims_csv).read_text(encoding="utf-8"))),
         rule=claims.RULE,
         statement_sha256=statement_sha256(records),
         departures=markdown.html(sources.departures()),
-        verification=_verification(results.root, folders.figure_folder(study.name, "verification")),
-        specifications=_specifications(plan),
+        verification=_verification(results.root, folders.figure_folder(study.name, "verification"), outlines),
+        specifications=_specifications(plan, outlines),
         costs=read_table(tables, "costs"),
         failed=[(study.label_of(network.model), reason) for network, reason in plan.failed.items()],
-        origins=origins.read((cell, plan.users[cell], results.provenance(cell)) for cell in computed),
+        origins=made,
+        profiles=Markup(gathered.json()),
+        outlines=outlines.definitions,
     )
+
+
+def _without_cells(text: str) -> bytes:
+    """The table of claims without the keys of cells, which are most of its bytes, and stand at each claim."""
+    rows, kept = list(csv.DictReader(io.StringIO(text))), io.StringIO()
+    names = [name for name in rows[0] if name != "cells"] if rows else []
+    table = csv.DictWriter(kept, names, extrasaction="ignore", lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return kept.getvalue().encode()
+
+
+def _read_cells(plan: Plan) -> tuple[Origins, profiles.Gathered]:
+    """How all computed cells were made, and the profiles of those that are measured; each file is read once."""
+    gathered, kept = profiles.Gathered(profiles.Words(plan.measurements)), profiles.on_page(plan)
+    computed: list[tuple[Cell, Sequence[str], origins.Provenance]] = []
+    for cell in filter(plan.results.has, plan.cells):
+        computed.append((cell, plan.users[cell], plan.results.provenance(cell)))
+        if isinstance(cell, MeasureSpec):
+            seen = origins.cell_view(*computed[-1])
+            names = ["layer_index", "layer", "kind", "measure", "value", *COUNTS]
+            rows = plan.results.measure(cell).layers.select(names).to_pylist()
+            shown = (row for row in rows if row["measure"] in kept[cell])
+            gathered.add(cell, shown, vars(seen), seen.experiments)
+    return origins.read(computed), gathered
 
 
 def _preset(plan: Plan) -> Preset:
@@ -179,7 +231,7 @@ def _preset(plan: Plan) -> Preset:
     )
 
 
-def _experiment(plan: Plan, name: str, tested: Sequence[ClaimView]) -> ExperimentView:
+def _experiment(plan: Plan, name: str, tested: Sequence[ClaimView], outlines: Outlines) -> ExperimentView:
     experiment, preset, complete = plan.study.experiments[name], plan.study.name, plan.computed.get(name)
     outputs = plan.study.on(name, complete).outputs[name] if complete is not None else Outputs()
     figures, tables = plan.folders.figure_folder(preset, name), plan.folders.table_folder(preset)
@@ -192,26 +244,29 @@ def _experiment(plan: Plan, name: str, tested: Sequence[ClaimView]) -> Experimen
         cells=len(plan.study.cells[name]),
         missing=missing,
         absent=[label for label in plan.study.datasets_of(name) if complete and label not in complete],
-        figures=[read_figure(figures, one) for one in outputs.figures],
+        figures=[read_figure(figures, one, outlines) for one in outputs.figures],
         tables=[read_table(tables, one) for one in outputs.tables],
         claims=[claim for claim in tested if claim.experiment == name],
+        profiles=sum(isinstance(one, MeasureSpec) and plan.results.has(one) for one in plan.study.cells[name]),
         origin=points.origin(name),
     )
 
 
-def _verification(root: Path, figures: Path) -> Shown:
+def _verification(root: Path, figures: Path, outlines: Outlines) -> Shown:
     return Shown(
         tables=[read_table(root, "verification")] if (root / "verification.json").is_file() else [],
-        figures=[read_figure(figures, path.stem) for path in sorted(figures.glob("*.png"))],
+        figures=[read_figure(figures, path.stem, outlines) for path in sorted(figures.glob("*.png"))],
     )
 
 
-def _specifications(plan: Plan) -> Shown:
+def _specifications(plan: Plan, outlines: Outlines) -> Shown:
     preset, name = plan.study.name, specifications.NAME
     tables, figures = plan.folders.table_folder(preset), plan.folders.figure_folder(preset, name)
     return Shown(
         tables=[read_table(tables, name)],
         figures=[
-            read_figure(figures, Products.curve(one)) for one in Products(plan).specified if not plan.lacking(one)
+            read_figure(figures, Products.curve(one), outlines)
+            for one in Products(plan).specified
+            if not plan.lacking(one)
         ],
     )

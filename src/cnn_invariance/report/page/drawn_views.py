@@ -7,29 +7,44 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
+from markupsafe import Markup
 
 from cnn_invariance.errors import InputError
+from cnn_invariance.report.page import inline_svg
+from cnn_invariance.report.page.inline_svg import Outlines
 
 if TYPE_CHECKING:
     from cnn_invariance.plotting.caption import Caption
 
-CSS_DPI = 96
+POINT = 96 / 72
+"""CSS pixels."""
 
 
 @dataclass(frozen=True)
 class FigureView:
-    """A figure: PNG as a data URI, with its size in CSS pixels on paper.
+    """A figure as parts of an SVG element: those of its SVG file, or its PNG where that is fewer bytes.
 
-    PNG and not SVG: the figures of preset laptop are half as many bytes so, and faster to show. As pictures neither has
-    text to select; inline, the ids of SVG files would collide.
+    width, height: in points, which is the unit of the drawing
+    pictured:      whether it holds pictures, which dark colours would spoil
     """
 
     name: str
     caption: "Caption"
-    source: str
-    width: int
-    height: int
+    drawing: Markup
+    width: float
+    height: float
+    pictured: bool
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """Its size on paper in CSS pixels."""
+        return round(POINT * self.width), round(POINT * self.height)
+
+    @property
+    def said(self) -> str:
+        """What it says, for those who do not see it: what was found, and what is shown."""
+        title = f"{self.caption.title}." if self.caption.title else ""
+        return " ".join(filter(None, [self.caption.finding, title])) or " ".join(self.caption.setting)
 
 
 @dataclass(frozen=True)
@@ -43,13 +58,18 @@ class TableView:
     csv: str
 
 
-def read_figure(folder: Path, name: str) -> FigureView:
-    """A figure of a folder with its caption (InputError if a file of it is missing)."""
-    content = existing(folder / f"{name}.png").read_bytes()
-    with Image.open(folder / f"{name}.png") as image:
-        dpi = image.info.get("dpi", (CSS_DPI, CSS_DPI))
-        width, height = (round(size * CSS_DPI / per_inch) for size, per_inch in zip(image.size, dpi, strict=True))
-    return FigureView(name, _caption(_record(folder, name)), data_uri("image/png", content), width, height)
+def read_figure(folder: Path, name: str, outlines: Outlines) -> FigureView:
+    """A figure of a folder with its caption (InputError if a file of it is missing).
+
+    outlines: of the letters of all figures of the page
+    """
+    text = existing(folder / f"{name}.svg").read_text(encoding="utf-8")
+    picture = data_uri("image/png", existing(folder / f"{name}.png").read_bytes())
+    width, height = inline_svg.size(text)
+    drawing = inline_svg.inline(text, outlines)
+    if len(drawing) > len(picture):
+        drawing = Markup('<image width="{:g}" height="{:g}" href="{}"/>').format(width, height, picture)
+    return FigureView(name, _caption(_record(folder, name)), drawing, width, height, "<image" in drawing)
 
 
 def read_table(folder: Path, name: str) -> TableView:

@@ -21,6 +21,7 @@ class ExperimentView:
     group, summarised: as its class says (see `experiments.framework.experiment.Experiment`)
     cells, missing:    how many cells it has, and how many are not computed
     absent:            the datasets that are not complete, if others are; if none is, it has no figures and no tables
+    profiles:          how many of its cells have profiles, which the page's explorer shows
     origin:            whose it is, which its captions say; of one that is not drawn, whose it is by its name
     """
 
@@ -34,12 +35,24 @@ class ExperimentView:
     tables: Sequence[TableView]
     claims: Sequence[ClaimView]
     absent: Sequence[str] = ()
+    profiles: int = 0
     origin: Origin = "user"
 
     @property
     def title(self) -> str:
         """The name for people."""
         return self.name.replace("_", " ")
+
+    @property
+    def finding(self) -> str:
+        """What was found, in the words of its figures; empty where nothing is claimed or nothing is drawn."""
+        return next((one.finding for one in self.captions if one.finding), "")
+
+    @property
+    def headline(self) -> "FindingView | None":
+        """The first finding of its primary claim, or of its first; None where nothing is claimed."""
+        ordered = sorted(self.claims, key=lambda claim: not claim.primary)
+        return ordered[0].findings[0] if ordered else None
 
     @property
     def captions(self) -> "list[Caption]":

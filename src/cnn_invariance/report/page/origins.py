@@ -38,6 +38,11 @@ class CellView:
     started: str
     time: str
 
+    @property
+    def made_by(self) -> str:
+        """The processor and the commit, in words."""
+        return f"{self.processor}, commit {self.commit}"
+
 
 @dataclass(frozen=True)
 class Origins:
@@ -60,7 +65,7 @@ def read(computed: Iterable[tuple[Cell, Sequence[str], Provenance]]) -> Origins:
     return Origins(
         machines=_same_origins(known, lambda one: (_processor(one), *(_text(one, name) for name in MACHINE))),
         commits=_same_origins(known, lambda one: (_text(one, "commit"),)),
-        cells=[_cell_view(*one) for one in computed],
+        cells=[cell_view(*one) for one in computed],
         first=moment(dates[0]) if dates else UNKNOWN,
         last=moment(dates[-1]) if dates else UNKNOWN,
         seconds=sum(one.get("wall_s", 0.0) for one in known),
@@ -83,7 +88,8 @@ def anchor(key: str) -> str:
     return f"cell-{key.rpartition('-')[2]}"
 
 
-def _cell_view(cell: Cell, experiments: Sequence[str], provenance: Provenance) -> CellView:
+def cell_view(cell: Cell, experiments: Sequence[str], provenance: Provenance) -> CellView:
+    """A cell with the experiments that draw it."""
     return CellView(
         id=anchor(cell.key),
         key=cell.key,

@@ -14,6 +14,9 @@ from cnn_invariance.storage.files import write_whole
 from cnn_invariance.workflow import costs
 from cnn_invariance.workflow.plan import Plan
 
+SCRIPTS = ("state.js", "claims.js", "search.js", "links.js", "large.js", "explorer.js")
+"""The parts of the script, in their order: each but the first is a block with names of its own."""
+
 
 def write(plan: Plan, path: Path) -> None:
     """Write the page of a preset, whole or not at all.
@@ -26,7 +29,7 @@ def write(plan: Plan, path: Path) -> None:
 
 def html(contents: Contents) -> str:
     """The page that shows these contents."""
-    style, script = _asset("page.css"), _asset("page.js")
+    style, script = _asset("page.css"), Markup('"use strict";\n') + Markup("").join(map(_asset, SCRIPTS))
     template = _environment().get_template("page.html.j2")
     return template.render(page=contents, policy=_policy(style, script), style=style, script=script)
 

@@ -1,0 +1,115 @@
+"""What ``inspect`` found, as one HTML page that needs nothing else: no network, no other file, no script."""
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cnn_invariance.measures import requests
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from cnn_invariance.measures import MeasureResult
+
+NAMED = 3
+"""So many of the most and of the least invariant layers are named."""
+SHOWN = 24
+"""So many images are shown; all are named."""
+
+
+class Extremes(NamedTuple):
+    """The most and the least invariant layers by a measure, each as a name with its value.
+
+    what: what the layers are more or less of: "invariant" or "same-equivariant"
+    """
+
+    label: str
+    better: str
+    what: str
+    most: Sequence[str]
+    least: Sequence[str]
+
+
+def extremes(result: "MeasureResult") -> Iterator[Extremes]:
+    """The extremes of each measure of which low or high values say something, and which some layers have.
+
+    A layer without a finite value is left out, and none is named both as one of the most and of the least.
+    """
+    for measure, label in requests.labels(result.measures).items():
+        request, profile = requests.check(measure), result.profile(measure).dropna(subset="value")
+        if (direction := requests.better(request)) is None or len(profile) < 2:
+            continue
+        ordered = profile.sort_values("value", ascending=direction == "lower", kind="stable")
+        named = [f"{row.layer} ({row.value:.3g})" for row in ordered.itertuples()]
+        count = min(NAMED, len(named) // 2)
+        words = requests.better_in_words(request)
+        yield Extremes(label, words, words.rpartition("more ")[2], named[:count], named[::-1][:count])
+
+
+def html(
+    result: "MeasureResult",
+    facts: Sequence[tuple[str, str]],
+    remarks: Sequence[str],
+    images: "np.ndarray",
+    names: Sequence[str],
+) -> str:
+    """The page.
+
+    facts:   on the network, the images and the transformations: pairs of a label and a text
+    remarks: on what is no layer, has no value, or was left out
+    images:  those that were measured, (N, C, H, W) uint8, and their names
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # PyTorch needs it, so it is there
+
+    environment = Environment(
+        loader=PackageLoader("cnn_invariance.inspection_page", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(
+        style=(files("cnn_invariance.inspection_page") / "page.css").read_text(encoding="utf-8"),
+        title=next((text for what, text in facts if what == "network"), "a network").partition(",")[0],
+        facts=facts,
+        remarks=remarks,
+        extremes=list(extremes(result)),
+        plot=_plot(result),
+        labels=list(requests.labels(result.measures).values()),
+        rows=list(_rows(result)),
+        pictures=[(name, _picture(image)) for name, image in zip(names, images[:SHOWN], strict=False)],
+        names=names,
+    )
+
+
+def _rows(result: "MeasureResult") -> Iterator[tuple[Any, list[str]]]:
+    """Each layer with its values, a dash where it has none."""
+    found = {(row["measure"], row["layer_index"]): row for row in result.profiles().to_dict("records")}
+    for layer in result.layers:
+        rows = [found[measure, layer.index] for measure in result.measures]
+        yield layer, ["–" if row["absent"] else f"{row['value']:.4g}" for row in rows]
+
+
+def _plot(result: "MeasureResult") -> str:
+    """The profiles as a data URI of an SVG file; empty where no layer has a value."""
+    drawn = [measure for measure in result.measures if len(result.absent(measure)) < len(result.layers)]
+    if not drawn:
+        return ""
+    picture = io.BytesIO()
+    result.plot(drawn).savefig(picture, format="svg", metadata={"Date": None, "Creator": None})
+    return _uri("image/svg+xml", picture.getvalue())
+
+
+def _picture(image: "np.ndarray") -> str:
+    """An image (C, H, W) as a data URI of a PNG file."""
+    from PIL import Image
+
+    picture = io.BytesIO()
+    Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(picture, format="png")
+    return _uri("image/png", picture.getvalue())
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
