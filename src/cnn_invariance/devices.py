@@ -147,6 +147,27 @@ def left_as_found(model: nn.Module) -> Iterator[None]:
         yield
 
 
+def random_state() -> tuple[object, ...]:
+    """The states of the global generators of torch, NumPy and Python; equal as long as nobody draws of them."""
+    cuda = (
+        [torch.cuda.get_rng_state(k) for k in range(torch.cuda.device_count())] if torch.cuda.is_initialized() else []
+    )
+    _, keys, place, *_ = np.random.get_state()
+    return (
+        *(state.numpy().tobytes() for state in (torch.get_rng_state(), *cuda)),
+        (np.asarray(keys).tobytes(), place),
+        random.getstate(),
+    )
+
+
+class RandomNumbersWarning(UserWarning):
+    """A network or a transformation draws random numbers, and gave the same every time that it was tried."""
+
+
+TRIES = {False: 3, True: 50}
+"""How often what must be a function is called, to see whether its answers differ: does it draw random numbers?"""
+
+
 @contextmanager
 def _generators() -> Iterator[None]:
     numpy_state, python_state = np.random.get_state(), random.getstate()
