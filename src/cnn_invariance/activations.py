@@ -192,6 +192,7 @@ def look(
 
     with without_fast_path():
         found, skipped, run, output = roles.assign(model, images, in_order=in_order)
+    skipped |= _of_torchscript(model, run)
     chosen = _chosen(model, run, layers)
     kept: list[Layer] = []
     last: Tensor | None = None
@@ -213,6 +214,17 @@ def look(
     if not kept:
         raise InputError(_nothing(model, run, skipped, layers))
     return Observed(kept, found, skipped, output)
+
+
+def _of_torchscript(model: nn.Module, run: "Run") -> dict[str, str]:
+    """The modules inside of traced ones, which call them unseen."""
+    seen = {one.name for one in run.values()}
+    why = "it is part of a module of TorchScript, which does not show it"
+    return {
+        name: why
+        for name, module in model.named_modules()
+        if isinstance(module, torch.jit.ScriptModule) and name and name not in seen
+    }
 
 
 def find_layers(model: nn.Module, example: Tensor, layers: LayerFilter = None) -> tuple[list[Layer], Any]:

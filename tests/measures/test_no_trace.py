@@ -315,3 +315,21 @@ def test_a_network_in_double_precision_keeps_it():
     model = small_network()
     ci.measure(model, some_images(), TURNS, ["NV"])
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float64}
+
+
+def test_a_compiled_network_is_run_as_it_is_written():
+    plain, shown = network(), images()
+    compiled = torch.compile(plain, backend="eager")
+    first, second = (ci.measure(one, shown, TURNS, ["NV"]) for one in (plain, compiled))
+    assert [layer.name for layer in second.layers] == [f"_orig_mod.{layer.name}" for layer in first.layers]
+    np.testing.assert_array_equal(first.profile("NV")["value"], second.profile("NV")["value"])
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_networks_of_torchscript_are_said_to_hide_their_layers():
+    plain, shown = network(), images()
+    traced = ci.measure(torch.jit.trace(plain, shown), shown, TURNS, ["NV"])
+    assert len(traced.layers) == 1
+    assert traced.skipped["0"] == "it is part of a module of TorchScript, which does not show it"
+    with pytest.raises(InputError, match="cannot be observed: measure the module that it was made of"):
+        ci.measure(torch.jit.script(plain), shown, TURNS, ["NV"])

@@ -243,6 +243,8 @@ def _cannot_run(example: Tensor, error: Exception) -> InputError:
     advice = "give images of the size and channels it was made for"
     if "does not require grad" in str(error):
         advice = "it takes gradients in its forward pass, which runs without: enter torch.enable_grad() there"
+    if "on ScriptModules" in str(error):
+        advice = "modules of TorchScript cannot be observed: measure the module that it was made of"
     name = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
     return InputError(f"the network cannot run on images of shape {tuple(example.shape[1:])}: {name}{error}; {advice}")
 
