@@ -477,11 +477,16 @@ def _in_order(maps: Tensor, twice: Tensor, side: int) -> bool:
     return not norms > 0 or float((one * other).sum()) / norms >= IN_ORDER
 
 
+def _copy(model: nn.Module) -> nn.Module:
+    """A network of the same parameters, which no forward pass changes, and with buffers and all else of its own."""
+    return copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
+
+
 def _grown(model: nn.Module, images: Tensor, side: int) -> Run:
     """What a copy of the network returns for an image twice as high, or as wide; as far as it runs."""
     larger = _as_in(images, torch.cat([images, images], dim=side))
     try:
-        return run(copy.deepcopy(model), larger)[0]
+        return run(_copy(model), larger)[0]
     except Exception as error:  # most networks with dense layers take one size
         return getattr(error, "seen", {})
 
@@ -495,9 +500,10 @@ class _Moves:
 
     def along(self, key: str, role: Role) -> list[int | None]:
         """The side along which it moves with the rows of the image, and with the columns; None: not one side alone."""
-        profiles = self._profiles(key, replace(role, order=(0, 1, 2)))
-        if not profiles:
+        change = self._change(key, replace(role, order=(0, 1, 2)))
+        if change is None:
             return [None, None]
+        profiles = [change.sum(tuple(1 + other for other in range(3) if other != side)) for side in range(3)]
         centres = [_centres(profile) for profile in profiles]
         found: list[int | None] = []
         for order in PLACES:
@@ -513,25 +519,33 @@ class _Moves:
         Maps that are mirrored, or shifted round, are in order. Of small ones it is not asked: padding by reflection
         brings two rows together.
         """
-        profiles = self._profiles(key, role)[1:]
+        if self._largest(key, role) < 8 or (change := self._change(key, role)) is None:
+            return False
+        place = change.sum(1)  # (spots, H, W)
         return any(
             one.shape[1] >= 8 and bool(_centres(one).max() - _centres(one).min() >= NEAR) and not _on_a_line(one, order)
-            for one, order in zip(profiles, PLACES, strict=False)
+            for one, order in zip((place.sum(2), place.sum(1)), PLACES, strict=True)
         )
 
-    def _profiles(self, key: str, role: Role) -> list[Tensor]:
-        """The size of the change of each spot (spots, side) along each of three sides; none: one is but rounding."""
+    def _tensor(self, key: str) -> Tensor | None:
         if self.seen is None:
             self.seen, _ = run(self.model, _as_in(self.images, _spots(self.images)))
-        tensor = self.seen[key].tensor if key in self.seen else None
-        if tensor is None:
-            return []
-        ((_, seen),) = role.parts(tensor.double(), 1 + len(PLACES[0]))
+        return self.seen[key].tensor if key in self.seen else None
+
+    def _largest(self, key: str, role: Role) -> int:
+        """The larger of the numbers of rows and columns of feature maps; 0: they are not there."""
+        tensor = self._tensor(key)
+        return 0 if tensor is None else max(_rest(tuple(tensor.shape), role, 1)[side] for side in role.order[1:])
+
+    def _change(self, key: str, role: Role) -> Tensor | None:
+        """The size of the change by each spot, (spots, ...); None: that of one is but rounding."""
+        if (tensor := self._tensor(key)) is None:
+            return None
+        wide = tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+        ((_, seen),) = role.parts(wide, 1 + len(PLACES[0]))
         change = (seen[1:] - seen[:1]).abs()
         rounding = ROUNDING * torch.finfo(tensor.dtype).eps * seen.abs().amax()
-        if not bool((change.flatten(1).amax(1) > rounding).all()):
-            return []
-        return [change.sum(tuple(1 + other for other in range(3) if other != side)) for side in range(3)]
+        return change if bool((change.flatten(1).amax(1) > rounding).all()) else None
 
 
 ROUNDING = 256
@@ -598,7 +612,8 @@ def _centre(weights: Tensor) -> float:
     """Where the weights lie on a side, from 0 to 1; NaN: they are all 0, or the side has one entry."""
     if len(weights) == 1:
         return 0.0
-    places = torch.linspace(0, 1, len(weights), dtype=weights.dtype, device=weights.device)
+    weights = weights.double().cpu()
+    places = torch.linspace(0, 1, len(weights), dtype=torch.float64, device="cpu")
     return float((weights * places).sum() / weights.sum())
 
 
