@@ -34,8 +34,10 @@ PROBES = (3, 2)
 FEWER = [1, 0]
 """Those of the second run: in another order, so that an answer that depends on the images before, or after, is another.
 """
-MOVED, STILL = 0.3, 1 / 2
-"""Along rows a change must move at least so far, as a share of the side; along others at most so much of that."""
+MOVED, FAR, STILL = 0.3, 0.7, 1 / 2
+"""Along rows a change must move at least so far, as a share of the side, the second number if there is doubt; along
+others at most so much of that.
+"""
 NEAR, NARROW, FIT = 0.25, 0.15, (0.9, 0.5)
 """Centres of changes that are farther apart than the first number, as a share of the side, must lie in the order of the
 changed spots: with the first correlation where the changes are narrower than the second number; else, such as after
@@ -382,14 +384,18 @@ def _with_sides(
     maps = [key for key in found if len(sides(key)) == 3]
     grown = [_grown(model, probes[:1], side) for side in (-2, -1)] if maps else []
     bands, grids = _Moves(model, probes[:1]), _Grids(model, probes[:1])
+    doubted: set[tuple[int, ...]] = set()  # the sizes of maps that were mixed: what is made of them may be so, too
     for key in maps:
         role, shape = found[key], sides(key)
         grows = [_grows(shape, role, seen.get(key)) for seen in grown]
         done[key] = _maps(role, shape, grows, lambda key=key, role=role: bands.along(key, role))  # type: ignore[misc]
         if in_order and not done[key].why:
             done[key] = _ordered(done[key], cast(Tensor, first[key].tensor), [seen.get(key) for seen in grown])
-            if not done[key].why and bands.mixed(key, done[key]):
+            size = tuple(shape[side] for side in done[key].order[1:])
+            if not done[key].why and bands.mixed(key, done[key], doubted=size in doubted):
                 done[key] = replace(done[key], order=(0, 1, 2), why=UNKNOWN.format(MIXED))
+            if done[key].why:
+                doubted.add(size)
     of_maps = [tuple(sides(key)[side] for side in done[key].order[1:]) for key in maps if not done[key].why]
     sizes = [(rows, columns) for rows, columns in dict.fromkeys(of_maps) if rows * columns > 1]
     for key in found:
@@ -513,18 +519,20 @@ class _Moves:
             found.append(far[0] if still and _on_a_line(profiles[far[0]], order, turned=False) else None)
         return found
 
-    def mixed(self, key: str, role: Role) -> bool:
+    def mixed(self, key: str, role: Role, *, doubted: bool = False) -> bool:
         """Whether a change moves along the rows, or the columns, of feature maps, and not in their order.
 
         Maps that are mirrored, or shifted round, are in order. Of small ones it is not asked: padding by reflection
-        brings two rows together.
+        brings two rows together. If ``doubted``, a change must also move as far as the spots.
         """
         if self._largest(key, role) < 8 or (change := self._change(key, role)) is None:
             return False
         place = change.sum(1)  # (spots, H, W)
         return any(
-            one.shape[1] >= 8 and bool(_centres(one).max() - _centres(one).min() >= NEAR) and not _on_a_line(one, order)
+            (doubted and not _moved(_centres(one), order) >= FAR)
+            or (bool(_centres(one).max() - _centres(one).min() >= NEAR) and not _on_a_line(one, order))
             for one, order in zip((place.sum(2), place.sum(1)), PLACES, strict=True)
+            if one.shape[1] >= 8
         )
 
     def _tensor(self, key: str) -> Tensor | None:

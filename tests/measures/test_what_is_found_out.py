@@ -64,6 +64,17 @@ def test_rows_in_another_order_are_no_rows(mix):
     assert result["NV"]["1"].size == 4 * 16 * 16
 
 
+def test_what_is_made_of_rows_in_another_order_is_in_doubt_until_they_are_put_back():
+    def back(x):
+        return torch.stack([x[:, :, :8], x[:, :, 8:]], 3).flatten(2, 3)
+
+    first, images = nn.Conv2d(3, 4, 1), pictures(side=16)
+    blurred = found(seeded(first, Of(rows_interleaved), nn.Conv2d(4, 4, 3, padding=1), nn.Tanh()), images)
+    assert [layer.spatial for layer in blurred.values()] == [True, False, False, False]
+    restored = found(seeded(first, Of(rows_interleaved), nn.Conv2d(4, 4, 1), Of(back), nn.Tanh()), images)
+    assert [layer.spatial for layer in restored.values()] == [True, False, False, True, True]
+
+
 @pytest.mark.parametrize(
     "move", [lambda x: x.flip(3), lambda x: x.roll(4, 2), lambda x: x.roll(1, 3)], ids=["flip", "half", "one"]
 )
