@@ -1,6 +1,7 @@
 # make          install into .venv, then make the results and figures of the quick preset that are missing
 # make quick    the same for the quick preset, whatever the default preset is
 # make report   the same for the default preset, then write it as one HTML page, report/<preset>.html
+# make article  install what it needs, then write the replication report of a preset as a PDF, report/<preset>-article.pdf
 # make test     install, then run the tests
 # make check    install, then look at the code and the workflow without running them
 # make fuzz     install, then try random faults in what comes from others: SEED=3 SECONDS=600 (of each family)
@@ -8,6 +9,7 @@
 # make bundle   pack the project, wheels and data for a GPU machine without internet (config/paper.yaml)
 # make oldest  run the library's tests with the lower bounds of pyproject.toml (TRY="2.6 2.7": these of PyTorch)
 # make install-slurm    install, and what Snakemake needs to submit jobs to Slurm
+# make validators       install, apart, the programs that check an RO-Crate and CITATION.cff
 # make lock     write the locks in envs/ anew (needs uv)
 # make clean    remove what was installed and what tools left behind; results, figures, data and models stay
 #
@@ -33,6 +35,7 @@ BIN := $(abspath $(VENV))/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 LOCKED := $(PIP) install --quiet --require-hashes --no-deps
 STAMP := $(VENV)/installed
+VALIDATORS := $(VENV)-validators
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 HALF := $(VENV)/half-installed
 PINS := $(shell sed -n 's/^\(torch\|torchvision\)==\([^ ]*\).*/\1==\2/p' envs/torch.txt)
@@ -46,7 +49,7 @@ $(error TORCH=$(TORCH): expected TORCH=cpu, or nothing for PyTorch as PyPI has i
 endif
 
 .DEFAULT_GOAL := study
-.PHONY: study quick report test check fuzz bench bundle lock oldest clean install install-test install-slurm
+.PHONY: study quick report article test check fuzz bench bundle lock oldest clean install install-test install-slurm install-export validators
 .DELETE_ON_ERROR:
 
 study: $(STAMP)
@@ -58,6 +61,9 @@ quick: $(STAMP)
 report: $(STAMP)
 	$(BIN)/snakemake --cores all report $(if $(PRESET),--configfile $(PRESET))
 
+article: $(STAMP)-export
+	$(BIN)/cnn-invariance export article $(if $(PRESET),--preset $(PRESET))
+
 test: $(STAMP)-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
@@ -65,7 +71,7 @@ check: $(STAMP)-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/snakefmt --check Snakefile
+	$(BIN)/snakefmt --check Snakefile workflow/Snakefile
 	$(BIN)/snakemake --lint
 	for preset in $(filter-out config/claims.yaml,$(wildcard config/*.yaml)); do \
 	    echo "dry run of $$preset"; \
@@ -94,12 +100,14 @@ lock:
 	$(PYTHON) envs/lock.py $(LOCK)
 
 clean:
-	rm -rf $(VENV) build dist logs .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VALIDATORS) build dist logs .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 install: $(STAMP)
 install-test: $(STAMP)-test
 install-slurm: $(STAMP)-slurm
+install-export: $(STAMP)-export
+validators: $(VALIDATORS)/installed
 
 # An installation that was broken off leaves packages in pieces that pip takes for whole: start anew.
 $(STAMP): envs/torch.txt envs/requirements.txt pyproject.toml
@@ -116,7 +124,17 @@ $(STAMP): envs/torch.txt envs/requirements.txt pyproject.toml
 	@rm $(HALF)
 	@touch $@
 
-$(STAMP)-test $(STAMP)-slurm: $(STAMP)-%: $(STAMP) envs/%.txt
+# They want older packages than the study, and so an environment of their own.
+$(VALIDATORS)/installed: envs/validators.txt
+	$(PYTHON) -m venv --clear $(VALIDATORS)
+	$(VALIDATORS)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes --no-deps \
+	    -r envs/validators.txt
+	@touch $@
+
+# The tests export, too.
+$(STAMP)-test: $(STAMP)-export
+
+$(STAMP)-test $(STAMP)-slurm $(STAMP)-export: $(STAMP)-%: $(STAMP) envs/%.txt
 	@touch $(HALF)
 	$(LOCKED) -r envs/$*.txt
 	@rm $(HALF)

@@ -8,6 +8,9 @@
 #     snakemake -n                                                 only say what is missing
 #     snakemake --cores all report                                 all of it as one HTML page
 #     snakemake verify --cores all                                 compute some cached cells again, and compare
+#     snakemake --report report/snakemake.html                     what a run drew, as Snakemake's own report
+#
+# Another workflow can have this one as a module, with its own config: see docs/workflow.md.
 #
 # The result of a finished cell is a file that is named by the hash of everything that determines it. A finished cell has
 # no rule below, so neither a newer file, nor a fresh clone, nor -F can compute it again. Each cell that is to be computed
@@ -27,8 +30,10 @@ from cnn_invariance.workflow.run import Run
 min_version("9.0")
 
 try:
-    run = Run.of(workflow, SAMPLING_OPTIONS)
+    run = Run.of(workflow, SAMPLING_OPTIONS, config)
     again = VerificationRun(run, Sampling.of_run(run.options.others))
+    if run.starts_at_once:
+        run.start()
 except InputError as error:
     raise WorkflowError(error)
 
@@ -39,6 +44,9 @@ CELL = run.resources(workflow)
 ASKS = run.asks(workflow)
 
 put_own_commands_first()
+
+
+report: "workflow/report.rst"
 
 
 localrules:
@@ -68,7 +76,7 @@ rule all:
     input:
         run.every(),
     message:
-        "Results, figures and tables of {run.name}"
+        f"Results, figures and tables of {run.name}"
 
 
 rule dataset:
@@ -190,8 +198,12 @@ if run.plan:
                 preset=run.options.preset,
                 code=run.products.code_of(experiment),
             output:
-                figures=report(run.products.figures(experiment), category=experiment),
-                tables=report(run.products.tables(experiment), category=experiment),
+                figures=run.annotated(
+                    run.products.figures(experiment), report, experiment
+                ),
+                tables=run.annotated(
+                    run.products.tables(experiment), report, experiment
+                ),
             log:
                 f"{LOGS}/draw/{experiment}.log",
             benchmark:
@@ -214,7 +226,7 @@ if run.plan:
             preset=run.options.preset,
             code=run.products.code_of_claims(),
         output:
-            run.products.specifications,
+            run.annotated(run.products.specifications, report),
         log:
             f"{LOGS}/specifications.log",
         benchmark:
@@ -236,7 +248,7 @@ if run.plan:
             code=run.products.code_of_claims(),
             specifications=run.products.specifications,
         output:
-            run.products.claims,
+            run.annotated(run.products.claims, report),
         log:
             f"{LOGS}/claims.log",
         benchmark:
@@ -249,7 +261,7 @@ if run.plan:
 
     use rule specifications as overview with:
         output:
-            run.products.overview,
+            run.annotated(run.products.overview, report),
         log:
             f"{LOGS}/overview.log",
         benchmark:
@@ -265,7 +277,7 @@ if run.plan:
             results=run.products.results(),
             preset=run.options.preset,
         output:
-            run.products.costs,
+            run.annotated(run.products.costs, report),
         log:
             f"{LOGS}/costs.log",
         benchmark:

@@ -5,8 +5,10 @@
 
 It needs ``uv`` and PyPI. One resolution holds for Python 3.11 to 3.13 on every platform with wheels; it is
 parted into ``torch.txt`` (PyTorch and what only its CUDA build needs), ``requirements.txt`` (all else that the
-package with the extra ``study`` needs to run and to be installed), ``test.txt`` (what tests and checks need beyond) and
-``slurm.txt`` (what a Slurm cluster needs beyond). ``environment.yaml`` has the versions of the first two for conda.
+package with the extra ``study`` needs to run and to be installed), ``test.txt`` (what tests and checks need beyond),
+``export.txt`` (what ``cnn-invariance export`` needs beyond) and ``slurm.txt`` (what a Slurm cluster needs beyond).
+``environment.yaml`` has the versions of the first two for conda. ``validators.txt`` is a lock of its own, for an
+environment of its own: these programs want older packages than the study.
 """
 
 import re
@@ -25,7 +27,10 @@ LOCKS = {
     "requirements.txt": "What cnn_invariance needs to run and to be installed, PyTorch excepted.",
     "test.txt": "What tests and checks need beyond.",
     "slurm.txt": "What Snakemake needs to submit jobs to Slurm.",
+    "export.txt": "What `cnn-invariance export` needs beyond.",
 }
+VALIDATORS = "roc-validator>=0.13\ncffconvert>=2\nrocrate==0.13.0\n"
+"""Programs that check what is exported, see `make validators`; this ``rocrate`` has the vocabulary that they need."""
 ENVIRONMENT = """\
 # For those who use conda. Written by `make lock`; the versions are those of torch.txt and requirements.txt.
 #
@@ -45,17 +50,17 @@ dependencies:
 """
 
 
-def resolve(known: str, *options: str) -> list[str]:
+def resolve(known: str, *options: str, asked: str = BUILD, project: tuple[str, ...] = ("pyproject.toml",)) -> list[str]:
     """The entries of a lock, each with its hashes; versions in ``known``, a lock too, are preferred."""
     with tempfile.TemporaryDirectory() as folder:
         lock = Path(folder) / "lock.txt"
         lock.write_text(known, encoding="utf-8")
         shape = ["--universal", "--python-version=3.11", "--generate-hashes", "--no-annotate", "--no-header"]
-        command = ["uv", "pip", "compile", "pyproject.toml", "-", *shape, f"--output-file={lock}"]
+        command = ["uv", "pip", "compile", *project, "-", *shape, f"--output-file={lock}"]
         subprocess.run(
             [*command, "--default-index", PYPI, "--no-emit-index-url", "--quiet", *options],
             cwd=ENVS.parent,
-            input=BUILD,
+            input=asked,
             text=True,
             check=True,
         )
@@ -64,7 +69,8 @@ def resolve(known: str, *options: str) -> list[str]:
 
 def write(name: str, entries: list[str]) -> None:
     """Write one lock."""
-    lines = [f"# {LOCKS[name]} Written by `make lock`.", *entries]
+    said = LOCKS.get(name, "Programs that check what is exported, for an environment of their own.")
+    lines = [f"# {said} Written by `make lock`.", *entries]
     (ENVS / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -82,9 +88,12 @@ def main(options: list[str]) -> None:
     rest = [entry for entry in needed if not TORCH.match(entry)]
     write("torch.txt", torch)
     write("requirements.txt", rest)
-    for extra in ("test", "slurm"):
+    for extra in ("test", "slurm", "export"):
         found = resolve(versions, "--extra=study", f"--extra={extra}")
         write(f"{extra}.txt", [entry for entry in found if entry not in needed])
+    path = ENVS / "validators.txt"
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    write("validators.txt", resolve(before, *options, asked=VALIDATORS, project=()))
     pins = sorted(f'      - "{pin(entry)}"\n' for entry in needed)
     (ENVS / "environment.yaml").write_text(ENVIRONMENT + "".join(pins), encoding="utf-8")
 

@@ -20,6 +20,7 @@ FLOORS = (
     {"experiments"},
     {"workflow"},
     {"verification", "report", "known_answers"},
+    {"export"},
     {"cli", "__main__"},
 )
 """From the ground up. A room may import rooms below it, and rooms of its own floor as long as they form no circle."""

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("torch.txt", "requirements.txt", "test.txt", "slurm.txt")
+LOCKS = ("torch.txt", "requirements.txt", "test.txt", "slurm.txt", "export.txt")
 ENTRY = re.compile(r"^(?P<pin>\S+==.*?) \\\n(?P<hashes>(?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
 
 
@@ -40,7 +40,7 @@ def version(requirements, name, python):
     return found[0] if found else None
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", [*LOCKS, "validators.txt"])
 def test_a_lock_holds_pins_with_hashes_and_nothing_else(name):
     text = (ROOT / "envs" / name).read_text(encoding="utf-8")
     rest = [line for line in ENTRY.sub("", text).splitlines() if not line.startswith("#")]
@@ -49,21 +49,24 @@ def test_a_lock_holds_pins_with_hashes_and_nothing_else(name):
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
-@pytest.mark.parametrize("extra", [None, "study", "test", "slurm"])
+@pytest.mark.parametrize("extra", [None, "study", "test", "slurm", "export"])
 def test_what_the_package_asks_for_is_locked(python, extra):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = project["project"]["dependencies"] if extra is None else project["project"]["optional-dependencies"][extra]
     wanted = [*wanted, *project["build-system"]["requires"]]
-    pins = locked(*LOCKS[:2], *([f"{extra}.txt"] if extra in ("test", "slurm") else []))
+    pins = locked(*LOCKS[:2], *([f"{extra}.txt"] if extra in ("test", "slurm", "export") else []))
     for requirement in map(Requirement, wanted):
         pinned = version(pins, requirement.name, python)
         assert pinned is not None, f"{requirement} is not locked; run make lock"
         assert requirement.specifier.contains(pinned), f"{requirement}: {pinned} is locked; run make lock"
 
 
-def test_a_package_is_in_one_lock():
-    pins = [str(requirement) for requirement in locked(*LOCKS)]
-    assert len(pins) == len(set(pins))
+def test_a_package_is_in_one_lock_or_the_same_in_those_of_two_extras():
+    needed = [str(requirement) for requirement in locked(*LOCKS[:2])]
+    extras = {str(requirement) for requirement in locked(*LOCKS[2:])}
+    assert len(needed) == len(set(needed))
+    assert not extras & set(needed)
+    assert len(extras) == len({(pin.partition("==")[0], pin.partition(";")[2]) for pin in extras})
 
 
 def test_conda_gets_the_same_versions():

@@ -91,9 +91,9 @@ def test_a_caption_says_sizes_of_each_dataset(load):
     cells = [study.measurement(one, "rotation", samples=SampleSpec(count=1234)) for one in (network, other)]
     made = caption(study, "some", cells, title="Title", question="Why?", setting="So.", counts="None left out.")
     text = str(made)
-    assert text.startswith("Title. Why? So. Sizes: mnist, SimpleConv (width 32; dense 64; 5–17 epochs), ")
-    assert "measured on 1,234 samples of the test split, under rotation (M = 25 members, 24 angles), 2 seeds. " in text
-    assert "2 seeds. None left out." in text
+    assert text.startswith("Title. Why?\n\n- So.\n- Sizes: mnist, SimpleConv (width 32; dense 64; 5–17 epochs), ")
+    assert "measured on 1,234 samples of the test split, under rotation (M = 25 members, 24 angles), 2 seeds.\n" in text
+    assert "2 seeds.\n- None left out.\n" in text
     assert "Departures from the author's code on mnist: 5,000 of the training images" in text
     assert text.endswith("Experiment 'some' of your own (preset author).")
 
@@ -119,7 +119,7 @@ def test_the_parts_of_a_caption_are_kept_by_dataset_and_sentence(load):
     assert made.departures["mnist"] == (HELD_OUT, "more; or less")
     assert made.departures["digits"][0].startswith("mnist5k is 5,000 of the 60,000")
     assert (made.experiment, made.preset, made.counts) == ("some", "author", "")
-    assert str(made).startswith("Title. Why? So it is. And so: on. Sizes: mnist, SimpleConv (")
+    assert str(made).startswith("Title. Why?\n\n- So it is. And so: on.\n- Sizes: mnist, SimpleConv (")
 
 
 def test_a_measure_in_words_says_which_values_are_more_invariant():

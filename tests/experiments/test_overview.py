@@ -33,7 +33,11 @@ def test_all_parts_are_on_one_page(preset, load, computed, tmp_path):
     plan = drawn(load(preset), computed, tmp_path)
     with Image.open(Products(plan).overview[1]) as image:
         assert image.width == 1400
-        assert image.height > 1400
+        assert image.height > 1000
+    summary = plan.folders.figure_folder(plan.study.name, "overview") / "summary.md"
+    said = summary.read_text(encoding="utf-8")
+    assert [said.count(f"({letter}) ") for letter in "abcd"] == [1, 1, 1, 0]
+    assert "(b) The share of the differences" in said
     caption = Products(plan).overview[2].read_text(encoding="utf-8")
     assert "cifar10_jpeg is CIFAR-10 after JPEG compression, not the original pixels" in caption
     assert "preset synthetic, cifar10_jpeg, mnist5k" in caption

@@ -43,7 +43,7 @@ def test_a_figure_of_responses_has_a_text_for_each_layer():
 
 
 def test_a_set_and_its_matrices():
-    matrix = [np.arange(30.0), -np.arange(30.0)]
+    matrix = np.stack([np.arange(30.0), -np.arange(30.0)])
     figure = matrix_figure(np.zeros((30, 1, 8, 8)), {"most": matrix, "least": matrix})
     pictures, *shown = (axes.images[0].get_array() for axes in figure.findobj() if getattr(axes, "images", None))
     assert pictures.shape[0] < pictures.shape[1]  # 30 pictures in rows of 13

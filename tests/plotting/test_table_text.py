@@ -48,3 +48,8 @@ def test_every_character_of_latex_is_escaped_once():
         r"\textbackslash{} \{ \} \& \% \$ \# \_ \textasciitilde{} \textasciicircum{} \textless{} \textgreater{} \\"
     )
     assert row == expected
+
+
+def test_notes_stand_below_the_table_as_a_list():
+    lines = tables.latex(FRAME, "caption", "x", notes=["50 % of\nall", "two"]).splitlines()
+    assert lines[-5:] == [r"\begin{itemize}", r"\item 50 \% of all", r"\item two", r"\end{itemize}", r"\end{table}"]

@@ -99,7 +99,7 @@ class Tree:
 
 
 def _checkout(root):
-    for name in ("Snakefile", "profiles", "envs", "config"):
+    for name in ("Snakefile", "workflow", "profiles", "envs", "config"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, root / name)
     tree = Tree(root)

@@ -26,10 +26,19 @@ ALIKE = {
 """Experiments of laptop that are left to `make`, which draws all, so that this takes a minute."""
 
 
+WORDS = 80
+"""Of what a caption opens with: what was found, what is shown, and what was asked."""
+
+
 @cache
 def plan_of(preset: str) -> Plan:
     folders = Folders(results=ROOT / "results", figures=ROOT / "figures")
     return Plan(Programme.load(ROOT / "config" / f"{preset}.yaml"), folders)
+
+
+def committed_captions(preset: str, experiment: str) -> list[Path]:
+    plan = plan_of(preset)
+    return sorted(plan.folders.figure_folder(preset, experiment).glob("*.md"))
 
 
 def same(drawn: list[Path], committed: Path) -> None:
@@ -52,6 +61,8 @@ def test_figures_and_tables(preset, experiment, tmp_path):
     figures, tables = tmp_path / "figures", tmp_path / "tables"
     chosen = plan.study.experiment(experiment)
     found = headline(chosen.findings(plan.study, plan.results))
+    openings = [path.read_text().partition("\n\n")[0] for path in committed_captions(preset, experiment)]
+    assert max((len(one.split()) for one in openings), default=0) <= WORDS
     chosen.draw(plan.study, plan.results, Canvas(figures, tables, found))
     outputs = plan.study.outputs[experiment]
     if outputs.figures:

@@ -77,19 +77,25 @@ class MeasureComparison(ProfileExperiment):
         return self.plans_by_set(study, self._panels)
 
     def outputs(self, study: Study) -> Outputs:
-        """A figure for each dataset and set, a table of profiles for each set, and a table of separations."""
+        """A figure for each dataset and set, a table of profiles for each set, and both of the separations."""
         found = super().outputs(study)
-        return Outputs(found.figures, [*found.tables, self.name])
+        return Outputs([*found.figures, self.name], [*found.tables, self.name])
 
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
-        """Draw the profiles and write the tables."""
+        """Draw the profiles and the separations, and write their tables."""
         import pandas as pd
 
+        from cnn_invariance.plotting import family_looks
+        from cnn_invariance.plotting.marks import mark_figure
+
         rows = []
+        shown: dict[str, dict[str, dict[str, float]]] = {}
         for plan in self.plans(study):
             (drawn,) = plan.draw(study, results, canvas).values()
             for dataset, panels in drawn.items():
                 found = {name: separation(both) for name, both in _means(plan, dataset, results).items()}
+                for name, value in found.items():
+                    shown.setdefault(dataset, {}).setdefault(choices.label(name), {})[plan.part] = value
                 rows += [
                     {
                         "dataset": dataset,
@@ -106,6 +112,8 @@ class MeasureComparison(ProfileExperiment):
             study, self.name, self.cells(study), title=title, question=self.question, setting=SEPARATION
         )
         canvas.table(self.name, pd.DataFrame(rows), caption)
+        looks = family_looks("set", study.sets)
+        canvas.figure(self.name, mark_figure(shown, looks, xlabel="separation (Welch's t over networks)"), caption)
 
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
         """For each dataset and claim; the conditions are the sets."""

@@ -1,9 +1,9 @@
 """The headline: whether the structure of invariance belongs to the design of a network, and not to its training."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import product
+from itertools import combinations, product
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from cnn_invariance.experiments.framework import (
 )
 from cnn_invariance.statistics import decomposition
 from cnn_invariance.statistics.evidence import Estimate, Evidence, Rule, evidence
-from cnn_invariance.statistics.groups import among, between, within
+from cnn_invariance.statistics.groups import between, within
 from cnn_invariance.statistics.lines import counted
 from cnn_invariance.statistics.profiles import by_depth
 from cnn_invariance.study import Cell, MeasureSpec, Study
@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from cnn_invariance.results import Results
 
 Training = Literal["untrained", "plain", "augmented"]
+PLAINER: dict[Training, str] = {"untrained": "untrained", "plain": "plain, not augmented"}
 TRAININGS: tuple[Training, ...] = ("untrained", "plain", "augmented")
 FACTORS = ("dataset", "set", "training", "design")
 SHAPE, SHARE = "eta squared of {}, of the shape of the profile", 0.05
+SEED = "another seed"
 SMALL = "a twentieth of the differences between profiles"
 
 DESIGN = Claim(
@@ -150,16 +152,17 @@ class Structure(Models):
         text = caption(f"What {name} profiles differ by", DECOMPOSED)
         canvas.figure(self.name, figure, text)
         canvas.table(self.name, pd.DataFrame(rows), text)
-        panels = self.overview(study, results).spreads
+        panels = _differences(profiles, self.on(study))
         text = caption(f"Differences between {name} profiles", DIFFERENCES)
         other = f"{self.name}_differences"
-        canvas.figure(other, spread_figure(panels, xlabel=f"difference between two {name} profiles"), text)
+        xlabel = f"difference between two {name} profiles"
+        canvas.figure(other, spread_figure(panels, xlabel=xlabel, band=SEED), text)
         canvas.table(other, pd.DataFrame(_table(panels)), text)
 
     def overview(self, study: Study, results: "Results") -> Overview:
-        """By dataset and by what two networks differ in, in words: the differences between their profiles."""
-        profiles = self._profiles(study, results)
-        return Overview(spreads={dataset: _differences(profiles, dataset) for dataset in self.on(study)})
+        """The decomposition of the shape."""
+        shape = self._array(study, self._profiles(study, results), decomposition.shape)
+        return Overview(shares=_shown(shape, self._factors(study)))
 
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
         """Of all datasets together; without a second dataset, design or set, the factor's claims cannot be decided."""
@@ -249,7 +252,9 @@ DECOMPOSED = (
 )
 DIFFERENCES = (
     "Each point is the difference between the profiles of two networks that are alike in all but one thing, named to "
-    "the left: mean |P - Q| / mean (P + Q) / 2 over depths. The bar is the mean."
+    "the left: mean |P - Q| / mean (P + Q) / 2 over depths. The mark is the median, the bar goes from quartile to "
+    "quartile; shaded: the middle 95 % of what another seed does. Augmented networks but where another training is "
+    "named; two datasets stand once, with the first."
 )
 
 
@@ -276,33 +281,36 @@ def _told(shapes: np.ndarray) -> float:
     return decomposition.nearest(shapes.reshape(-1, depths), labels.tolist(), unseen.tolist())
 
 
-def _differences(profiles: Mapping[Place, np.ndarray], dataset: str) -> dict[str, list[float]]:
-    """The differences of pairs that differ in one thing, by what they differ in; other datasets against this one."""
-    here = {place: list(found) for place, found in profiles.items() if place.dataset == dataset}
-    trained = {place: found for place, found in here.items() if place.training == "augmented"}
+def _differences(profiles: Mapping[Place, np.ndarray], datasets: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+    """By dataset and by the one thing in which two networks differ: the differences between their profiles.
 
-    def alike(same: Callable[[Place], str]) -> list[float]:
-        """Of augmented networks that are the same in all but one field."""
-        groups = {same(place) for place in trained}
-        return [v for one in groups for v in among([found for place, found in trained.items() if same(place) == one])]
-
-    def against(training: Training) -> list[float]:
-        return between((here[place._replace(training=training)], found) for place, found in trained.items())
-
-    others = {place.dataset for place in profiles} - {dataset}
-    found = {
-        "another seed": within(trained.values()),
-        "trained plain or augmented": against("plain"),
-        "untrained or augmented": against("untrained"),
-        "another transformation set": alike(lambda place: place.design),
-        "another dataset": between(
-            (found, list(profiles[place._replace(dataset=other)]))
-            for place, found in trained.items()
-            for other in others
-        ),
-        "another design": alike(lambda place: place.transformations),
-    }
-    return {kind: values for kind, values in found.items() if values}
+    What two datasets differ by stands once, with the first of the two.
+    """
+    found = {}
+    for number, dataset in enumerate(datasets):
+        here = {place: list(found) for place, found in profiles.items() if place.dataset == dataset}
+        trained = {place: found for place, found in here.items() if place.training == "augmented"}
+        kinds: dict[str, list[float]] = {SEED: within(trained.values())}
+        for training, name in PLAINER.items():
+            others = ((here[place._replace(training=training)], each) for place, each in trained.items())
+            kinds[name] = between(others)
+        for field, name in {"design": "design", "transformations": "set"}.items():
+            for first, second in combinations(dict.fromkeys(getattr(place, field) for place in trained), 2):
+                both = (
+                    (each, trained[place._replace(**{field: second})])
+                    for place, each in trained.items()
+                    if getattr(place, field) == first
+                )
+                kinds[f"{name}: {first}, {second}"] = between(both)
+        for other, label in product(datasets[number + 1 :], dict.fromkeys(place.transformations for place in trained)):
+            both = (
+                (each, list(profiles[place._replace(dataset=other)]))
+                for place, each in trained.items()
+                if place.transformations == label
+            )
+            kinds[f"dataset: {other}, under {label}"] = between(both)
+        found[dataset] = {kind: values for kind, values in kinds.items() if values}
+    return found
 
 
 def _table(found: Mapping[str, Mapping[str, list[float]]]) -> list[dict[str, object]]:
@@ -311,10 +319,12 @@ def _table(found: Mapping[str, Mapping[str, list[float]]]) -> list[dict[str, obj
             "dataset": dataset,
             "networks differ in": kind,
             "pairs": len(values),
-            "mean": float(np.mean(values)),
-            "median": float(np.median(values)),
             "lowest": min(values),
+            "lower quartile": float(np.quantile(values, 0.25)),
+            "median": float(np.median(values)),
+            "upper quartile": float(np.quantile(values, 0.75)),
             "highest": max(values),
+            "mean": float(np.mean(values)),
         }
         for dataset, kinds in found.items()
         for kind, values in kinds.items()

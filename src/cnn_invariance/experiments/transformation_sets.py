@@ -2,14 +2,17 @@
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import Field
 
-from cnn_invariance.experiments.framework import OneModel, Outputs, captions, choices
+from cnn_invariance.experiments.framework import OneModel, Outputs, Overview, captions, choices
 from cnn_invariance.study import Cell, ResponseSpec, Study
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from cnn_invariance.plotting import Canvas
-    from cnn_invariance.results import Results
+    from cnn_invariance.results import Responses, Results
 
 
 class TransformationSets(OneModel):
@@ -47,13 +50,10 @@ class TransformationSets(OneModel):
         for dataset, label in self.places(study):
             cell = self._response(study, dataset, label)
             found = results.responses(cell)
-            last = found.frame[found.frame["layer_index"] == found.frame["layer_index"].max()]
-            matrices = {}
-            for role in ("most", "least"):
-                one = last[last["role"] == role].iloc[0]
-                maps = [found.maps(one["layer_index"], role, sample=k)[:, one["height"] // 2, one["width"] // 2]
-                        for k in range(self.samples)]  # fmt: skip
-                matrices[f"{one['layer']}, unit of the {role} invariant map, {one['value']:.2g}"] = maps
+            matrices = {
+                f"{one['layer']}, unit of the {role} invariant map, {one['value']:.2g}": matrix
+                for role, (one, matrix) in self._units(found).items()
+            }
             setting = self.setting.format(shown=len(cell.members), measure=choices.label(cell.by))
             caption = captions.caption(
                 study,
@@ -64,6 +64,25 @@ class TransformationSets(OneModel):
                 setting=setting,
             )
             canvas.figure(f"{self.name}_{dataset}_{label}", matrix_figure(found.maps(0, "input"), matrices), caption)
+
+    def overview(self, study: Study, results: "Results") -> Overview:
+        """Samples of the first dataset under its first set, and their ST matrices."""
+        from cnn_invariance.plotting.summary import Explained
+
+        found = results.responses(self._response(study, *self.places(study)[0]))
+        pictures = [found.maps(0, "input", sample=k) for k in range(self.samples)]
+        (_, most), (_, least) = self._units(found).values()
+        return Overview(explained=Explained(pictures, most, least))
+
+    def _units(self, found: "Responses") -> "dict[str, tuple[pd.Series, np.ndarray]]":
+        """Of the most and of the least invariant map of the last layer: its row, and the ST matrix of its middle."""
+        last = found.frame[found.frame["layer_index"] == found.frame["layer_index"].max()]
+        units = {}
+        for role in ("most", "least"):
+            one = last[last["role"] == role].iloc[0]
+            responses = (found.maps(one["layer_index"], role, sample=k) for k in range(self.samples))
+            units[role] = one, np.stack([maps[:, one["height"] // 2, one["width"] // 2] for maps in responses])
+        return units
 
     def _response(self, study: Study, dataset: str, label: str) -> ResponseSpec:
         measure = choices.measure(study, self.measure)

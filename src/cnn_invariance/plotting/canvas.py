@@ -67,7 +67,8 @@ class Canvas:
         caption, printed = self._opened(caption), frame if printed is None else printed
         _write(self.tables / f"{name}.csv", tables.csv(frame))
         _write(self.tables / f"{name}.md", tables.markdown(printed, str(caption), decimals))
-        _write(self.tables / f"{name}.tex", tables.latex(printed, str(caption), name, decimals))
+        text, *notes = [one for one in (caption.opening, *caption.details) if one] or [""]
+        _write(self.tables / f"{name}.tex", tables.latex(printed, text, name, decimals, notes))
         _write(self.tables / f"{name}.json", caption.to_json(**tables.record(printed, decimals)))
 
     def _opened(self, caption: Caption | str) -> Caption:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Caption:
-    """The parts of the caption of a figure or table. ``str(caption)`` is the text in their order.
+    """The parts of the caption of a figure or table. ``str(caption)`` is its `opening` with its `details` as a list.
 
     title:      what is shown, without a full stop at the end; empty: the caption is free text, all of it in ``setting``
     question:   what the experiment asks
@@ -21,8 +21,11 @@ class Caption:
     origin:     whose the experiment is: of the author's code, adapted from it, of this package, or a user's own
     finding:    what was found, whole sentences, which the text begins with; empty where nothing is claimed
 
-    >>> str(Caption(title="Two lines", question="Why?", setting=("They are flat.",), sizes={"mnist": "2 seeds"}))
-    'Two lines. Why? They are flat. Sizes: mnist, 2 seeds.'
+    >>> print(Caption(title="Two lines", question="Why?", setting=("Both are flat.",), sizes={"mnist": "2 seeds"}))
+    Two lines. Why?
+    <BLANKLINE>
+    - Both are flat.
+    - Sizes: mnist, 2 seeds.
     """
 
     title: str = ""
@@ -65,14 +68,18 @@ class Caption:
             alike.setdefault(size, []).append(name)
         return "; ".join(f"{' and '.join(names)}: {size}" for size, names in alike.items())
 
-    def __str__(self) -> str:
-        """The text, in one paragraph."""
+    @property
+    def opening(self) -> str:
+        """The first paragraph: what was found, what is shown, and what was asked; empty for a free text."""
+        title = f"{self.title}." if self.title else ""
+        return " ".join(filter(None, (self.finding, title, self.question)))
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """What is said below the opening, one thing in each text: how to read it, sizes, departures, whose it is."""
         sizes = "; ".join(f"{name}, {size}" for name, size in self.sizes.items())
-        sentences = [
-            self.finding,
-            f"{self.title}." if self.title else "",
-            self.question,
-            *self.setting,
+        texts = (
+            " ".join(filter(None, self.setting)),
             f"Sizes: {sizes}." if sizes else "",
             self.counts,
             *(
@@ -80,8 +87,14 @@ class Caption:
                 for name, phrases in self.departures.items()
             ),
             self.whose and f"{self.whose} (preset {self.preset}).",
-        ]
-        return " ".join(filter(None, sentences))
+        )
+        return tuple(filter(None, texts))
+
+    def __str__(self) -> str:
+        """The opening, and below it the details as a list in Markdown; a free text as it is."""
+        if not self.opening:
+            return "\n\n".join(self.details)
+        return "\n".join([self.opening, *([""] if self.details else []), *(f"- {one}" for one in self.details)])
 
     @property
     def whose(self) -> str:

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -45,37 +46,50 @@ def forest_figure(
     with style():
         figure = new_figure(DOUBLE, 0.17 * sum(map(len, texts)) + 0.06 * len(rows) + 0.8)
         axes = figure.subplots()
-        axes.axvspan(1, FURTHEST + 0.6, color=SUPPORTED, lw=0, zorder=0)
-        axes.axvspan(-FURTHEST - 0.6, -1, color=REFUTED, lw=0, zorder=0)
-        axes.axvline(0, color="#404040", lw=0.8)
-        tops, ticks = 0.0, []
-        for text, places in zip(texts, rows.values(), strict=True):
-            height = len(text) + 0.35
-            middle = tops + height / 2
-            ticks.append(middle)
-            for number, (about, place) in enumerate(places.items()):
-                offset = 0.0 if len(places) == 1 else 0.36 * (number / (len(places) - 1) - 0.5)
-                _draw(figure, place, middle + offset, looks[about])
-            tops += height
-            axes.axhline(tops, color="#E4E4E4", lw=0.5, zorder=0.5)
-        axes.set_ylim(tops, 0)
-        axes.set_yticks(ticks, ["\n".join(text) for text in texts], fontsize=SMALL)
+        draw_forest(axes, dict(zip(map(tuple, texts), rows.values(), strict=True)), looks)
         for label, claim in zip(axes.get_yticklabels(), rows, strict=True):
             label.set_fontweight("bold" if claim in primary else "normal")
-        axes.set_xlim(-FURTHEST - 0.6, FURTHEST + 0.6)
-        ends = (f"≤ −{FURTHEST:g}", "−3", "−1", "0", "1", "3", f"≥ {FURTHEST:g}")
-        axes.set_xticks([-FURTHEST, -3, -1, 0, 1, 3, FURTHEST], ends)
         axes.set_xlabel("distance of the estimate from the threshold, in half-widths of its 95 % interval", loc="right")
-        for x, verdict in ((-3.8, "not supported"), (0.0, "undecided"), (3.8, "supported")):
-            axes.text(x, -0.15, verdict, ha="center", va="bottom", fontsize=SMALL, weight="bold")
-        axes.tick_params(axis="y", length=0)
-        axes.grid(False)
-        add_legend(figure, _handles(rows, looks), "outside lower center")
+        add_legend(figure, forest_handles(rows, looks), "outside lower center")
     return figure
 
 
-def _draw(figure: Figure, place: Place, height: float, look: Look) -> None:
-    axes = figure.axes[0]
+def draw_forest(
+    axes: Axes,
+    rows: Mapping[tuple[str, ...], Mapping[str, Place]],
+    looks: Mapping[str, Look],
+    *,
+    verdicts: bool = True,
+) -> None:
+    """Draw the rows, each named by its lines of text, on an axis from not supported to supported.
+
+    verdicts: whether the parts of the axis are named above it
+    """
+    axes.axvspan(1, FURTHEST + 0.6, color=SUPPORTED, lw=0, zorder=0)
+    axes.axvspan(-FURTHEST - 0.6, -1, color=REFUTED, lw=0, zorder=0)
+    axes.axvline(0, color="#404040", lw=0.8)
+    tops, ticks = 0.0, []
+    for lines, places in rows.items():
+        height = len(lines) + 0.35
+        middle = tops + height / 2
+        ticks.append(middle)
+        for number, (about, place) in enumerate(places.items()):
+            offset = 0.0 if len(places) == 1 else 0.36 * (number / (len(places) - 1) - 0.5)
+            _draw(axes, place, middle + offset, looks[about])
+        tops += height
+        axes.axhline(tops, color="#E4E4E4", lw=0.5, zorder=0.5)
+    axes.set_ylim(tops, 0)
+    axes.set_yticks(ticks, ["\n".join(lines) for lines in rows], fontsize=SMALL)
+    axes.set_xlim(-FURTHEST - 0.6, FURTHEST + 0.6)
+    ends = (f"≤ −{FURTHEST:g}", "−3", "−1", "0", "1", "3", f"≥ {FURTHEST:g}")
+    axes.set_xticks([-FURTHEST, -3, -1, 0, 1, 3, FURTHEST], ends)
+    for x, verdict in ((-3.8, "not supported"), (0.0, "undecided"), (3.8, "supported")) if verdicts else ():
+        axes.text(x, -0.15, verdict, ha="center", va="bottom", fontsize=SMALL, weight="bold")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(False)
+
+
+def _draw(axes: Axes, place: Place, height: float, look: Look) -> None:
     options: dict[str, Any] = {
         "ls": "",
         "mec": look.colour,
@@ -96,7 +110,8 @@ def _decided(place: Place) -> bool:
     return place.verdict != "undecided"
 
 
-def _handles(rows: Mapping[str, Mapping[str, Place]], looks: Mapping[str, Look]) -> Sequence[Line2D]:
+def forest_handles(rows: Mapping[str, Mapping[str, Place]], looks: Mapping[str, Look]) -> Sequence[Line2D]:
+    """The legend of the marks that are there."""
     about = list(dict.fromkeys(name for places in rows.values() for name in places))
     found = [
         Line2D([], [], ls="", marker=looks[name].marker, mec=looks[name].colour, mfc=looks[name].colour, label=name)

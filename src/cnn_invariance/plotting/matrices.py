@@ -1,6 +1,6 @@
 """A transformation set as pictures, and what it makes of units: their ST matrices, samples x transformations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,7 +12,7 @@ BESIDE = 13
 """How many pictures stand side by side at most."""
 
 
-def matrix_figure(pictures: np.ndarray, matrices: Mapping[str, Sequence[np.ndarray]]) -> Figure:
+def matrix_figure(pictures: np.ndarray, matrices: Mapping[str, np.ndarray]) -> Figure:
     """Pictures of one sample above, matrices with a row a sample and a column a picture below, by their titles.
 
     pictures: (transformations, channels, H, W)
@@ -35,7 +35,7 @@ def matrix_figure(pictures: np.ndarray, matrices: Mapping[str, Sequence[np.ndarr
         for axes, (title, matrix) in zip(
             below.subplots(1, len(matrices), squeeze=False)[0], matrices.items(), strict=True
         ):
-            axes.imshow(np.stack(matrix), cmap="gray", interpolation="none", aspect="equal")
+            axes.imshow(matrix, cmap="gray", interpolation="none", aspect="equal")
             axes.set_title(title)
             axes.set_xlabel("transformation")
             axes.set_ylabel("sample")

@@ -273,6 +273,14 @@ def _layer_names(lines: Sequence[Series], axis: Axis) -> dict[float, str]:
     return dict(zip(lines[0].places(axis), table["layer"], strict=True))
 
 
+def name_layers(axes: Axes, series: Sequence[Series]) -> None:
+    """Name the layers below a panel, where all lines are of one design with few layers; else number them."""
+    if names := _layer_names(series, "layer"):
+        axes.set_xticks(list(names), list(names.values()), rotation=90)
+    else:
+        axes.set_xlabel(AXIS_LABELS["layer"])
+
+
 def draw_profiles(
     axes: Axes, series: Sequence[Series], *, axis: Axis = "layer", title: str = "", last: float | None = None
 ) -> None:

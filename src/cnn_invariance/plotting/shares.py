@@ -1,8 +1,9 @@
 """Shares of a whole with their intervals: a row for each part, a panel for each whole."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cnn_invariance.plotting.style import BLUE, DOUBLE, SMALL, new_figure, style
@@ -26,17 +27,22 @@ def share_figure(panels: Mapping[str, Mapping[str, Share]], *, xlabel: str) -> F
         grid = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
         for axes, (title, parts) in zip(grid, panels.items(), strict=True):
             axes.set_title(title)
-            for name, (share, low, high) in parts.items():
-                place = rows.index(name)
-                axes.barh(place, share, height=0.6, color=BLUE, alpha=0.35)
-                axes.plot([low, high], [place, place], color=BLUE, lw=1.4, solid_capstyle="butt")
-                end = share if math.isnan(high) else max(share, high)
-                text = f"{share:.3f}".replace("0.", ".", 1)
-                axes.annotate(text, (end, place), (3, 0), textcoords="offset points", va="center", fontsize=SMALL)
+            draw_shares(axes, parts, rows)
             axes.set_xlabel(xlabel)
-            axes.set_ylim(len(rows) - 0.5, -0.5)
-            axes.set_yticks(range(len(rows)), rows)
-            axes.tick_params(axis="y", length=0)
-            axes.grid(False, axis="y")
         grid[0].set_xlim(0, 1.05)
     return figure
+
+
+def draw_shares(axes: Axes, parts: Mapping[str, Share], rows: Sequence[str]) -> None:
+    """Draw the bars of one panel in their rows, each with its value and its interval."""
+    for name, (share, low, high) in parts.items():
+        place = rows.index(name)
+        axes.barh(place, share, height=0.6, color=BLUE, alpha=0.35)
+        axes.plot([low, high], [place, place], color=BLUE, lw=1.4, solid_capstyle="butt")
+        end = share if math.isnan(high) else max(share, high)
+        text = f"{share:.3f}".replace("0.", ".", 1)
+        axes.annotate(text, (end, place), (3, 0), textcoords="offset points", va="center", fontsize=SMALL)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(False, axis="y")

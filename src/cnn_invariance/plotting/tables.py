@@ -5,7 +5,7 @@ sign; whole numbers have no decimals, and fractions all have the same number of 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -57,8 +57,8 @@ def markdown(frame: pd.DataFrame, caption: str, decimals: int = 3) -> str:
     return "\n".join([caption.strip(), "", *lines]) + "\n"
 
 
-def latex(frame: pd.DataFrame, caption: str, label: str, decimals: int = 3) -> str:
-    """A table float for LaTeX with the package booktabs, labelled ``tab:<label>``."""
+def latex(frame: pd.DataFrame, caption: str, label: str, decimals: int = 3, notes: Sequence[str] = ()) -> str:
+    """A table float for LaTeX with the package booktabs, labelled ``tab:<label>``; below it the notes as a list."""
     cells = _cells(frame, decimals, lambda text: text.translate(LATEX))
     header = [_heading(column).translate(LATEX) for column in frame.columns]
     alignment = "".join("r" if right else "l" for right in _right(frame))
@@ -66,7 +66,7 @@ def latex(frame: pd.DataFrame, caption: str, label: str, decimals: int = 3) -> s
         r"\begin{table}",
         r"\centering",
         r"\footnotesize",
-        rf"\caption{{{' '.join(caption.split()).translate(LATEX)}}}",
+        rf"\caption{{{_in_latex(caption)}}}",
         rf"\label{{tab:{label}}}",
         rf"\begin{{tabular}}{{{alignment}}}",
         r"\toprule",
@@ -75,9 +75,16 @@ def latex(frame: pd.DataFrame, caption: str, label: str, decimals: int = 3) -> s
         *(" & ".join(row) + r" \\" for row in cells),
         r"\bottomrule",
         r"\end{tabular}",
+        *([r"\begin{itemize}"] if notes else []),
+        *(rf"\item {_in_latex(note)}" for note in notes),
+        *([r"\end{itemize}"] if notes else []),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _in_latex(text: str) -> str:
+    return " ".join(text.split()).translate(LATEX)
 
 
 def record(frame: pd.DataFrame, decimals: int = 3) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def write(plan: Plan) -> None:
     texts = {
         "csv": tables.csv(frame),
         "md": verdicts + "\n" + tables.markdown(printed(frame), "The numbers behind the verdicts."),
-        "json": json.dumps([_plain(row) for row in found], indent=1, allow_nan=False) + "\n",
+        "json": json.dumps(plain(found), indent=1, allow_nan=False) + "\n",
     }
     for path in Products(plan).claims:
         with atomic_write(path) as temporary:
@@ -236,9 +236,12 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record for JSON, which has neither infinity nor not-a-number: such a value is given as text."""
-    return {
-        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in record.items()
-    }
+def plain(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The records for JSON, which has neither infinity nor not-a-number: such a value is given as text."""
+    return [
+        {
+            name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in record.items()
+        }
+        for record in found
+    ]

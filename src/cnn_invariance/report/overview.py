@@ -1,10 +1,11 @@
-"""The whole study on two pictures: profiles and what makes them differ; and what became of the claims. No torch."""
+"""The whole study on three pictures: the first figure, profiles of all kinds, and the claims. No torch."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cnn_invariance.experiments.framework.experiment import Experiment, Row
+from cnn_invariance.experiments.framework.experiment import Experiment, Overview, Row
 from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.measures.requests import better_in_words, check, label
 from cnn_invariance.report import claims
@@ -15,42 +16,37 @@ from cnn_invariance.workflow.plan import Plan
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
-    from cnn_invariance.plotting import Caption, Series
+    from cnn_invariance.plotting import Caption, Look, Series
+    from cnn_invariance.plotting.forest import Place
 
 NAME = "overview"
 CLAIMS = "claims"
+SUMMARY = "summary"
 ALL = "all datasets together"
 
 
 def draw(plan: Plan) -> None:
-    """Draw ``overview`` and ``claims`` in ``figures/<preset>/overview/`` from the results of a preset."""
+    """Draw ``summary``, ``overview`` and ``claims`` in ``figures/<preset>/overview/`` from the results of a preset."""
     from cnn_invariance.plotting import Canvas
     from cnn_invariance.plotting.style import DOUBLE, new_figure, style
 
     shown = [one.overview(study, plan.results) for one, study in _computed(plan)]
     rows = sorted((row for one in shown for row in one.rows), key=lambda row: (row.place, row.title))
-    differences = {dataset: groups for one in shown for dataset, groups in one.spreads.items()}
-    heights = [
-        *map(_row_height, rows),
-        *([0.3] if rows else []),
-        *([1.6] if differences else []),
-    ]
-    with style():
-        figure = new_figure(DOUBLE, sum(heights) or 0.5)
-        if not heights:
-            figure.subplots().set_axis_off()
-            figure.text(0.5, 0.5, "nothing to show yet", ha="center", va="center")
-            heights = [1.0]
-        parts = iter(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
-        for row in rows:
-            _draw_row(next(parts), row)
-        if rows:
-            _draw_marks(next(parts), [one for row in rows for one in row.every()])
-        if differences:
-            _draw_differences(next(parts), differences)
+    heights = list(map(_row_height, rows))
+    if rows:
+        with style():
+            figure = new_figure(DOUBLE, sum(heights) + 0.3)
+            parts = figure.subfigures(len(rows) + 1, 1, height_ratios=[*heights, 0.3], squeeze=False)[:, 0]
+            for part, row in zip(parts, rows, strict=False):
+                _draw_row(part, row)
+            _draw_marks(parts[-1], [one for row in rows for one in row.every()])
+    else:
+        figure = _empty("no profiles to show yet")
     canvas = Canvas(plan.folders.figure_folder(plan.study.name, NAME), plan.folders.table_folder(plan.study.name))
-    canvas.figure(NAME, figure, _caption(plan, rows, bool(differences)))
-    canvas.figure(CLAIMS, *_forest(plan))
+    records = [row for row in claims.records(plan) if not row["condition"] and row["datasets"] and row.get("n")]
+    canvas.figure(SUMMARY, *_summary(plan, shown, rows, records))
+    canvas.figure(NAME, figure, _caption(plan, rows))
+    canvas.figure(CLAIMS, *_forest(plan, records))
 
 
 def _computed(plan: Plan) -> list[tuple[Experiment, Programme]]:
@@ -59,27 +55,101 @@ def _computed(plan: Plan) -> list[tuple[Experiment, Programme]]:
     return [(view.experiments[name], view) for name, view in views]
 
 
-def _forest(plan: Plan) -> tuple["Figure", "Caption"]:
-    """The claims that were tested, each with a mark for each dataset, or one for all that it is about."""
-    from cnn_invariance.plotting import Caption, Look, family_looks
-    from cnn_invariance.plotting.forest import Place, forest_figure
-    from cnn_invariance.plotting.style import BLACK, new_figure, style
+def _empty(text: str) -> "Figure":
+    from cnn_invariance.plotting.style import new_figure, style
 
-    records = [row for row in claims.records(plan) if not row["condition"] and row["datasets"] and row.get("n")]
+    with style():
+        figure = new_figure(3.4, 0.5)
+        figure.subplots().set_axis_off()
+        figure.text(0.5, 0.5, text, ha="center", va="center")
+    return figure
+
+
+def _summary(
+    plan: Plan, shown: Sequence[Overview], rows: Sequence[Row], records: Sequence[Mapping[str, Any]]
+) -> tuple["Figure", "Caption"]:
+    """The first figure: the measure explained, one profile, the headline, and the primary claims."""
+    from cnn_invariance.plotting import Caption
+    from cnn_invariance.plotting.summary import Claims, Profile, summary_figure
+
+    explained = next((one.explained for one in shown if one.explained), None)
+    shares = next((one.shares for one in shown if one.shares), {})
+    row = next((row for row in rows if row.axis == "layer"), None)
+    profile = None
+    if row:
+        title, series = next(iter(row.panels.items()))
+        profile = Profile(series, label(row.measure), title.rpartition(": ")[2])
+    primary = _primary(records)
+    if not (explained or profile or shares or primary):
+        return _empty("nothing to show yet"), Caption("The study in one figure", preset=plan.study.name)
+    figure = summary_figure(explained, profile, shares, Claims(primary, _looks(plan)) if primary else None)
+    said = {
+        "samples under transformations (pictures), and the ST matrices of two units: TV is the mean over samples of "
+        "the standard deviation along a row, SV the mean over transformations of that along a column, NV = TV / SV.": (
+            explained
+        ),
+        "one profile, layer by layer; at 1 a unit varies as much under transformations as between samples, and lower "
+        "values are more invariant.": profile,
+        "the share of the differences between the shapes of all profiles that each factor explains.": shares,
+        "the primary claims by experiment: above 1 the whole 95 % interval over networks lies in the region that was "
+        "claimed (blue: supported), below -1 outside; a diamond depends on the set, a hollow mark is undecided.": (
+            primary
+        ),
+    }
+    there = [text for text, found in said.items() if found]
+    return figure, Caption(
+        f"The study in one figure: preset {plan.study.name}",
+        setting=(
+            plan.study.preset.description.strip(),
+            *(f"({letter}) {text[0].upper()}{text[1:]}" for letter, text in zip("abcd", there, strict=False)),
+        ),
+        preset=plan.study.name,
+    )
+
+
+def _primary(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, "Place"]]:
+    """The places of the primary claims that have an interval, by experiment, with their name where it has several."""
+    of = {row["statement"]: (row["experiment"], row["claim"]) for row in records if row["primary"]}
+    several = Counter(experiment for experiment, _ in of.values())
+    found = _places([row for row in records if row["primary"]], "statement")
+    known = {name for name, at in found.items() if not all(math.isnan(one.distance) for one in at.values())}
+    return {
+        (experiment if several[experiment] == 1 else f"{experiment}: {claim}").replace("_", " "): found[statement]
+        for statement, (experiment, claim) in of.items()
+        if statement in known
+    }
+
+
+def _looks(plan: Plan) -> dict[str, "Look"]:
+    """Of what claims are about: the datasets, and all of them together."""
+    from cnn_invariance.plotting import Look, family_looks
+    from cnn_invariance.plotting.style import BLACK
+
+    return {**family_looks("dataset", plan.study.datasets), ALL: Look(BLACK, "-", "P")}
+
+
+def _places(records: Iterable[Mapping[str, Any]], by: str) -> dict[str, dict[str, "Place"]]:
+    """Where the tested claims lie on the axis, by a column and by what they are about."""
+    from cnn_invariance.plotting.forest import Place
+
     rows: dict[str, dict[str, Place]] = {}
     for row in records:
         about = row["datasets"][0] if len(row["datasets"]) == 1 else ALL
         rule = Rule(row["side"], row["threshold"], SCALES[row["scale"]])
         distance = rule.distance(row["estimate"], row["low"], row["high"])
-        rows.setdefault(row["statement"], {})[about] = Place(distance, row["verdict"])
-    if rows:
-        looks = {**family_looks("dataset", plan.study.datasets), ALL: Look(BLACK, "-", "P")}
-        figure = forest_figure(rows, looks, {row["statement"] for row in records if row["primary"]})
+        rows.setdefault(row[by], {})[about] = Place(distance, row["verdict"])
+    return rows
+
+
+def _forest(plan: Plan, records: Sequence[Mapping[str, Any]]) -> tuple["Figure", "Caption"]:
+    """The claims that were tested, each with a mark for each dataset, or one for all that it is about."""
+    from cnn_invariance.plotting import Caption
+    from cnn_invariance.plotting.forest import forest_figure
+
+    if rows := _places(records, "statement"):
+        figure = forest_figure(rows, _looks(plan), {row["statement"] for row in records if row["primary"]})
     else:
-        with style():
-            figure = new_figure(3.4, 0.5)
-            figure.subplots().set_axis_off()
-            figure.text(0.5, 0.5, "no claim was tested yet", ha="center", va="center")
+        figure = _empty("no claim was tested yet")
     counts = Counter(row["verdict"] for row in records)
     found = ", ".join(f"{counts[name]} {name}" for name in claims.VERDICTS)
     return figure, Caption(
@@ -118,18 +188,6 @@ def _draw_marks(part: "SubFigure", series: Sequence["Series"]) -> None:
     add_legend(part, mark_handles(series), "outside lower center", handlelength=1.0, columnspacing=1.0)
 
 
-def _draw_differences(part: "SubFigure", found: Mapping[str, Mapping[str, list[float]]]) -> None:
-    from cnn_invariance.plotting.spreads import draw_spread
-
-    grid = part.subplots(1, len(found), sharex=True, sharey=True, squeeze=False)[0]
-    kinds = list(dict.fromkeys(kind for groups in found.values() for kind in groups))
-    for axes, (dataset, groups) in zip(grid, found.items(), strict=True):
-        draw_spread(axes, groups, kinds)
-        axes.set_title(f"Two networks that differ in one thing: {dataset}")
-        axes.set_xlabel("difference between their profiles")
-    grid[0].set_xlim(left=0)
-
-
 def _row_height(row: Row) -> float:
     """Inches: more for a legend, and for a strip of each further design below the axis."""
     designs = {tuple(one.profiles[0]["kind"]) for one in row.every()} if row.axis == "depth" else {()}
@@ -146,7 +204,7 @@ def _profiles_in_words(measures: Iterable[str]) -> str:
     return f"Profiles of {shown}." if shown else ""
 
 
-def _caption(plan: Plan, rows: Sequence[Row], with_differences: bool) -> "Caption":
+def _caption(plan: Plan, rows: Sequence[Row]) -> "Caption":
     from cnn_invariance.plotting import Caption
 
     study = plan.study
@@ -156,7 +214,6 @@ def _caption(plan: Plan, rows: Sequence[Row], with_differences: bool) -> "Captio
     setting = [
         study.preset.description.strip(),
         _profiles_in_words(row.measure for row in rows),
-        "Differences: mean |P - Q| / mean (P + Q) / 2 of two profiles." if with_differences else "",
         _absent(plan),
         "Sizes and departures from the author's settings are in the caption of each experiment's own figures.",
         "cifar10_jpeg is CIFAR-10 after JPEG compression, not the original pixels."

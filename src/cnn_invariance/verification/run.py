@@ -66,6 +66,8 @@ class VerificationRun:
         if self.verification is None:
             return []
         self.verification.check_code()
+        if self.run.starts_at_once:
+            self._jobs.write()
         results = self.folders.cells(self.run.name)
         return [results.path(cell) for cell in self.verification.cells]
 

@@ -36,10 +36,11 @@ class RunOptions:
 
         Errors: InputError for several presets, for an unknown option, and for a value that an option does not take.
         """
+        others = tuple(others)
         paths = [from_here(Path(preset)) for preset in presets] or [DEFAULT_PRESET]
         if len(paths) > 1:
             raise InputError(f"one preset at a time; received {', '.join(map(str, paths))}")
-        allowed = (*FOLDER_OPTIONS, "compute", "trust", *others)
+        allowed = run_options(others)
         for option in options:
             if option not in allowed:
                 raise InputError(
@@ -54,3 +55,8 @@ class RunOptions:
         trusted = tuple(map(str, trust if isinstance(trust, list | tuple) else str(trust).split(",")))
         others_given = {name: options[name] for name in others if name in options}
         return cls(paths[0], Folders(**folders), compute, trusted, others_given)
+
+
+def run_options(others: Iterable[str] = ()) -> tuple[str, ...]:
+    """The names of the options that a run may have, ``others`` among them."""
+    return (*FOLDER_OPTIONS, "compute", "trust", *others)

@@ -66,7 +66,9 @@ class Products:
     @property
     def overview(self) -> list[Path]:
         """The figure of the whole study, in each format."""
-        return self.plan.folders.figure_files(self.plan.study.name, "overview", Outputs(["overview", "claims"]))
+        return self.plan.folders.figure_files(
+            self.plan.study.name, "overview", Outputs(["overview", "claims", "summary"])
+        )
 
     @property
     def costs(self) -> list[Path]:

@@ -8,7 +8,7 @@ import re
 import shlex
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,8 @@ from cnn_invariance.machine import gpus
 from cnn_invariance.plugins import trust
 from cnn_invariance.plugins.trust import Trust
 from cnn_invariance.workflow import trials
+from cnn_invariance.workflow.annotations import Annotations
+from cnn_invariance.workflow.caller import Caller
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.jobs import Jobs
 from cnn_invariance.workflow.options import RunOptions
@@ -55,22 +57,26 @@ class Run:
     """A run of Snakemake.
 
     plan: None in a job that was submitted to a scheduler, which computes one cell and draws nothing
+    starts_at_once: whether it starts when it is read, because Snakemake calls no ``onstart`` of a module
     """
 
     options: RunOptions
     jobs: Jobs
     plan: Plan | None = None
+    starts_at_once: bool = False
 
     @classmethod
-    def of(cls, workflow: Any, others: Iterable[str] = ()) -> "Run":
+    def of(cls, workflow: Any, others: Iterable[str] = (), config: Mapping[str, Any] | None = None) -> "Run":
         """The run that Snakemake is starting, with its plan checked; or the job that it is running.
 
         others: names of further options that ``--config`` may have
+        config: that of the Snakefile, which counts where another workflow has the study as a module
 
-        Errors: InputError for wrong options, a wrong preset, a damaged result, or code of the user's that fails.
+        Errors: InputError for wrong options, a wrong preset, a damaged result, code of the user's that fails, or a
+        cache that is elsewhere (`Caller.check_cache`).
         """
-        settings = workflow.config_settings
-        options = RunOptions.read(settings.configfiles, settings.config, others)
+        caller = Caller.of(workflow, config, others)
+        options = caller.read(others)
         folder = options.folders.jobs(options.preset)
         if not workflow.is_main_process:
             return cls(options, Jobs.read(folder))
@@ -81,7 +87,9 @@ class Run:
         plan.check()
         trials.check(plan, own=False)
         _ = plan.to_prepare  # a prepared dataset with other content than the pinned one ends the run here
-        return cls(options, Jobs.of(folder, map(plan.job, plan.to_compute)), plan)
+        for line in caller.check_cache(plan):
+            print(line, file=sys.stderr)
+        return cls(options, Jobs.of(folder, map(plan.job, plan.to_compute)), plan, caller.module and not dry)
 
     def start(self) -> None:
         """Write the files of the jobs, and try the user's own code: at the start of a run, which is no dry run.
@@ -114,6 +122,16 @@ class Run:
     def products(self) -> Products | None:
         """What is drawn at the end of a run; None in a job."""
         return Products(self.plan) if self.plan else None
+
+    def annotated(self, paths: Iterable[Path], report: Callable[..., Any], experiment: str = "") -> list[Any]:
+        """Outputs of a rule, those that ``snakemake --report`` shows with Snakemake's flag ``report``.
+
+        experiment: whose figures and tables they are; without, they are of the study as a whole
+        """
+        asked = any(word.partition("=")[0] == "--report" for word in sys.argv[1:])
+        group = self.plan.study.experiments[experiment].group if self.plan and experiment else ""
+        annotations = Annotations(group, experiment, self.folders.jobs(self.options.preset) / "captions", asked)
+        return [report(path, **annotations.of(path)) if annotations.shows(path) else path for path in paths]
 
     @property
     def drawn(self) -> tuple[str, ...]:

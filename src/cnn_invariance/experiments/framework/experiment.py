@@ -23,6 +23,8 @@ from cnn_invariance.study import Cell, Closed, Study
 
 if TYPE_CHECKING:
     from cnn_invariance.plotting import Canvas, Series
+    from cnn_invariance.plotting.shares import Share
+    from cnn_invariance.plotting.summary import Explained
     from cnn_invariance.results import Results
 
 Made = TypeVar("Made")
@@ -69,10 +71,16 @@ class Row(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """What the overview shows of an experiment: rows of profiles, and values by dataset and by what they are."""
+    """What the overview and the first figure show of an experiment.
+
+    rows:      of profiles
+    shares:    the headline: of what profiles differ by, each with its interval
+    explained: samples under transformations and the ST matrices of two units
+    """
 
     rows: Sequence[Row] = ()
-    spreads: Mapping[str, Mapping[str, list[float]]] = MappingProxyType({})
+    shares: Mapping[str, "Share"] = MappingProxyType({})
+    explained: "Explained | None" = None
 
 
 class Experiment(Closed):
