@@ -2,7 +2,7 @@
 
     python benchmarks/networks.py                    print the table of the libraries that are installed
     python benchmarks/networks.py --into docs/networks.md
-    python benchmarks/networks.py --only timm:vit    networks whose name begins so
+    python benchmarks/networks.py --only timm:vit,timm:swin    networks whose name begins so
 
 Every network has random weights from one seed, in float64, and is measured on a few random images under quarter turns.
 Of each, some layers are computed a second time from the definitions of NV and NVSE, in float64 NumPy, on activations
@@ -361,14 +361,14 @@ def table(rows: list[Row]) -> str:
 def main() -> None:
     """Measure the networks, and print the table, or write it between the marks of a page."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only", default="", help="networks whose name begins so")
+    parser.add_argument("--only", default="", help="networks whose name begins so; several with commas between")
     parser.add_argument("--into", type=Path, help="a page with the marks <!-- NAME --> and <!-- end of NAME -->")
     given = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     rows: list[Row] = []
     for name, make in networks().items():
-        if name.startswith(given.only):
+        if name.startswith(tuple(given.only.split(","))):
             try:
                 rows.append(row(name, make))
             except Exception as error:  # another network must not be lost
