@@ -4,6 +4,7 @@
 # make article  install what it needs, then write the replication report of a preset as a PDF, report/<preset>-article.pdf
 # make test     install, then run the tests
 # make check    install, then look at the code and the workflow without running them
+# make docs     install, then build the documentation as pages, build/docs/index.html
 # make fuzz     install, then try random faults in what comes from others: SEED=3 SECONDS=600 (of each family)
 # make bench    install, then measure what measuring and training cost, and how far tmeasures agrees
 # make bundle   pack the project, wheels and data for a GPU machine without internet (config/paper.yaml)
@@ -49,7 +50,7 @@ $(error TORCH=$(TORCH): expected TORCH=cpu, or nothing for PyTorch as PyPI has i
 endif
 
 .DEFAULT_GOAL := study
-.PHONY: study quick report article test check fuzz bench bundle lock oldest clean install install-test install-slurm install-export validators
+.PHONY: study quick report article test check docs fuzz bench bundle lock oldest clean install install-test install-slurm install-export validators
 .DELETE_ON_ERROR:
 
 study: $(STAMP)
@@ -77,6 +78,10 @@ check: $(STAMP)-test
 	    echo "dry run of $$preset"; \
 	    $(BIN)/snakemake --dry-run --quiet --configfile "$$preset" || exit 1; \
 	done
+
+docs: $(STAMP)-docs
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs
+	@echo "the documentation: build/docs/index.html"
 
 fuzz: $(STAMP)-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -k "gets_through or no_shape" tests/hostile tests/results \
@@ -134,7 +139,7 @@ $(VALIDATORS)/installed: envs/validators.txt
 # The tests export, too.
 $(STAMP)-test: $(STAMP)-export
 
-$(STAMP)-test $(STAMP)-slurm $(STAMP)-export: $(STAMP)-%: $(STAMP) envs/%.txt
+$(STAMP)-test $(STAMP)-slurm $(STAMP)-export $(STAMP)-docs: $(STAMP)-%: $(STAMP) envs/%.txt
 	@touch $(HALF)
 	$(LOCKED) -r envs/$*.txt
 	@rm $(HALF)

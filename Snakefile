@@ -25,6 +25,7 @@ from cnn_invariance.errors import InputError
 from cnn_invariance.machine import put_own_commands_first
 from cnn_invariance.verification.run import VerificationRun
 from cnn_invariance.verification.sampling import SAMPLING_OPTIONS, Sampling
+from cnn_invariance.workflow.failures import draw_the_rest
 from cnn_invariance.workflow.run import Run
 
 min_version("9.0")
@@ -70,6 +71,11 @@ onstart:
 
 onsuccess:
     print(*run.closing_lines, sep="\n", file=sys.stderr)
+
+
+# A network below its accuracy floor is not measured, and the jobs that would measure it fail. All else is drawn.
+onerror:
+    print(*draw_the_rest(run), sep="\n", file=sys.stderr)
 
 
 rule all:

@@ -6,9 +6,10 @@
 It needs ``uv`` and PyPI. One resolution holds for Python 3.11 to 3.13 on every platform with wheels; it is
 parted into ``torch.txt`` (PyTorch and what only its CUDA build needs), ``requirements.txt`` (all else that the
 package with the extra ``study`` needs to run and to be installed), ``test.txt`` (what tests and checks need beyond),
-``export.txt`` (what ``cnn-invariance export`` needs beyond) and ``slurm.txt`` (what a Slurm cluster needs beyond).
-``environment.yaml`` has the versions of the first two for conda. ``validators.txt`` is a lock of its own, for an
-environment of its own: these programs want older packages than the study.
+``export.txt`` (what ``cnn-invariance export`` needs beyond), ``slurm.txt`` (what a Slurm cluster needs beyond) and
+``docs.txt`` (what the documentation needs beyond). ``environment.yaml`` has the versions of the first two for conda.
+``validators.txt`` is a lock of its own, for an environment of its own: these programs want older packages than the
+study.
 """
 
 import re
@@ -27,6 +28,7 @@ LOCKS = {
     "requirements.txt": "What cnn_invariance needs to run and to be installed, PyTorch excepted.",
     "test.txt": "What tests and checks need beyond.",
     "slurm.txt": "What Snakemake needs to submit jobs to Slurm.",
+    "docs.txt": "What the documentation needs to be built.",
     "export.txt": "What `cnn-invariance export` needs beyond.",
 }
 VALIDATORS = "roc-validator>=0.13\ncffconvert>=2\nrocrate==0.13.0\n"
@@ -88,7 +90,7 @@ def main(options: list[str]) -> None:
     rest = [entry for entry in needed if not TORCH.match(entry)]
     write("torch.txt", torch)
     write("requirements.txt", rest)
-    for extra in ("test", "slurm", "export"):
+    for extra in ("test", "slurm", "export", "docs"):
         found = resolve(versions, "--extra=study", f"--extra={extra}")
         write(f"{extra}.txt", [entry for entry in found if entry not in needed])
     path = ENVS / "validators.txt"

@@ -61,6 +61,7 @@ class InspectionOptions:
     layers: tuple[str, ...] = _described("Names or patterns of layers, 'layer4*' or 'relu#2'. Repeat.", ())
     merge: bool = _described("Leave out layers that change nothing, such as dropout.", True)
     uncertainty: bool = _described("Give 95 % intervals over images.", False)
+    null: bool = _described("Give the values of shuffled images, too.", False)
     output: tuple[Path, ...] = _described("Table .csv .parquet, plot .svg .png .pdf. Repeat.", ())
     device: str | None = _described("cpu, cuda; without: CUDA if there is any.")
     tile: int | None = _described("Images at once; without: by the memory.", min=1)
@@ -132,6 +133,7 @@ def inspect(options: InspectionOptions, *, progress: bool = False) -> Inspection
             accuracy=False,
             merge=options.merge,
             uncertainty=options.uncertainty,
+            null=options.null,
         )
     under = [("under", f"{_name(options, members)}: {_count_of(members)}")]
     return Inspection(result, [*built, *seen, *under, *left_out])
@@ -205,7 +207,8 @@ def remarks(result: "MeasureResult") -> Iterator[str]:
         for reason, layers in reasons.items():
             yield f"no {name} in {_counted(len(layers), 'layer')} ({reason}): {_few(layers)}"
         if measure in result.network:
-            yield f"{measure} of the network: {', '.join(f'{value:.4g}' for value in result.network[measure])}"
+            said = ", ".join(f"{value:.4g}" for value in result.network[measure])
+            yield f"{measure} of the network: {said}{_null(result, measure)}"
         if "network" in result.reasons.get(measure, {}):
             yield f"no {measure} ({result.reasons[measure]['network']})"
         profile = result.profile(measure)
@@ -218,11 +221,25 @@ def remarks(result: "MeasureResult") -> Iterator[str]:
         )
     for measure, reason in result.no_interval.items():
         yield f"no interval for {measure}: {reason}"
+    for measure, reason in result.no_null.items():
+        yield f"no null for {measure}: {reason}"
+    if result.nulls is not None and result.nulls.shared:
+        yield (
+            f"nulls of spreads along transformations are too near to the values: {result.nulls.shared:.0%} of the "
+            "pairs of transformations have the same sample; use fewer transformations, or more images at once (--tile)"
+        )
     for layer, said in result.mixing().items():
         yield f"{layer}: {said}"
     if result.samples == 1:
         yield "one image has no spread over samples: what is divided by it is 0 / 0 or infinite; give more images"
-    yield "accuracy is not reported: the images carry no class labels"
+    yield "accuracy is not reported: which output of the network each image should have is not said"
+
+
+def _null(result: "MeasureResult", measure: str) -> str:
+    """The null of a measure of the network, if there is one."""
+    if result.nulls is None or measure not in result.nulls.network:
+        return ""
+    return f" (null {result.nulls.network[measure].mean():.4g})"
 
 
 def write(result: "MeasureResult", path: Path) -> None:
@@ -371,13 +388,14 @@ def _count_of(members: sets.TransformationSet) -> str:
 
 
 def _cell(row: Mapping[Any, Any], dash: str = DASH) -> str:
-    """A value, its interval if it has one, and the number of units that are infinite, not a number, or dead."""
+    """A value, its interval and null if it has them, and the number of units infinite, not a number, or dead."""
     if row["absent"]:
         return dash
     marks = [f"{int(row[name]):,} {name}" for name in ("infinite", "nan", "dead") if row[name]]
     ends = [row[name] for name in ("low", "high") if not isnan(row.get(name, nan))]
     interval = f" [{', '.join(f'{end:.4g}' for end in ends)}]" if ends else ""
-    return f"{row['value']:.4g}{interval}" + (f" ({', '.join(marks)})" if marks else "")
+    null = "" if isnan(row.get("null", nan)) else f" null {row['null']:.4g}"
+    return f"{row['value']:.4g}{interval}{null}" + (f" ({', '.join(marks)})" if marks else "")
 
 
 def _few(texts: Sequence[str]) -> str:

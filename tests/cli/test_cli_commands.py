@@ -287,6 +287,6 @@ def test_every_command_on_a_study_takes_the_preset_as_an_option():
     commands = dict(typer.main.get_command(app).commands)
     commands |= commands.pop("results").commands
     commands |= commands.pop("export").commands
-    of_no_study = {"data-pages", "experiments", "inspect", "known-answers", "schema", "sources", "version"}
+    of_no_study = {"data-pages", "experiments", "inspect", "known-answers", "schema", "sources", "version", "weights"}
     for name, command in commands.items():
         assert any("--preset" in one.opts for one in command.params) != (name in of_no_study), name

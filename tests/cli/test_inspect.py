@@ -99,6 +99,16 @@ def test_intervals_over_images(here):
     assert "no interval for ANOVA_F: F grows with the number of samples" in text
 
 
+def test_nulls_of_shuffled_images(here):
+    arguments = ["--set", "n=2", "--set", "closed=false", "--measures", "NV,ANOVA,TopChange", "--null"]
+    text = said(*arguments, "--output", "profiles.csv")
+    table = pd.read_csv("profiles.csv").set_index(["measure", "layer"])
+    row = table.loc[("NV", 0)]
+    assert f"{row['value']:.4g} null {row['null']:.4g}" in text
+    assert "no null for ANOVA: it compares samples under one transformation at a time" in text
+    assert re.search(r"TopChange of the network: [\d.]+ \(null [\d.]+\)", text)
+
+
 def test_a_set_that_cannot_be_undone_and_a_measure_of_one_s_own(here):
     text = said("--transformations", "sets.py:brightness(n=3)")
     assert "under     sets.py:brightness[n=3]: 3 transformations" in text

@@ -1,5 +1,6 @@
 """Named sources: discovery, where raw files are looked for, and what is read from them."""
 
+import gzip
 import struct
 import subprocess
 import sys
@@ -20,7 +21,7 @@ CIFAR10_JPEG = "59694b30098ef48ce954dc136f7274297b95d7e522cb5e75c15a7531370ddd20
 
 
 def test_names() -> None:
-    assert names() == ["cifar10", "cifar10_jpeg", "fashion_mnist", "mnist", "mnist5k"]
+    assert names() == ["cifar10", "cifar10_jpeg", "fashion_mnist", "mnist", "mnist5k", "photographs"]
 
 
 def test_listing_and_loading_need_no_torch(tmp_path: Path, toy: Dataset) -> None:
@@ -124,6 +125,46 @@ def test_fashion_has_its_own_files_and_classes(digits: Path, tmp_path: Path) -> 
     fashion = prepare("fashion_mnist", tmp_path / "fashion_mnist.npz", raw=digits)
     assert fashion.classes[0] == "T-shirt/top"
     assert fashion.fingerprint != prepare("mnist", tmp_path / "mnist.npz", raw=digits).fingerprint
+
+
+def packed(folder: Path, into: Path) -> Path:
+    """The files of a folder, compressed, in another one."""
+    into.mkdir(parents=True)
+    for file in folder.iterdir():
+        (into / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+    return into
+
+
+@pytest.mark.parametrize("place", ["debian", "raw", "."])
+def test_fashion_is_found_compressed_as_debian_ships_it(
+    place: str, digits: Path, tmp_path: Path, no_raw_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = prepare("fashion_mnist", tmp_path / "a.npz", raw=digits).fingerprint
+    files = digits / "FashionMNIST" / "raw"
+    given = tmp_path / "compressed"
+    if place == "debian":
+        monkeypatch.setitem(official.DEBIAN, "fashion_mnist", packed(files, tmp_path / "share"))
+    else:
+        packed(files, given / "FashionMNIST" / "raw" if place == "raw" else given)
+    assert prepare("fashion_mnist", tmp_path / "b.npz", raw=given).fingerprint == plain
+    assert not (given / "FashionMNIST" / "raw" / "train-labels-idx1-ubyte").exists(), "nothing is left unpacked"
+
+
+def test_compressed_files_that_are_damaged_or_too_large(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = packed(digits / "FashionMNIST" / "raw", tmp_path / "compressed")
+    file = given / "train-labels-idx1-ubyte.gz"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:20])
+    with pytest.raises(InputError, match=r"train-labels-idx1-ubyte\.gz cannot be unpacked"):
+        prepare("fashion_mnist", tmp_path / "b.npz", raw=given)
+    file.write_bytes(gzip.compress(b"no such file"))
+    with pytest.raises(InputError, match="cannot be read"):
+        prepare("fashion_mnist", tmp_path / "b.npz", raw=given)
+    monkeypatch.setattr(official, "LARGEST", 100)
+    with pytest.raises(InputError, match="larger than any such file"):
+        prepare("fashion_mnist", tmp_path / "b.npz", raw=given)
 
 
 def test_raw_files_are_looked_for_in_the_variable_then_in_the_cache(

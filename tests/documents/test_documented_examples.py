@@ -1,4 +1,9 @@
-"""What README and CONTRIBUTING show works as it stands there."""
+"""What README, CONTRIBUTING and the documentation show works as it stands there.
+
+A block of code is run, or is a file of a study that is made, or its commands are parsed; `KINDS` says which. Cells of
+notebooks (``{code-cell}``) are run when the documentation is built, `make docs`. Commands are parsed and not run: what
+they do has tests of its own, and `make`, installations and campaigns take too long to be given here.
+"""
 
 import csv
 import os
@@ -9,7 +14,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from textwrap import dedent, indent
+from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -28,29 +33,42 @@ from cnn_invariance.transformations.warp import transform_all
 from cnn_invariance.workflow.plan import Plan
 
 ROOT = Path(__file__).parents[2]
-BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\(([^)#:]+)\)")
-SHELL = re.compile(
-    r"^ {4,}((?:\S*/)?(?:make|snakemake|cnn-invariance)(?: .*)?)$|`((?:make|snakemake|cnn-invariance) [^`]+)`", re.M
-)
-DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+BLOCK = re.compile(r"^( *)```(\S+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"^ {4,}((?:\S*/)?(?:make|snakemake|cnn-invariance|python)(?: .*)?)$", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#:]*)(?:#([\w-]+))?\)")
+INLINE = re.compile(r"`((?:make|snakemake|cnn-invariance) [^`]+)`")
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(str(path.relative_to(ROOT)) for path in PAGES)]
+OWN, PACKAGE = "docs/extending.md", "docs/adding.md"
+KINDS = {
+    "python": "run where it stands, or a whole file of the studies below",
+    "yaml": "the presets of the studies below, or parts of them",
+    "sh": "parsed",
+    "snakemake": "run by the tests of the workflow",
+    "text": "no code",
+    "{code-cell}": "run by make docs",
+    "{toctree}": "read by make docs",
+    "{eval-rst}": "read by make docs",
+}
 SHARE = "ShareT of units"
 
 
+def text_of(document):
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
 def blocks(document, language):
-    found = BLOCK.findall((ROOT / document).read_text(encoding="utf-8"))
-    return [dedent(text) for _, kind, text in found if kind == language]
+    return [dedent(text) for _, kind, text in BLOCK.findall(text_of(document)) if kind == language]
 
 
-def files(document):
+def files():
     """The blocks that are whole files of the package, by their paths."""
-    return {path: text for path, text in _headed(document, "python").items() if path.startswith("src/")}
+    return {path: text for path, text in _headed(PACKAGE, "python").items() if path.startswith("src/")}
 
 
 def own_files():
-    """The blocks of CONTRIBUTING that are whole files outside of the package, by their names."""
-    headed = _headed("CONTRIBUTING.md", "python") | _headed("CONTRIBUTING.md", "yaml")
-    return {path: text for path, text in headed.items() if "/" not in path}
+    """The blocks that are whole files outside of the package, by their names."""
+    return _headed(OWN, "python") | _headed(OWN, "yaml")
 
 
 def _headed(document, language):
@@ -60,9 +78,11 @@ def _headed(document, language):
 
 def commands(document):
     """Every command of a shell that a document shows, without the folder it is in and without comments."""
-    text = (ROOT / document).read_text(encoding="utf-8")
-    shown = (match[1] or match[2] for match in SHELL.finditer(text))
-    return [shlex.split(command, comments=True) for command in shown]
+    lines = [line for block in blocks(document, "sh") for line in block.splitlines()]
+    rest = BLOCK.sub("", text_of(document))
+    shown = [*lines, *INDENTED.findall(rest), *INLINE.findall(rest)]
+    words = (shlex.split(part, comments=True) for line in shown for part in line.split(" && "))
+    return [command for command in words if command]
 
 
 def run(*arguments, at, source=ROOT / "src"):
@@ -74,25 +94,40 @@ def run(*arguments, at, source=ROOT / "src"):
     return done.stdout
 
 
-def test_the_readme_shows_the_claims_as_they_came_out():
-    """The first table of the page of claims stands in README as it is."""
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_block_is_of_a_kind_that_is_tested(document):
+    assert {kind for _, kind, _ in BLOCK.findall(text_of(document))} <= KINDS.keys()
+    if document not in (OWN, PACKAGE):  # their blocks make the studies below
+        assert not blocks(document, "yaml")
+        assert not _headed(document, "python")
+
+
+def test_every_file_that_is_shown_is_in_a_study():
+    assert len(own_files()) == len(blocks(OWN, "python")) + 1  # and mine.yaml
+    assert len(files()) == len(blocks(PACKAGE, "python"))
+
+
+@pytest.mark.parametrize("document", [one for one in DOCUMENTS if one not in (OWN, PACKAGE) and blocks(one, "python")])
+def test_examples_run_one_after_the_other(document, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    exec(compile("\n".join(blocks(document, "python")), document, "exec"), {"__name__": "example"})
+    assert "Conv2d" in capsys.readouterr().out
+
+
+def test_the_page_of_the_study_shows_the_claims_as_they_came_out():
+    """The first table of the page of claims stands there as it is."""
     page = (ROOT / "results/quick/claims.md").read_text(encoding="utf-8").splitlines()
     table = "\n".join(page[2 : page.index("", 2)])
     assert table.startswith("| experiment |")
-    assert table in (ROOT / "README.md").read_text(encoding="utf-8"), f"README needs this table:\n{table}"
-
-
-def test_the_readme_s_use_as_a_library_runs(tmp_path):
-    example = "\n".join(blocks("README.md", "python"))  # one after the other, as they are read
-    printed = run("-W", "error", "-c", example, at=tmp_path)
-    assert "log_softmax" in printed
+    assert table in text_of("docs/study.md"), f"docs/study.md needs this table:\n{table}"
 
 
 @pytest.fixture
 def extended(tmp_path):
-    """A copy of the package with every file that CONTRIBUTING adds."""
+    """A copy of the package with every file that the page on adding to it shows."""
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    for path, text in files("CONTRIBUTING.md").items():
+    for path, text in files().items():
         assert not (ROOT / path).exists(), f"{path} is there already: show another example"
         (tmp_path / path).write_text(text, encoding="utf-8")
     own = own_files()["my_measures.py"]
@@ -100,31 +135,39 @@ def extended(tmp_path):
     return tmp_path
 
 
-def test_the_additions_in_contributing_make_a_study(extended):
-    assert {Path(path).parent.name for path in files("CONTRIBUTING.md")} == {
+STUDY = """
+import sys
+from cnn_invariance.cli import app
+from cnn_invariance.experiments.framework.programme import Programme
+from cnn_invariance.workflow.plan import Plan
+
+cells = Plan(Programme.load("preset.yaml")).cells
+print([cell.stage for cell in cells])
+for stage in [*([cell.stage, cell.key] for cell in cells), ["draw", "narrow_and_wide"]]:
+    app([*stage, "--preset", "preset.yaml"], standalone_mode=False)
+"""
+
+
+def test_the_additions_to_the_package_make_a_study(extended):
+    assert {Path(path).parent.name for path in files()} == {
         "models", "transformations", "datasets", "experiments",
     }  # fmt: skip
-    fingerprint = re.search(r"\b[0-9a-f]{64}\b", command(extended, "dataset", "digits8"))[0]
+    dataset = ["-c", "from cnn_invariance.cli import app; app()", "dataset", "digits8"]
+    fingerprint = re.search(r"\b[0-9a-f]{64}\b", run(*dataset, at=extended, source=extended / "src"))[0]
     preset = {
         "name": "added",
-        "description": "What CONTRIBUTING adds.",
+        "description": "What the page adds.",
         "seeds": [0],
         "measures": ["TV", "SV", "NV", "ShareT"],
         "samples": {"count": 20},
     }
-    for text in blocks("CONTRIBUTING.md", "yaml"):
-        if not text.startswith("# mine.yaml"):
-            preset |= yaml.safe_load(text)
+    for text in blocks(PACKAGE, "yaml"):
+        preset |= yaml.safe_load(text)
     preset["datasets"]["digits8"]["fingerprint"] = fingerprint
     (extended / "preset.yaml").write_text(yaml.safe_dump(preset), encoding="utf-8")
 
-    planned = command(extended, "plan", "--cells", "--preset", "preset.yaml")
-    networks = re.findall(r"^network (\S+)$", planned, re.MULTILINE)
-    cells = re.findall(r"^measure cell (\S+)$", planned, re.MULTILINE)
-    assert (len(networks), len(cells)) == (2, 2)
-    stages = [*(["train", one] for one in networks), *(["measure", one] for one in cells), ["draw", "narrow_and_wide"]]
-    for stage in stages:
-        command(extended, *stage, "--preset", "preset.yaml")
+    made = run("-c", STUDY, at=extended, source=extended / "src")
+    assert made.startswith("['train', 'train', 'measure', 'measure']")
     table = (extended / "results/added/tables/narrow_and_wide.csv").read_text(encoding="utf-8")
     header, *rows = table.splitlines()
     assert header.startswith("dataset,transformations,measure,width,layers,seeds,mean")
@@ -133,13 +176,8 @@ def test_the_additions_in_contributing_make_a_study(extended):
     ]
 
 
-def command(at, *arguments):
-    call = "from cnn_invariance.cli import app; app()"
-    return run("-c", call, *arguments, at=at, source=at / "src")
-
-
-def test_files_that_contributing_shows_are_well_formed(tmp_path):
-    for path, text in {**files("CONTRIBUTING.md"), **own_files()}.items():
+def test_files_that_are_shown_are_well_formed(tmp_path):
+    for path, text in {**files(), **own_files()}.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text, encoding="utf-8")
     settings = ["--config", ROOT / "pyproject.toml", "--config", "lint.isort.known-first-party = ['cnn_invariance']"]
@@ -149,7 +187,7 @@ def test_files_that_contributing_shows_are_well_formed(tmp_path):
 
 @pytest.fixture
 def own(tmp_path):
-    """A folder with the files that CONTRIBUTING shows beside its preset, and images by class."""
+    """A folder with the files that stand beside the preset, and images by class."""
     for name, text in own_files().items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     pixels = np.random.default_rng(0).integers(0, 100, (20, 12, 12, 3), dtype=np.uint8)
@@ -173,12 +211,12 @@ SMALLER = "seeds: 1, transformation_sets: [brightness], measures: [my_extremes.p
 
 
 def test_files_of_one_s_own_make_a_study_and_its_page(own, monkeypatch):
-    """The preset of CONTRIBUTING with its files and its experiment, in a folder elsewhere: to the page, and again."""
+    """The preset with its files and its experiment, in a folder elsewhere: to the page, and again."""
     monkeypatch.chdir(own)
     fingerprint = re.search(r"\b[0-9a-f]{64}\b", CliRunner().invoke(app, ["dataset", "folder:leaves"]).output)[0]
     preset = own / "mine.yaml"
     text = preset.read_text(encoding="utf-8").replace("0" * 64, fingerprint)
-    assert indent(DROPOUT, "    ") in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert f"experiments:\n{DROPOUT}" in blocks(OWN, "yaml")
     text = text.replace("experiments:\n", "experiments:\n" + DROPOUT.replace("seeds: 2}", SMALLER))
     text = text.replace('ShareT"] #', 'ShareT", "my_extremes.py:Largest", "my_cosine.py:Cosine"] #')
     preset.write_text(text, encoding="utf-8")
@@ -217,7 +255,7 @@ def _check_own_table(own):
 
 
 def test_measures_of_one_s_own_are_what_they_say(own, monkeypatch):
-    """The running maximum and the cosine of CONTRIBUTING, against the same of all activations at once."""
+    """The running maximum and the cosine, against the same of all activations at once."""
     monkeypatch.chdir(own)
     torch.manual_seed(0)
     network = torch.nn.Sequential(
@@ -238,7 +276,7 @@ def test_measures_of_one_s_own_are_what_they_say(own, monkeypatch):
     assert result.profile("Cosine")["units"].tolist() == [1, 1, 1, 1]
 
 
-def test_weights_of_torch_save_are_written_anew_as_contributing_shows(own, monkeypatch):
+def test_weights_of_torch_save_are_written_anew_as_is_shown(own, monkeypatch):
     monkeypatch.chdir(own)
     model = torch.nn.Linear(2, 3)
     torch.save(model.state_dict(), "resnet18.pth")
@@ -248,34 +286,46 @@ def test_weights_of_torch_save_are_written_anew_as_contributing_shows(own, monke
     assert torch.equal(kept["weight"], model.weight)
 
 
+OTHERS = {"tar", "cd", "./install", "export", "pip", ".ci/run"}
+"""Programs that are shown and not parsed."""
+
+
 def test_every_command_that_is_shown_can_be_given():
     """Commands and options that are not there are refused by the parser; targets of make by its file."""
-    targets = set(re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)[1].split())
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    targets = set(re.search(r"^\.PHONY: (.*)$", makefile, re.M)[1].split())
     shown = [command for document in DOCUMENTS for command in commands(document)]
-    assert {Path(command[0]).name for command in shown} == {"make", "snakemake", "cnn-invariance"}
-    for program, *arguments in shown:
+    programs = set()
+    for words in shown:
+        program, *arguments = [word for word in words if not re.match(r"[A-Z_]+=", word)]
+        programs.add(Path(program).name)
         if program == "make":
             words = [word for word in arguments if "=" not in word]
             assert set(words) <= targets, f"make {' '.join(words)}"
         elif Path(program).name == "cnn-invariance" and arguments != ["--help"]:
             parsed(typer.main.get_command(app), arguments)
+        elif Path(program).name == "python" and arguments[0] != "-m":
+            assert (ROOT / arguments[0]).is_file(), arguments[0]
+        else:
+            assert program in OTHERS or Path(program).name in {"python", "snakemake", "cnn-invariance"}, program
+    assert programs >= {"make", "snakemake", "cnn-invariance"}
 
 
 def parsed(command, arguments):
     """The command that arguments lead to, which takes them all (click's usage error if not)."""
     while hasattr(command, "commands"):
-        name, *arguments = arguments
+        name, *arguments = [word for word in arguments if word != "--debug"]
         assert name in command.commands, f"no command {name}"
         command = command.commands[name]
     return command.make_context(command.name, list(arguments))
 
 
-def test_looks_at_networks_as_the_readme_shows_them(own, monkeypatch):
-    """Each `inspect` of the README, on two small images."""
+def test_looks_at_networks_as_is_shown(own, monkeypatch):
+    """Each `inspect` of the page on the library, on two small images."""
     monkeypatch.chdir(own)
     (own / "leaves").rename("photos")
     save_file(torchvision.models.resnet18().state_dict(), "resnet18.safetensors")
-    looks = [command[1:] for command in commands("README.md") if command[1:2] == ["inspect"]]
+    looks = [command[1:] for command in commands("docs/library.md") if command[1:2] == ["inspect"]]
     assert len(looks) == 3
     for look in looks:
         done = CliRunner().invoke(app, [*("32" if word == "224" else word for word in look), "--count", "2"])
@@ -284,8 +334,23 @@ def test_looks_at_networks_as_the_readme_shows_them(own, monkeypatch):
         assert all(Path(word).stat().st_size for word in look if word.endswith((".csv", ".svg")))
 
 
+def anchors(path):
+    """What a link to a heading of a page may name: its words in small letters, joined by hyphens."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def test_every_page_stands_in_a_list_of_pages_once():
+    """In ``docs/index.md``, between ```{toctree} and ```, as NAME or as WORDS <NAME>."""
+    lines = [line for block in blocks("docs/index.md", "{toctree}") for line in block.splitlines()]
+    listed = [re.sub(r".*<(.+)>", r"\1", line) for line in lines if line and not line.startswith(":")]
+    names = [str(path.relative_to(ROOT / "docs").with_suffix("")) for path in PAGES]
+    assert sorted(listed) == sorted({*names} - {"index"})
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_somewhere(document):
-    targets = set(LINK.findall((ROOT / document).read_text(encoding="utf-8")))
-    assert targets
-    assert [target for target in sorted(targets) if not (ROOT / target).exists()] == []
+    for target, heading in LINK.findall(BLOCK.sub("", text_of(document))):
+        path = (ROOT / document).parent / target if target else ROOT / document
+        assert path.exists(), target
+        assert not heading or heading in anchors(path), f"{target}#{heading}"

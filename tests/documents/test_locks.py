@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("torch.txt", "requirements.txt", "test.txt", "slurm.txt", "export.txt")
+LOCKS = ("torch.txt", "requirements.txt", "test.txt", "slurm.txt", "export.txt", "docs.txt")
 ENTRY = re.compile(r"^(?P<pin>\S+==.*?) \\\n(?P<hashes>(?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
 
 
@@ -49,12 +49,12 @@ def test_a_lock_holds_pins_with_hashes_and_nothing_else(name):
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
-@pytest.mark.parametrize("extra", [None, "study", "test", "slurm", "export"])
+@pytest.mark.parametrize("extra", [None, "study", "test", "slurm", "export", "docs"])
 def test_what_the_package_asks_for_is_locked(python, extra):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = project["project"]["dependencies"] if extra is None else project["project"]["optional-dependencies"][extra]
     wanted = [*wanted, *project["build-system"]["requires"]]
-    pins = locked(*LOCKS[:2], *([f"{extra}.txt"] if extra in ("test", "slurm", "export") else []))
+    pins = locked(*LOCKS[:2], *([f"{extra}.txt"] if extra in ("test", "slurm", "export", "docs") else []))
     for requirement in map(Requirement, wanted):
         pinned = version(pins, requirement.name, python)
         assert pinned is not None, f"{requirement} is not locked; run make lock"

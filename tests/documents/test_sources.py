@@ -117,19 +117,21 @@ def test_the_command_prints_what_is_asked_for():
     assert printed("--csv", "--kind", "set", "--verdict", "absent").strip() == "kind"
 
 
-def test_the_readme_lists_what_differs_as_the_data_has_it():
-    listed = sources.as_list(sources.differing())
-    assert printed("--differing").strip() == listed
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"\n\n{listed}\n" in readme, "README, What differs from the author's code: print it anew with --differing"
+def test_the_documentation_lists_what_differs_as_the_data_has_it():
+    text = sources.departures()
+    assert printed("--differing") == text
+    assert sources.as_list(sources.differing()) in text
+    page = (ROOT / "docs/departures.md").read_text(encoding="utf-8")
+    assert page == f"# {sources.DEPARTURES}\n\n{text}", "docs/departures.md: print it anew with --differing"
 
 
 def test_the_first_page_says_what_was_not_at_hand():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    top = " ".join(readme.partition("\n## ")[0].split())
-    assert "The text of the paper was not" in top
-    for word in ("abstract", "experiment code", "library", "log", "pictures", "successor", "hypothesis of ours"):
-        assert word in top, word
+    assert "The text of the paper was not" in " ".join(readme.partition("\n## ")[0].split())
+    for document in (readme, (ROOT / "docs/study.md").read_text(encoding="utf-8")):
+        there = " ".join(document.split())
+        for word in ("abstract", "experiment code", "library", "log", "pictures", "successor", "hypothesis of ours"):
+            assert word in there, word
 
 
 FORBIDDEN = re.compile(
@@ -152,6 +154,7 @@ def texts():
         *PACKAGE.rglob("*.yaml"),
         *(ROOT / "config").glob("*.yaml"),
     ]
+    others += sorted((ROOT / "docs").glob("*.md"))
     for path in [*others, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Snakefile"))]:
         yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
 

@@ -244,7 +244,9 @@ def test_weights_that_do_not_fit_are_refused(saved, other, message):
 
 def test_files_that_hold_no_weights(tmp_path):
     torch.save(network().state_dict(), tmp_path / "w.pth")
-    with pytest.raises(InputError, match=r"files of torch\.save hold code .*save_file \(CONTRIBUTING shows the line\)"):
+    with pytest.raises(
+        InputError, match=r"files of torch\.save hold code .*save_file \(docs/extending\.md shows the line\)"
+    ):
         models.load_weights(network(), tmp_path / "w.pth")
     (tmp_path / "w.safetensors").write_bytes(b"short")
     with pytest.raises(InputError, match=r"cannot be read as a safetensors file .*download or write it again"):

@@ -1,5 +1,6 @@
 """Networks, measures and transformations of the user's own in a preset: specs, what is left out, what is refused."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -165,6 +166,24 @@ def test_training_starts_from_pretrained_weights_which_are_part_of_the_spec(pret
     assert plan().networks[0].hash != network.hash
     Path("w.safetensors").unlink()
     with pytest.raises(InputError, match=r"no file w\.safetensors of weights; a relative path starts where you run"):
+        plan()
+
+
+def test_pinned_weights_are_planned_without_their_file_and_computed_only_with_it(pretrained):
+    pin = hashlib.sha256(Path("w.safetensors").read_bytes()).hexdigest()
+    key = plan().networks[0].key
+    edit("mine.yaml", "weights: w.safetensors,", f"weights: w.safetensors, weights_sha256: {pin},")
+    assert plan().networks[0].key == key
+    Path("w.safetensors").rename("elsewhere")
+    assert plan().networks[0].key == key
+    done = cli("train", key)
+    assert done.exit_code == 2
+    assert f"no file w.safetensors of weights (SHA-256 {pin})" in done.stderr
+    save_file({**pretrained.state_dict(), "0.bias": torch.zeros(2)}, "w.safetensors")
+    with pytest.raises(InputError, match=rf"the file w\.safetensors has the SHA-256 .*, and the preset pins {pin}"):
+        plan()
+    edit("mine.yaml", "weights: w.safetensors, ", "")
+    with pytest.raises(InputError, match="'weights_sha256' is of a file; name the file as 'weights'"):
         plan()
 
 

@@ -270,6 +270,21 @@ def test_activations_that_are_not_finite_are_an_error():
         ci.measure(network, some_images(), SETS["rotation"], ["CKA"])
 
 
+def test_complex_activations_are_no_layer_and_say_so():
+    class Spectrum(nn.Module):
+        def forward(self, x):
+            return torch.fft.fft2(x)
+
+    class Magnitude(nn.Module):
+        def forward(self, x):
+            return x.abs()
+
+    network = nn.Sequential(nn.Conv2d(2, 3, 3), Spectrum(), Magnitude()).eval()
+    result = ci.measure(network, some_images().float(), TURNS, ["CKA", "SEIS_equivariance"])
+    assert [layer.name for layer in result.layers] == ["0", "2"]
+    assert "complex" in result.skipped["1"]
+
+
 def test_tiny_and_huge_activations_have_the_same_shares():
     network = small_network()
     plain = ci.measure(network, some_images(), SETS["rotation"], ["FittedResidual", "CKA"], layers=["0"])

@@ -2,17 +2,12 @@
 
 import math
 import re
-from pathlib import Path
 
-import pytest
-
-from cnn_invariance.errors import InputError
 from cnn_invariance.plotting import Caption
 from cnn_invariance.report.page import claim_views, markdown
 from cnn_invariance.report.page.experiment_views import ExperimentView, grouped
 from cnn_invariance.report.page.shared_caption import SharedCaption, count_departures
 
-README = Path(__file__).parents[2] / "README.md"
 FIRST = Caption("A", "Q?", ("Same here.", "Only 1."), {"d": "s"}, "None is dead.", {"d": ("x", "y")}, "a", "p")
 OTHER = Caption("B", "Q?", ("Same here.", "Only 2."), {"d": "s", "e": "t"}, "1 is dead.", {"d": ("y", "z")}, "a", "p")
 
@@ -134,8 +129,3 @@ def test_equal_values_are_drawn_at_one_place():
 def test_markdown_reaches_nothing_outside():
     html = markdown.html("![x](https://a.example/x.png) [y](https://a.example) <https://a.example> <b>")
     assert re.findall(r"<\w+", html) == ["<p"]
-
-
-def test_a_section_of_the_readme_that_is_gone_is_an_error():
-    with pytest.raises(InputError, match="no section 'What is not there'"):
-        markdown.readme_section("What is not there")

@@ -106,7 +106,7 @@ def test_the_preset_the_other_tests_break_is_good(tmp_path):
             "  mnist5k:",
             "  mnist6k:",
             "line 4: datasets.mnist6k.source: unknown dataset 'mnist6k'; did you mean 'mnist5k'? "
-            "allowed: cifar10, cifar10_jpeg, fashion_mnist, folder:PATH, mnist, mnist5k",
+            "allowed: cifar10, cifar10_jpeg, fashion_mnist, folder:PATH, mnist, mnist5k, photographs",
         ),
         (
             "    accuracy_floor: 0.5",

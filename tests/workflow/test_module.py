@@ -25,7 +25,7 @@ from cnn_invariance.workflow.run import Run
 from helpers_study import TINY
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTED = (ROOT / "docs/workflow.md").read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+DOCUMENTED = (ROOT / "docs/workflow.md").read_text(encoding="utf-8").partition("```snakemake\n")[2].partition("```")[0]
 CALLING = DOCUMENTED.replace("path/to/cnn_invariance", str(ROOT))
 
 

@@ -1,11 +1,21 @@
 """The page of the study as a target of the workflow."""
 
 import re
+import shlex
+from pathlib import Path
 
 import pandas as pd
+from typer.testing import CliRunner
 
+from cnn_invariance.cli import app
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.plotting import Canvas
+from cnn_invariance.workflow import failures
+from cnn_invariance.workflow.jobs import Jobs
+from cnn_invariance.workflow.options import RunOptions
+from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
+from cnn_invariance.workflow.run import Run
 
 
 def jobs(tree, *arguments):
@@ -34,3 +44,27 @@ def test_a_verification_is_shown_by_the_next_page_and_starts_nothing_else(tree):
     tree.run("report")
     assert "agrees" in Products(tree.plan()).page.read_text(encoding="utf-8")
     assert jobs(tree) == {}
+
+
+def test_a_network_below_its_floor_leaves_a_page_that_says_so(tree, monkeypatch):
+    """What Snakemake does at the end of a run in which jobs failed, `onerror`, without the run."""
+    monkeypatch.chdir(tree.root)
+    tree.edit("accuracy_floor: 0", "accuracy_floor: 1")
+    (failing,) = tree.plan().failed  # SimpleConv is not trained, and so never a failed run
+    record = tree.plan().results.path(failing)
+    kept = record.read_bytes()
+    record.unlink()
+    preset = Path("config/tiny.yaml")
+    run = Run(RunOptions(preset), Jobs.of(Path("specs"), []), Plan(Programme.load(preset)))
+    assert (run.plan.failed, failures.commands(run)) == ({}, {})  # the network is still to be trained
+    record.write_bytes(kept)  # the heat maps are drawn already
+    assert [*failures.commands(run)] == ["specifications", "claims", "overview", "costs", "report"]
+    for command in failures.commands(run).values():
+        done = CliRunner().invoke(app, shlex.split(command))
+        assert done.exit_code == 0, done.output
+    page = Products(tree.plan()).page.read_text(encoding="utf-8")
+    assert f"AllConvolutional: {failing.key} is a failed run" in page
+    assert 'id="experiment-heatmap"' in page
+    next(tree.plan().folders.figure_folder("tiny", "heatmap").glob("*.png")).unlink()
+    assert next(iter(failures.commands(run))) == "draw/heatmap"
+    assert run.closing_lines == [run.plan.anew().failed[failing]]

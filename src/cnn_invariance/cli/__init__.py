@@ -10,7 +10,15 @@ The commands of the study need the packages of the extra ``study``; without them
 from cnn_invariance.cli.group import PlainErrors, app, missing_package
 
 try:
-    from cnn_invariance.cli import cells, export, known_answers, results, sources, study  # noqa: F401 (they add commands)
+    from cnn_invariance.cli import (  # noqa: F401 (they add commands)
+        cells,
+        export,
+        known_answers,
+        results,
+        sources,
+        study,
+        weights,
+    )
 except ModuleNotFoundError as error:
     if not missing_package(error):
         raise

@@ -14,7 +14,7 @@ def sources(
     verdict: Annotated[str | None, typer.Option(help="Points with one verdict: same, departs or absent.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print a table as CSV.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    differing: Annotated[bool, typer.Option("--differing", help="Print a list of what differs, as in README.")] = False,
+    differing: Annotated[bool, typer.Option("--differing", help="Print what differs, as docs/departures.md.")] = False,
 ) -> None:
     """Print what each source says, point by point, and how this package stands to it; as Markdown by default."""
     from cnn_invariance.paper import points
@@ -28,6 +28,6 @@ def sources(
     elif json:
         typer.echo(sources.as_json(chosen), nl=False)
     elif differing:
-        typer.echo(sources.as_list([one for one in sources.differing() if one in chosen]))
+        typer.echo(sources.departures([one for one in sources.differing() if one in chosen]), nl=False)
     else:
         typer.echo(sources.page(chosen), nl=False)

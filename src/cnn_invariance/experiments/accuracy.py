@@ -5,7 +5,14 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from cnn_invariance.experiments.framework import Claim, Finding, Source, choices
-from cnn_invariance.experiments.framework.accuracies import AccuracyExperiment, Setting, accuracies, bracketed
+from cnn_invariance.experiments.framework.accuracies import (
+    OUTPUTS,
+    AccuracyExperiment,
+    Setting,
+    accuracies,
+    bracketed,
+    outputs_of,
+)
 from cnn_invariance.statistics.evidence import Rule
 from cnn_invariance.statistics.intervals import mean, with_interval
 from cnn_invariance.study import Cell, Study
@@ -96,13 +103,15 @@ class Accuracy(AccuracyExperiment):
             **with_interval("transformed", transformed, samples),
             "full_test": mean(each["accuracies"]["test"]["plain"] for each in trainings),
             "full_test_samples": trainings[0]["samples"]["test"],
+            **outputs_of(one.cells, results),
         }
 
     def printed(self, frame: "pd.DataFrame") -> "pd.DataFrame":
         """Intervals in brackets, without what the caption says."""
         shown = frame[["dataset", "network", "trained_with", "tested_under", "epochs"]]
         intervals = {name: bracketed(frame, name) for name in self.ends}
-        return shown.assign(**intervals, full_test=frame["full_test"])
+        outputs = {name: frame[name] for name in OUTPUTS if name in frame}
+        return shown.assign(**intervals, full_test=frame["full_test"], **outputs)
 
     def place(self, row: Mapping[Any, Any]) -> int:
         """The plain networks, or the augmented ones."""

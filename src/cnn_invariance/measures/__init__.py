@@ -1,7 +1,7 @@
 """The measures: their names, the running statistics they are made of, and the one pass that computes them all.
 
 `measure` is the pass, `MeasureResult` what it gives. A measure of one's own is a file with two functions, which
-CONTRIBUTING.md shows; what such a file needs is here:
+``docs/extending.md`` shows; what such a file needs is here::
 
     Measure       the measure that is computed, with its options
     Context       the layer, the number of samples N and of transformations M
@@ -76,3 +76,8 @@ def __getattr__(name: str) -> Any:
     if name in _PLACES:
         return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names, whether they were used before or not."""
+    return sorted(__all__)

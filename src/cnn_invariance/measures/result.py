@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from cnn_invariance.measures.nulls import Null
     from cnn_invariance.measures.uncertainty import Uncertainty
     from cnn_invariance.statistics.layouts import Layout
 
@@ -45,6 +46,7 @@ class MeasureResult:
             for each transformation; such a measure has no value on any layer.
         reasons: for each measure the layers where it could not be computed, and why; "network" stands for the network.
         uncertainty: what the groups of samples say of the profiles; None where the pass had no ``uncertainty``.
+        nulls: what shuffled pairs of samples gave; None where the pass had no ``null``.
     """
 
     layers: tuple[Layer, ...]
@@ -58,6 +60,7 @@ class MeasureResult:
     network: Mapping[str, np.ndarray] = field(default_factory=dict)
     reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     uncertainty: "Uncertainty | None" = None
+    nulls: "Null | None" = None
 
     @property
     def measures(self) -> list[str]:
@@ -74,8 +77,15 @@ class MeasureResult:
         """The measures without an interval over samples, and why; empty where no intervals were asked for."""
         return {} if self.uncertainty is None else self.uncertainty.no_interval
 
+    @property
+    def no_null(self) -> Mapping[str, str]:
+        """The measures without a null, and why; empty where no nulls were asked for."""
+        return {} if self.nulls is None else self.nulls.no_null
+
     def __repr__(self) -> str:
         size = f"{len(self.layers)} layers, {self.samples} samples x {len(self.transformations)} transformations"
+        if self.nulls is not None:
+            size += f", nulls of {self.nulls.shuffles} shuffles"
         return f"<MeasureResult of {size}: {', '.join(labels(self.measures).values())}>"
 
     def _repr_html_(self) -> str:
@@ -111,7 +121,8 @@ class MeasureResult:
             which the mean leaves out; and 0 / 0, which it holds as 1), ``depth`` (of the layer among all layers, with
             or without the measure, in per cent: the first at 0, the last at 100). Measured with ``uncertainty``, also
             ``low`` and ``high``, the ends of a 95 % interval of the value over samples (``measures.uncertainty`` has
-            the equations); missing where there is none.
+            the equations); missing where there is none. Measured with ``null``, also ``null``, the value of shuffled
+            pairs, and ``null_error``, its standard error (`null`); missing where there is none.
         """
         from cnn_invariance.statistics.layouts import with_depth
 
@@ -123,6 +134,10 @@ class MeasureResult:
             low, high = self.uncertainty.interval(self._name(measure), len(self.layers))
             at = profile["layer_index"].to_numpy(dtype=int) - 1
             profile = profile.assign(low=low[at], high=high[at])
+        if self.nulls is not None:
+            null, error = self.nulls.of(self._name(measure), len(self.layers))
+            at = profile["layer_index"].to_numpy(dtype=int) - 1
+            profile = profile.assign(null=null[at], null_error=error[at])
         names = [layer.name for layer in self.layers]
         return with_depth(profile, names) if layers is None else layers.lay(profile, names)
 
@@ -151,6 +166,30 @@ class MeasureResult:
             for n, value in zip(self.uncertainty.numbers, nested, strict=True)
         ]
         return pd.DataFrame(rows, columns=["layer_index", "layer", "samples", "value"])
+
+    def null(self, measure: str) -> "pd.DataFrame":
+        """A measure beside its null, of a pass with ``null``: the value where f(t(x)) is paired with another sample.
+
+        Returns:
+            One row a layer with a value, or one row of a measure of the network: ``layer_index``, ``layer``, ``value``
+            (as in ``profile``), ``null``, and ``null_error``, its standard error over shuffles (`measures.nulls`).
+
+        Raises:
+            InputError: the pass had no ``null``, or the measure has no null (`no_null` says why).
+        """
+        import pandas as pd
+
+        name = self._name(measure)
+        if self.nulls is None:
+            raise InputError("this result has no shuffled pairs of samples; measure with null=True")
+        if name in self.no_null:
+            raise InputError(f"{name} has no null: {self.no_null[name]}")
+        if name not in self.network:
+            return self.profile(measure)[["layer_index", "layer", "value", "null", "null_error"]]
+        from cnn_invariance.measures.nulls import mean_and_error
+
+        row = (len(self.layers) + 1, OUTPUT, self.network[name].mean(), *mean_and_error(self.nulls.network[name]))
+        return pd.DataFrame([row], columns=["layer_index", "layer", "value", "null", "null_error"])
 
     def absent(self, measure: str) -> dict[str, str]:
         """The layers where a measure has no value, in forward order, and why.

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from cnn_invariance.activations import Layer
 from cnn_invariance.errors import InputError
+from cnn_invariance.measures.nulls import Null
 from cnn_invariance.measures.uncertainty import Uncertainty
 from cnn_invariance.storage import checksum
 from cnn_invariance.storage.files import atomic_write
@@ -41,6 +42,8 @@ def write(result: "MeasureResult", path: Path) -> None:
     }
     if result.uncertainty is not None:
         facts["uncertainty"] = result.uncertainty.facts()
+    if result.nulls is not None:
+        facts["nulls"] = result.nulls.facts()
     table = pa.table(
         {measure: pa.array([_concatenated(layers)]) for measure, layers in result.values.items()}
     ).replace_schema_metadata({KEY: json.dumps(facts)})
@@ -88,6 +91,7 @@ def _attributes(table: pa.Table, facts: dict[str, Any]) -> dict[str, Any]:
         "network": {measure: np.array(value) for measure, value in facts.get("network", {}).items()},
         "reasons": facts.get("reasons", {}),
         "uncertainty": Uncertainty.of(facts["uncertainty"]) if "uncertainty" in facts else None,
+        "nulls": Null.read(facts["nulls"]) if "nulls" in facts else None,
     }
 
 

@@ -111,11 +111,12 @@ def check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
 def build(name: str, input_shape: tuple[int, int, int], classes: int, /, **arguments: Any) -> "nn.Module":
     """A new network, with random weights from torch's global generator.
 
-    name:        one of `names`; or "torchvision:NAME" or "timm:NAME", without pretrained weights (see
-                 `load_weights`); or "package.module:callable" or "file.py:callable", called as
-                 ``callable(input_shape, classes, **arguments)``
-    input_shape: (C, H, W) of one sample
-    classes:     K, the number of columns of the output
+    Args:
+        name: one of `names`; or "torchvision:NAME" or "timm:NAME", without pretrained weights (see `load_weights`); or
+            "package.module:callable" or "file.py:callable", called as ``callable(input_shape, classes, **arguments)``.
+        input_shape: (C, H, W) of one sample.
+        classes: K, the number of columns of the output.
+        arguments: those of the network.
 
     The network is called twice on two blank samples, in evaluation mode. So a network that does not fit its
     input or its classes, or whose layers change between calls, fails here and not after a training.

@@ -56,7 +56,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, RuntimeError, MemoryError) as error:
         convert = (
             "; files of torch.save hold code as well as numbers, and are not read: write their tensors once with "
-            "safetensors.torch.save_file (CONTRIBUTING shows the line)"
+            "safetensors.torch.save_file (docs/extending.md shows the line)"
         )
         advice = convert if path.suffix in PICKLES else "; download or write it again"
         raise InputError(f"{path} cannot be read as a safetensors file ({error}){advice}") from error

@@ -22,7 +22,23 @@ HEADINGS: dict[Kind, str] = {
     "expectation": "What the experiments are expected to show",
 }
 WIDTH = 112
-"""Of the lines of the list that README shows."""
+"""Of the lines of the list of departures."""
+DEPARTURES = "What differs from the author's code"
+ABOUT_DEPARTURES = """\
+Captions name the differences of the cells that they show: sizes, epochs and images seen, rates, batches, precision.
+Those that hold for all cells are the list below, which `cnn-invariance sources --differing` prints. Each item says what
+a source says (C the author's experiment code, L his library, T his log, F pictures; with `before` or `after` his code
+before or after publication) and how ours stands. What is the same is in `cnn-invariance sources`."""
+BESIDE = """\
+Four differences have no source to be compared with:
+
+- A network below the accuracy floor of its dataset, or with a loss that is not finite, is a failed run that says so; it
+  is not trained again with other random numbers.
+- Infinite values are left out of the means of layers, and their number is reported.
+- Where feature maps lose or gain a border by padding, and where all samples show the same background, units can have
+  no sample variance at all. Transforming keeps a constant background constant to the last bit, so that such units
+  come out as 0 / 0 and not as a quotient of rounding errors.
+- `quick` only: narrow networks, fewer digits, epochs and transformations, larger learning rates, 200 test samples."""
 
 
 def page(chosen: Sequence[Point]) -> str:
@@ -64,7 +80,7 @@ def as_json(chosen: Sequence[Point]) -> str:
 
 
 def as_list(chosen: Sequence[Point]) -> str:
-    """Markdown: an item for each point, with what the source says and how ours stands; README shows it of what differs.
+    """Markdown: an item for each point, with what the source says and how ours stands.
 
     >>> print(as_list(points.chosen("set", "departs", "combined")))
     - **combined, order.** C: The combined transformation translates first, then rotates and scales. Ours: It
@@ -79,6 +95,11 @@ def as_list(chosen: Sequence[Point]) -> str:
             text, WIDTH, initial_indent="- ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
         )
     return "\n".join(lines)
+
+
+def departures(chosen: Sequence[Point] | None = None) -> str:
+    """Markdown: what differs from the author's code, all or some points of it; ``docs/departures.md`` is all of it."""
+    return "\n\n".join([ABOUT_DEPARTURES, as_list(differing() if chosen is None else chosen), BESIDE]) + "\n"
 
 
 def differing() -> list[Point]:

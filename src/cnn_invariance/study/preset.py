@@ -149,6 +149,9 @@ class ModelEntry(Closed):
     the design."""
     weights: ShortText | None = None
     """A safetensors file of weights that training starts from; without it, training starts from random weights."""
+    weights_sha256: Fingerprint | None = None
+    """The SHA-256 that the file of ``weights`` must have. With it, a study is planned, drawn and checked where the file
+    is not; networks with these weights are computed only where it is."""
     arguments: Arguments = Field(default_factory=dict, validate_default=True)
     """Arguments of the design; those that are not given have their defaults."""
     learning_rate: LearningRate
@@ -178,6 +181,12 @@ class ModelEntry(Closed):
         if "model" in info.data:
             _all(*(partial(models.check_arguments, info.data["model"], one.arguments) for one in variants))
         return variants
+
+    @model_validator(mode="after")
+    def _pins_a_file(self) -> Self:
+        if self.weights_sha256 and not self.weights:
+            raise ValueError("'weights_sha256' is of a file; name the file as 'weights', or leave it out")
+        return self
 
 
 class SetEntry(Closed):

@@ -85,7 +85,7 @@ class Study:
         entry = entry_of("model", label, self.preset.models)
         changed = self._changes(label, dataset).arguments
         models.check_arguments(entry.model, arguments or {})
-        return _complete_model(entry.model, {**entry.arguments, **changed, **(arguments or {})}, entry.weights)
+        return _complete_model(entry.model, {**entry.arguments, **changed, **(arguments or {})}, _weights(entry))
 
     def label_of(self, spec: ModelSpec | SetSpec) -> str:
         """What legends, captions and tables call a design or a set: the label of the preset that it is most like.
@@ -97,7 +97,8 @@ class Study:
             entries = {label: (one.set, one.parameters) for label, one in self.preset.transformation_sets.items()}
         else:
             given = spec.arguments
-            entries = {label: (one.model, one.arguments) for label, one in self.preset.models.items()}
+            same = {label: one for label, one in self.preset.models.items() if _weights(one) == spec.weights}
+            entries = {label: (one.model, one.arguments) for label, one in (same or self.preset.models).items()}
         fits = {
             label: sum(given.get(key) == value for key, value in own.items())
             for label, (name, own) in entries.items()
@@ -107,8 +108,8 @@ class Study:
 
     def weights(self, model: ModelSpec) -> Path | None:
         """The file of pretrained weights of a design of this preset; None: it has none."""
-        files = (entry.weights for entry in self.preset.models.values() if entry.weights is not None)
-        return next((expanded(file) for file in files if _sha256(file) == model.weights), None)
+        entries = (entry for entry in self.preset.models.values() if entry.weights is not None)
+        return next((expanded(str(one.weights)) for one in entries if _weights(one) == model.weights), None)
 
     def set(self, label: str | SetSpec) -> SetSpec:
         """A transformation set, all parameters filled in."""
@@ -242,8 +243,24 @@ def complete_set(name: str, parameters: Mapping[str, Any]) -> SetSpec:
 
 def _complete_model(name: str, arguments: Mapping[str, Any], weights: str | None) -> ModelSpec:
     defaults = {} if references.is_reference(name) else models.defaults(name)
-    pretrained = None if weights is None else _sha256(weights, " of weights")
-    return ModelSpec(name=name, arguments={**defaults, **arguments}, code=_code(name), weights=pretrained)
+    return ModelSpec(name=name, arguments={**defaults, **arguments}, code=_code(name), weights=weights)
+
+
+def _weights(entry: ModelEntry) -> str | None:
+    """The SHA-256 of the weights of a model: that of the file, or the one that is pinned where there is no file.
+
+    Errors: InputError for a file that is not the pinned one, or that is missing and not pinned.
+    """
+    if entry.weights is None:
+        return None
+    if entry.weights_sha256 is None:
+        return _sha256(entry.weights, " of weights")
+    if expanded(entry.weights).exists() and (found := _sha256(entry.weights)) != entry.weights_sha256:
+        raise InputError(
+            f"the file {entry.weights} has the SHA-256 {found}, and the preset pins {entry.weights_sha256}; make the "
+            "file again, or pin the other one, which defines other cells"
+        )
+    return entry.weights_sha256
 
 
 def _code(name: str) -> str | None:

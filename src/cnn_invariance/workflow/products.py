@@ -118,10 +118,8 @@ class Products:
         return sorted({*own, *(path for name in self.plan.study.experiments for path in self.code_of(name))})
 
     def code_of_page(self) -> list[Path]:
-        """The files that the page is written by; README.md, of which it shows a section, and sources among them."""
-        readme = PACKAGE.parents[1] / "README.md"
-        own = _sources("report/page/*.*", "report/sources.py", "paper/points.py", "paper/sources.yaml")
-        return [*own, *map(from_here, [readme] if readme.is_file() else [])]
+        """The files that the page is written by; the sources, of which it shows what differs, among them."""
+        return _sources("report/page/*.*", "report/sources.py", "paper/points.py", "paper/sources.yaml")
 
     @property
     def verified(self) -> str:

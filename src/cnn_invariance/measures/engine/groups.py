@@ -119,7 +119,7 @@ class SampleGroups:
                 if needed:
                     parts = (values[one] for one in needed)
                     combined = self.families[request].combine(request, layer.context, *parts)
-                    table[str(request)][k, column] = _profile(combined)
+                    table[str(request)][k, column] = mean_of_finite(combined)
 
         for g in range(len(self.ends)):
             without_group = {one: _without(readings[one.average[0]], self.ends, g) for one in wanted}
@@ -165,7 +165,7 @@ def _share(part: Tensor, whole: Tensor) -> Tensor:
     return (part / whole).masked_fill_(whole == 0, 1)
 
 
-def _profile(values: Tensor) -> float:
+def mean_of_finite(values: Tensor) -> float:
     """The mean over the finite values; NaN where there is none."""
     if not bool(values.isfinite().all()):
         values = values[values.isfinite()]

@@ -56,6 +56,23 @@ def check_groups(uncertainty: bool | int, N: int) -> int:
     return uncertainty
 
 
+def check_shuffles(null: bool | int, N: int) -> int:
+    """The number of shuffles for nulls, 0 for none; refuses what is no such number."""
+    if null is False:
+        return 0
+    if isinstance(null, bool):
+        from cnn_invariance.measures.nulls import SHUFFLES  # few passes need it
+
+        null = SHUFFLES
+    if not isinstance(null, int) or null < 1:
+        raise InputError(
+            f"null is {null!r}; expected True for the null of a few shuffles, False for none, or the number of shuffles"
+        )
+    if N < 2:
+        raise InputError("a null pairs each sample with another one, and there is one sample; give two or more")
+    return null
+
+
 def check_model(model: nn.Module) -> None:
     """Refuse what is no module, or trains."""
     if not isinstance(model, nn.Module):

@@ -28,6 +28,7 @@ from cnn_invariance.measures.engine.inputs import (
     check_images,
     check_labels,
     check_seed,
+    check_shuffles,
     check_transformations,
     labels_of,
     no_classes,
@@ -40,6 +41,7 @@ from cnn_invariance.measures.statistics.distances import PairDistance
 from cnn_invariance.measures.statistics.firing import Firing
 from cnn_invariance.measures.statistics.moments import FRatio
 from cnn_invariance.measures.statistics.scales import Scale
+from cnn_invariance.measures.uncertainty import LEAST_GROUPS
 from cnn_invariance.roles import PROBES, tensors_of
 from cnn_invariance.transformations.affine import AffineSet
 from cnn_invariance.transformations.warp import check_members
@@ -74,6 +76,7 @@ class PreparedPass:
     scales: dict[int, Scale]  # of layers whose activations are of unusual magnitude, by number
     scaled: bool = False  # whether such layers have been looked for
     groups: int = 0  # of samples, for intervals; 0: none are asked for
+    shuffles: int = 0  # of the samples, for nulls; 0: none are asked for
 
     @classmethod
     def make(
@@ -92,6 +95,7 @@ class PreparedPass:
         accuracy: bool = True,
         merge: bool = False,
         uncertainty: bool | int = False,
+        null: bool | int = False,
     ) -> "PreparedPass":
         """Check everything, run the network on one image, settle the tile."""
         check_choice("precision", precision, PRECISIONS)
@@ -124,6 +128,7 @@ class PreparedPass:
             no_accuracy, place, dtype, memory_format, 0, granule, precision, nan, order_seed, {},
         )  # fmt: skip
         prepared.groups = check_groups(uncertainty, N)
+        prepared.shuffles = check_shuffles(null, N)
         prepared.tile = prepared.fit(tile)
         for family, asked in prepared.with_pass_of_their_own().items():
             family.try_pass(prepared, asked)
@@ -159,8 +164,21 @@ class PreparedPass:
         if not isinstance(tile, int):
             tile = self._fitting(by_caches=tile is None)
         most = max(self.granule, self.N // self.groups) if self.groups else self.N
+        if self.shuffles:
+            least = self._least_to_shuffle()
+            tile, most = max(tile, least), max(most, least)
         tile = min(tile, most // self.granule * self.granule) if self.groups else tile
         return min(ceil(tile / self.granule), ceil(self.N / self.granule)) * self.granule
+
+    def _least_to_shuffle(self) -> int:
+        """The samples of a tile in which no two transformations get the same one; fewer where memory does not allow."""
+        from cnn_invariance.measures import nulls  # few passes need it
+
+        largest = max(layer.units for layer in self.layers) * self.M * 4
+        wanted = max(2, min(self.M + 1, nulls.MOST_BYTES // largest))
+        if self.groups:
+            wanted = min(wanted, max(2, self.N // LEAST_GROUPS))
+        return min(self.N, ceil(wanted / self.granule) * self.granule)
 
     def _fitting(self, by_caches: bool) -> int:
         """The samples of a tile before rounding."""
@@ -178,7 +196,7 @@ class PreparedPass:
 
     def shrink(self, error: Exception) -> None:
         """Halve the tile after the device ran out of memory."""
-        if self.tile <= self.granule:
+        if self.tile <= max(self.granule, 2 if self.shuffles else 1):
             raise InputError(
                 f"{self.device} has too little memory for one tile of {self.tile} samples x {self.M} transformations; "
                 "use fewer transformations, fewer layers (layers=...), fewer measures, or another device"

@@ -68,6 +68,7 @@ def measure(
     accuracy: bool = True,
     merge: bool = False,
     uncertainty: bool | int = False,
+    null: bool | int = False,
 ) -> MeasureResult:
     """Measure the invariance and same-equivariance of every unit of every layer of a network.
 
@@ -98,6 +99,9 @@ def measure(
         uncertainty: True, or a number of groups of samples (5 or more; True: 10): also give an interval over samples
             for each layer's profile, from the same pass (see ``measures.uncertainty``). The samples are then taken in
             the random order of ``order_seed``, at most a group at once.
+        null: True, or a number of shuffles (True: 5): also give the value of each measure where f(t(x)) is paired with
+            another sample, from the same pass (see ``measures.nulls``), with its standard error over shuffles. The
+            samples are taken in random order, at least as many at once as there are transformations, and one more.
 
     Returns:
         The measures per unit, the accuracy per transformation (where the output has scores of two classes or more; else
@@ -132,6 +136,7 @@ def measure(
             accuracy,
             merge,
             uncertainty,
+            null,
         )
         while True:
             try:
@@ -169,15 +174,19 @@ class _Engine:
         self.reasons: dict[str, dict[str, str]] = {}  # of values that are absent, by measure and layer
         self.outputs = self._output_sums()
         self.groups: Any = None  # a SampleGroups, where intervals are asked for
+        self.shuffles: Any = None  # a Shuffles, where nulls are asked for
 
-    def _output_sums(self) -> Any:
-        """What the measures of the output need of it; None where no such measure is asked for."""
+    def _output_sums(self, reference: int | None = None) -> Any:
+        """What the measures of the output need of it; None where no such measure is asked for.
+
+        reference: the column of the untransformed samples, if it is not that of the pass
+        """
         asked = [r for r, family in self.prepared.requests.items() if hasattr(family, "of_output")]
         if not asked:
             return None
         from cnn_invariance.measures.engine.outputs import OutputSums  # few passes need it
 
-        return OutputSums(asked, self.prepared.M, self.columns.reference)
+        return OutputSums(asked, self.prepared.M, self.columns.reference if reference is None else reference)
 
     def run(self) -> MeasureResult:
         """The passes, and the measures from what they left.
@@ -187,7 +196,9 @@ class _Engine:
         prepared = self.prepared
         own_pass = prepared.with_pass_of_their_own()
         if sum(map(len, own_pass.values())) == len(prepared.requests) and prepared.no_accuracy:
-            return self._result({request: [None] * len(prepared.layers) for request in prepared.requests})
+            result = self._result({request: [None] * len(prepared.layers) for request in prepared.requests})
+            nothing = self._accumulators([], prepared.N)
+            return replace(result, nulls=self._shuffled_samples(nothing).finish()) if prepared.shuffles else result
         pooled = [request for request in prepared.requests if not request["stratified"]]
         by_class = [request for request in prepared.requests if request["stratified"]]
         orders = self._orders(pooled, bool(by_class))
@@ -197,6 +208,8 @@ class _Engine:
         groups = self._classes() if by_class else [self._order(orders[0][0])]
         if prepared.groups:
             self.groups = self._sample_groups(main, bool(by_class))
+        if prepared.shuffles:
+            self.shuffles = self._shuffled_samples(main)
         if _need_all(main) and not others:
             self._pass(torch.arange(prepared.N), [], main, alone=True)
         self._show_untransformed(main, torch.cat(groups))
@@ -211,7 +224,9 @@ class _Engine:
                 _add(averages, request, values, len(groups))
         finished = self._values(pooled, [main, *others]) | averages
         result = self._result({request: finished[request] for request in prepared.requests})
-        return replace(result, uncertainty=self.groups.finish()) if self.groups else result
+        if self.groups:
+            result = replace(result, uncertainty=self.groups.finish())
+        return replace(result, nulls=self.shuffles.finish()) if self.shuffles else result
 
     def _sample_groups(self, main: list[Accumulators], by_class: bool) -> Any:
         """The groups of samples of the main pass."""
@@ -222,11 +237,26 @@ class _Engine:
         why = {str(r): "it is taken class by class" if r["stratified"] else BY_CLASS for r in prepared.requests}
         return SampleGroups(prepared.requests, main, ends_of_groups(tiles, prepared.groups), why if by_class else {})
 
+    def _shuffled_samples(self, main: list[Accumulators]) -> Any:
+        """The statistics of shuffled samples of the main pass; those that look first have seen the samples."""
+        from cnn_invariance.measures.engine.shuffles import Shuffles  # few passes need it
+
+        prepared = self.prepared
+        outputs = [self._output_sums(reference=prepared.M) for _ in range(prepared.shuffles)]
+        shuffles = Shuffles(
+            prepared.requests, main, outputs, seed=prepared.order_seed, size=min(prepared.N, self._tile_size([main]))
+        )
+        for own in shuffles.layers:
+            if _need_all(own):
+                self._pass(torch.arange(prepared.N), [], own, alone=True)
+            self._show_untransformed(own, torch.arange(prepared.N))
+        return shuffles
+
     def _orders(self, pooled: Sequence[Measure], by_class: bool) -> list[tuple[Order, set[Order]]]:
         """The orders of the samples, of the main pass first: each with those that statistics in it may want."""
         statistics = [s for own in self._statistics(pooled, self.prepared.N) for s in own]
         wanted = {order_of(statistic) for statistic in statistics} - {None}
-        if not by_class and ("random" in wanted or self.prepared.groups):
+        if not by_class and ("random" in wanted or self.prepared.groups or self.prepared.shuffles):
             first: Order = "random"
         elif not by_class and "class" in wanted and block_of(statistics) <= self.prepared.tile:
             first = "class"
@@ -346,8 +376,12 @@ class _Engine:
                 tile.undo, tile.buffer = undo.of(members) if alone else undo, self._room(columns.numel())
             for some in accumulators:
                 some[layer.index - 1].update(tile)
+            if not alone and self.shuffles is not None:
+                self.shuffles.add(layer, tile)
 
         for chunk in self._tiles(group, size, "ordering" if alone else "measuring"):
+            if not alone and self.shuffles is not None:
+                self.shuffles.draw(len(chunk))
             images = batch(prepared.images, chunk.tolist()).to(prepared.device, prepared.dtype)
             for start in range(0, prepared.M, step):
                 members = slice(start, min(start + step, prepared.M))
@@ -355,7 +389,10 @@ class _Engine:
             if not alone and not prepared.no_accuracy:
                 self._count_correct(output, chunk)
             if not alone and self.outputs is not None:
-                self.outputs.add(scores(output, self.columns.count * len(chunk)), len(chunk))
+                found = scores(output, self.columns.count * len(chunk))
+                self.outputs.add(found, len(chunk))
+                if self.shuffles is not None:
+                    self.shuffles.add_outputs(found, len(chunk), self.columns.reference)
             if not alone and self.groups is not None:
                 self.groups.add(len(chunk))
 

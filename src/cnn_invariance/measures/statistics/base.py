@@ -147,6 +147,9 @@ class Statistic:
     per_map: ClassVar[bool] = False  # one value a feature map, not one a unit
     whole: ClassVar[bool] = False  # of the layer as a whole, of any shape; whatever the scale of its activations
     untransformed: ClassVar[bool] = False  # reads the column of the untransformed samples
+    paired: bool = (
+        True  # changes where f(t(x)) is paired with another sample; False: it sees one transformation at a time
+    )
     degree: int = 1  # the power of the activations' unit of measurement it has: 1 of a distance, 0 of a share
     no_interval: str = "it reads a statistic that is not known to be a mean over samples"  # why; empty: it has one
 

@@ -16,7 +16,7 @@ BLOCK = 8
 
 
 class ActivationDistances(Accumulator):
-    """Sums of pairwise distances |a - b|: 8 bytes a unit for each axis, and 8 more for an error."""
+    """Sums of pairwise distances ``|a - b|``: 8 bytes a unit for each axis, and 8 more for an error."""
 
     def __init__(self, context: Context, statistics: frozenset[Statistic]) -> None:
         super().__init__(context, statistics)
@@ -161,7 +161,7 @@ def _unit_norm(maps: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class PairDistance(Statistic):
-    """Mean distance over pairs along one axis, of activations: |a - b|.
+    """Mean distance over pairs along one axis, of activations: ``|a - b|``.
 
     Along samples, pairs are taken inside blocks of ``block`` consecutive samples in an ``order`` of the samples, random
     or by class; see `blocks`. ``error`` asks for the standard error of that mean instead, in the random order.
@@ -180,6 +180,11 @@ class PairDistance(Statistic):
     def no_interval(self) -> str:  # type: ignore[override]
         """An error has none."""
         return "it is a standard error itself, of the pairs that were drawn among these samples" if self.error else ""
+
+    @property
+    def paired(self) -> bool:  # type: ignore[override]
+        """A distance along samples is of one transformation."""
+        return self.axis == "transformations"
 
     @property
     def spatial(self) -> bool:  # type: ignore[override]

@@ -93,6 +93,11 @@ class Spread(Statistic):
         return (replace(self, statistic="var"), 0.5) if root else (self, 1.0)
 
     @property
+    def paired(self) -> bool:  # type: ignore[override]
+        """A spread along samples is of one transformation."""
+        return self.axis == "transformations"
+
+    @property
     def spatial(self) -> bool:  # type: ignore[override]
         """Undoing needs feature maps."""
         return self.undone
@@ -107,6 +112,7 @@ class Spread(Statistic):
 class FRatio(Statistic):
     """One-way ANOVA's F with the columns as groups; degrees of freedom M - 1 and M (N - 1)."""
 
+    paired: ClassVar[bool] = False  # type: ignore[misc]
     degree: ClassVar[int] = 0  # type: ignore[misc]
     accumulator: ClassVar[type[Accumulator]] = Moments
     no_interval: ClassVar[str] = (  # type: ignore[misc]

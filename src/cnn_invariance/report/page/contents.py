@@ -28,9 +28,6 @@ from cnn_invariance.report.page.shared_caption import SharedCaption, count_depar
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
 
-DEPARTURES = "What differs from the author's code"
-"""The section of README.md that is shown."""
-
 
 @dataclass(frozen=True)
 class MeasureView:
@@ -79,6 +76,7 @@ class Contents:
     rule:       how a claim gets its verdict
     statement_sha256: of the file in which the claims were fixed; empty if there is none
     departures: what differs from the author's code in all presets
+    failed:     the networks below the accuracy floor: of each its label, and why it is a failed run
     """
 
     preset: Preset
@@ -95,6 +93,7 @@ class Contents:
     specifications: Shown
     costs: TableView
     origins: Origins
+    failed: Sequence[tuple[str, str]] = ()
 
     @cached_property
     def groups(self) -> dict[str, list[ExperimentView]]:
@@ -153,10 +152,11 @@ def read_contents(plan: Plan) -> Contents:
         claims_csv=data_uri("text/csv", existing(claims_csv).read_bytes()),
         rule=claims.RULE,
         statement_sha256=statement_sha256(records),
-        departures=markdown.readme_section(DEPARTURES),
+        departures=markdown.html(sources.departures()),
         verification=_verification(results.root, folders.figure_folder(study.name, "verification")),
         specifications=_specifications(plan),
         costs=read_table(tables, "costs"),
+        failed=[(study.label_of(network.model), reason) for network, reason in plan.failed.items()],
         origins=origins.read((cell, plan.users[cell], results.provenance(cell)) for cell in computed),
     )
 
