@@ -612,7 +612,8 @@ def _torn(profiles: Tensor, centres: Tensor) -> bool:
     changed = profiles > 1e-3 * profiles.amax(1, keepdim=True)
     pieces = (changed & ~changed.roll(1, 1)).sum(1)  # a side is a ring here
     middle = (centres.nan_to_num(0.0) * (profiles.shape[1] - 1)).round().long().to(profiles.device)
-    empty = ~changed.gather(1, middle[:, None])[:, 0]
+    near = torch.arange(-1, 2, device=middle.device) + middle[:, None]  # an edge filter is empty at its own middle
+    empty = ~changed.gather(1, near.clamp(0, profiles.shape[1] - 1)).any(1)
     return bool(((pieces > 1) & empty).double().mean() >= 0.5)
 
 
