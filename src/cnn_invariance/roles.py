@@ -292,7 +292,7 @@ def _of_images(shape: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, int
 
 def _other(image: Tensor) -> Tensor:
     """Another image of about the same values."""
-    return image.flip(-1, -2) + image.std().nan_to_num(1.0)
+    return image.flip(-1, -2) + (image.std(correction=0) or 1.0)
 
 
 def _only_first(before: Tensor | None, after: Tensor | None, role: Role) -> bool:
@@ -567,7 +567,7 @@ def _spots(images: Tensor) -> Tensor:
     generator = torch.Generator("cpu").manual_seed(0)
     sizes = [max(1, side // 8) for side in images.shape[-2:]]
     noise = torch.randn((images.shape[1], *sizes), generator=generator, dtype=torch.float64, device="cpu").to(images)
-    noise = noise * images.std().nan_to_num(1.0).clamp(min=1e-3)
+    noise = noise * images.std(correction=0).clamp(min=1e-3)
     changed = [images[0]]
     for spot in zip(*PLACES, strict=True):
         one = images[0].clone()
@@ -702,7 +702,7 @@ def _patches(images: Tensor, grid: tuple[int, int]) -> tuple[list[tuple[int, int
     order = torch.randperm(prod(grid), generator=draw, device="cpu")[:PATCHES].tolist()
     cells = [divmod(place, grid[1]) for place in order]
     probes = images[0].repeat(1 + len(cells), 1, 1, 1)
-    scale = images.std().nan_to_num(1.0).clamp(min=1e-3)
+    scale = images.std(correction=0).clamp(min=1e-3)
     for k, (row, column) in enumerate(cells, 1):
         rows = slice(row * height // grid[0], (row + 1) * height // grid[0])
         columns = slice(column * width // grid[1], (column + 1) * width // grid[1])

@@ -108,6 +108,7 @@ def check_members(members: Sequence[Callable[[Tensor], Tensor]], images: Tensor,
             )
         if not _alike(moved, member(several.clone())[len(images) :]):
             raise InputError(f"{name} gives an image another form in another batch; it must be a map of a single image")
+    several = torch.cat([images, images.flip(-1, -2)])  # two images at least, not alike
     first = members[0](several.clone()).clone()
     if len(members) > 1 and several.std() > 0 and all(torch.equal(first, one(several.clone())) for one in members[1:]):
         raise InputError(
