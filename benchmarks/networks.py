@@ -2,15 +2,16 @@
 
     python benchmarks/networks.py                    print the table of the libraries that are installed
     python benchmarks/networks.py --into docs/networks.md
-    python benchmarks/networks.py --only timm:vit    networks whose name begins so
+    python benchmarks/networks.py --only timm:vit,timm:swin    networks whose name begins so
 
 Every network has random weights from one seed, in float64, and is measured on a few random images under quarter turns.
 Of each, some layers are computed a second time from the definitions of NV and NVSE, in float64 NumPy, on activations
-that a plain forward hook of one image at a time takes from the network itself: the largest relative difference of any
-unit is in the table (a measure is of activations in float32, so about 1e-6 is rounding). The layers are drawn evenly
-over the depth.
+that a plain forward hook of one image at a time takes from the network itself. The layers are drawn evenly over the
+depth. The largest relative difference is in the table: of units that vary by more than a thousandth of their level, and
+of all units. A measure is of activations in float32, so about 1e-6 is rounding, and a unit that varies less than the
+last place of its level has no value that could agree.
 
-escnn needs NumPy 1 and a Fortran compiler, and so an environment of its own: CONTRIBUTING says how its rows are made.
+escnn needs NumPy 1 and a Fortran compiler, and so an environment of its own, see docs/networks.md.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from cnn_invariance.transformations.warp import transform_all
 
 SAMPLES, SIDE = 3, 64
 CHECKED = 6  # layers of a network
+LEVEL = 1e-3  # units whose spread is at least this share of their mean are compared by themselves
 RARE = 1e-3  # units whose denominator is less than this share of the layer's largest are left out of the comparison
 QUARTERS = ci.transformations.rotation(n=4, closed=False)
 
@@ -80,7 +82,7 @@ class Row:
     reasons: dict[str, int]  # why layers have none, and how many
     skipped: dict[str, int]  # why modules are no layers, and how many
     checked: int
-    differs: float  # the largest relative difference of NV and NVSE from the definitions
+    differs: tuple[float, float]  # the largest relative difference of NV and NVSE: units that vary, and all units
     seconds: float
     error: str = ""
 
@@ -184,7 +186,7 @@ def row(name: str, make: Callable[[], tuple[nn.Module, int]]) -> Row:
     try:
         result = ci.measure(network, images, QUARTERS, ["NV", "NVSE"])
     except ci.InputError as error:
-        return Row(name, side, 0, 0, {}, {}, 0, 0.0, time.monotonic() - start, str(error))
+        return Row(name, side, 0, 0, {}, {}, 0, (0.0, 0.0), time.monotonic() - start, str(error))
     checked, differs = agreement(network, images, result)
     absent = result.absent("NVSE")
     return Row(
@@ -210,8 +212,8 @@ def _counted(reasons: "Iterator[str] | object") -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
-def agreement(network: nn.Module, images: Tensor, result: MeasureResult) -> tuple[int, float]:
-    """How many layers were computed a second time, and the largest relative difference of NV and NVSE."""
+def agreement(network: nn.Module, images: Tensor, result: MeasureResult) -> tuple[int, tuple[float, float]]:
+    """How many layers were computed a second time, and the largest relative differences of NV and NVSE."""
     places = np.unique(np.linspace(0, len(result.layers) - 1, CHECKED).astype(int))
     chosen = [result.layers[k] for k in places]
     names = {layer.name for layer in chosen}
@@ -223,7 +225,7 @@ def agreement(network: nn.Module, images: Tensor, result: MeasureResult) -> tupl
                 if len(seen[name]) == 0 or len(seen[name][-1]) == len(images):
                     seen[name].append([])
                 seen[name][-1].append(tensor)
-    checked, worst = 0, 0.0
+    checked, worst = 0, np.zeros(2)
     for layer in chosen:
         if not seen[layer.name]:
             continue
@@ -233,13 +235,13 @@ def agreement(network: nn.Module, images: Tensor, result: MeasureResult) -> tupl
             continue
         checked += 1
         activations = shaped.reshape(len(columns), len(images), *layer.shape).double()
-        worst = max(worst, difference(result["NV"][layer.name], quotient(activations.numpy())))
+        worst = np.maximum(worst, differences(result["NV"][layer.name], activations.numpy()))
         if layer.name in result["NVSE"]:
             undone = torch.stack(
                 [transform_all(maps, inverse[None])[0] for maps, inverse in zip(activations, inverses(), strict=True)]
             )
-            worst = max(worst, difference(result["NVSE"][layer.name], quotient(undone.numpy())))
-    return checked, worst
+            worst = np.maximum(worst, differences(result["NVSE"][layer.name], undone.numpy()))
+    return checked, (float(worst[0]), float(worst[1]))
 
 
 def inverses() -> NDArray[np.float64]:
@@ -301,26 +303,57 @@ def quotient(activations: NDArray[np.float64]) -> NDArray[np.float64]:
     )
 
 
+def differences(ours: NDArray[np.float64], activations: NDArray[np.float64]) -> tuple[float, float]:
+    """The largest relative difference of units that vary by more than a share of their level, and of all."""
+    right = quotient(activations)
+    varies = activations.std(1, ddof=1).mean(0) >= LEVEL * np.abs(activations.mean((0, 1)))
+    return difference(ours[varies], right[varies]), difference(ours, right)
+
+
 def difference(ours: NDArray[np.float64], right: NDArray[np.float64]) -> float:
     """The largest relative difference of units that can be compared; 0 without any."""
     known = np.isfinite(right) & (right > RARE)
     return float((np.abs(ours - right)[known] / right[known]).max()) if known.any() else 0.0
 
 
+CONTAINER = "it holds other modules, and hands on what one of them returned"
+SHORT = {
+    "units, not feature maps: nothing to undo a transformation on": "units",
+    "rows and columns cannot be told: ": "",
+    "none of its sides follows the height and another the width of the image": "no rows and columns",
+    "tokens, of which no grid is seen": "tokens without a grid",
+    "it has more sides than feature maps": "more sides than maps",
+    "its sides follow the image, and not in the order of its rows or columns": "rows in another order",
+    "tokens, not feature maps: nothing to undo a transformation on": "tokens",
+}
+
+
+def shortened(reason: str) -> str:
+    """A reason in the words of the page's list."""
+    _, found, rest = reason.partition("nothing to undo a transformation on (")
+    reason = rest.removesuffix(")") if found else reason
+    for long, short in SHORT.items():
+        reason = reason.replace(long, short)
+    return reason.replace("|", " ")
+
+
 def table(rows: list[Row]) -> str:
     """Markdown."""
     lines = [
-        "| network | image | layers | same-equivariance | without, and why | no layer, and why | checked | differ by |",
-        "|---|---|---|---|---|---|---|---|",
+        "| network | image | layers | with same-equivariance | without | skipped: containers, others | checked | "
+        "differ by (all units) | s |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for one in rows:
         if one.error:
-            lines.append(f"| {one.name} | {one.size} | | | refused: {one.error.replace('|', ' ')} | | | |")
+            lines.append(f"| {one.name} | {one.size} | | | refused: {shortened(one.error)} | | | | |")
             continue
-        reasons, skipped = ("; ".join(f"{n}: {why}" for why, n in some.items()) for some in (one.reasons, one.skipped))
+        without = "; ".join(f"{n} {shortened(why)}" for why, n in one.reasons.items())
+        others = [f"{n} {shortened(why)}" for why, n in one.skipped.items() if why != CONTAINER]
+        skipped = "; ".join([str(one.skipped.get(CONTAINER, 0)), *others])
         lines.append(
-            f"| {one.name} | {one.size} | {one.layers} | {one.same_equivariance} | {reasons} | {skipped} | "
-            f"{one.checked} | {one.differs:.1e} |"
+            f"| {one.name} | {one.size} | {one.layers} | {one.same_equivariance} | {without} | {skipped} | "
+            f"{one.checked} | {one.differs[0]:.0e} ({one.differs[1]:.0e}) | {one.seconds:.0f} |"
         )
     return "\n".join(lines)
 
@@ -328,21 +361,22 @@ def table(rows: list[Row]) -> str:
 def main() -> None:
     """Measure the networks, and print the table, or write it between the marks of a page."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only", default="", help="networks whose name begins so")
+    parser.add_argument("--only", default="", help="networks whose name begins so; several with commas between")
     parser.add_argument("--into", type=Path, help="a page with the marks <!-- NAME --> and <!-- end of NAME -->")
     given = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     rows: list[Row] = []
     for name, make in networks().items():
-        if name.startswith(given.only):
+        if name.startswith(tuple(given.only.split(","))):
             try:
                 rows.append(row(name, make))
             except Exception as error:  # another network must not be lost
-                rows.append(Row(name, 0, 0, 0, {}, {}, 0, 0.0, 0.0, f"{type(error).__name__}: {error}"[:300]))
+                rows.append(Row(name, 0, 0, 0, {}, {}, 0, (0.0, 0.0), 0.0, f"{type(error).__name__}: {error}"[:300]))
             last = rows[-1]
             print(
-                f"{name}: {last.layers} layers, {last.differs:.1e}, {last.seconds:.0f} s {last.error}", file=sys.stderr
+                f"{name}: {last.layers} layers, {last.differs[0]:.1e}, {last.seconds:.0f} s {last.error}",
+                file=sys.stderr,
             )
     for library in dict.fromkeys(one.name.partition(":")[0] for one in rows):
         shown = table([one for one in rows if one.name.startswith(f"{library}:")])

@@ -175,12 +175,15 @@ def _perhaps_named(key: str) -> Iterator[str]:
     yield from (key[:place] for place, letter in enumerate(key) if letter in "#[")
 
 
-def look(model: nn.Module, images: Tensor, layers: LayerFilter = None, *, merge: bool = False) -> Observed:
+def look(
+    model: nn.Module, images: Tensor, layers: LayerFilter = None, *, merge: bool = False, in_order: bool = True
+) -> Observed:
     """Find the layers of a network in forward order, by running it on a few images (see `cnn_invariance.roles`).
 
     images: (B, C, H, W); one is enough
     layers: which are kept, see `select`
     merge:  leave out layers that hand on what the layer before returned, unchanged (Identity, Dropout in evaluation)
+    in_order: False: also see maps whose rows are in another order than those of the image as feature maps
 
     Errors: InputError where no layer is left, and for a network that is no function of an image; what the network
     raises.
@@ -188,7 +191,8 @@ def look(model: nn.Module, images: Tensor, layers: LayerFilter = None, *, merge:
     from cnn_invariance import roles
 
     with without_fast_path():
-        found, skipped, run, output = roles.assign(model, images)
+        found, skipped, run, output = roles.assign(model, images, in_order=in_order)
+    skipped |= _of_torchscript(model, run)
     chosen = _chosen(model, run, layers)
     kept: list[Layer] = []
     last: Tensor | None = None
@@ -210,6 +214,17 @@ def look(model: nn.Module, images: Tensor, layers: LayerFilter = None, *, merge:
     if not kept:
         raise InputError(_nothing(model, run, skipped, layers))
     return Observed(kept, found, skipped, output)
+
+
+def _of_torchscript(model: nn.Module, run: "Run") -> dict[str, str]:
+    """The modules inside of traced ones, which call them unseen."""
+    seen = {one.name for one in run.values()}
+    why = "it is part of a module of TorchScript, which does not show it"
+    return {
+        name: why
+        for name, module in model.named_modules()
+        if isinstance(module, torch.jit.ScriptModule) and name and name not in seen
+    }
 
 
 def find_layers(model: nn.Module, example: Tensor, layers: LayerFilter = None) -> tuple[list[Layer], Any]:

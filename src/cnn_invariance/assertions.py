@@ -148,7 +148,7 @@ class _Check:
             check_members(self.transformations, first)
         if all(torch.equal(member.apply(first.clone()), first) for member in self.members):
             raise InputError("no transformation changes the first images, so that nothing is compared; expected others")
-        return look(self.model, first[:1], layers)
+        return look(self.model, first[:1], layers, in_order=False)  # a layer that mixes up its rows must be found
 
     def batch(self, indices: Sequence[int]) -> Tensor:
         """Some images, where the network is."""
@@ -178,7 +178,7 @@ class _Check:
                 seen[name] = tensor.detach().clone()  # a later module may work in place
 
         with observe(self.model, found.roles, len(images), see), at_precision("fp32", self.device):
-            self.model(images)
+            self.model(images.clone())  # it may work in place
         return seen
 
     def note(self, layer: Layer, member: int, start: int, after: Tensor, wanted: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
@@ -132,9 +133,9 @@ def _deterministic_cuda() -> Iterator[None]:
 def left_as_found(model: nn.Module) -> Iterator[None]:
     """The model keeps its modes and devices, the random generators of torch, NumPy and Python their states.
 
-    Inside, somebody's autocast is off (a pass has a precision of its own), and no gradients are kept. It is no
-    inference mode, somebody's own neither: what a network computes once and keeps, or makes of lazy layers, must serve
-    a training afterwards.
+    Inside, modules run as they are written, not as they were compiled; somebody's autocast is off (a pass has a
+    precision of its own), and no gradients are kept. It is no inference mode, somebody's own neither: what a network
+    computes once and keeps, or makes of lazy layers, must serve a training afterwards.
     """
     with ExitStack() as stack:
         stack.enter_context(_generators())
@@ -144,7 +145,30 @@ def left_as_found(model: nn.Module) -> Iterator[None]:
             stack.enter_context(torch.autocast(kind, enabled=False))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
+        if "torch._dynamo" in sys.modules:  # else nothing is compiled; compiled modules show no layers, or fail
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         yield
+
+
+def random_state() -> tuple[object, ...]:
+    """The states of the global generators of torch, NumPy and Python; equal as long as nobody draws of them."""
+    cuda = (
+        [torch.cuda.get_rng_state(k) for k in range(torch.cuda.device_count())] if torch.cuda.is_initialized() else []
+    )
+    _, keys, place, *_ = np.random.get_state()
+    return (
+        *(state.numpy().tobytes() for state in (torch.get_rng_state(), *cuda)),
+        (np.asarray(keys).tobytes(), place),
+        random.getstate(),
+    )
+
+
+class RandomNumbersWarning(UserWarning):
+    """A network or a transformation draws random numbers, and gave the same every time that it was tried."""
+
+
+TRIES = {False: 3, True: 50}
+"""How often what must be a function is called, to see whether its answers differ: does it draw random numbers?"""
 
 
 @contextmanager

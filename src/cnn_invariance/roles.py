@@ -7,33 +7,52 @@ Nothing is concluded from the class of a module. The network is run on a few ima
 - *Rows* and *columns* are the one side each that grows when the image grows in height, and in width. Where a network
   does not run on another size, or its maps keep their size, they are the sides along which a change moves when it moves
   from the top of the image to its bottom, and from its left to its right.
+- A side that grows is of rows only if it is in their order: a change that moves along it must come by all places, and
+  of an image that is there twice, one above the other, the layer's upper half must be like the layer of the image
+  alone. A spectrum, or rows in another order, is not. (Maps that are mirrored or shifted as a whole are maps.)
 - *Tokens* form a grid where a change of one patch of the image is largest at the token of that patch, for several
-  patches; a first or last token beside the grid (of the class) is kept apart.
+  patches; tokens before and after the grid (of the class, registers) are kept apart.
 
 Where none of this tells, the tensor has no rows and columns, and the reason is kept.
 """
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from itertools import product
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
+from cnn_invariance.devices import TRIES, RandomNumbersWarning, random_state
 from cnn_invariance.errors import InputError
 
 PROBES = (3, 2)
 """How many images are run at once, to see which side follows them."""
-MOVED, STILL = 0.3, 0.15
-"""Along rows a change must move at least so far, as a share of the side, and along other sides at most so far."""
+FEWER = [1, 0]
+"""Those of the second run: in another order, so that an answer that depends on the images before, or after, is another.
+"""
+MOVED, FAR, STILL = 0.3, 0.7, 1 / 2
+"""Along rows a change must move at least so far, as a share of the side, the second number if there is doubt; along
+others at most so much of that.
+"""
+NEAR, NARROW, FIT = 0.25, 0.15, (0.9, 0.5)
+"""Centres of changes that are farther apart than the first number, as a share of the side, must lie in the order of the
+changed spots: with the first correlation where the changes are narrower than the second number; else, such as after
+attention within windows, with the second.
+"""
+IN_ORDER = 0.1
+"""The least correlation of rows with those of an image that is there twice, see `_in_order`."""
 PATCHES = 6
 """How many patches are changed, to see whether tokens form a grid."""
+APART = 16
+"""At most so many tokens may stand beside a grid."""
 DIFFERING = 0.01
 """The share of a layer's activations that may differ between two runs which should agree."""
 UNKNOWN = "rows and columns cannot be told: {}"
+MIXED = "its sides follow the image, and not in the order of its rows or columns"
 
 
 @dataclass(frozen=True)
@@ -42,7 +61,7 @@ class Role:
 
     images: the side of the images; each has ``fold`` entries of it, one after the other
     order:  the other sides, in the order in which they are seen: features, rows, columns; or tokens, features
-    grid:   rows and columns of tokens; ``apart`` the place of a token that is not of the grid
+    grid:   rows and columns of tokens, of which the first is at ``start``; the others stand apart
     why:    why there are no rows and columns; empty where there are
     """
 
@@ -50,7 +69,7 @@ class Role:
     fold: int = 1
     order: tuple[int, ...] = ()
     grid: tuple[int, int] | None = None
-    apart: int | None = None
+    start: int = 0
     why: str = ""
 
     def parts(self, tensor: Tensor, images: int) -> Iterator[tuple[str, Tensor]]:
@@ -72,11 +91,13 @@ class Role:
         if self.grid is None:
             yield "", seen
             return
-        if self.apart is not None:
-            yield "[class token]", seen[:, self.apart]
-            start = 1 if self.apart == 0 else 0
-            seen = seen[:, start : start + prod(self.grid)]
-        yield "", seen.transpose(1, 2).unflatten(2, self.grid)
+        end = self.start + prod(self.grid)
+        apart = torch.cat([seen[:, : self.start], seen[:, end:]], 1)
+        if apart.shape[1] == 1:
+            yield "[class token]", apart[:, 0]
+        elif apart.shape[1]:
+            yield "[tokens apart]", apart
+        yield "", seen[:, self.start : end].transpose(1, 2).unflatten(2, self.grid)
 
 
 class Seen(NamedTuple):
@@ -163,7 +184,7 @@ def run(model: nn.Module, images: Tensor) -> tuple[Run, Any]:
 
     handles = [module.register_forward_hook(note) for module in names]
     try:
-        return seen, model(images)
+        return seen, model(images.clone())  # it may work in place
     except Exception as error:
         error.seen = seen  # type: ignore[attr-defined]
         raise
@@ -197,17 +218,21 @@ def _no_activations(tensor: Tensor) -> str:
     return "" if tensor.ndim else "it is one number for all images"
 
 
-def assign(model: nn.Module, images: Tensor) -> tuple[dict[str, Role], dict[str, str], Run, Any]:
+def assign(
+    model: nn.Module, images: Tensor, *, in_order: bool = True
+) -> tuple[dict[str, Role], dict[str, str], Run, Any]:
     """The role of every tensor that follows the images, why the others are none, one run, and its output.
 
-    images: (B, C, H, W), one is enough: others are made of it
+    images:   (B, C, H, W), one is enough: others are made of it
+    in_order: False: rows need not be in the order of those of the image
 
     Errors: what the network raises on these images; InputError for a network that is no function of an image.
     """
     probes = _probes(images)
-    first, output = run(model, probes)
-    again, _ = run(model, probes)
-    fewer, _ = run(model, probes[: PROBES[1]])
+    first, output = run(model, probes)  # it may make its lazy layers now, of random numbers
+    before = random_state()
+    fewer, _ = run(model, _as_in(probes, probes[FEWER]))
+    draws = random_state() != before
     found: dict[str, Role] = {}
     none: dict[str, str] = {}
     for key, one in first.items():
@@ -231,8 +256,8 @@ def assign(model: nn.Module, images: Tensor) -> tuple[dict[str, Role], dict[str,
             if not _only_first(first[key].tensor, moved[key].tensor, found[key]):
                 none[key] = "it holds several entries for each image, not one after the other"
                 del found[key]
-    _refuse_no_function(first, again, fewer, found)
-    return _with_sides(model, probes, first, found), none, first, output
+    _refuse_no_function(model, probes, first, fewer, found, draws)
+    return _with_sides(model, probes, first, found, in_order), none, first, output
 
 
 def _probes(images: Tensor) -> Tensor:
@@ -240,8 +265,13 @@ def _probes(images: Tensor) -> Tensor:
     width = images.shape[-1]
     moved = [images[0].roll(k * max(1, width // PROBES[0]), -1) for k in range(PROBES[0])]
     probes = torch.stack([*moved[:-1], 1.5 * moved[-1]])
+    return _as_in(images, probes)
+
+
+def _as_in(images: Tensor, others: Tensor) -> Tensor:
+    """Others in the memory format of images."""
     last = images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous()
-    return probes.contiguous(memory_format=torch.channels_last) if last else probes
+    return others.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
 def _of_images(shape: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, int] | str:
@@ -262,7 +292,7 @@ def _of_images(shape: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, int
 
 def _other(image: Tensor) -> Tensor:
     """Another image of about the same values."""
-    return image.flip(-1, -2) + image.std().nan_to_num(1.0)
+    return image.flip(-1, -2) + (image.std(correction=0) or 1.0)
 
 
 def _only_first(before: Tensor | None, after: Tensor | None, role: Role) -> bool:
@@ -275,26 +305,51 @@ def _only_first(before: Tensor | None, after: Tensor | None, role: Role) -> bool
     return bool(there[: role.fold].any()) and not bool(there[role.fold :].any())
 
 
-def _refuse_no_function(first: Run, again: Run, fewer: Run, found: Mapping[str, Role]) -> None:
-    """Refuse a network whose answer to an image is another each time, or depends on the other images of the batch."""
-    precisions = [torch.finfo(one.tensor.dtype).eps for one in first.values() if one.tensor is not None]
-    tolerance = max(precisions, default=1e-7) ** 0.5
-    for key, role in found.items():
-        one = first[key].tensor
-        assert one is not None
-        for other, same, why in (
-            (
-                again,
-                one,
-                "gives other activations for the same images each time it is called: something in it is random",
-            ),
-            (fewer, one.narrow(role.images, 0, role.fold * PROBES[1]), OTHERS),
-        ):
-            seen = other.get(key)
-            if seen is not None and seen.tensor is not None and _apart(same, seen.tensor, tolerance):
-                raise InputError(f"layer {key} ({first[key].name}: {type(first[key].module).__name__}) {why}")
+def _refuse_no_function(
+    model: nn.Module, probes: Tensor, first: Run, fewer: Run, found: Mapping[str, Role], draws: bool
+) -> None:
+    """Refuse a network whose answer to an image is another each time, or depends on the other images of the batch.
+
+    draws: it has drawn random numbers, and so is run more often
+    """
+    key = next(_differing(first, fewer, found, FEWER), None)
+    if key is None and not draws:
+        return
+    for _ in range(TRIES[draws]):
+        again, _ = run(model, probes)
+        if (each_time := next(_differing(first, again, found, range(PROBES[0])), None)) is not None:
+            raise InputError(f"{_layer(first, each_time)} {RANDOM}")
+    if key is not None:
+        raise InputError(f"{_layer(first, key)} {OTHERS}")
+    warnings.warn(
+        f"{type(model).__name__} draws random numbers, and its layers gave the same {TRIES[True]} times; a measure is "
+        "of a network that is a function of the image",
+        RandomNumbersWarning,
+        stacklevel=2,
+    )
 
 
+def _layer(run: Run, key: str) -> str:
+    return f"layer {key} ({run[key].name}: {type(run[key].module).__name__})"
+
+
+def _differing(first: Run, other: Run, found: Mapping[str, Role], images: Sequence[int]) -> Iterator[str]:
+    """The keys of tensors that are not the same in another run, which is of some of the images, in some order."""
+    precision = 1e-7
+    for key, one in first.items():
+        if one.tensor is not None:
+            precision = max(precision, torch.finfo(one.tensor.dtype).eps)  # rounding is handed on
+        seen = other.get(key)
+        if key not in found or one.tensor is None or seen is None or seen.tensor is None:
+            continue
+        side, fold = found[key].images, found[key].fold
+        places = [fold * image + k for image in images for k in range(fold)]
+        same = one.tensor.index_select(side, torch.tensor(places, device=one.tensor.device))
+        if _apart(same, seen.tensor, precision**0.5):
+            yield key
+
+
+RANDOM = "gives other activations for the same images each time it is called: something in it is random"
 OTHERS = (
     "gives an image other activations in a batch of other images or of another size, as batch normalisation does that "
     "keeps no running statistics; measures need a network that is a function of the image alone"
@@ -315,7 +370,9 @@ def _apart(one: Tensor, other: Tensor, tolerance: float) -> bool:
     return bool(differing.double().mean() > DIFFERING)
 
 
-def _with_sides(model: nn.Module, probes: Tensor, first: Run, found: dict[str, Role]) -> dict[str, Role]:
+def _with_sides(
+    model: nn.Module, probes: Tensor, first: Run, found: dict[str, Role], in_order: bool
+) -> dict[str, Role]:
     """The roles, with the order of the sides that are not of the images."""
 
     def sides(key: str) -> tuple[int, ...]:
@@ -327,10 +384,18 @@ def _with_sides(model: nn.Module, probes: Tensor, first: Run, found: dict[str, R
     maps = [key for key in found if len(sides(key)) == 3]
     grown = [_grown(model, probes[:1], side) for side in (-2, -1)] if maps else []
     bands, grids = _Moves(model, probes[:1]), _Grids(model, probes[:1])
+    doubted: set[tuple[int, ...]] = set()  # the sizes of maps that were mixed: what is made of them may be so, too
     for key in maps:
         role, shape = found[key], sides(key)
         grows = [_grows(shape, role, seen.get(key)) for seen in grown]
         done[key] = _maps(role, shape, grows, lambda key=key, role=role: bands.along(key, role))  # type: ignore[misc]
+        if in_order and not done[key].why:
+            done[key] = _ordered(done[key], cast(Tensor, first[key].tensor), [seen.get(key) for seen in grown])
+            size = tuple(shape[side] for side in done[key].order[1:])
+            if not done[key].why and bands.mixed(key, done[key], doubted=size in doubted):
+                done[key] = replace(done[key], order=(0, 1, 2), why=UNKNOWN.format(MIXED))
+            if done[key].why:
+                doubted.add(size)
     of_maps = [tuple(sides(key)[side] for side in done[key].order[1:]) for key in maps if not done[key].why]
     sizes = [(rows, columns) for rows, columns in dict.fromkeys(of_maps) if rows * columns > 1]
     for key in found:
@@ -383,11 +448,51 @@ def _maps(
     return replace(role, order=(features, rows, columns))
 
 
+def _ordered(role: Role, tensor: Tensor, grown: Sequence[Seen | None]) -> Role:
+    """The role, or one without rows and columns where these are in another order than those of the image."""
+    for side, larger in zip((-2, -1), grown, strict=True):
+        if larger is None or larger.tensor is None:
+            continue
+        entries = larger.tensor.shape[role.images]
+        if role.fold == 1 != entries:
+            continue
+        (_, maps), (_, twice) = (
+            next(role.parts(tensor, PROBES[0])),
+            next(replace(role, fold=entries).parts(larger.tensor, 1)),
+        )
+        if twice.shape[side] > maps.shape[side] and not _in_order(maps[0], twice[0], side):
+            return replace(role, order=(0, 1, 2), why=UNKNOWN.format(MIXED))
+    return role
+
+
+def _in_order(maps: Tensor, twice: Tensor, side: int) -> bool:
+    """Whether the first entries of a side are alike for an image, and for it followed by itself.
+
+    By the correlation of the signs of the differences from the median of the side, without its last quarter, which has
+    other neighbours there; (C, H, W) and the same with twice as much of the side.
+    """
+    size = maps.shape[side]
+    if size < 4:
+        return True
+    length = size - size // 4
+    one, other = (each.narrow(side, 0, length) for each in (maps, twice))
+    if one.shape != other.shape:
+        return True
+    one, other = ((each - each.median(side, keepdim=True).values).sign().double() for each in (one, other))
+    norms = float(one.norm() * other.norm())
+    return not norms > 0 or float((one * other).sum()) / norms >= IN_ORDER
+
+
+def _copy(model: nn.Module) -> nn.Module:
+    """A network of the same parameters, which no forward pass changes, and with buffers and all else of its own."""
+    return copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
+
+
 def _grown(model: nn.Module, images: Tensor, side: int) -> Run:
     """What a copy of the network returns for an image twice as high, or as wide; as far as it runs."""
-    larger = torch.cat([images, images], dim=side)
+    larger = _as_in(images, torch.cat([images, images], dim=side))
     try:
-        return run(copy.deepcopy(model), larger)[0]
+        return run(_copy(model), larger)[0]
     except Exception as error:  # most networks with dense layers take one size
         return getattr(error, "seen", {})
 
@@ -401,45 +506,123 @@ class _Moves:
 
     def along(self, key: str, role: Role) -> list[int | None]:
         """The side along which it moves with the rows of the image, and with the columns; None: not one side alone."""
-        if self.seen is None:
-            self.seen, _ = run(self.model, _bands(self.images))
-        tensor = self.seen[key].tensor if key in self.seen else None
-        if tensor is None:
+        change = self._change(key, replace(role, order=(0, 1, 2)))
+        if change is None:
             return [None, None]
-        ((_, seen),) = replace(role, order=(0, 1, 2)).parts(tensor.double(), 5)
-        change = (seen[1:] - seen[:1]).abs()
-        places = [
-            [_centre(change[k].sum(tuple(other for other in range(3) if other != side))) for side in range(3)]
-            for k in range(4)
-        ]
+        profiles = [change.sum(tuple(1 + other for other in range(3) if other != side)) for side in range(3)]
+        centres = [_centres(profile) for profile in profiles]
         found: list[int | None] = []
-        for start, end in ((0, 1), (2, 3)):
-            moved = [places[end][side] - places[start][side] for side in range(3)]
+        for order in PLACES:
+            moved = [_moved(centre, order) for centre in centres]
             far = [side for side in range(3) if moved[side] >= MOVED]
-            near = [side for side in range(3) if abs(moved[side]) <= STILL]
-            found.append(far[0] if len(far) == 1 and len(near) == 2 else None)
+            still = len(far) == 1 and all(abs(moved[k]) <= STILL * moved[far[0]] for k in range(3) if k != far[0])
+            found.append(far[0] if still and _on_a_line(profiles[far[0]], order, turned=False) else None)
         return found
 
+    def mixed(self, key: str, role: Role, *, doubted: bool = False) -> bool:
+        """Whether a change moves along the rows, or the columns, of feature maps, and not in their order.
 
-def _bands(images: Tensor) -> Tensor:
-    """An image, and the same with its top, its bottom, its left and its right quarter changed."""
-    generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(images.shape[1:], generator=generator, dtype=torch.float64).to(images)
-    noise = noise * images.std().nan_to_num(1.0).clamp(min=1e-3)
-    height, width = (max(1, side // 4) for side in images.shape[-2:])
-    changed = [images[0].clone() for _ in range(5)]
-    changed[1][:, :height] += noise[:, :height]
-    changed[2][:, -height:] += noise[:, :height]
-    changed[3][..., :width] += noise[..., :width]
-    changed[4][..., -width:] += noise[..., :width]
+        Maps that are mirrored, or shifted round, are in order. Of small ones it is not asked: padding by reflection
+        brings two rows together. If ``doubted``, a change must also move as far as the spots.
+        """
+        if self._largest(key, role) < 8 or (change := self._change(key, role)) is None:
+            return False
+        place = change.sum(1)  # (spots, H, W)
+        return any(
+            (doubted and not _moved(_centres(one), order) >= FAR)
+            or (bool(_centres(one).max() - _centres(one).min() >= NEAR) and not _on_a_line(one, order))
+            for one, order in zip((place.sum(2), place.sum(1)), PLACES, strict=True)
+            if one.shape[1] >= 8
+        )
+
+    def _tensor(self, key: str) -> Tensor | None:
+        if self.seen is None:
+            self.seen, _ = run(self.model, _as_in(self.images, _spots(self.images)))
+        return self.seen[key].tensor if key in self.seen else None
+
+    def _largest(self, key: str, role: Role) -> int:
+        """The larger of the numbers of rows and columns of feature maps; 0: they are not there."""
+        tensor = self._tensor(key)
+        return 0 if tensor is None else max(_rest(tuple(tensor.shape), role, 1)[side] for side in role.order[1:])
+
+    def _change(self, key: str, role: Role) -> Tensor | None:
+        """The size of the change by each spot, (spots, ...); None: that of one is but rounding."""
+        if (tensor := self._tensor(key)) is None:
+            return None
+        wide = tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+        ((_, seen),) = role.parts(wide, 1 + len(PLACES[0]))
+        change = (seen[1:] - seen[:1]).abs()
+        rounding = ROUNDING * torch.finfo(tensor.dtype).eps * seen.abs().amax()
+        return change if bool((change.flatten(1).amax(1) > rounding).all()) else None
+
+
+ROUNDING = 256
+"""A change of less than so many units of the last place of the largest activation may be one of rounding."""
+PLACES = ((0, 1, 2, 3, 4, 5), (2, 5, 0, 3, 1, 4))
+"""In which sixth of the rows, and of the columns, of an image each spot lies that is changed."""
+
+
+def _spots(images: Tensor) -> Tensor:
+    """An image, and the same with one spot changed; a spot is an eighth of the image high and wide."""
+    generator = torch.Generator("cpu").manual_seed(0)
+    sizes = [max(1, side // 8) for side in images.shape[-2:]]
+    noise = torch.randn((images.shape[1], *sizes), generator=generator, dtype=torch.float64, device="cpu").to(images)
+    noise = noise * images.std(correction=0).clamp(min=1e-3)
+    changed = [images[0]]
+    for spot in zip(*PLACES, strict=True):
+        one = images[0].clone()
+        starts = [k * (side - size) // 5 for k, side, size in zip(spot, one.shape[-2:], sizes, strict=True)]
+        one[:, starts[0] : starts[0] + sizes[0], starts[1] : starts[1] + sizes[1]] += noise
+        changed.append(one)
     return torch.stack(changed)
+
+
+def _centres(profiles: Tensor) -> Tensor:
+    return torch.tensor([_centre(profile) for profile in profiles], device="cpu")
+
+
+def _moved(centres: Tensor, order: Sequence[int]) -> float:
+    """How far centres move, as a share of the way of the spots, by least squares; NaN: some spot changes nothing."""
+    places = torch.tensor(order, dtype=centres.dtype, device="cpu") / (len(order) - 1)
+    places = places - places.mean()
+    return float((places * centres).sum() / places.square().sum())
+
+
+def _on_a_line(profiles: Tensor, order: Sequence[int], *, turned: bool = True) -> bool:
+    """Whether the centres of changes (spots, side) follow the spots; if ``turned``, backwards or shifted round."""
+    centres = _centres(profiles)
+    along = centres[torch.tensor(order, device="cpu").argsort()]
+    steps = torch.linspace(-1, 1, len(along), dtype=along.dtype, device="cpu")
+    ways = torch.stack([along.roll(k) for k in range(len(along) if turned else 1)])
+    ways = ways - ways.mean(1, keepdim=True)
+    fits = (ways * steps).sum(1) / (ways.norm(dim=1) * steps.norm())
+    least = FIT[0 if _spread(profiles) < NARROW else 1]
+    return not _torn(profiles, centres) and bool((fits.abs() if turned else fits).max() >= least)
+
+
+def _spread(profiles: Tensor) -> float:
+    """How wide changes (spots, side) are: the deviation of their places, as a share of the side; of all on average."""
+    places = torch.linspace(0, 1, profiles.shape[1], dtype=profiles.dtype, device=profiles.device)
+    shares = profiles / profiles.sum(1, keepdim=True)
+    return float((shares * (places - (shares * places).sum(1, keepdim=True)).square()).sum(1).sqrt().mean())
+
+
+def _torn(profiles: Tensor, centres: Tensor) -> bool:
+    """Whether half of the changes (spots, side) or more are in several pieces, with nothing changed at their centre."""
+    changed = profiles > 1e-3 * profiles.amax(1, keepdim=True)
+    pieces = (changed & ~changed.roll(1, 1)).sum(1)  # a side is a ring here
+    middle = (centres.nan_to_num(0.0) * (profiles.shape[1] - 1)).round().long().to(profiles.device)
+    near = torch.arange(-1, 2, device=middle.device) + middle[:, None]  # an edge filter is empty at its own middle
+    empty = ~changed.gather(1, near.clamp(0, profiles.shape[1] - 1)).any(1)
+    return bool(((pieces > 1) & empty).double().mean() >= 0.5)
 
 
 def _centre(weights: Tensor) -> float:
     """Where the weights lie on a side, from 0 to 1; NaN: they are all 0, or the side has one entry."""
     if len(weights) == 1:
         return 0.0
-    places = torch.linspace(0, 1, len(weights), dtype=weights.dtype, device=weights.device)
+    weights = weights.double().cpu()
+    places = torch.linspace(0, 1, len(weights), dtype=torch.float64, device="cpu")
     return float((weights * places).sum() / weights.sum())
 
 
@@ -452,42 +635,80 @@ class _Grids:
 
     def role(self, key: str, role: Role, shape: tuple[int, ...], sizes: Sequence[tuple[int, int]]) -> Role:
         """The role of a tensor with two sides beside the images: tokens and features, on a grid if that is seen."""
-        for grid, side in product(sizes, (0, 1)):
-            spare = shape[side] - prod(grid)
-            if spare not in (0, 1):
-                continue
-            tokens = replace(role, order=(side, 1 - side))
-            for apart in (None,) if not spare else (0, prod(grid)):
-                if self._on_grid(key, tokens, grid, start=1 if apart == 0 else 0):
-                    return replace(tokens, grid=grid, apart=apart)
+        for candidates in ([sizes] * 2, [list(self._fitting(size)) for size in shape]):
+            found = [one for side in (0, 1) if (one := self._seen_on(key, role, shape, side, candidates[side]))]
+            if len(found) == 2 or (found and shape[0] == shape[1] and self._also_across(key, found[0])):
+                return replace(role, why="both of its sides are tokens")
+            if found:
+                return found[0]
         return replace(role, why="tokens, of which no grid is seen")
 
-    def _on_grid(self, key: str, role: Role, grid: tuple[int, int], start: int) -> bool:
-        """Whether a change of a patch of the image is largest at the token of that patch, for every patch."""
+    def _seen_on(
+        self, key: str, role: Role, shape: tuple[int, ...], side: int, grids: Sequence[tuple[int, int]]
+    ) -> Role | None:
+        """The role with the tokens along a side, if they are seen to lie on one of these grids."""
+        tokens = replace(role, order=(side, 1 - side))
+        starts = ((grid, self._start(key, tokens, grid, shape[side] - prod(grid))) for grid in grids)
+        return next((replace(tokens, grid=grid, start=start) for grid, start in starts if start is not None), None)
+
+    def _fitting(self, tokens: int) -> Iterator[tuple[int, int]]:
+        """Grids of about so many tokens with the proportions of the image."""
+        height, width = self.images.shape[-2:]
+        for spare in range(min(APART, tokens)):
+            rows = round(((tokens - spare) * height / width) ** 0.5)
+            if rows * rows * width == (tokens - spare) * height and rows > 1:
+                yield rows, (tokens - spare) // rows
+
+    def _start(self, key: str, role: Role, grid: tuple[int, int], spare: int) -> int | None:
+        """The place of the first token of the grid; None: a change of a patch is not largest at the patch's token.
+
+        On a large grid that is all of the tokens, it may be largest at a neighbour: such is a convolution before.
+        """
+        if not 0 <= spare <= (APART if prod(grid) >= 9 else 1):
+            return None
+        cells, places = self._places(key, role, grid)
+        starts = {place - row * grid[1] - column for place, (row, column) in zip(places, cells, strict=False)}
+        if len(starts) == 1 and 0 <= (start := starts.pop()) <= spare:
+            return start
+        near = [
+            max(abs(place // grid[1] - row), abs(place % grid[1] - column))
+            for place, (row, column) in zip(places, cells, strict=False)
+        ]
+        return 0 if near and not spare and min(grid) >= 6 and max(near) <= 1 else None
+
+    def _also_across(self, key: str, role: Role) -> bool:
+        """Whether features are as many as tokens because they are tokens: half of the patches change most the own."""
+        assert role.grid is not None
+        cells, places = self._places(key, replace(role, order=role.order[::-1], grid=None), role.grid)
+        own = [role.start + row * role.grid[1] + column for row, column in cells]
+        return 2 * sum(map(int.__eq__, places, own)) >= len(own)
+
+    def _places(self, key: str, role: Role, grid: tuple[int, int]) -> tuple[list[tuple[int, int]], list[int]]:
+        """Cells of a grid, and at which token a change of the patch there is largest; none: the tensor is not there."""
         if grid not in self.seen:
             cells, probes = _patches(self.images, grid)
-            self.seen[grid] = cells, run(self.model, probes)[0]
+            self.seen[grid] = cells, run(self.model, _as_in(self.images, probes))[0]
         cells, seen = self.seen[grid]
         if key not in seen or (tensor := seen[key].tensor) is None:
-            return False
+            return cells, []
         ((_, tokens),) = role.parts(tensor, 1 + len(cells))
-        change = (tokens[1:] - tokens[:1]).abs().sum(2)
-        expected = [start + row * grid[1] + column for row, column in cells]
-        return bool(change.argmax(1).tolist() == expected)
+        return cells, (tokens[1:] - tokens[:1]).abs().sum(2).argmax(1).tolist()
 
 
 def _patches(images: Tensor, grid: tuple[int, int]) -> tuple[list[tuple[int, int]], Tensor]:
     """Places of a grid, none the mirror of another, and an image followed by one changed in the patch of each."""
     height, width = images.shape[-2:]
-    draw = torch.Generator().manual_seed(1)
-    order = torch.randperm(prod(grid), generator=draw)[:PATCHES].tolist()
+    draw = torch.Generator("cpu").manual_seed(1)
+    order = torch.randperm(prod(grid), generator=draw, device="cpu")[:PATCHES].tolist()
     cells = [divmod(place, grid[1]) for place in order]
     probes = images[0].repeat(1 + len(cells), 1, 1, 1)
-    scale = images.std().nan_to_num(1.0).clamp(min=1e-3)
+    scale = images.std(correction=0).clamp(min=1e-3)
     for k, (row, column) in enumerate(cells, 1):
         rows = slice(row * height // grid[0], (row + 1) * height // grid[0])
         columns = slice(column * width // grid[1], (column + 1) * width // grid[1])
         patch = probes[k, :, rows, columns]
-        noise = torch.randn(patch.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+        noise = torch.randn(
+            patch.shape, generator=torch.Generator("cpu").manual_seed(2), dtype=torch.float64, device="cpu"
+        )
         probes[k, :, rows, columns] = patch + scale * noise.to(patch)
     return cells, probes

@@ -110,7 +110,8 @@ def has_code(module: str) -> bool:
 
 
 def test_the_pass_loads_few_modules_and_none_of_the_study():
-    modules = loaded("import cnn_invariance as ci; ci.measure")
+    kept = "import random; before = random.getstate(); "
+    modules = loaded(f"{kept}import cnn_invariance as ci; ci.measure; assert random.getstate() == before")
     ours = [name for name in modules if name.split(".")[0] == "cnn_invariance"]
     assert sum(map(has_code, ours)) <= 30
     assert not modules & STUDY_PACKAGES

@@ -68,6 +68,7 @@ def test_scores_are_found(form):
         (lambda s, o: s[:, 0], r"no tensor \(B, K\)"),
         (lambda s, o: s.view(-1, 4, 1, 1), r"no tensor \(B, K\)"),
         (lambda s, o: {"classes": s.argmax(1)}, r"no tensor \(B, K\)"),
+        (lambda s, o: (o, s), "the first is wider than another"),
     ],
 )
 def test_the_absence_is_said(form, reason, tmp_path):

@@ -9,7 +9,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 import cnn_invariance as ci
-from cnn_invariance.devices import left_as_found
+from cnn_invariance.devices import RandomNumbersWarning, left_as_found
 from cnn_invariance.errors import InputError
 from cnn_invariance.transformations import rotation
 from helpers_measures import small_network, some_images
@@ -166,6 +166,7 @@ class Noisy(nn.Module):
         return self.conv(x) * 1.0
 
 
+@pytest.mark.filterwarnings("ignore::cnn_invariance.devices.RandomNumbersWarning")
 @pytest.mark.parametrize("fails_at", [1, 2, 4, 10**6])
 def test_modes_hooks_and_generators_are_as_before(fails_at):
     model = Noisy(fails_at).eval()
@@ -193,7 +194,8 @@ def test_random_numbers_of_a_transformation_are_not_taken_from_the_caller():
     torch.manual_seed(5)
     expected = torch.rand(4)
     torch.manual_seed(5)
-    ci.measure(model, images(), [lambda x: x, lambda x: 0 * torch.rand(x.shape) - x], ["NV"])
+    with pytest.warns(RandomNumbersWarning, match=r"transformation 2 of 2 .* draws random numbers, and gave the same"):
+        ci.measure(model, images(), [lambda x: x, lambda x: 0 * torch.rand(x.shape) - x], ["NV"])
     assert torch.equal(torch.rand(4), expected)
 
 
@@ -313,3 +315,21 @@ def test_a_network_in_double_precision_keeps_it():
     model = small_network()
     ci.measure(model, some_images(), TURNS, ["NV"])
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float64}
+
+
+def test_a_compiled_network_is_run_as_it_is_written():
+    plain, shown = network(), images()
+    compiled = torch.compile(plain, backend="eager")
+    first, second = (ci.measure(one, shown, TURNS, ["NV"]) for one in (plain, compiled))
+    assert [layer.name for layer in second.layers] == [f"_orig_mod.{layer.name}" for layer in first.layers]
+    np.testing.assert_array_equal(first.profile("NV")["value"], second.profile("NV")["value"])
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_networks_of_torchscript_are_said_to_hide_their_layers():
+    plain, shown = network(), images()
+    traced = ci.measure(torch.jit.trace(plain, shown), shown, TURNS, ["NV"])
+    assert len(traced.layers) == 1
+    assert traced.skipped["0"] == "it is part of a module of TorchScript, which does not show it"
+    with pytest.raises(InputError, match="cannot be observed: measure the module that it was made of"):
+        ci.measure(torch.jit.script(plain), shown, TURNS, ["NV"])

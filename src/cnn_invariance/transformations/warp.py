@@ -5,6 +5,7 @@ matrices follow the convention of ``affine``; they may be NumPy arrays or tensor
 computed in float64 where the matrices are, then moved to the device of the images.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cnn_invariance.devices import TRIES, RandomNumbersWarning, random_state
 from cnn_invariance.errors import InputError
 
 MatricesLike = NDArray[np.floating] | Tensor
@@ -72,9 +74,10 @@ def check_members(members: Sequence[Callable[[Tensor], Tensor]], images: Tensor,
 
     Errors: InputError that names the first function which fails, or which returns something else, and where it stands.
     """
-    several = torch.cat([images, images.flip(-1, -2)])  # two images at least, not alike
+    several = torch.cat([1.5 * images.flip(-1, -2), images])  # others before them, of a larger range
     for number, member in enumerate(members, 1):
         name = f"transformation {number} of {len(members)} ({described(member)})"
+        before = random_state()
         try:
             moved = member(images.clone())  # a copy, because the function may work in place
         except Exception as error:  # the function may be anyone's code
@@ -89,14 +92,23 @@ def check_members(members: Sequence[Callable[[Tensor], Tensor]], images: Tensor,
             )
         if finite and images.isfinite().all() and not moved.isfinite().all():
             raise InputError(f"{name} gives values that are not finite (nan or infinite); correct it")
+        draws = random_state() != before
         moved = moved.clone()  # a function may give out one buffer each time
-        if not _alike(moved, member(images.clone())):
+        if not all(_alike(moved, member(images.clone())) for _ in range(TRIES[draws])):
             raise InputError(
                 f"{name} gives another image each time it is called; a measure is over fixed transformations: draw "
                 "what is random in it once, before"
             )
-        if not _alike(moved, member(several.clone())[: len(images)]):
+        if draws:
+            warnings.warn(
+                f"{name} draws random numbers, and gave the same image {TRIES[True]} times; a measure is over fixed "
+                "transformations: draw what is random in it once, before",
+                RandomNumbersWarning,
+                stacklevel=5,  # the line that called measure()
+            )
+        if not _alike(moved, member(several.clone())[len(images) :]):
             raise InputError(f"{name} gives an image another form in another batch; it must be a map of a single image")
+    several = torch.cat([images, images.flip(-1, -2)])  # two images at least, not alike
     first = members[0](several.clone()).clone()
     if len(members) > 1 and several.std() > 0 and all(torch.equal(first, one(several.clone())) for one in members[1:]):
         raise InputError(

@@ -267,11 +267,15 @@ SCORES = ("logits", "out", "output", "scores", "log_probs", "predictions")
 def scores(output: Any, batch: int) -> Tensor | None:
     """The scores of the classes (B, K): the output, or the part of it with a usual name, or the first of such a shape.
 
-    Looked for in mappings, tuples, lists and data classes, and in what they hold; None where nothing has that shape.
+    Looked for in mappings, tuples, lists and data classes, and in what they hold; None where nothing has that shape,
+    and where the first, without a usual name, is wider than another: it may be features, of which scores are made.
     """
     found = list(_tensors("", output, batch))
     named = [tensor for wanted in SCORES for name, tensor in found if name == wanted]
-    return next(iter([*named, *(tensor for _, tensor in found)]), None)
+    others = [tensor for _, tensor in found if tensor.shape[1] > 1] or [tensor for _, tensor in found]
+    if not named and others and others[0].shape[1] > min(tensor.shape[1] for tensor in others):
+        return None
+    return next(iter([*named, *others]), None)
 
 
 def _tensors(name: str, output: Any, batch: int) -> Iterator[tuple[str, Tensor]]:
@@ -294,7 +298,10 @@ def _tensors(name: str, output: Any, batch: int) -> Iterator[tuple[str, Tensor]]
 def no_classes(found: Tensor | None) -> str:
     """Why scores have no accuracy; empty where they have one."""
     if found is None:
-        return "the network's output has no scores of classes: no tensor (B, K), of K numbers an image"
+        return (
+            "the network's output has no scores of classes: no tensor (B, K), of K numbers an image; or several, of "
+            f"which none is named {SCORES[0]}, {SCORES[1]} or the like, and the first is wider than another"
+        )
     if found.shape[1] < 2:
         return "the network's output is one number an image: which of its values mean a class is not known"
     return ""

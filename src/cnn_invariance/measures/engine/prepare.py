@@ -224,21 +224,21 @@ def _try_network(
     other = torch.channels_last if own == torch.contiguous_format else torch.contiguous_format
     try:
         found = _find(model, images.contiguous(memory_format=own), layers, merge)
-    except InputError:
+    except (InputError, Warning):
         raise
     except Exception as error:  # the network is anyone's code
         if out_of_memory(error):
             raise
         try:
             return _find(model, images.contiguous(memory_format=other), layers, merge), other
-        except InputError:
+        except (InputError, Warning):
             raise
         except Exception:
             raise _cannot_run(example, error) from error
     if own == torch.channels_last:
         return found, own
     try:
-        same = _same(*(model(images.contiguous(memory_format=each)) for each in (own, other)))
+        same = _same(*(model(images.clone(memory_format=each)) for each in (own, other)))
     except Exception:  # such as Tensor.view of feature maps, which must be contiguous
         return found, own
     return found, other if same else own
@@ -261,6 +261,8 @@ def _cannot_run(example: Tensor, error: Exception) -> InputError:
     advice = "give images of the size and channels it was made for"
     if "does not require grad" in str(error):
         advice = "it takes gradients in its forward pass, which runs without: enter torch.enable_grad() there"
+    if "on ScriptModules" in str(error):
+        advice = "modules of TorchScript cannot be observed: measure the module that it was made of"
     name = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
     return InputError(f"the network cannot run on images of shape {tuple(example.shape[1:])}: {name}{error}; {advice}")
 

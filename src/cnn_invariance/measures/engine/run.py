@@ -16,7 +16,6 @@ from typing import Any, Literal, cast
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor, nn
 
 from cnn_invariance.activations import Layer, LayerFilter, observe
@@ -107,8 +106,8 @@ def measure(
     Returns:
         The measures per unit, the accuracy per transformation (where the output has scores of two classes or more; else
         ``no_accuracy`` says why not), and what the pass used. The scores are the output, or the tensor (B, K) in it
-        that is named ``logits``, ``out`` and the like, or the first one. The pass leaves no trace: modes, devices and
-        random generators are as before, and an autocast around it has no effect.
+        that is named ``logits``, ``out`` and the like, or the first one. The pass leaves no trace: modes,
+        devices and random generators are as before, and an autocast around it has no effect.
 
     Raises:
         InputError: before the pass, for anything above that cannot be; after it, for activations that are not finite.
@@ -410,7 +409,12 @@ class _Engine:
 
     def _tiles(self, group: Tensor, size: int, what: str) -> Iterator[Tensor]:
         chunks = group.split(size)
-        yield from track(chunks, what, disable=not self.progress, transient=True)
+        if not self.progress:
+            yield from chunks
+            return
+        from rich.progress import track  # its import draws a random number, which is given back here
+
+        yield from track(chunks, what, transient=True)
 
     def must_scale(self, result: MeasureResult) -> bool:
         """Whether the pass has to be made again, with layers of unusual magnitude scaled; looked for once."""
