@@ -475,7 +475,7 @@ def _in_order(maps: Tensor, twice: Tensor, side: int) -> bool:
     if size < 4:
         return True
     length = size - size // 4
-    one, other = (each.narrow(side, 0, length) for each in (maps, twice))
+    one, other = (each.detach().narrow(side, 0, length) for each in (maps, twice))
     if one.shape != other.shape:
         return True
     one, other = ((each - each.median(side, keepdim=True).values).sign().double() for each in (one, other))
@@ -549,7 +549,7 @@ class _Moves:
         """The size of the change by each spot, (spots, ...); None: that of one is but rounding."""
         if (tensor := self._tensor(key)) is None:
             return None
-        wide = tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+        wide = tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32))
         ((_, seen),) = role.parts(wide, 1 + len(PLACES[0]))
         change = (seen[1:] - seen[:1]).abs()
         rounding = ROUNDING * torch.finfo(tensor.dtype).eps * seen.abs().amax()
