@@ -199,7 +199,7 @@ def test_bug_in_the_compiled_loops(monkeypatch, tmp_path, bug):
     monkeypatch.setattr(c_loops, "SOURCE", source)
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda name: str(tmp_path))
     flags = tuple("-O1" if flag == "-O3" else flag for flag in c_loops.FLAGS)
-    loaded = c_loops._declare(ctypes.CDLL(str(c_loops._build(flags))))
+    loaded = c_loops._declare(ctypes.CDLL(str(c_loops._build(flags, tmp_path))))
     monkeypatch.setattr(c_loops, "library", lambda: loaded)
     if measure is None:
         check_against_oracle(*CASE)

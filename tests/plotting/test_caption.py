@@ -20,10 +20,10 @@ WHOLE = Caption(
 
 def test_the_text_of_a_caption_has_all_parts_in_order():
     assert str(WHOLE) == (
-        "Two lines. Why? They fall. Values: means. Sizes: mnist, 1 seed; cifar10, 2 seeds. None is dead. "
-        "Departures from the author's code on mnist: fewer images; a; b. "
-        "Departures from the author's code on cifar10: JPEG. "
-        "Replicates experiment 'some' of the author's code (preset mine)."
+        "Two lines. Why?\n\n- They fall. Values: means.\n- Sizes: mnist, 1 seed; cifar10, 2 seeds.\n- None is dead.\n"
+        "- Departures from the author's code on mnist: fewer images; a; b.\n"
+        "- Departures from the author's code on cifar10: JPEG.\n"
+        "- Replicates experiment 'some' of the author's code (preset mine)."
     )
 
 
