@@ -65,8 +65,9 @@ report: $(STAMP)
 article: $(STAMP)-export
 	$(BIN)/cnn-invariance export article $(if $(PRESET),--preset $(PRESET))
 
+# Tests start many processes, and without byte code each would compile the package anew.
 test: $(STAMP)-test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS)
 
 check: $(STAMP)-test
 	$(BIN)/ruff check .
