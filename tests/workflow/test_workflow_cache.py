@@ -4,8 +4,6 @@ import os
 import re
 import time
 
-import pytest
-
 from cnn_invariance.workflow.products import Products
 
 DRAWINGS = ["Draw compare_models", "Draw heatmap", "Draw the overview"]
