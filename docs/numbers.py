@@ -12,6 +12,7 @@ import csv
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ def documents() -> list[Path]:
     return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
+@cache
 def keys() -> dict[str, dict[str, Any]]:
     """Where each number comes from, by its key."""
     return yaml.safe_load((ROOT / "docs/numbers.yaml").read_text(encoding="utf-8"))

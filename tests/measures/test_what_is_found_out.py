@@ -12,26 +12,9 @@ from cnn_invariance.activations import look
 from cnn_invariance.devices import RandomNumbersWarning
 from cnn_invariance.errors import InputError
 from cnn_invariance.transformations import rotation
+from helpers_networks import Of, pictures, seeded
 
 QUARTERS = rotation(n=4, closed=False)
-
-
-class Of(nn.Module):
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x):
-        return self.function(x)
-
-
-def pictures(n=6, channels=3, side=8):
-    return torch.randn(n, channels, side, side, generator=torch.Generator().manual_seed(1))
-
-
-def seeded(*modules):
-    torch.manual_seed(0)
-    return nn.Sequential(*modules).eval()
 
 
 def found(network, images=None):

@@ -1,6 +1,5 @@
 """Commands that are asked to end, by Ctrl-C (SIGINT), SIGTERM or a terminal that is closed (SIGHUP), end soon."""
 
-import contextlib
 import os
 import select
 import signal
@@ -12,9 +11,10 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from cnn_invariance.machine import ENDING, leave
+
 SOON = 4.0
 """Seconds that a command may take to end; after that its process is ended, as by SIGKILL. Files are whole or absent."""
-ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class StoppedError(KeyboardInterrupt):
@@ -29,11 +29,8 @@ class StoppedError(KeyboardInterrupt):
         return f"stopped by {name}; what was finished is kept, and the same command goes on"
 
     def leave(self) -> NoReturn:
-        """End the process with the status that shells give to a signal; tidying up its memory would take a second."""
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
-        os._exit(128 + self.number)
+        """End the process with the status that shells give to a signal."""
+        leave(128 + self.number)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.export import article_facts
-from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.storage.files import write_whole
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
 
@@ -56,8 +56,7 @@ def write(plan: Plan, output: Path, *, partly: bool = False) -> str:
         root = Path(folder)
         fill(plan, root)
         pdf = typeset(root)
-    with atomic_write(output) as temporary:
-        temporary.write_bytes(pdf)
+    write_whole(output, pdf)
     return f"{output}: the replication report of preset {plan.study.name}"
 
 

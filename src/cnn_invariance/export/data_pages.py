@@ -15,7 +15,7 @@ import numpy as np
 from cnn_invariance import datasets
 from cnn_invariance.datasets import SPLITS, Dataset
 from cnn_invariance.errors import unknown_name
-from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.storage.files import write_whole
 from cnn_invariance.study import document
 from cnn_invariance.workflow.folders import Folders
 
@@ -57,8 +57,7 @@ def write(name: str, folders: Folders, into: Path) -> Path:
     counts = counted(datasets.load(path) if path.is_file() else datasets.prepare(name, path))
     written = {".json": json.dumps(counts, indent=1) + "\n", ".md": page(name, counts)}
     for ending, text in written.items():
-        with atomic_write(into / f"{name}{ending}") as temporary:
-            temporary.write_text(text, encoding="utf-8", newline="\n")
+        write_whole(into / f"{name}{ending}", text)
     return into / f"{name}.md"
 
 

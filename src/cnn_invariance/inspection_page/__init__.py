@@ -10,6 +10,7 @@ from cnn_invariance.measures import requests
 
 if TYPE_CHECKING:
     import numpy as np
+    from jinja2 import Environment
 
     from cnn_invariance.measures import MeasureResult
 
@@ -61,26 +62,21 @@ def html(
     remarks: on what is no layer, has no value, or was left out
     images:  those that were measured, (N, C, H, W) uint8, and their names
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # PyTorch needs it, so it is there
-
-    environment = Environment(
-        loader=PackageLoader("cnn_invariance.inspection_page", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2").render(
-        style=(files("cnn_invariance.inspection_page") / "page.css").read_text(encoding="utf-8"),
-        title=next((text for what, text in facts if what == "network"), "a network").partition(",")[0],
-        facts=facts,
-        remarks=remarks,
-        extremes=list(extremes(result)),
-        plot=_plot(result),
-        labels=list(requests.labels(result.measures).values()),
-        rows=list(_rows(result)),
-        pictures=[(name, _picture(image)) for name, image in zip(names, images[:SHOWN], strict=False)],
-        names=names,
+    return (
+        environment(__name__)
+        .get_template("page.html.j2")
+        .render(
+            style=(files("cnn_invariance.inspection_page") / "page.css").read_text(encoding="utf-8"),
+            title=next((text for what, text in facts if what == "network"), "a network").partition(",")[0],
+            facts=facts,
+            remarks=remarks,
+            extremes=list(extremes(result)),
+            plot=_plot(result),
+            labels=list(requests.labels(result.measures).values()),
+            rows=list(_rows(result)),
+            pictures=[(name, _picture(image)) for name, image in zip(names, images[:SHOWN], strict=False)],
+            names=names,
+        )
     )
 
 
@@ -99,7 +95,7 @@ def _plot(result: "MeasureResult") -> str:
         return ""
     picture = io.BytesIO()
     result.plot(drawn).savefig(picture, format="svg", metadata={"Date": None, "Creator": None})
-    return _uri("image/svg+xml", picture.getvalue())
+    return data_uri("image/svg+xml", picture.getvalue())
 
 
 def _picture(image: "np.ndarray") -> str:
@@ -108,8 +104,22 @@ def _picture(image: "np.ndarray") -> str:
 
     picture = io.BytesIO()
     Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(picture, format="png")
-    return _uri("image/png", picture.getvalue())
+    return data_uri("image/png", picture.getvalue())
 
 
-def _uri(kind: str, content: bytes) -> str:
+def environment(package: str) -> "Environment":
+    """The templates of a package: all is escaped that is not marked as HTML, and an unknown name is an error."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # PyTorch needs it, so it is there
+
+    return Environment(
+        loader=PackageLoader(package, "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def data_uri(kind: str, content: bytes) -> str:
+    """An address that holds its content."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -111,7 +111,7 @@ def _primary(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, "Place
     """The places of the primary claims that have an interval, by experiment, with their name where it has several."""
     of = {row["statement"]: (row["experiment"], row["claim"]) for row in records if row["primary"]}
     several = Counter(experiment for experiment, _ in of.values())
-    found = _places([row for row in records if row["primary"]], "statement")
+    found = _places([row for row in records if row["primary"]])
     known = {name for name, at in found.items() if not all(math.isnan(one.distance) for one in at.values())}
     return {
         (experiment if several[experiment] == 1 else f"{experiment}: {claim}").replace("_", " "): found[statement]
@@ -128,8 +128,8 @@ def _looks(plan: Plan) -> dict[str, "Look"]:
     return {**family_looks("dataset", plan.study.datasets), ALL: Look(BLACK, "-", "P")}
 
 
-def _places(records: Iterable[Mapping[str, Any]], by: str) -> dict[str, dict[str, "Place"]]:
-    """Where the tested claims lie on the axis, by a column and by what they are about."""
+def _places(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, "Place"]]:
+    """Where the tested claims lie on the axis, by their statement and by what they are about."""
     from cnn_invariance.plotting.forest import Place
 
     rows: dict[str, dict[str, Place]] = {}
@@ -137,7 +137,7 @@ def _places(records: Iterable[Mapping[str, Any]], by: str) -> dict[str, dict[str
         about = row["datasets"][0] if len(row["datasets"]) == 1 else ALL
         rule = Rule(row["side"], row["threshold"], SCALES[row["scale"]])
         distance = rule.distance(row["estimate"], row["low"], row["high"])
-        rows.setdefault(row[by], {})[about] = Place(distance, row["verdict"])
+        rows.setdefault(row["statement"], {})[about] = Place(distance, row["verdict"])
     return rows
 
 
@@ -146,7 +146,7 @@ def _forest(plan: Plan, records: Sequence[Mapping[str, Any]]) -> tuple["Figure",
     from cnn_invariance.plotting import Caption
     from cnn_invariance.plotting.forest import forest_figure
 
-    if rows := _places(records, "statement"):
+    if rows := _places(records):
         figure = forest_figure(rows, _looks(plan), {row["statement"] for row in records if row["primary"]})
     else:
         figure = _empty("no claim was tested yet")

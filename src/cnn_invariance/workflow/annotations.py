@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.storage.files import write_whole
 
 if TYPE_CHECKING:
     from cnn_invariance.plotting.caption import Caption
@@ -58,8 +58,7 @@ class Annotations:
         caption = _caption(path)
         given["labels"] = {"what": caption.title or path.stem.replace("_", " "), "kind": SHOWN[path.suffix]}
         written = (self.captions / f"{path.name}.rst").absolute()
-        with atomic_write(written) as temporary:
-            temporary.write_text(rst(caption), encoding="utf-8", newline="\n")
+        write_whole(written, rst(caption))
         return {**given, "caption": written}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.storage.files import atomic_write
+from cnn_invariance.storage.files import write_whole
 from cnn_invariance.study import document
 from cnn_invariance.workflow.folders import DEFAULT_PRESET, Folders, from_here
 from cnn_invariance.workflow.options import RunOptions, run_options
@@ -114,8 +114,7 @@ def _preset(rest: Mapping[str, Any], files: Iterable[Path | str], options: Itera
     stem = name if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][\w-]{0,39}", name) else "preset"
     path = from_here(Path.cwd() / Folders().specs / f"{stem}.yaml")
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        with atomic_write(path) as temporary:
-            temporary.write_text(text, encoding="utf-8", newline="\n")
+        write_whole(path, text)
     return path
 
 

@@ -11,7 +11,6 @@ import os
 import platform
 import shutil
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -20,6 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from cnn_invariance.errors import FailedError
+from cnn_invariance.machine import ENDING, leave
 from cnn_invariance.storage import faults, locks
 
 if TYPE_CHECKING:
@@ -90,13 +90,11 @@ def end_with_jobs() -> None:
         for one in wanted:
             signal.signal(one, signal.SIG_IGN)
         _ended_by.append(number)
-        atexit.register(_leave)
+        atexit.register(leave, 1)
         end_children()
         raise KeyboardInterrupt
 
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
-    wanted = [found for name in names if (found := getattr(signal, name, None)) is not None]
-    wanted = [one for one in wanted if signal.getsignal(one) is not signal.SIG_IGN]
+    wanted = [one for one in ENDING if signal.getsignal(one) is not signal.SIG_IGN]
     for one in wanted:
         signal.signal(one, end)
 
@@ -134,11 +132,3 @@ def _runs(process: "Process") -> bool:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def _leave() -> None:
-    """End this process now: tidying up the memory of a large study takes seconds."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(1)

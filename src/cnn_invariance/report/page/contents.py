@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from cnn_invariance import __version__
 from cnn_invariance.experiments.framework.experiment import Outputs
+from cnn_invariance.inspection_page import data_uri
 from cnn_invariance.measures import requests
 from cnn_invariance.paper import points
 from cnn_invariance.report import claims, profiles, sources, specifications
@@ -21,7 +22,6 @@ from cnn_invariance.report.page.claim_views import ClaimView, claim_views, count
 from cnn_invariance.report.page.drawn_views import (
     FigureView,
     TableView,
-    data_uri,
     existing,
     read_figure,
     read_table,

@@ -1,6 +1,5 @@
 """Figures and tables as the page shows them, read from the files that `plotting.Canvas` wrote."""
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from cnn_invariance.errors import InputError
+from cnn_invariance.inspection_page import data_uri
 from cnn_invariance.report.page import inline_svg
 from cnn_invariance.report.page.inline_svg import Outlines
 
@@ -83,11 +83,6 @@ def existing(path: Path) -> Path:
     if not path.is_file():
         raise InputError(f"{path} is missing; `snakemake report` draws what is missing and writes the page")
     return path
-
-
-def data_uri(kind: str, content: bytes) -> str:
-    """An address that holds its content."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _record(folder: Path, name: str) -> dict[str, Any]:

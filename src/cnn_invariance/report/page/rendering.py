@@ -5,9 +5,10 @@ import hashlib
 from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
+from cnn_invariance import inspection_page
 from cnn_invariance.report.page import claim_views, origins, shared_caption
 from cnn_invariance.report.page.contents import Contents, read_contents
 from cnn_invariance.storage.files import write_whole
@@ -36,13 +37,7 @@ def html(contents: Contents) -> str:
 
 def _environment() -> Environment:
     """Everything is escaped that is not marked as HTML, and a name that is not there is an error."""
-    environment = Environment(
-        loader=PackageLoader("cnn_invariance.report.page", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = inspection_page.environment("cnn_invariance.report.page")
     environment.globals |= {
         "anchor": origins.anchor,
         "count_verdicts": claim_views.count_verdicts,
