@@ -18,6 +18,12 @@ from cnn_invariance.transformations import combined, invert, rotation
 from cnn_invariance.transformations.affine import is_identity
 from cnn_invariance.transformations.warp import neighbours
 
+MAPS = [
+    *[(1, 1, 1, 1), (3, 2, 4, 5), (10, 9, 6, 3), (4, 5, 9, 20)],
+    *[(3, 9, 17, C) for C in (1, 2, 4, 8, 16)],  # a vector holds several positions, the last one fewer
+    *[(2, 3, 5, 70), (5, 2, 3, 128), (30, 1, 40, 8), (67, 1, 35, 33)],
+]
+"""Transformations, samples, positions and channels: few and many of each."""
 SHAPES = [(1, 1, 1), (2, 1, 3), (1, 2, 3), (3, 5, 130), (10, 9, 7), (17, 19, 40)]
 
 
@@ -146,7 +152,7 @@ def test_distances_in_large_blocks(backend, values, zeros, block):
     same(found, definitions.activation_distances(tile, block), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (3, 2, 4, 5), (10, 9, 6, 3), (4, 5, 9, 20)])
+@pytest.mark.parametrize("shape", MAPS)
 @pytest.mark.parametrize("normalize", [False, True])
 def test_distances_of_maps(backend, values, zeros, shape, normalize):
     M, b, _, C = shape

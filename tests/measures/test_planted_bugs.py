@@ -10,8 +10,9 @@ import platformdirs
 import pytest
 import torch
 
-from cnn_invariance.measures.backends import c_loops
+from cnn_invariance.measures.backends import c_loops, definitions
 from cnn_invariance.measures.backends import torch_operations as ops
+from cnn_invariance.measures.backends.interface import MapDistanceSums
 from cnn_invariance.measures.engine import run
 from cnn_invariance.measures.families import anova
 from cnn_invariance.measures.statistics.blocks import BlocksOf, PairsInBlocks
@@ -181,28 +182,56 @@ COMPILED = {
     "the sign forgotten": ("count[u] += sign * value[u]", "count[u] += value[u]", "Goodfellow"),
     "one pair twice": ("for (; k < i; k++) s0", "for (; k <= i; k++) s0 += absolute(value - v[0]), s0", "per=unit"),
     "x and y swapped": ("x = fraction[0], y = fraction[1]", "x = fraction[1], y = fraction[0]", "SE"),
-    "norm not rooted": ("1.0f / sqrtf(norm[u])", "1.0f / norm[u]", "normalize"),
-    "halves that are quarters": ("half = block / 2;", "half = block / 4;", "SD_error"),
-    "half of the simple distances": ("(p == reference || q == reference)", "(p == reference)", "DSES"),
+    "norm not rooted": ("1.0f / sqrtf(square[u])", "1.0f / square[u]", "normalize"),
+    "halves that are quarters": ("half = block / 2,", "half = block / 4,", "SD_error"),
+    "half of the simple distances": ("(k != reference || n == 1)", "(k % 2 || n == 1)", "DSES"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("bug", COMPILED)
-def test_bug_in_the_compiled_loops(monkeypatch, tmp_path, bug):
+def plant(monkeypatch, tmp_path, old, new):
+    """Compile the loops with a piece of their source replaced, and have them used."""
     if c_loops.library() is None:
         pytest.skip("no C compiler here")
-    old, new, measure = COMPILED[bug]
     text = c_loops.SOURCE.read_text()
-    assert bug == "nothing" or text.count(old) == 1, "native.c has changed: plant the bug anew"
-    source = tmp_path / "native.c"
+    assert not old or text.count(old) == 1, "c_loops.c has changed: plant the bug anew"
+    source = tmp_path / "c_loops.c"
     source.write_text(text.replace(old, new) if old else text)
     monkeypatch.setattr(c_loops, "SOURCE", source)
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda name: str(tmp_path))
     flags = tuple("-O1" if flag == "-O3" else flag for flag in c_loops.FLAGS)
     loaded = c_loops._declare(ctypes.CDLL(str(c_loops._build(flags, tmp_path))))
     monkeypatch.setattr(c_loops, "library", lambda: loaded)
+
+
+@pytest.mark.parametrize("bug", COMPILED)
+def test_bug_in_the_compiled_loops(monkeypatch, tmp_path, bug):
+    old, new, measure = COMPILED[bug]
+    plant(monkeypatch, tmp_path, old, new)
     if measure is None:
         check_against_oracle(*CASE)
         return
     with refuted(measure):
         check_against_oracle(*CASE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("", ""),
+        ("if (fold > 1) sum += swapped(sum, 8)", "if (fold > 2) sum += swapped(sum, 8)"),
+        ("return first_of(*(const lanes *)from, w);", "return *(const lanes *)from;"),
+        ("(form->positions - v * form->fold) * form->C", "LANES"),
+    ],
+)
+def test_bug_in_positions_side_by_side(monkeypatch, tmp_path, old, new):
+    """With 8 channels a vector holds two of the 17 positions, and the last vector one."""
+    plant(monkeypatch, tmp_path, old, new)
+    maps = torch.randn(3, 9, 17, 8, generator=torch.Generator().manual_seed(0))
+    form = {"M": 3, "block": 4, "reference": 0, "normalize": False, "pivot": torch.zeros(8)}
+    found = MapDistanceSums(*(torch.zeros(*shape, 8, dtype=torch.float64) for shape in ((), (3,), (3,), ())))
+    c_loops.map_distances(maps, found, **form)
+    agree = [
+        torch.allclose(ours, theirs, rtol=1e-5)
+        for ours, theirs in zip(found, definitions.map_distances(maps, **form), strict=True)
+    ]
+    assert all(agree) if not old else not any(agree)

@@ -5,7 +5,7 @@
  * units in blocks that stay in the first-level cache and is parallel over blocks. Compiled without fast-math:
  * NaN and infinity in an activation reach the result.
  *
- * Built at run time by native.py, linked against nothing: OpenMP calls resolve to the OpenMP that torch has
+ * Built at run time by c_loops.py, linked against nothing: OpenMP calls resolve to the OpenMP that torch has
  * loaded, so both share one pool of threads.
  */
 
@@ -347,65 +347,224 @@ int activation_distances(const float *y, int64_t M, int64_t b, int64_t U, int64_
 
 /* ---- distances between feature maps ---- */
 
-#define CHUNK 64 /* positions packed at once */
-#define GROUP 4  /* maps a side of a group of pairs: 16 sums stay in registers */
+#ifdef __AVX512F__
+#define GROUP 4 /* maps a side of a group of pairs: 16 sums stay in the 32 registers */
+#else
+#define GROUP 2 /* LANES floats are two registers or more here, of 16 */
+#endif
+#define PACKED 512 /* vectors packed at once: 32 KB, within the first-level cache, or nearly */
+#define FEWEST 16   /* of a map: with fewer, adding to the sums in memory costs more than the differences do */
+#define MANY 32    /* of each of so many maps that fewer than FEWEST would be packed; in the second-level cache then */
 
-/* sums[(p, q)] += sum over positions of (a_p - a_q)^2, for the maps of groups P and Q; packed: (n, CHUNK, LANES) */
-INLINE void pair_group(const lanes *packed, int64_t positions, int64_t p0, int64_t q0, lanes *sums, int64_t n)
+#define PANEL 4    /* neighbouring vectors of a position that are packed together: whole pages are read once */
+
+typedef double doubles __attribute__((vector_size(LANES * 8), aligned(8)));
+
+/* The first w lanes, and zeros. */
+INLINE lanes first_of(lanes x, int64_t w)
 {
-    lanes acc[GROUP][GROUP] = {0};
-    for (int64_t h = 0; h < positions; h++) {
-        const lanes *left = packed + p0 * CHUNK + h, *right = packed + q0 * CHUNK + h;
-#pragma GCC unroll 4
-        for (int p = 0; p < GROUP; p++)
-#pragma GCC unroll 4
-            for (int q = 0; q < GROUP; q++) {
-                const lanes d = left[p * CHUNK] - right[q * CHUNK];
-                acc[p][q] += d * d;
-            }
-    }
-    for (int64_t p = 0; p < GROUP; p++)
-        for (int64_t q = 0; q < GROUP; q++) sums[(p0 + p) * n + q0 + q] += acc[p][q];
+    const bits place = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return (lanes)((bits)x & (place < (int32_t)w));
 }
 
-/* Squared distances between n maps of `positions` pixels and w channels, map k at y + k * stride. n is padded to
- * a multiple of GROUP with zero maps, whose sums nobody reads. With `normalize` the pivot is added back and each
- * map is scaled to unit norm (a zero map stays zero). With `only` >= 0 just the pairs of that map. Scratch: packed (padded, CHUNK, LANES), norms (padded, LANES). */
-static void pair_squares(const float *y, int64_t n, int64_t stride, int64_t positions, int64_t C, int64_t w,
-                         int normalize, const float *pivot, int64_t only, float *packed, float *norms, float *sums)
+/* How feature maps are cut into vectors. Of few channels, a vector holds several positions side by side: `fold` of
+ * them, whose squares are added in the end. Otherwise a position has `blocks` vectors, the last of `last` channels. */
+typedef struct {
+    int64_t positions, C, fold, vectors, blocks, last;
+} cut;
+
+/* Some of the C channels: at most PANEL vectors of a position. */
+static cut cut_of(int64_t positions, int64_t C, int64_t channels)
+{
+    const int64_t fold = C < LANES && LANES % C == 0 ? LANES / C : 1, blocks = (channels + LANES - 1) / LANES;
+    return (cut){positions, C, fold, (positions + fold - 1) / fold, blocks, channels - (blocks - 1) * LANES};
+}
+
+/* The floats in vector v of block d. */
+INLINE int64_t width_of(const cut *form, int64_t v, int64_t d)
+{
+    if (form->fold > 1) return least(LANES, (form->positions - v * form->fold) * form->C);
+    return d == form->blocks - 1 ? form->last : LANES;
+}
+
+/* That vector of a map, with zeros in the lanes beyond its width. Whole vectors are read where they end before `end`. */
+INLINE lanes vector_of(const cut *form, const float *map, int64_t v, int64_t d, const float *end)
+{
+    const float *from = map + v * form->fold * form->C + d * LANES;
+    const int64_t w = width_of(form, v, d);
+    lanes value = {0};
+    if (w == LANES) return *(const lanes *)from;
+    if (from + LANES <= end) return first_of(*(const lanes *)from, w);
+    for (int64_t u = 0; u < w; u++) value[u] = from[u];
+    return value;
+}
+
+/* The vectors of each of n maps that are packed at once. */
+static int64_t chunk_of(int64_t n)
 {
     const int64_t padded = (n + GROUP - 1) / GROUP * GROUP;
-    memset(sums, 0, (size_t)(padded * padded) * LANES * sizeof(float));
-    memset(packed, 0, (size_t)(padded * CHUNK) * LANES * sizeof(float));
-    if (normalize)
-        for (int64_t k = 0; k < n; k++) {
-            float *norm = norms + k * LANES;
-            for (int64_t u = 0; u < LANES; u++) norm[u] = 0.0f;
-            for (int64_t h = 0; h < positions; h++)
-                for (int64_t u = 0; u < w; u++) {
-                    const float value = y[k * stride + h * C + u] + pivot[u];
-                    norm[u] += value * value;
-                }
-            for (int64_t u = 0; u < w; u++) norm[u] = norm[u] == 0.0f ? 0.0f : 1.0f / sqrtf(norm[u]);
-        }
-    for (int64_t h0 = 0; h0 < positions; h0 += CHUNK) {
-        const int64_t rest = least(CHUNK, positions - h0);
-        for (int64_t k = 0; k < n; k++)
-            for (int64_t h = 0; h < rest; h++) {
-                const float *from = y + k * stride + (h0 + h) * C;
-                float *to = packed + (k * CHUNK + h) * LANES;
-                for (int64_t u = 0; u < w; u++) to[u] = normalize ? (from[u] + pivot[u]) * norms[k * LANES + u] : from[u];
+    return padded * FEWEST <= PACKED ? PACKED / padded : MANY;
+}
+
+INLINE lanes swapped(lanes x, int distance)
+{
+    lanes result;
+    for (int u = 0; u < LANES; u++) result[u] = x[u ^ distance];
+    return result;
+}
+
+/* Of each channel, the sum over the positions that lie side by side in a vector. */
+INLINE lanes folded(lanes sum, int64_t fold)
+{
+    if (fold > 1) sum += swapped(sum, 8);
+    if (fold > 2) sum += swapped(sum, 4);
+    if (fold > 4) sum += swapped(sum, 2);
+    if (fold > 8) sum += swapped(sum, 1);
+    return sum;
+}
+
+INLINE lanes roots(lanes squares)
+{
+    lanes result;
+    for (int u = 0; u < LANES; u++) result[u] = sqrtf(squares[u]);
+    return result;
+}
+
+/* Map k is in group k / GROUP; its vector v stands at [v * GROUP + k % GROUP] of the group. */
+INLINE void rectangle(const lanes *left, const lanes *right, int64_t vectors, lanes *sums, int64_t n, int height)
+{
+    lanes total[4][GROUP] = {0};
+    for (int64_t v = 0; v < vectors; v++)
+#pragma GCC unroll 4
+        for (int p = 0; p < height; p++)
+#pragma GCC unroll 4
+            for (int q = 0; q < GROUP; q++) {
+                const lanes d = left[v * GROUP + p] - right[v * GROUP + q];
+                total[p][q] += d * d;
             }
-        for (int64_t p = 0; p < padded; p += GROUP)
-            for (int64_t q = 0; q <= p; q += GROUP)
-                if (only < 0 || p / GROUP == only / GROUP || q / GROUP == only / GROUP)
-                    pair_group((const lanes *)packed, rest, p, q, (lanes *)sums, padded);
+    for (int p = 0; p < height; p++)
+        for (int q = 0; q < GROUP; q++) sums[p * n + q] += total[p][q];
+}
+
+INLINE void triangle(const lanes *maps, int64_t vectors, lanes *sums, int64_t n, int height)
+{
+    lanes total[4][4] = {0};
+    for (int64_t v = 0; v < vectors; v++)
+#pragma GCC unroll 4
+        for (int p = 1; p < height; p++)
+#pragma GCC unroll 4
+            for (int q = 0; q < p; q++) {
+                const lanes d = maps[v * GROUP + p] - maps[v * GROUP + q];
+                total[p][q] += d * d;
+            }
+    for (int p = 1; p < height; p++)
+        for (int q = 0; q < p; q++) sums[p * n + q] += total[p][q];
+}
+
+/* sums[p, q] += sum over vectors of (a_p - a_q)^2, for the maps p of a group of `height` and q of a full group, or, of
+ * the group with itself, q before p. A group of known height stays in registers. */
+static void pair_group(const lanes *left, const lanes *right, int64_t vectors, lanes *sums, int64_t n, int64_t height)
+{
+    switch (height + (left == right ? 8 : 0)) {
+    case 1: rectangle(left, right, vectors, sums, n, 1); break;
+    case 2: rectangle(left, right, vectors, sums, n, 2); break;
+    case 10: triangle(left, vectors, sums, n, 2); break;
+#if GROUP > 2
+    case 3: rectangle(left, right, vectors, sums, n, 3); break;
+    case 4: rectangle(left, right, vectors, sums, n, 4); break;
+    case 11: triangle(left, vectors, sums, n, 3); break;
+    case 12: triangle(left, vectors, sums, n, 4); break;
+#endif
     }
 }
 
-INLINE void add_roots(const float *squares, int64_t w, double *sum)
+/* 1 / the norm of each of n maps, in every lane of its channel; 0 for a zero map, which stays zero. */
+static void inverse_norms(const float *y, int64_t n, int64_t stride, const cut *form, const lanes *pivot, lanes *norms,
+                          const float *end)
 {
-    for (int64_t u = 0; u < w; u++) sum[u] += (double)sqrtf(squares[u]);
+    for (int64_t k = 0; k < n; k++) {
+        lanes sum[PANEL] = {0};
+        for (int64_t v = 0; v < form->vectors; v++)
+            for (int64_t d = 0; d < form->blocks; d++) {
+                const lanes value = vector_of(form, y + k * stride, v, d, end) + pivot[d];
+                sum[d] += first_of(value * value, width_of(form, v, d));
+            }
+        for (int64_t d = 0; d < form->blocks; d++) {
+            const lanes square = folded(sum[d], form->fold);
+            for (int u = 0; u < LANES; u++) norms[d * n + k][u] = square[u] == 0.0f ? 0.0f : 1.0f / sqrtf(square[u]);
+        }
+    }
+}
+
+/* Squared distances between n maps, map k at y + k * stride: of block d of channels and of maps p and q before p at
+ * sums[(d * n + p) * n + q]; of one map alone its place has 0, or NaN where the map is not finite. With `normalize` the
+ * pivot is added back and each map is scaled to unit norm. With `only` >= 0 just the pairs of that map. packed: `room`
+ * vectors for each block; norms: n for each; end: of the memory that y is in. */
+static void pair_squares(const float *y, int64_t n, int64_t stride, const cut *form, int normalize, const float *pivot,
+                         int64_t only, lanes *packed, int64_t room, lanes *norms, lanes *sums, const float *end)
+{
+    const int64_t chunk = chunk_of(n);
+    lanes offset[PANEL] = {0};
+    if (normalize) {
+        for (int64_t d = 0; d < form->blocks; d++)
+            for (int64_t u = 0; u < width_of(form, 0, d); u++) offset[d][u] = pivot[(d * LANES + u) % form->C];
+        inverse_norms(y, n, stride, form, offset, norms, end);
+    }
+    memset(sums, 0, (size_t)(form->blocks * n * n) * sizeof(lanes));
+    for (int64_t v0 = 0; v0 < form->vectors; v0 += chunk) {
+        const int64_t rest = least(chunk, form->vectors - v0);
+        for (int64_t k = 0; k < n; k++)
+            for (int64_t v = 0; v < rest; v++)
+                for (int64_t d = 0; d < form->blocks; d++) {
+                    lanes value = vector_of(form, y + k * stride, v0 + v, d, end);
+                    if (normalize)
+                        value = first_of((value + offset[d]) * norms[d * n + k], width_of(form, v0 + v, d));
+                    if (n == 1) sums[d] += value - value;
+                    packed[d * room + (k / GROUP * chunk + v) * GROUP + k % GROUP] = value;
+                }
+        for (int64_t d = 0; d < form->blocks; d++)
+            for (int64_t p = 0; p < n; p += GROUP)
+                for (int64_t q = 0; q <= p; q += GROUP)
+                    if (only < 0 || p / GROUP == only / GROUP || q / GROUP == only / GROUP)
+                        pair_group(packed + d * room + p * chunk, packed + d * room + q * chunk, rest,
+                                   sums + (d * n + p) * n + q, n, least(GROUP, n - p));
+    }
+}
+
+/* The sum over pairs of maps from `first` to before `last`, with those before them from `start`, of their distances. */
+INLINE doubles distances_between(const lanes *sums, int64_t n, int64_t fold, int64_t start, int64_t first, int64_t last)
+{
+    doubles total = {0};
+    for (int64_t p = first; p < last; p++)
+        for (int64_t q = start; q < p; q++)
+            total += __builtin_convertvector(roots(folded(sums[p * n + q], fold)), doubles);
+    return total;
+}
+
+/* The same between the maps before `half` and those from it. */
+INLINE doubles distances_across(const lanes *sums, int64_t n, int64_t fold, int64_t half)
+{
+    doubles total = {0};
+    for (int64_t p = half; p < n; p++)
+        for (int64_t q = 0; q < half; q++)
+            total += __builtin_convertvector(roots(folded(sums[p * n + q], fold)), doubles);
+    return total;
+}
+
+/* The same of one map with all others; of one map alone, with itself. */
+INLINE doubles distances_to(const lanes *sums, int64_t n, int64_t fold, int64_t reference)
+{
+    doubles total = {0};
+    for (int64_t k = 0; k < n; k++) {
+        const int64_t p = k > reference ? k : reference, q = k > reference ? reference : k;
+        if (k != reference || n == 1) total += __builtin_convertvector(roots(folded(sums[p * n + q], fold)), doubles);
+    }
+    return total;
+}
+
+INLINE void add_doubles(doubles from, int64_t w, double *sum)
+{
+    for (int64_t u = 0; u < w; u++) sum[u] += from[u];
 }
 
 /* y: (M, b, positions, C), and one column more if reference is M. rows: (C), sums over samples of the sum over pairs of
@@ -416,47 +575,54 @@ int map_distances(const float *y, int64_t M, int64_t b, int64_t positions, int64
                   int normalize, const float *pivot, double *rows, double *columns, double *halves, double *simple)
 {
     const int64_t all = reference < M ? M : M + 1; /* the untransformed samples may be a column of their own */
-    const int64_t most = (all > block ? all : block) + GROUP;
-    const int64_t blocks = (b + block - 1) / block, half = block / 2;
-    const int64_t channel_blocks = (C + LANES - 1) / LANES, sj = b * positions * C, si = positions * C;
+    const int64_t most = all > block ? all : block, many = chunk_of(most) * (most + GROUP);
+    const int64_t room = many > PACKED ? many : PACKED, panel = (many > PACKED + GROUP * MANY ? 1 : PANEL) * LANES;
+    const int64_t blocks = (b + block - 1) / block, half = block / 2, panels = (C + panel - 1) / panel;
+    const int64_t sj = b * positions * C, si = positions * C;
+    const float *end = y + all * sj;
     int failed = 0;
 #pragma omp parallel
     {
-        float *packed = scratch((size_t)(most * CHUNK + most + most * most) * LANES);
-        float *norms = packed + most * CHUNK * LANES, *sums = norms + most * LANES;
+        lanes *packed = scratch((size_t)panel * (size_t)(room + most + most * most));
+        lanes *norms = packed + panel / LANES * room, *sums = norms + panel / LANES * most;
         double *mine = calloc(2 * (size_t)((1 + blocks) * C), sizeof(double)); /* rows, simple, columns, halves */
         double *own_columns = mine + 2 * C, *own_halves = own_columns + blocks * C;
         if (!packed || !mine) failed = 1;
 #pragma omp for schedule(static)
-        for (int64_t task = 0; task < b * channel_blocks; task++) {
+        for (int64_t task = 0; task < b * panels; task++) {
             if (!packed || !mine || (!rows && !simple)) continue;
-            const int64_t i = task / channel_blocks, c = task % channel_blocks * LANES, w = least(LANES, C - c);
-            const int64_t n = (all + GROUP - 1) / GROUP * GROUP;
-            pair_squares(y + i * si + c, all, sj, positions, C, w, normalize, pivot + c, rows ? -1 : reference, packed, norms,
-                         sums);
-            if (simple && all == 1) add_roots(sums, w, mine + C + c); /* to itself: 0, or NaN if it is not finite */
-            for (int64_t p = 0; p < all; p++)
-                for (int64_t q = 0; q < p; q++) {
-                    const float *squares = sums + (p * n + q) * LANES;
-                    if (rows && p < M) add_roots(squares, w, mine + c);
-                    if (simple && (p == reference || q == reference)) add_roots(squares, w, mine + C + c);
-                }
+            const int64_t i = task / panels, c0 = task % panels * panel;
+            const cut form = cut_of(positions, C, least(panel, C - c0));
+            pair_squares(y + i * si + c0, all, sj, &form, normalize, pivot + c0, rows ? -1 : reference, packed, room, norms,
+                         sums, end);
+            for (int64_t d = 0, c = c0; d < form.blocks; d++, c += LANES) {
+                const lanes *own = sums + d * all * all;
+                if (rows) add_doubles(distances_between(own, all, form.fold, 0, 0, M), least(LANES, C - c), mine + c);
+                if (simple) add_doubles(distances_to(own, all, form.fold, reference), least(LANES, C - c), mine + C + c);
+            }
         }
 #pragma omp for schedule(static)
-        for (int64_t task = 0; task < M * channel_blocks; task++) {
+        for (int64_t task = 0; task < M * panels; task++) {
             if (!packed || !mine || !columns) continue;
-            const int64_t j = task / channel_blocks, c = task % channel_blocks * LANES, w = least(LANES, C - c);
+            const int64_t j = task / panels, c0 = task % panels * panel;
+            const cut form = cut_of(positions, C, least(panel, C - c0));
             for (int64_t i0 = 0; i0 < b; i0 += block) {
-                const int64_t size = least(block, b - i0), n = (size + GROUP - 1) / GROUP * GROUP;
-                pair_squares(y + j * sj + i0 * si + c, size, si, positions, C, w, normalize, pivot + c, -1, packed, norms,
-                             sums);
-                const int64_t at = i0 / block * C + c;
-                for (int64_t p = 0; p < size; p++)
-                    for (int64_t q = 0; q < p; q++) {
-                        const float *squares = sums + (p * n + q) * LANES;
-                        add_roots(squares, w, own_columns + at);
-                        if (halves && (p < half) == (q < half)) add_roots(squares, w, own_halves + at);
+                const int64_t size = least(block, b - i0), middle = least(half, size);
+                pair_squares(y + j * sj + i0 * si + c0, size, si, &form, normalize, pivot + c0, -1, packed, room, norms,
+                             sums, end);
+                for (int64_t d = 0, c = c0; d < form.blocks; d++, c += LANES) {
+                    const lanes *of_block = sums + d * size * size;
+                    const int64_t at = i0 / block * C + c, w = least(LANES, C - c);
+                    if (!halves) {
+                        add_doubles(distances_between(of_block, size, form.fold, 0, 0, size), w, own_columns + at);
+                        continue;
                     }
+                    const doubles own = distances_between(of_block, size, form.fold, 0, 0, middle)
+                                        + distances_between(of_block, size, form.fold, half, middle, size);
+                    const doubles across = distances_across(of_block, size, form.fold, half);
+                    add_doubles(own + across, w, own_columns + at);
+                    add_doubles(own, w, own_halves + at);
+                }
             }
         }
 #pragma omp critical
