@@ -89,7 +89,7 @@ PLANTS = {
     ),
     "the error of samples without end": (PairsInBlocks, "error", " * (self.N - 1) / (self.N - 3)", "", "SD_error"),
     "all transformations in one block": (PairDistance, "parts", "else M", "else 2 * self.block", "TD"),
-    "the sum of squares for their mean": (ForwardDistances, "add", ".mean(1)", ".sum(1)", "DSES"),
+    "the sum of squares for their mean": (ForwardDistances, "value", "self.positions**0.5 * ", "", "DSES"),
     "undone where it is to be done": (run._Engine, "__init__", "inverse=False", "inverse=True", "form=forward"),
     "the threshold from untransformed samples": (
         Exceedances, "prepare", "columns.reshape(1, -1", "columns[:1].reshape(1, -1", "reference=all",

@@ -124,15 +124,9 @@ class ForwardDistances(Accumulator):
 
     def __init__(self, context: Context, statistics: frozenset[Statistic]) -> None:
         super().__init__(context, statistics)
-        (statistic,) = statistics
-        assert isinstance(statistic, DistanceToTransformed)
-        self.normalize = statistic.normalize
-        self.total = context.zeros(context.layer.maps, dtype=torch.float64)
-
-    @classmethod
-    def group(cls, statistic: Statistic) -> object:
-        """One for each form of the maps."""
-        return getattr(statistic, "normalize", False)
+        forms = sorted({s.normalize for s in statistics if isinstance(s, DistanceToTransformed)})
+        self.sums = {normalize: context.zeros(context.layer.maps, dtype=torch.float64) for normalize in forms}
+        self.positions = context.layer.units // context.layer.maps
 
     def add(self, tile: Tile) -> None:
         """One transformation after the other: the maps of all of them at once would fill another tile."""
@@ -140,23 +134,21 @@ class ForwardDistances(Accumulator):
         assert tile.pivot is not None
         maps, taps, pivot = tile.maps(undone=False), tile.forward, tile.pivot
         plain = maps[tile.reference][None]
-        moved = torch.empty_like(plain)
+        pair = plain.new_empty(2, *plain.shape[1:])
         for j in range(tile.M):
             member = slice(j, j + 1)
-            tile.backend.undo(plain, taps.index[member], taps.fraction[member], taps.exact[member], pivot, moved)
-            pair = (maps[j] - pivot, moved[0])
-            apart = torch.sub(*(_unit_norm(one + pivot) if self.normalize else one for one in pair))
-            self.total += apart.square().mean(1).sqrt().sum(0)  # (b, P, C) -> (C)
+            torch.sub(maps[j], pivot, out=pair[0])
+            tile.backend.undo(plain, taps.index[member], taps.fraction[member], taps.exact[member], pivot, pair[1:])
+            for normalize, total in self.sums.items():
+                tile.backend.map_distances(
+                    pair, MapDistanceSums(total), M=2, block=BLOCK, reference=0, normalize=normalize, pivot=pivot
+                )
 
     def value(self, statistic: Statistic) -> Tensor:
-        """The mean over samples and transformations, for each map."""
-        return self.total / (self.samples * self.context.M) + 0 * self.total
-
-
-def _unit_norm(maps: Tensor) -> Tensor:
-    """(b, P, C): each map scaled to unit norm; a zero map stays zero."""
-    norm = maps.square().sum(1, keepdim=True).sqrt()
-    return maps / norm.where(norm > 0, torch.ones_like(norm))
+        """The mean over samples and transformations of the root of the mean square over a map, for each map."""
+        assert isinstance(statistic, DistanceToTransformed)
+        total = self.sums[statistic.normalize]
+        return total / (self.positions**0.5 * self.samples * self.context.M) + 0 * total
 
 
 @dataclass(frozen=True)
