@@ -91,7 +91,7 @@ def _unused_seeds(plan: Plan) -> list[str]:
     used = {network.seed for network in plan.networks}
     unused = ", ".join(str(seed) for seed in plan.study.seeds if seed not in used)
     return (
-        [f"note: no experiment uses the seeds {unused} of the preset: raise 'seeds' of an experiment"] if unused else []
+        [f"note: no experiment uses seed {unused} of the preset: raise 'seeds' of an experiment"] if unused else []
     )
 
 
