@@ -107,6 +107,24 @@ def draw(
         drawing.draw(chosen, experiment)
 
 
+@app.command(name="one-column")
+def draw_for_one_column(
+    output: Annotated[Path, typer.Option(help="The folder of the figures.")],
+    experiments: Annotated[
+        list[str] | None, typer.Argument(help="Ids of experiments; without: all that are computed, and the claims.")
+    ] = None,
+    preset: PresetFile = DEFAULT_PRESET,
+    results_dir: Results = default.results,
+    trusted: Trusted = None,
+) -> None:
+    """Draw figures for one column of a page: 8.5 cm wide, no letter below 7 pt."""
+    from cnn_invariance.report import for_one_column
+
+    chosen = plan_of(preset, trusted=Trust.of(preset, trusted or ()), results=results_dir, figures=output)
+    with explained(chosen):
+        for_one_column.draw(chosen, experiments or ())
+
+
 @app.command(name="claims")
 def tabulate_claims(
     preset: PresetFile = DEFAULT_PRESET,

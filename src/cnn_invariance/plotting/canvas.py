@@ -11,7 +11,7 @@ from PIL import Image
 from cnn_invariance.plotting import tables
 from cnn_invariance.plotting.caption import Caption
 from cnn_invariance.plotting.heading import add_heading, below_heading
-from cnn_invariance.plotting.style import style
+from cnn_invariance.plotting.style import is_one_column, style
 from cnn_invariance.plotting.svg import slim
 from cnn_invariance.storage.files import write_whole
 
@@ -58,10 +58,13 @@ class Canvas:
         """Write ``<name>.csv`` (full precision), ``<name>.md``, ``<name>.tex`` (booktabs) and ``<name>.json``.
 
         The index is not written. Fractions have ``decimals`` digits in Markdown, LaTeX and JSON. The JSON file holds
-        the caption (see `Caption.to_json`) and what is printed (see `tables.record`).
+        the caption (see `Caption.to_json`) and what is printed (see `tables.record`). Where figures are drawn for one
+        column, no table is written: it would be the same.
 
         printed: what all but the CSV file show, where the whole frame is too wide for a page (None: ``frame``)
         """
+        if is_one_column():
+            return
         caption, printed = self._opened(caption), frame if printed is None else printed
         write_whole(self.tables / f"{name}.csv", tables.csv(frame))
         write_whole(self.tables / f"{name}.md", tables.markdown(printed, str(caption), decimals))

@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from cnn_invariance.plotting.style import DOUBLE, SMALL, new_figure, style
+from cnn_invariance.plotting.style import SMALL, font_size, is_one_column, new_figure, page_width, style
 
 COLOURS = "RdBu"
 DARK = 0.6
@@ -29,7 +29,7 @@ def correlation_figure(panels: Mapping[str, pd.DataFrame]) -> Figure:
         raise ValueError("a figure of correlations needs a panel")
     heights = [1.0 + 0.2 * len(_names(table)) for table in panels.values()]
     with style():
-        figure = new_figure(DOUBLE, sum(heights) + 0.2)
+        figure = new_figure(page_width(), sum(heights) + 0.2)
         grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)
         for axes, (title, table) in zip(grid.flat, panels.items(), strict=True):
             _draw(axes, table)
@@ -51,14 +51,22 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
         if np.isnan(rho):
             continue
         axes.fill([x, x + 0.96, x + 0.96, x], [y, y, y + 0.96, y + 0.96], color=colours((rho + 1) / 2), lw=0)
+        if is_one_column():  # a number of 7 pt is wider than its square
+            continue
         sure = row["low"] > 0 or row["high"] < 0
         axes.text(
-            x + 0.48, y + 0.5, f"{100 * rho:.0f}", ha="center", va="center", fontsize=SMALL - 1,
+            x + 0.48, y + 0.5, f"{100 * rho:.0f}", ha="center", va="center", fontsize=font_size(SMALL - 1),
             color="white" if abs(rho) > DARK else "black", style="normal" if sure else "italic",
         )  # fmt: skip
     axes.set(xlim=(0, len(names) - 1), ylim=(len(names), 1))
-    axes.set_xticks([x + 0.48 for x in range(len(names) - 1)], names[:-1], rotation=35, ha="right", fontsize=SMALL - 1)
-    axes.set_yticks([y + 0.48 for y in range(1, len(names))], names[1:], fontsize=SMALL - 1)
+    axes.set_xticks(
+        [x + 0.48 for x in range(len(names) - 1)],
+        names[:-1],
+        rotation=90 if is_one_column() else 35,
+        ha="center" if is_one_column() else "right",
+        fontsize=font_size(SMALL - 1),
+    )
+    axes.set_yticks([y + 0.48 for y in range(1, len(names))], names[1:], fontsize=font_size(SMALL - 1))
     axes.tick_params(length=0)
     axes.grid(False)
     for side in ("left", "bottom"):

@@ -10,7 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from cnn_invariance.plotting.style import DOUBLE, SINGLE, SMALL, add_legend, new_figure, style
+from cnn_invariance.plotting.style import (
+    SMALL,
+    add_legend,
+    font_size,
+    is_one_column,
+    new_figure,
+    page_width,
+    side_by_side,
+    style,
+)
 from cnn_invariance.plotting.verdicts import MARKS
 
 FEW = 12
@@ -47,19 +56,24 @@ def curve_figure(
         raise ValueError("a figure of specification curves needs a panel")
     points = [point for shown in panels.values() for point in shown]
     rows = _rows(points)
-    width = SINGLE if len(panels) == 1 and len(points) <= FEW else DOUBLE
+    beside = side_by_side(len(panels))
+    few = len(panels) == 1 and len(points) <= FEW
     with style():
-        below = 0.115 * max(len(rows), 1)
-        figure = new_figure(width, 1.6 + below + 0.5)
-        grid = figure.subplots(2, len(panels), sharey="row", squeeze=False, height_ratios=[1.6, below])
-        for (above, marks), (title, shown) in zip(grid.T, panels.items(), strict=True):
+        below = (0.13 if is_one_column() else 0.115) * max(len(rows), 1)
+        deep = len(panels) // beside
+        figure = new_figure(page_width(1 if few else 2), deep * (1.6 + below) + 0.5)
+        grid = figure.subplots(2 * deep, beside, sharey="row", squeeze=False, height_ratios=[1.6, below] * deep)
+        uppers, lowers = grid[::2].flatten(), grid[1::2].flatten()
+        for above in uppers[1:] if deep > 1 else ():
+            above.sharey(uppers[0])
+        for above, marks, (title, shown) in zip(uppers, lowers, panels.items(), strict=True):
             ordered = sorted(shown, key=lambda point: point.estimate)
             above.set_title(title)
             _draw_estimates(above, ordered, claimed)
             _draw_choices(marks, ordered, rows)
         _scale(grid[0, 0], points, claimed, log_y)
         low, high = grid[0, 0].get_ylim()
-        for above in grid[0]:
+        for above in uppers:
             above.axhspan(max(low, claimed[0]), min(high, claimed[1]), color=CLAIMED, lw=0, zorder=-1)
         grid[0, 0].set_ylabel(ylabel)
         add_legend(figure, _handles(points), "outside upper center", handlelength=1.2)
@@ -100,7 +114,7 @@ def _draw_choices(axes: Axes, points: Sequence[Point], rows: Sequence[tuple[str,
         axes.axhline(row - 0.5, color="#8C8C8C" if apart else "#EFEFEF", lw=0.5)
     axes.set_xlim(-1, max(len(points), 1))
     axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
-    axes.set_yticks(range(len(rows)), [f"{name}: {value}" for name, value in rows], fontsize=SMALL - 1)
+    axes.set_yticks(range(len(rows)), [f"{name}: {value}" for name, value in rows], fontsize=font_size(SMALL - 1))
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.grid(False)

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cnn_invariance.plotting.style import DOUBLE, SINGLE, Look, add_legend, new_figure, style
+from cnn_invariance.plotting.style import Look, add_legend, new_figure, outer_labels, page_width, side_by_side, style
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,11 @@ def dot_figure(
         raise ValueError("a dot plot needs a panel, and each panel at least one dot")
     everything = [dot for dots in panels.values() for dot in dots]
     rows, series = _order(dot.row for dot in everything), _order(dot.series for dot in everything)
-    columns = columns or min(len(panels), 4)
+    columns = side_by_side(columns or min(len(panels), 4))
     deep = -(-len(panels) // columns)
-    width = SINGLE if len(panels) == 1 else DOUBLE
     with style():
         height = deep * (0.16 * len(rows) * len(series) + 0.08 * len(rows) + 0.55) + 0.4
-        figure = new_figure(width, height)
+        figure = new_figure(page_width(len(panels)), height)
         grid = figure.subplots(deep, columns, sharex=True, sharey=True, squeeze=False)
         for axes, (title, dots) in zip(grid.flat, panels.items(), strict=False):
             _draw(axes, dots, rows, series)
@@ -62,6 +61,7 @@ def dot_figure(
             axes.set_visible(False)
         for axes in grid.flat:
             axes.set_xlabel(xlabel)
+        outer_labels(grid.flat)
         _legend(figure, everything, before, after, reference)
     return figure
 

@@ -8,13 +8,25 @@ from typing import Any, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
-from cnn_invariance.plotting.style import DOUBLE, SMALL, Look, add_legend, new_figure, style
+from cnn_invariance.plotting.style import (
+    SMALL,
+    Look,
+    add_legend,
+    font_size,
+    is_one_column,
+    new_figure,
+    page_width,
+    style,
+)
 
 FURTHEST = 6.0
 """The ends of the axis, in half-widths of an interval; what lies beyond is drawn as an arrow there."""
 LONGEST = 62
 """Letters of a claim that fit on a line; a longer one has two lines."""
+IN_ONE_COLUMN = 26
+"""The same where there is one column."""
 SUPPORTED, REFUTED = "#E5F0F6", "#FBEEE4"
 
 
@@ -42,15 +54,17 @@ def forest_figure(
     """
     if not rows:
         raise ValueError("a forest needs a claim")
-    texts = [textwrap.wrap(claim, LONGEST) for claim in rows]
+    texts = [textwrap.wrap(claim, IN_ONE_COLUMN if is_one_column() else LONGEST) for claim in rows]
     with style():
-        figure = new_figure(DOUBLE, 0.17 * sum(map(len, texts)) + 0.06 * len(rows) + 0.8)
+        figure = new_figure(page_width(), 0.17 * sum(map(len, texts)) + 0.06 * len(rows) + 0.8)
         axes = figure.subplots()
-        draw_forest(axes, dict(zip(map(tuple, texts), rows.values(), strict=True)), looks)
+        places = dict(zip(map(tuple, texts), rows.values(), strict=True))
+        draw_forest(axes, places, looks, verdicts=not is_one_column())
         for label, claim in zip(axes.get_yticklabels(), rows, strict=True):
             label.set_fontweight("bold" if claim in primary else "normal")
-        axes.set_xlabel("distance of the estimate from the threshold, in half-widths of its 95 % interval", loc="right")
-        add_legend(figure, forest_handles(rows, looks), "outside lower center")
+        words = ["distance of the estimate from the threshold,", "in half-widths of its 95 % interval"]
+        axes.set_xlabel(("\n" if is_one_column() else " ").join(words), loc="right")
+        add_legend(figure, [*_regions(), *forest_handles(rows, looks)], "outside lower center")
     return figure
 
 
@@ -98,12 +112,18 @@ def _draw(axes: Axes, place: Place, height: float, look: Look) -> None:
         "zorder": 3,
     }
     if math.isnan(place.distance):
-        axes.text(0, height, "no interval", ha="center", va="center", fontsize=SMALL - 1, color="#707070")
+        axes.text(0, height, "no interval", ha="center", va="center", fontsize=font_size(SMALL - 1), color="#707070")
         return
     beyond = abs(place.distance) > FURTHEST
     x = math.copysign(FURTHEST, place.distance) if beyond else place.distance
     marker = (">" if x > 0 else "<") if beyond else "D" if place.verdict == "depends on the set" else look.marker
     axes.plot([x], [height], marker=marker, **options)
+
+
+def _regions() -> list[Patch]:
+    """The parts of the axis, where there is no room for their names above it."""
+    named = {"supported": SUPPORTED, "not supported": REFUTED} if is_one_column() else {}
+    return [Patch(facecolor=colour, label=name) for name, colour in named.items()]
 
 
 def _decided(place: Place) -> bool:

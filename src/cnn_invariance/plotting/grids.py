@@ -9,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
-from cnn_invariance.plotting.style import DOUBLE, NORMAL, SMALL, new_figure, style
+from cnn_invariance.plotting.style import NORMAL, SMALL, below_each_other, new_figure, page_width, style
 
 DIVERGING = "RdBu_r"
 """Blue below 1, red above, white at 1."""
@@ -37,10 +37,11 @@ def grid_figure(
     """
     if not any(rows.values()):
         raise ValueError("a figure of grids needs a panel")
+    rows = below_each_other(rows)
     columns = list(dict.fromkeys(title for panels in rows.values() for title in panels))
     tallest = max(len(grid.rows) for panels in rows.values() for grid in panels.values())
     with style():
-        figure = new_figure(DOUBLE, len(rows) * max(0.115 * tallest + 0.75, 1.2) + 0.1)
+        figure = new_figure(page_width(), len(rows) * max(0.115 * tallest + 0.75, 1.2) + 0.1)
         axes_of = figure.subplots(len(rows), len(columns), squeeze=False)
         for of_row, (name, panels) in zip(axes_of, rows.items(), strict=True):
             for place, (axes, title) in enumerate(zip(of_row, columns, strict=True)):

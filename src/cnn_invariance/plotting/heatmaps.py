@@ -18,7 +18,15 @@ from matplotlib.patches import Patch, Rectangle
 
 from cnn_invariance.plotting.grids import AROUND_ONE, DIVERGING
 from cnn_invariance.plotting.layer_kinds import NAMED, Strip, draw_strips, kind_handles, layer_ticks
-from cnn_invariance.plotting.style import DOUBLE, SINGLE, VERMILLION, add_legend, new_figure, style
+from cnn_invariance.plotting.style import (
+    VERMILLION,
+    add_legend,
+    is_one_column,
+    new_figure,
+    page_width,
+    side_by_side,
+    style,
+)
 
 COLORMAP = "cividis"
 INFINITE: dict[str, Any] = {"facecolor": VERMILLION, "edgecolor": "white", "hatch": "////", "linewidth": 0}
@@ -54,12 +62,17 @@ def heatmap_figure(
     values = np.concatenate([table["value"].to_numpy(dtype=float) for table in panels.values()])
     norm = AROUND_ONE if quotient else Normalize(0.0, scale_top(values) if top is None else top)
     colormap = DIVERGING if quotient else COLORMAP
-    columns = min(len(panels), 2)
+    columns = side_by_side(min(len(panels), 2))
     ordered = [(title, table, False) for title, table in panels.items() if unsorted]
     ordered += [("" if unsorted else title, table, True) for title, table in panels.items()]
+    if is_one_column():  # the two of a panel below each other
+        titles = list(panels)
+        ordered = [
+            (title, panels[title], by_value) for title in titles for by_value in ([False, True] if unsorted else [True])
+        ]
     rows = -(-len(ordered) // columns)
     with style():
-        figure = new_figure(SINGLE if columns == 1 else DOUBLE, rows * height + 0.3)
+        figure = new_figure(page_width(columns), rows * height + 0.3)
         grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
         for place, (axes, (title, table, by_value)) in enumerate(zip(grid.flat, ordered, strict=False)):
             draw_heatmap(axes, table, mpl.colormaps[colormap], norm, by_value=by_value)

@@ -9,7 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from cnn_invariance.plotting.style import DOUBLE, NORMAL, SINGLE, Look, add_legend, new_figure, style
+from cnn_invariance.plotting.style import (
+    NORMAL,
+    Look,
+    add_legend,
+    below_each_other,
+    new_figure,
+    outer_labels,
+    page_width,
+    style,
+)
 
 
 @dataclass(frozen=True)
@@ -49,10 +58,11 @@ def curve_grid(
     """
     if not rows or not all(curves for panels in rows.values() for curves in panels.values()):
         raise ValueError("a figure of lines needs a panel, and each panel at least one line")
+    rows = below_each_other(rows)
     columns = list(dict.fromkeys(title for panels in rows.values() for title in panels))
     drawn = [curve for panels in rows.values() for curves in panels.values() for curve in curves]
     with style():
-        figure = new_figure(SINGLE if len(columns) == 1 else DOUBLE, 1.55 * len(rows) + 0.7)
+        figure = new_figure(page_width(len(columns)), 1.55 * len(rows) + 0.7)
         grid = figure.subplots(len(rows), len(columns), sharex="col", sharey=True, squeeze=False)
         for of_row, (name, panels) in zip(grid, rows.items(), strict=True):
             for axes, title in zip(of_row, columns, strict=True):
@@ -65,6 +75,7 @@ def curve_grid(
                 _scale(axes, panels.get(title, ()), log_x)
             of_row[0].set_ylabel(f"{name}\n{ylabel}")
         grid[0, 0].set_ylim(bottom=0)
+        outer_labels(grid.flat)
         figure.supxlabel(xlabel, size=NORMAL)
         add_legend(figure, _handles(drawn, level, place), "outside upper center")
     return figure

@@ -7,7 +7,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from cnn_invariance.plotting.style import DOUBLE, SMALL, Look, add_legend, new_figure, style
+from cnn_invariance.plotting.style import (
+    SMALL,
+    Look,
+    add_legend,
+    new_figure,
+    outer_labels,
+    page_width,
+    side_by_side,
+    style,
+)
 
 LINEAR = 2.0
 """Up to this distance from 0 the axis is linear, beyond it logarithmic."""
@@ -27,9 +36,11 @@ def mark_figure(
         raise ValueError("a figure of marks needs a panel, and each panel a row")
     rows = list(dict.fromkeys(row for of_rows in panels.values() for row in of_rows))
     series = list(dict.fromkeys(name for of_rows in panels.values() for row in of_rows.values() for name in row))
+    beside = side_by_side(len(panels))
+    deep = len(panels) // beside
     with style():
-        figure = new_figure(DOUBLE, 0.2 * len(rows) + 0.9)
-        grid = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+        figure = new_figure(page_width(), deep * (0.2 * len(rows) + 0.6) + 0.3)
+        grid = figure.subplots(deep, beside, sharex=True, sharey=True, squeeze=False).flatten()
         for axes, (title, of_rows) in zip(grid, panels.items(), strict=True):
             axes.set_title(title)
             axes.axvline(0, color="#404040", lw=0.8)
@@ -52,6 +63,7 @@ def mark_figure(
         grid[0].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         grid[0].set_ylim(len(rows) - 0.5, -0.5)
         grid[0].set_yticks(range(len(rows)), rows)
+        outer_labels(grid)
         handles = [
             Line2D([], [], ls="", marker=looks[name].marker, mec=looks[name].colour, mfc=looks[name].colour, label=name)
             for name in series

@@ -21,7 +21,16 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from matplotlib.transforms import ScaledTranslation
 
 from cnn_invariance.plotting.layer_kinds import NAMED, Strip, draw_strips, kind_handles, kind_of, layer_ticks
-from cnn_invariance.plotting.style import DOUBLE, SINGLE, Look, add_legend, new_figure, style
+from cnn_invariance.plotting.style import (
+    DOUBLE,
+    Look,
+    add_legend,
+    is_one_column,
+    new_figure,
+    page_width,
+    side_by_side,
+    style,
+)
 from cnn_invariance.statistics.profiles import relative_depth
 
 Axis = Literal["layer", "depth"]
@@ -196,6 +205,7 @@ def facet_figure(
 
     Errors: ValueError for no panel, and for a panel without series.
     """
+    columns = side_by_side(columns)
     grid_of = [
         (name if place == 0 else "", list(panels.items())[place : place + columns])
         for name, panels in rows.items()
@@ -214,7 +224,7 @@ def facet_figure(
     with style():
         deep = len(grid_of) * (height + 0.11 * strips) + (0.1 if len(titles) > 1 else 0.0) * len(grid_of)
         below = 0.045 * max(map(len, names.values()), default=0)
-        wide = width or (SINGLE if beside == 1 else DOUBLE)
+        wide = page_width() if is_one_column() else width or page_width(beside)
         figure = new_figure(wide, deep + below + 0.55)
         grid = figure.subplots(len(grid_of), beside, sharex="col", sharey=values.shared, squeeze=False)
         for row, (of_row, (name, panels)) in enumerate(zip(grid, grid_of, strict=True)):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from cnn_invariance.plotting.style import DOUBLE, SMALL, new_figure, style
+from cnn_invariance.plotting.style import SMALL, new_figure, page_width, side_by_side, style
 
 GAP = 0.06
 """The space between two pictures, as a share of their side."""
@@ -30,10 +30,12 @@ def response_figure(blocks: Mapping[str, Sequence[Rows]]) -> Figure:
         raise ValueError("a figure of responses needs a block, and each block at least one row of pictures")
     first = next(iter(blocks.values()))
     wide, tall = len(first[0].rows[0]), sum(len(part.rows) for part in first)
-    side = DOUBLE * 0.97 / (wide * (1 + GAP) * len(blocks))
+    beside = side_by_side(len(blocks))
+    deep, side = len(blocks) // beside, page_width() * 0.97 / (wide * (1 + GAP) * beside)
     with style():
-        figure = new_figure(DOUBLE, side * (1 + GAP) * tall + HEAD * (len(first) + 1) + 0.1)
-        for axes, (title, parts) in zip(figure.subplots(1, len(blocks), squeeze=False)[0], blocks.items(), strict=True):
+        figure = new_figure(page_width(), deep * (side * (1 + GAP) * tall + HEAD * (len(first) + 1)) + 0.1)
+        grid = figure.subplots(deep, beside, squeeze=False).flat
+        for axes, (title, parts) in zip(grid, blocks.items(), strict=True):
             picture, heads = _mosaic(parts, HEAD / side)
             axes.imshow(picture, interpolation="nearest")
             axes.set_axis_off()

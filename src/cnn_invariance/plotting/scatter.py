@@ -6,7 +6,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cnn_invariance.plotting.style import DOUBLE, add_legend, looks, new_figure, style
+from cnn_invariance.plotting.style import add_legend, looks, new_figure, page_width, side_by_side, style
 
 
 class ScatterPanel(NamedTuple):
@@ -26,9 +26,10 @@ def scatter_figure(panels: Sequence[ScatterPanel], *, ylabel: str, columns: int)
         raise ValueError("a scatter plot needs a panel")
     kinds = list(dict.fromkeys(kind for panel in panels for kind in panel.points))
     look = dict(zip(kinds, looks(len(kinds)), strict=True))
+    columns = side_by_side(columns)
     deep = -(-len(panels) // columns)
     with style():
-        figure = new_figure(DOUBLE, 1.9 * deep + 0.3)
+        figure = new_figure(page_width(), 1.9 * deep + 0.3)
         grid = figure.subplots(deep, columns, sharey=True, squeeze=False)
         for axes, panel in zip(grid.flat, panels, strict=False):
             for kind, points in panel.points.items():

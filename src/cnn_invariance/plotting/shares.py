@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cnn_invariance.plotting.style import BLUE, DOUBLE, SMALL, new_figure, style
+from cnn_invariance.plotting.style import BLUE, SMALL, new_figure, outer_labels, page_width, side_by_side, style
 
 Share = tuple[float, float, float]
 """A share with the bounds of its interval (NaN: unknown)."""
@@ -22,14 +22,17 @@ def share_figure(panels: Mapping[str, Mapping[str, Share]], *, xlabel: str) -> F
     if not panels or not all(panels.values()):
         raise ValueError("a figure of shares needs a panel, and each panel a part")
     rows = list(dict.fromkeys(name for parts in panels.values() for name in parts))
+    beside = side_by_side(len(panels))
+    deep = len(panels) // beside
     with style():
-        figure = new_figure(DOUBLE, 0.24 * len(rows) + 0.7)
-        grid = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+        figure = new_figure(page_width(), deep * (0.24 * len(rows) + 0.6) + 0.1)
+        grid = figure.subplots(deep, beside, sharex=True, sharey=True, squeeze=False).flatten()
         for axes, (title, parts) in zip(grid, panels.items(), strict=True):
             axes.set_title(title)
             draw_shares(axes, parts, rows)
             axes.set_xlabel(xlabel)
         grid[0].set_xlim(0, 1.05)
+        outer_labels(grid)
     return figure
 
 

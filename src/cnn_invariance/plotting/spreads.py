@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cnn_invariance.plotting.style import BLUE, DOUBLE, SINGLE, VERMILLION, new_figure, style
+from cnn_invariance.plotting.style import BLUE, VERMILLION, new_figure, outer_labels, page_width, side_by_side, style
 
 BAND = "#E5F0F6"
 JITTER = 0.28
@@ -33,10 +33,11 @@ def spread_figure(
     if not panels or not all(len(values) for groups in panels.values() for values in groups.values()):
         raise ValueError("a spread plot needs a panel, and each group at least one value")
     rows = list(dict.fromkeys(name for groups in panels.values() for name in groups))
-    width = SINGLE if len(panels) == 1 else DOUBLE
+    beside = side_by_side(len(panels))
+    deep = len(panels) // beside
     with style():
-        figure = new_figure(width, 0.2 * len(rows) + 0.7)
-        grid = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+        figure = new_figure(page_width(len(panels)), deep * (0.2 * len(rows) + 0.6) + 0.1)
+        grid = figure.subplots(deep, beside, sharex=True, sharey=True, squeeze=False).flatten()
         for axes, (title, groups) in zip(grid, panels.items(), strict=True):
             axes.set_title(title)
             draw_spread(axes, groups, rows, band)
@@ -44,6 +45,7 @@ def spread_figure(
                 axes.axvline(reference, color="#404040", linewidth=0.8, linestyle=(0, (4, 2)))
             axes.set_xlabel(xlabel)
         grid[0].set_xlim(left=0)
+        outer_labels(grid)
     return figure
 
 

@@ -5,14 +5,16 @@ Figures are made at the size at which they are printed, one column or two, so a 
 same bytes and the same look on every machine.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
@@ -20,6 +22,9 @@ SINGLE = 3.4
 """Width of a figure in one column of a page, inches."""
 DOUBLE = 7.0
 """Width of a figure across both columns, inches."""
+
+COLUMN = 8.5 / 2.54
+"""The same in inches where all figures are drawn for one column, see `one_column`."""
 
 SMALL, NORMAL = 7.0, 7.5  # points
 
@@ -69,6 +74,56 @@ RC: dict[str, Any] = {
     "ytick.major.size": 2.5,
     "ytick.major.width": 0.6,
 }
+
+
+_Panel = TypeVar("_Panel")
+_ONE_COLUMN: ContextVar[bool] = ContextVar("one column", default=False)
+
+
+@contextmanager
+def one_column() -> Iterator[None]:
+    """Draw figures for one column of a page: 8.5 cm wide, their panels below each other, no letter below 7 pt."""
+    token = _ONE_COLUMN.set(True)
+    try:
+        yield
+    finally:
+        _ONE_COLUMN.reset(token)
+
+
+def is_one_column() -> bool:
+    """Whether figures are drawn for one column."""
+    return _ONE_COLUMN.get()
+
+
+def page_width(panels: int = 2) -> float:
+    """The width of a figure with so many panels side by side, inches: across both columns, or one for one panel."""
+    if is_one_column():
+        return COLUMN
+    return SINGLE if panels == 1 else DOUBLE
+
+
+def side_by_side(panels: int) -> int:
+    """How many of these panels stand side by side: all, or one where there is one column."""
+    return 1 if is_one_column() else panels
+
+
+def font_size(points: float) -> float:
+    """The size of a font, which is `SMALL` at least where there is one column."""
+    return max(points, SMALL) if is_one_column() else points
+
+
+def below_each_other(rows: Mapping[str, Mapping[str, _Panel]]) -> Mapping[str, Mapping[str, _Panel]]:
+    """Rows of panels, of which each is a row of its own where there is one column, named by its row and its title."""
+    if not is_one_column():
+        return rows
+    each = [(name, title, panel) for name, panels in rows.items() for title, panel in panels.items()]
+    return {", ".join(filter(None, (name, title))): {"": panel} for name, title, panel in each}
+
+
+def outer_labels(grid: Iterable[Axes]) -> None:
+    """Where there is one column, leave the labels of a shared axis at the lowest panel alone."""
+    for axes in grid if is_one_column() else ():
+        axes.label_outer()
 
 
 Place = Literal["outside upper center", "outside lower center"]

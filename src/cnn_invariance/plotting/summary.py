@@ -13,9 +13,23 @@ from cnn_invariance.plotting.forest import Place, draw_forest, forest_handles
 from cnn_invariance.plotting.profiles import Series, draw_profiles, line_handles, name_layers
 from cnn_invariance.plotting.responses import coloured, mosaic
 from cnn_invariance.plotting.shares import Share, draw_shares
-from cnn_invariance.plotting.style import BLUE, NORMAL, SMALL, VERMILLION, Look, add_legend, new_figure, style
+from cnn_invariance.plotting.style import (
+    BLUE,
+    COLUMN,
+    NORMAL,
+    SMALL,
+    VERMILLION,
+    Look,
+    add_legend,
+    font_size,
+    is_one_column,
+    new_figure,
+    style,
+)
 
 WIDTH, HEIGHT = 17 / 2.54, 9 / 2.54
+DEEP = 1.85
+"""The height of a panel where there is one column, inches."""
 SAMPLES, MEMBERS = 3, 5
 """How many samples and transformations are shown as pictures; the matrix has all."""
 
@@ -54,7 +68,9 @@ def summary_figure(
     shares: Mapping[str, Share],
     claims: Claims | None,
 ) -> Figure:
-    """Up to four lettered panels on 17 cm x 9 cm; a panel whose results are not there is left out.
+    """Up to four lettered panels on 17 cm x 9 cm, or below each other in one column.
+
+    A panel whose results are not there is left out.
 
     Errors: ValueError for no panel.
     """
@@ -77,6 +93,14 @@ def summary_figure(
             cell.text(0.004, 0.99, next(letters), size=NORMAL + 1.5, weight="bold", va="top")
 
     with style():
+        if is_one_column():
+            stacked = [panel for row in left for panel in row[1]] + (
+                [(1.0, partial(_draw_claims, claims=claims))] if claims else []
+            )
+            figure = new_figure(COLUMN, DEEP * len(stacked))
+            for part, panel in zip(figure.subfigures(len(stacked), 1, squeeze=False)[:, 0], stacked, strict=True):
+                draw(part, [panel])
+            return figure
         figure = new_figure(WIDTH, HEIGHT)
         columns = [*([1.5] if left else []), *([1.0] if claims else [])]
         parts = list(figure.subfigures(1, len(columns), width_ratios=columns, squeeze=False)[0])
@@ -116,7 +140,8 @@ def _draw_explained(part: SubFigure, shown: Explained) -> None:
         for end, colour in (((1, -0.08), VERMILLION), ((-0.04, 1), BLUE)):
             start = (0, end[1]) if colour == VERMILLION else (end[0], 0)
             axes.annotate("", end, start, xycoords="axes fraction", arrowprops=_arrow(colour), annotation_clip=False)
-        axes.set_xlabel("NV = {2:.2g} = {0:.2g} / {1:.2g}".format(*variances(matrix)), fontsize=SMALL, labelpad=8)
+        text = "NV = {2:.2g}" if is_one_column() else "NV = {2:.2g} = {0:.2g} / {1:.2g}"
+        axes.set_xlabel(text.format(*variances(matrix)), fontsize=SMALL, labelpad=8)
 
 
 def _arrow(colour: str) -> dict[str, object]:
@@ -140,7 +165,7 @@ def _draw_profile(part: SubFigure, shown: Profile) -> None:
     name_layers(axes, shown.series)
     axes.annotate(
         "1: as much as samples", (1, 1), (0, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
-        ha="right", va="bottom", fontsize=SMALL - 0.5, color="#404040",
+        ha="right", va="bottom", fontsize=font_size(SMALL - 0.5), color="#404040",
     )  # fmt: skip
     axes.set_ylim(top=max(axes.get_ylim()[1], 1.2))
     handles = line_handles(shown.series)

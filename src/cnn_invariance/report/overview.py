@@ -28,7 +28,7 @@ ALL = "all datasets together"
 def draw(plan: Plan) -> None:
     """Draw ``summary``, ``overview`` and ``claims`` in ``figures/<preset>/overview/`` from the results of a preset."""
     from cnn_invariance.plotting import Canvas
-    from cnn_invariance.plotting.style import DOUBLE, new_figure, style
+    from cnn_invariance.plotting.style import DOUBLE, is_one_column, new_figure, style
 
     shown = [one.overview(study, plan.results) for one, study in _computed(plan)]
     rows = sorted((row for one in shown for row in one.rows), key=lambda row: (row.place, row.title))
@@ -45,7 +45,8 @@ def draw(plan: Plan) -> None:
     canvas = Canvas(plan.folders.figure_folder(plan.study.name, NAME), plan.folders.table_folder(plan.study.name))
     records = [row for row in claims.records(plan) if not row["condition"] and row["datasets"] and row.get("n")]
     canvas.figure(SUMMARY, *_summary(plan, shown, rows, records))
-    canvas.figure(NAME, figure, _caption(plan, rows))
+    if not is_one_column():  # too much for a column
+        canvas.figure(NAME, figure, _caption(plan, rows))
     canvas.figure(CLAIMS, *_forest(plan, records))
 
 
@@ -56,10 +57,10 @@ def _computed(plan: Plan) -> list[tuple[Experiment, Programme]]:
 
 
 def _empty(text: str) -> "Figure":
-    from cnn_invariance.plotting.style import new_figure, style
+    from cnn_invariance.plotting.style import new_figure, page_width, style
 
     with style():
-        figure = new_figure(3.4, 0.5)
+        figure = new_figure(page_width(1), 0.5)
         figure.subplots().set_axis_off()
         figure.text(0.5, 0.5, text, ha="center", va="center")
     return figure

@@ -6,11 +6,12 @@ from cnn_invariance.workflow.plan import Plan
 
 
 def draw(plan: Plan, experiment: str) -> None:
-    """Draw an experiment on the datasets whose cells are all there.
+    """Draw an experiment on the datasets whose cells are all there; tables are not written for one column of a page.
 
     Errors: InputError if it leaves out an output that it announces, or, with no dataset complete, for a missing cell.
     """
     from cnn_invariance.plotting import Canvas
+    from cnn_invariance.plotting.style import is_one_column
 
     name, chosen = plan.study.name, plan.study.experiment(experiment).name
     view = plan.study.on(chosen, plan.computed.get(chosen) or plan.study.datasets_of(chosen))
@@ -22,6 +23,7 @@ def draw(plan: Plan, experiment: str) -> None:
     )
     experiment_here.draw(view, plan.results, canvas)
     outputs = view.outputs[chosen]
-    announced = (*plan.folders.figure_files(name, chosen, outputs), *plan.folders.table_files(name, outputs))
+    tables = () if is_one_column() else plan.folders.table_files(name, outputs)
+    announced = (*plan.folders.figure_files(name, chosen, outputs), *tables)
     if absent := [str(path) for path in announced if not path.is_file()]:
         raise InputError(f"{experiment} announces outputs that it does not draw: {', '.join(absent)}")

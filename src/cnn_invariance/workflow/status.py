@@ -90,9 +90,7 @@ def _unused_seeds(plan: Plan) -> list[str]:
     """A note on the seeds of the preset that no network has."""
     used = {network.seed for network in plan.networks}
     unused = ", ".join(str(seed) for seed in plan.study.seeds if seed not in used)
-    return (
-        [f"note: no experiment uses seed {unused} of the preset: raise 'seeds' of an experiment"] if unused else []
-    )
+    return [f"note: no experiment uses seed {unused} of the preset: raise 'seeds' of an experiment"] if unused else []
 
 
 def _by_other_code(plan: Plan) -> Iterator[str]:
