@@ -65,7 +65,7 @@ def tile_of(monkeypatch):
 @pytest.mark.skipif(c_loops.library() is None, reason="no C compiler here")
 @pytest.mark.parametrize(
     ("share", "threads", "expected"),
-    [(5 * MB, 1, 80), (5 * MB, 2, 160), (MB // 2, 1, 16), (6 * MB, 64, 384), (None, 1, 384), (None, 8, 384)],
+    [(5 * MB, 1, 80), (5 * MB, 2, 160), (MB // 2, 1, 25), (6 * MB, 64, 384), (None, 1, 384), (None, 8, 384)],
 )
 def test_tiles_fit_the_caches(tile_of, share, threads, expected):
     assert tile_of(share, threads).info["tile"] == expected

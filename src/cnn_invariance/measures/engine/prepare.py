@@ -47,7 +47,7 @@ from cnn_invariance.transformations.affine import AffineSet
 from cnn_invariance.transformations.warp import check_members
 
 SLAB = 24 << 20  # bytes of the largest layer of a tile: stays in a last-level cache
-IMAGES = 64  # in a batch, fewer are slow in any network, whatever the caches
+IMAGES = 100  # in a batch, fewer are slow in any network, whatever the caches
 TORCH_SLABS = 3  # so many where torch operations do the work: they read a tile many times, and start for each anew
 GPU_SHARE = 0.02  # of the free memory, for the largest layer of a tile
 TileSize = int | Literal["fixed"] | None
