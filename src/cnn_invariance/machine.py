@@ -107,11 +107,28 @@ def _ranges(text: str) -> list[tuple[str, str, str]]:
     return [part.partition("-") for part in text.split(",")]
 
 
+def free_memory() -> int | None:
+    """The bytes of memory that a process can still have: of the machine, and of its control group if that has a limit.
+
+    None where the system does not say (it does on Linux).
+    """
+    found = [int(line.split()[1]) * 1024 for line in _lines("/proc/meminfo") if line.startswith("MemAvailable:")]
+    limit, used = (_lines(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
+    if limit and used and limit[0].isdigit():
+        found.append(max(0, int(limit[0]) - int(used[0])))
+    return min(found, default=None)
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
 def peak_memory() -> int:
     """The largest resident memory of this process so far, in bytes."""
-    status = Path("/proc/self/status")
-    lines = status.read_text(encoding="utf-8").splitlines() if status.is_file() else []
-    if peaks := [line.split()[1] for line in lines if line.startswith("VmHWM:")]:
+    if peaks := [line.split()[1] for line in _lines("/proc/self/status") if line.startswith("VmHWM:")]:
         return int(peaks[0]) * 1024  # getrusage would report the parent's peak if that is larger
     import resource  # not on Windows
 

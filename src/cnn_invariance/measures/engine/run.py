@@ -7,6 +7,7 @@ samples in the order of another library beside ours, takes one look more. Memory
 running statistics, which do not grow with the number of samples.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -48,6 +49,7 @@ from cnn_invariance.transformations.affine import AffineSet, invert, is_identity
 from cnn_invariance.transformations.warp import neighbours
 
 Order = SampleOrder | None
+NEGLIGIBLE = 1 << 28  # bytes, for which nobody is asked whether there is room
 BY_CLASS = "another measure of this pass is taken class by class; measure this one in a pass without such"
 
 
@@ -203,6 +205,7 @@ class _Engine:
         by_class = [request for request in prepared.requests if request["stratified"]]
         orders = self._orders(pooled, bool(by_class))
         main, *others = [self._accumulators(pooled, prepared.N, wanted) for _, wanted in orders]
+        self._check_memory([main, *others])
         for k, ((order, _), own) in enumerate(zip(orders[1:], others, strict=True)):
             self._pass(self._order(order), [own], None if k else main, alone=True)
         groups = self._classes() if by_class else [self._order(orders[0][0])]
@@ -330,6 +333,25 @@ class _Engine:
             )
             for layer, statistics in zip(prepared.layers, self._statistics(requests, N), strict=True)
         ]
+
+    def _check_memory(self, accumulators: Sequence[Sequence[Accumulators]]) -> None:
+        """Raise InputError where what is kept of pairs of channels or of positions does not fit into memory."""
+        kept = Counter({one.context.layer.name: 0 for some in accumulators for one in some})
+        for one in (one for some in accumulators for one in some):
+            kept[one.context.layer.name] += sum(member.bytes_of_pairs for member in one.members.values())
+        if (total := sum(kept.values())) < NEGLIGIBLE:
+            return
+        from cnn_invariance import machine  # few passes keep so much
+
+        device = self.prepared.device
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else machine.free_memory()
+        if free is not None and total > free:
+            name, most = kept.most_common(1)[0]
+            raise InputError(
+                f"measures that let channels or positions mix keep products of all pairs: {total / 1e9:.1f} GB for "
+                f"{sum(map(bool, kept.values()))} layers, {most / 1e9:.1f} GB of them for {name}, and "
+                f"{free / 1e9:.1f} GB of memory are free; measure fewer layers (layers=[...]), or leave these measures out"
+            )
 
     def _show_untransformed(self, accumulators: list[Accumulators], group: Tensor) -> None:
         """Show the untransformed samples once to those whose thresholds come from them."""

@@ -184,6 +184,11 @@ class Accumulator(ABC):
         """See a tile before the pass, if needed: untransformed samples (1, b, U), or all columns (M, b, U)."""
 
     @property
+    def bytes_of_pairs(self) -> int:
+        """The bytes of what it keeps of pairs of channels or positions, which grow with the square of their number."""
+        return 0
+
+    @property
     def needs_untransformed_first(self) -> bool:
         """Whether ``prepare`` must see the untransformed samples before the pass."""
         return False

@@ -101,6 +101,12 @@ class ChannelMoments(Accumulator):
         assert isinstance(statistic, Channels)
         return statistic.positions, statistic.members
 
+    @property
+    def bytes_of_pairs(self) -> int:
+        """Of both halves."""
+        C, m = self.context.layer.maps, len(self.members)
+        return 2 * 8 * C * C * (1 + m + (m if self.whole_bb else 0))
+
     def add(self, tile: Tile) -> None:
         """The even samples of the tile to one half, the odd ones to the other."""
         assert tile.undo is not None

@@ -97,6 +97,13 @@ class PositionMoments(Accumulator):
         assert isinstance(statistic, Positions)
         return statistic.side, statistic.members
 
+    @property
+    def bytes_of_pairs(self) -> int:
+        """Of positions after pooling."""
+        _, H, W = self.context.layer.shape
+        positions = min(H, self.side) * min(W, self.side)
+        return 8 * positions * positions * (1 + 2 * len(self.members))
+
     def add(self, tile: Tile) -> None:
         """Each channel of each sample is an observation."""
         a = self._pooled(tile, tile.reference)  # (b C, d)
