@@ -348,8 +348,8 @@ class _Engine:
         if free is not None and total > free:
             name, most = kept.most_common(1)[0]
             raise InputError(
-                f"measures that let channels or positions mix keep products of all pairs: {total / 1e9:.1f} GB for "
-                f"{sum(map(bool, kept.values()))} layers, {most / 1e9:.1f} GB of them for {name}, and "
+                "measures that let channels or positions mix keep products of all pairs: "
+                f"{total / 1e9:.1f} GB for {sum(map(bool, kept.values()))} layers, {most / 1e9:.1f} GB of them for {name}, and "
                 f"{free / 1e9:.1f} GB of memory are free; measure fewer layers (layers=[...]), or leave these measures out"
             )
 
