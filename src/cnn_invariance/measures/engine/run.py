@@ -349,8 +349,9 @@ class _Engine:
             name, most = kept.most_common(1)[0]
             raise InputError(
                 "measures that let channels or positions mix keep products of all pairs: "
-                f"{total / 1e9:.1f} GB for {sum(map(bool, kept.values()))} layers, {most / 1e9:.1f} GB of them for {name}, and "
-                f"{free / 1e9:.1f} GB of memory are free; measure fewer layers (layers=[...]), or leave these measures out"
+                f"{total / 1e9:.1f} GB for {sum(map(bool, kept.values()))} layers, {most / 1e9:.1f} GB of them for "
+                f"{name}, and {free / 1e9:.1f} GB of memory are free; measure fewer layers (layers=[...]), or leave "
+                "these measures out"
             )
 
     def _show_untransformed(self, accumulators: list[Accumulators], group: Tensor) -> None:
