@@ -117,6 +117,14 @@ def test_the_pass_loads_few_modules_and_none_of_the_study():
     assert not modules & STUDY_PACKAGES
 
 
+def test_what_computes_cells_loads_nothing_that_draws_or_plans():
+    """A broken experiment, or a broken document of the paper's points, cannot stop a training."""
+    modules = loaded("from cnn_invariance.workflow import jobs, stages")
+    rooms = {name.split(".")[1] for name in modules if name.startswith("cnn_invariance.")}
+    assert not rooms & {"experiments", "paper", "plotting", "report", "verification"}
+    assert "cnn_invariance.workflow.plan" not in modules
+
+
 @pytest.mark.parametrize("room", ["transformations", "datasets", "models", "measures", "activations", "inspection"])
 def test_the_library_imports_without_the_packages_of_the_study(room):
     assert not loaded(f"import cnn_invariance.{room}") & (STUDY_PACKAGES - {"pandas", "pyarrow"})

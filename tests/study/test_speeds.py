@@ -11,10 +11,11 @@ from cnn_invariance.results import write_training
 from cnn_invariance.study import Recipe
 from cnn_invariance.workflow import preparation, speeds, status, timing
 from cnn_invariance.workflow.campaign import known
-from cnn_invariance.workflow.costs import Known, Rates, epochs_done, processor_here
+from cnn_invariance.workflow.costs import Known, Rates, processor_here
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.speeds import Speeds
+from cnn_invariance.workflow.under_way import epochs_done
 from helpers_study import cell, network
 
 SIZES = {"train": 3500, "validation": 500, "test": 1000, "evaluated test": 1000, "validated": 500}

@@ -22,10 +22,11 @@ from cnn_invariance.machine import gpus
 from cnn_invariance.storage.files import write_whole
 from cnn_invariance.storage.locks import locked
 from cnn_invariance.study import Cell, TrainSpec
-from cnn_invariance.workflow.costs import Estimates, Known, epochs_done, processor_here, readable
+from cnn_invariance.workflow.costs import Estimates, Known, processor_here, readable
 from cnn_invariance.workflow.parts import WHOLE, Part
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.running import check_space
+from cnn_invariance.workflow.under_way import epochs_done
 
 UNKNOWN = 60.0
 """Seconds that a cell is taken to last while nothing like it was measured."""

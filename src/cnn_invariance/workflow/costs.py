@@ -1,27 +1,23 @@
 """What cells cost: measured by those that are there, estimated for those that are missing. No torch."""
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cnn_invariance import machine
 from cnn_invariance.results import Results, others
-from cnn_invariance.study import Cell, ModelSpec, TrainSpec
+from cnn_invariance.study import Cell, ModelSpec
 from cnn_invariance.workflow import speeds
-from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.speeds import Speeds
 
 if TYPE_CHECKING:
     import pandas as pd
 
-GIB = 2**30
-MOST_OF_A_HEADER = 2**24
-"""Bytes of the header of a training's state that are read: names and shapes of tensors, and the history."""
+    from cnn_invariance.workflow.plan import Plan
 
+GIB = 2**30
 Group = tuple[str, ...]
 
 
@@ -52,7 +48,7 @@ class Rates:
         return cls.of(((cell, results.provenance(cell)) for cell in cells if results.has(cell)), gpu, processor)
 
     @classmethod
-    def known(cls, plan: Plan, processor: str | None = None) -> "Rates":
+    def known(cls, plan: "Plan", processor: str | None = None) -> "Rates":
         """The rates by every result in the folder of results, of other presets and of cells of no preset, too.
 
         What the cells of the plan took counts before what others did.
@@ -121,7 +117,7 @@ class Known:
     speeds: Speeds
 
     @classmethod
-    def of(cls, plan: Plan, processor: str) -> "Known":
+    def of(cls, plan: "Plan", processor: str) -> "Known":
         """What all results, and the speeds beside the checkpoints of a plan, say of a processor; of others nothing."""
         rates = Rates.known(plan, processor)
         return cls(rates, Speeds.read(speeds.file(plan.folders, processor)))
@@ -138,19 +134,6 @@ def total(known: Estimates, cells: Sequence[Cell]) -> float | None:
     """The seconds of several cells one after the other; None if one cannot be estimated."""
     estimates = [known.estimate(cell) for cell in cells]
     return None if None in estimates else sum(estimate for estimate in estimates if estimate is not None)
-
-
-def epochs_done(state: Path, network: TrainSpec) -> int:
-    """The epochs that an interrupted training has behind it, by the header of its state; 0 of a file that is none."""
-    try:
-        with state.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(min(size, MOST_OF_A_HEADER)))
-        document = json.loads(json.loads(header["__metadata__"]["cnn_invariance"])["document"])
-        done = document["epoch"] if document["spec_hash"] == network.hash else 0
-        return min(max(0, int(done)), network.recipe.epochs)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return 0
 
 
 def processor_here() -> str:
@@ -198,7 +181,7 @@ def table(
     )
 
 
-def write(plan: Plan) -> None:
+def write(plan: "Plan") -> None:
     """Write the costs of a preset's cells as a table, ``costs``, in all formats of `plotting.Canvas.table`."""
     from cnn_invariance.plotting import Canvas, Caption
 

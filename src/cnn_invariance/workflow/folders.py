@@ -3,10 +3,13 @@
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cnn_invariance.experiments.framework.experiment import Outputs
 from cnn_invariance.results import Results
 from cnn_invariance.study import TrainSpec
+
+if TYPE_CHECKING:
+    from cnn_invariance.experiments.framework.experiment import Outputs
 
 DEFAULT_PRESET = Path("config/quick.yaml")
 FIGURE_ENDINGS = (".svg", ".png", ".md", ".json")
@@ -79,7 +82,7 @@ class Folders:
         """The tables of a preset."""
         return self.results / preset / "tables"
 
-    def figure_files(self, preset: str, experiment: str, outputs: Outputs) -> list[Path]:
+    def figure_files(self, preset: str, experiment: str, outputs: "Outputs") -> list[Path]:
         """The pictures of an experiment and their captions."""
         folder = self.figure_folder(preset, experiment)
         return [folder / f"{name}{end}" for name in outputs.figures for end in FIGURE_ENDINGS]
@@ -88,7 +91,7 @@ class Folders:
         """The page that shows the whole study."""
         return self.report / f"{preset}.html"
 
-    def table_files(self, preset: str, outputs: Outputs) -> list[Path]:
+    def table_files(self, preset: str, outputs: "Outputs") -> list[Path]:
         """The tables of an experiment, in each format."""
         folder = self.table_folder(preset)
         return [folder / f"{name}{end}" for name in outputs.tables for end in TABLE_ENDINGS]

@@ -10,10 +10,10 @@ from cnn_invariance.errors import FailedError, InputError
 from cnn_invariance.results import Results, definitions, write_measure, write_responses, write_training
 from cnn_invariance.results.provenance import Clock, provenance
 from cnn_invariance.study import Cell, DatasetSpec, MeasureSpec, ResponseSpec, SampleSpec, TrainSpec
-from cnn_invariance.workflow.costs import epochs_done
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.jobs import Job
 from cnn_invariance.workflow.preparation import other_content
+from cnn_invariance.workflow.under_way import epochs_done
 
 HOW_IT_WAS_MADE = ("device", "threads", "resumed_after", "wall_s")
 """What the record of a training says of how it ran, which its result keeps as provenance."""
