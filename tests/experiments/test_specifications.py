@@ -2,15 +2,19 @@
 
 import importlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 import cnn_invariance as ci
+import helpers_experiments
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import registry, specifications
+from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.experiments.framework.specifications import Layers, Remembered, counts_dead, curve
 from cnn_invariance.measures import requests
 from cnn_invariance.measures.statistics.base import Context
@@ -32,6 +36,7 @@ EVERY = [
     "NV[aggregate=max]",
     "SVSE[aggregate=mean]",
 ]
+LAPTOP = Path(__file__).parents[2] / "config" / "laptop.yaml"
 SETS = {"transformation_sets": ["rotation", "scale"], "seeds": 5}
 
 
@@ -160,10 +165,35 @@ def test_a_profile_without_dead_units_is_exact(result, measure):
     assert profile["dead"].sum() > 0
 
 
+def specified() -> list[str]:
+    """The experiments of `laptop` whose primary claim has a specification curve."""
+    study = Programme.load(LAPTOP)
+    return [name for name, one in study.experiments.items() if one.of_profiles and any(c.primary for c in one.claims)]
+
+
+@pytest.mark.parametrize("experiment", specified())
+def test_each_experiment_has_its_curve(monkeypatch, load, experiment):
+    """Whatever a claim asks of a profile, a specification's profile has it: by made-up values for cells of laptop."""
+    for design, layers in (("VGG16D", 12), ("ResNet18", 16)):
+        monkeypatch.setitem(helpers_experiments.KINDS, design, ["Conv2d", "ELU"] * layers + ["Linear", "LogSoftmax"])
+    content = yaml.safe_load(LAPTOP.read_text(encoding="utf-8"))
+    options = content["experiments"][experiment]
+    both = {} if experiment in ("structure", "dataset_transfer", "departures") else {"datasets": ["mnist"]}
+    content["experiments"] = {experiment: options | both | ({"seeds": 2} if "seeds" in options else {})}
+    study = load(content)
+    made_up = Remembered(Profiles(lambda cell, measure: layer_values(cell, measure) * np.exp(noise(cell) / 20)))
+    found = curve(study.experiments[experiment], study, made_up)
+    assert found
+    for tested in found:
+        assert tested[0].specification.own
+        assert not tested[0].finding.reason
+        assert not any(one.specification.own for one in tested[1:])
+
+
 def test_a_layer_of_dead_units_alone_has_no_value():
     profile = pd.DataFrame(
-        {"layer": list("abc"), "kind": list("abc"), "value": [1.0, 0.4, np.nan], "units": [5, 5, 5],
-         "infinite": [0, 2, 5], "nan": [0, 0, 0], "dead": [5, 0, 0]}
+        {"layer": list("abc"), "kind": list("abc"), "depth": [0.0, 50.0, 100.0], "value": [1.0, 0.4, np.nan],
+         "units": [5, 5, 5], "infinite": [0, 2, 5], "nan": [0, 0, 0], "dead": [5, 0, 0]}
     )  # fmt: skip
     found = Layers.of(profile).without_dead()
     assert np.isnan(found[[0, 2]]).all()

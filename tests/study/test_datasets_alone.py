@@ -1,10 +1,11 @@
 """A preset of two datasets of which one is computed: its experiments are drawn, and the other is said to be missing."""
 
+import pandas as pd
 import pytest
 import yaml
 
 from cnn_invariance.experiments.framework.programme import Programme
-from cnn_invariance.report import claims, overview
+from cnn_invariance.report import claims, overview, specifications
 from cnn_invariance.workflow import campaign, drawing, status
 from cnn_invariance.workflow.costs import Rates
 from cnn_invariance.workflow.folders import Folders
@@ -73,6 +74,19 @@ def test_claims_are_decided_on_the_dataset_that_is_complete(plan):
     assert any(row["verdict"] == "undecided" and "dataset" in row["reason"] for row in factors)
     nothing = [row for row in found if row["experiment"] == "dataset_transfer"]
     assert [(row["verdict"], row.get("about")) for row in nothing] == [("undecided", None)]
+
+
+def test_specifications_are_those_of_the_dataset_that_is_complete(plan):
+    """What is announced to Snakemake is written."""
+    products = Products(plan)
+    assert products.specified == ["augmentation_intensity", "structure"]
+    specifications.write(plan)
+    assert all(path.is_file() for path in products.specifications)
+    rows = pd.read_csv(plan.folders.table_folder(plan.study.name) / "specifications.csv")
+    assert set(rows["about"]) == {"mnist5k"}
+    captions = [path.read_text("utf-8") for path in products.specifications if path.suffix == ".md"]
+    assert any("mnist5k" in text for text in captions)
+    assert not any("other" in text.replace("another", "").split() for text in captions)
 
 
 def test_all_is_drawn_anew_when_the_other_dataset_is_there_too(plan):

@@ -74,15 +74,16 @@ class Curve(NamedTuple):
 
 
 def curves(plan: Plan) -> Iterator[Curve]:
-    """The curves of all experiments whose primary claim is of profiles, and whose cells are all computed.
+    """The curves of all experiments whose primary claim is of profiles, on the datasets whose cells are all computed.
 
     Errors: InputError for an experiment that says its claim is of profiles, and asks for none.
     """
     results = Remembered(plan.results)
     for name in Products(plan).specified:
-        if plan.lacking(name):
+        if name not in plan.computed:
             continue
-        found = curve(plan.study.experiment(name), plan.study, results)
+        view = plan.study.on(name, plan.computed[name])
+        found = curve(view.experiment(name), view, results)
         if not found:
             raise InputError(f"{name}: its primary claim asks for no profile; set of_profiles = False in its class")
         yield from (Curve(name, tested) for tested in found)

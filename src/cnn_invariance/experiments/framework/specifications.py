@@ -116,10 +116,12 @@ class Tested(NamedTuple):
 class Layers(NamedTuple):
     """A stored profile in numbers: the names and kinds of its layers, and of each layer its value and counts, (L,).
 
+    depth:  of the layers among all that were observed, in per cent
     finite: how many values are in its mean; ``dead``: how many of them are dead
     """
 
     names: tuple[tuple[str, str], ...]
+    depth: np.ndarray
     value: np.ndarray
     finite: np.ndarray
     dead: np.ndarray
@@ -127,11 +129,11 @@ class Layers(NamedTuple):
     @classmethod
     def of(cls, profile: "pd.DataFrame") -> "Layers":
         """Those of a profile as results give it."""
-        value, units, infinite, nan, dead = (
-            profile[name].to_numpy(dtype=float) for name in ("value", "units", "infinite", "nan", "dead")
+        depth, value, units, infinite, nan, dead = (
+            profile[name].to_numpy(dtype=float) for name in ("depth", "value", "units", "infinite", "nan", "dead")
         )
         names = tuple(zip(profile["layer"].tolist(), profile["kind"].tolist(), strict=True))
-        return cls(names, value, units - infinite - nan, dead)
+        return cls(names, depth, value, units - infinite - nan, dead)
 
     def without_dead(self) -> np.ndarray:
         """The values without the dead, of which each is in the mean as 1; NaN where all are dead, (L,)."""
@@ -181,7 +183,8 @@ class Specified(Results):
         found = self.profiles.profile(cell, request)
         left_out = self.specification.dead == DEAD[1] and counts_dead(request)
         kept, table = _of_kind(found.names, self.specification.layers)
-        return table.assign(value=(found.without_dead() if left_out else found.value)[kept])
+        value = found.without_dead() if left_out else found.value
+        return table.assign(depth=found.depth[kept], value=value[kept])
 
     def measure(self, cell: MeasureSpec) -> "MeasureTable":
         """A measure cell as it is."""

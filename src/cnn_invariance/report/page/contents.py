@@ -267,6 +267,6 @@ def _specifications(plan: Plan, outlines: Outlines) -> Shown:
         figures=[
             read_figure(figures, Products.curve(one), outlines)
             for one in Products(plan).specified
-            if not plan.lacking(one)
+            if one in plan.computed
         ],
     )
