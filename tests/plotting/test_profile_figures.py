@@ -4,7 +4,8 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from cnn_invariance.plotting import Dot, Series, dot_figure, heatmap_figure, looks, profile_figure, sequential_looks
-from cnn_invariance.plotting.layer_kinds import KINDS, OTHER, STRIP, kind_of
+from cnn_invariance.plotting.canvas import _lay_out
+from cnn_invariance.plotting.layer_kinds import GAP, KINDS, OTHER, STRIP, kind_of
 from cnn_invariance.plotting.profiles import DEAD, INFINITE, SPAN, THIN, Values, draw_profiles, facet_figure
 from cnn_invariance.plotting.style import VERMILLION, new_figure, style
 
@@ -376,3 +377,25 @@ def test_legends_say_of_how_many_seeds_bands_are(profile, designs):
     many = legend(profile_figure({"": [seeds(profile, designs, "e", THIN + 1, first)]}, ylabel="NV"))
     assert f"n = {THIN + 1} seeds: lowest to highest, mean" in many
     assert not [text for text in legend(profile_figure({"": [one]}, ylabel="NV")) if "seed" in text]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.53, 1.3), (0.2, 0.9), (0.001, 2.0), (30.0, 31.0)])
+def test_a_logarithmic_axis_can_be_read(profile, designs, low, high):
+    table = profile(designs["SimpleConv"])
+    table["value"] = np.linspace(low, high, len(table))
+    (axes, *_) = profile_figure({"": [Series("a", [table], looks(1)[0])]}, ylabel="NV", log_y=True).axes
+    bottom, top = axes.get_ylim()
+    assert sum(bottom <= tick <= top for tick in axes.get_yticks()) >= 2
+
+
+@pytest.mark.parametrize("strips", [1, 4])
+def test_titles_of_lower_panels_are_clear_of_the_strips_above(profile, designs, strips):
+    series = four_networks(profile, designs)[:strips]
+    figure = profile_figure(dict.fromkeys("abcd", series), ylabel="NV", axis="depth", columns=2)
+    with style():
+        _lay_out(figure)
+    above, below = figure.axes[0], figure.axes[2]
+    lowest = above.get_window_extent().y0 - strips * (GAP + STRIP) * figure.dpi / 72
+    title = below.title
+    lines = title.get_text().count("\n") + 1
+    assert title.get_window_extent().y0 + title.get_window_extent().height / lines <= lowest

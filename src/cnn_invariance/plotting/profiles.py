@@ -232,6 +232,8 @@ def facet_figure(
                 axes.set_visible(False)
             for axes, (title, series) in zip(of_row, panels, strict=False):
                 named = title if row == 0 or len(titles) > 1 else ""
+                if named and row:
+                    named = "\n" * strips + named  # below the strips of the panel above, for which nothing leaves room
                 draw_profiles(axes, series, axis=axis, title=named, last=last)
                 if marked:
                     _draw_marked(axes, series, axis, marked)
@@ -258,7 +260,9 @@ def _scale_values(axes: Axes, log: bool, top: float | None, room: float) -> None
     """From 0 to the top, or a logarithmic axis whose ticks are numbers."""
     if log:
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        low, high = axes.get_ylim()
+        narrow = high < 5 * low  # of a decade hardly a tick would be left
+        axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]) if narrow else LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_locator(NullLocator())
         return

@@ -101,8 +101,8 @@ class Rule:
         ('supported if within a factor of 1.1', 'supported if above 0.5')
         """
         if self.side != "within":
-            return f"supported if {self.side} {self.threshold:g}"
-        return f"supported if within {'a factor of ' if self.scale is LOG else '± '}{self.threshold:g}"
+            return f"supported if {self.side} {self.threshold:.3g}"
+        return f"supported if within {'a factor of ' if self.scale is LOG else '± '}{self.threshold:.3g}"
 
     def distance(self, estimate: float, low: float, high: float) -> float:
         """How far an estimate lies inside the claimed region (negative: outside), in half-widths of its interval.
