@@ -1,8 +1,12 @@
+import base64
+import io
 import re
 from io import StringIO
 
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 from cnn_invariance.plotting.style import style
 from cnn_invariance.plotting.svg import slim
@@ -51,3 +55,24 @@ def test_what_is_drawn_and_how_stays():
         assert re.findall(pattern, before) == re.findall(pattern, after)
     styles = [re.sub(r"\s", "", style) for style in re.findall(r'style="([^"]*)"', before)]
     assert styles == [re.sub(r"\s", "", style) for style in re.findall(r'style="([^"]*)"', after)]
+
+
+def pictures(text: str) -> list[Image.Image]:
+    found = re.findall(r"data:image/png;base64,([\sA-Za-z0-9+/=]+)", text)
+    return [Image.open(io.BytesIO(base64.b64decode(one))) for one in found]
+
+
+@pytest.mark.parametrize(("kind", "channels"), [("grey", 1), ("colours", 3), ("transparent", 4)])
+def test_pictures_keep_every_pixel_in_the_channels_that_they_need(kind, channels):
+    values = np.random.default_rng(0).random((20, 30, 1 if kind == "grey" else 3 if kind == "colours" else 4))
+    with style():
+        figure = Figure((3, 2))
+        picture = values[..., 0] if kind == "grey" else values
+        figure.subplots().imshow(picture, cmap="gray", interpolation="none")
+        written = io.StringIO()
+        figure.savefig(written, format="svg")
+    (before,), after = pictures(written.getvalue()), slim(written.getvalue())
+    (found,) = pictures(after)
+    assert len(found.getbands()) == channels
+    assert before.convert("RGBA").tobytes() == found.convert("RGBA").tobytes()
+    assert len(after) <= len(written.getvalue())

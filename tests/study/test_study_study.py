@@ -156,6 +156,19 @@ def test_unknown_labels(study, arguments, message):
         study.network(**arguments)
 
 
+def test_of_labels_of_one_set_that_is_meant_of_which_so_many_samples_are_measured(tmp_path):
+    text = PRESET.replace(
+        "  third: {set: rotation, parameters: {angle_deg: 120}}",
+        "  third: {set: rotation, parameters: {angle_deg: 120}}\n"
+        "  few: {set: rotation, parameters: {angle_deg: 120}, count: 7}",
+    )
+    (tmp_path / "tiny.yaml").write_text(text)
+    study = Programme.load(tmp_path / "tiny.yaml")
+    spec, usual = study.set("few"), study.preset.samples.count
+    assert spec == study.set("third")
+    assert [study.label_of(spec, count) for count in (7, usual, None)] == ["few", "third", "third"]
+
+
 def test_the_code_of_a_users_own_set_is_part_of_the_spec(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     source = "from cnn_invariance.transformations import rotation\ndef mine(): return rotation(n={})\n"

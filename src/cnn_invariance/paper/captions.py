@@ -122,7 +122,8 @@ def _sizes(study: Study, dataset: str, cells: Sequence[Cell]) -> str:
     parts = [_models(study, networks)]
     if measured:
         sets = dict.fromkeys(
-            f"{study.label_of(one.transformations)} ({_members(one.transformations)})" for one in measured
+            f"{study.label_of(one.transformations, one.samples.count)} ({_members(one.transformations)})"
+            for one in measured
         )
         others = dict.fromkeys(one.dataset.name for one in measured if one.dataset.name != dataset)
         where = f" of {' and of '.join([dataset, *others])}" if others else ""

@@ -190,8 +190,9 @@ def _training(data: Data, group: list[TrainSpec]) -> list[str]:
         return []
     theirs = author_images(data.family)
     seen = [a * b for a, b in zip(epochs, each, strict=True)]
+    word = "epoch" if set(epochs) == {1} else "epochs"
     return [
-        f"{spread(epochs)} epochs of {spread(each)} images, {spread(seen)} images (author: {spread(asked)} epochs of "
+        f"{spread(epochs)} {word} of {spread(each)} images, {spread(seen)} images (author: {spread(asked)} epochs of "
         f"{theirs:,}, {spread(one * theirs for one in asked)})"
     ]
 

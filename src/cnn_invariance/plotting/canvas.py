@@ -12,7 +12,7 @@ from cnn_invariance.plotting import tables
 from cnn_invariance.plotting.caption import Caption
 from cnn_invariance.plotting.heading import add_heading, below_heading
 from cnn_invariance.plotting.style import is_one_column, style
-from cnn_invariance.plotting.svg import slim
+from cnn_invariance.plotting.svg import slim, without_colours
 from cnn_invariance.storage.files import write_whole
 
 DPI = 200
@@ -97,8 +97,8 @@ def _svg(figure: Figure) -> str:
 
 
 def _png(figure: Figure) -> bytes:
-    """PNG with all its colours; a palette of 256 would break colour maps into steps."""
+    """PNG with all its colours, if it has any; a palette of 256 would break colour maps into steps."""
     full, small = io.BytesIO(), io.BytesIO()
     figure.savefig(full, format="png", metadata={"Software": None}, dpi=DPI, pil_kwargs={"compress_level": 1})
-    Image.open(full).convert("RGB").save(small, format="png", dpi=(DPI, DPI), optimize=True)
+    without_colours(Image.open(full).convert("RGB")).save(small, format="png", dpi=(DPI, DPI), optimize=True)
     return small.getvalue()

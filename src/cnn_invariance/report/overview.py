@@ -150,7 +150,8 @@ def _forest(plan: Plan, records: Sequence[Mapping[str, Any]]) -> tuple["Figure",
     if rows := _places(records):
         figure = forest_figure(rows, _looks(plan), {row["statement"] for row in records if row["primary"]})
     else:
-        figure = _empty("no claim was tested yet")
+        claimed = any(one.claims for one in plan.study.experiments.values())
+        figure = _empty("no claim was tested yet" if claimed else "no experiment of this preset claims anything")
     counts = Counter(row["verdict"] for row in records)
     found = ", ".join(f"{counts[name]} {name}" for name in claims.VERDICTS)
     return figure, Caption(

@@ -90,10 +90,11 @@ class Study:
         models.check_arguments(entry.model, arguments or {})
         return _complete_model(entry.model, {**entry.arguments, **changed, **(arguments or {})}, _weights(entry))
 
-    def label_of(self, spec: ModelSpec | SetSpec) -> str:
+    def label_of(self, spec: ModelSpec | SetSpec, samples: int | None = None) -> str:
         """What legends, captions and tables call a design or a set: the label of the preset that it is most like.
 
-        A design or set that no entry of the preset names, as an experiment may have, is called by its own name.
+        A design or set that no entry of the preset names, as an experiment may have, is called by its own name. Of
+        labels that mean the same set, it is that under which so many ``samples`` are measured.
         """
         if isinstance(spec, SetSpec):
             given = spec.parameters
@@ -107,7 +108,12 @@ class Study:
             for label, (name, own) in entries.items()
             if name == spec.name
         }
-        return max(fits, key=lambda label: fits[label]) if fits else spec.name.rpartition(":")[2]
+        counts = {label: one.count for label, one in self.preset.transformation_sets.items()}
+        usual = self.preset.samples.count
+        likeness = {
+            label: (fit, samples is not None and (counts.get(label) or usual) == samples) for label, fit in fits.items()
+        }
+        return max(likeness, key=lambda label: likeness[label]) if likeness else spec.name.rpartition(":")[2]
 
     def weights(self, model: ModelSpec) -> Path | None:
         """The file of pretrained weights of a design of this preset; None: it has none."""
