@@ -513,15 +513,20 @@ static void pair_squares(const float *y, int64_t n, int64_t stride, const cut *f
     memset(sums, 0, (size_t)(form->blocks * n * n) * sizeof(lanes));
     for (int64_t v0 = 0; v0 < form->vectors; v0 += chunk) {
         const int64_t rest = least(chunk, form->vectors - v0);
-        for (int64_t k = 0; k < n; k++)
+        for (int64_t k = 0; k < n; k++) {
+            /* the same places of the next map, or, after the last, the next places of the first */
+            const float *next = y + (k + 1 < n ? (k + 1) * stride + v0 * form->fold * form->C
+                                               : (v0 + chunk) * form->fold * form->C);
             for (int64_t v = 0; v < rest; v++)
                 for (int64_t d = 0; d < form->blocks; d++) {
+                    __builtin_prefetch(next + v * form->fold * form->C + d * LANES);
                     lanes value = vector_of(form, y + k * stride, v0 + v, d, end);
                     if (normalize)
                         value = first_of((value + offset[d]) * norms[d * n + k], width_of(form, v0 + v, d));
                     if (n == 1) sums[d] += value - value;
                     packed[d * room + (k / GROUP * chunk + v) * GROUP + k % GROUP] = value;
                 }
+        }
         for (int64_t d = 0; d < form->blocks; d++)
             for (int64_t p = 0; p < n; p += GROUP)
                 for (int64_t q = 0; q <= p; q += GROUP)
