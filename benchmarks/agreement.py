@@ -102,7 +102,7 @@ def theirs(
         values[f"NV{suffix}"] = placed(result.layers, at)
     threshold = tm.pytorch.NormalPValueThreshold(sign=1, alpha=alpha)
     goodfellow = tm.pytorch.GoodfellowInvariance(threshold_algorithm=threshold)
-    # its deviation of a unit that never changes is the root of what rounding leaves, not a number where that is negative
+    # its deviation of a unit that never changes is the root of what rounding leaves: NaN where that is negative
     torch.distributions.Distribution.set_default_validate_args(False)
     result = goodfellow.eval(images, members, everything, options)
     values["Goodfellow"] = placed(result.layers, list(range(len(example))))
