@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from xml.etree import ElementTree
 
 import numpy as np
@@ -408,6 +409,11 @@ def test_without_scripts_everything_is_there_to_read(show, everything):
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         show(everything)
+        state = {"expression": "document.readyState"}  # the page's scripts, which stand at its end, are passed by then
+        end = time.monotonic() + 30
+        while browser.execute_cdp_cmd("Runtime.evaluate", state)["result"]["value"] != "complete":
+            assert time.monotonic() < end
+            time.sleep(0.05)
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
     assert shown(browser, ".finding") == len(everything.claims)
