@@ -430,8 +430,8 @@ INLINE lanes roots(lanes squares)
     return result;
 }
 
-/* Map k is in group k / GROUP; its vector v stands at [v * GROUP + k % GROUP] of the group. */
-INLINE void rectangle(const lanes *left, const lanes *right, int64_t vectors, lanes *sums, int64_t n, int height)
+/* Map k is in group k / GROUP; its vector v stands at [v * GROUP + k % GROUP] of the group. `own`: the group with itself. */
+INLINE void products(const lanes *left, const lanes *right, int64_t vectors, lanes *sums, int64_t n, int height, int own)
 {
     lanes total[4][GROUP] = {0};
     for (int64_t v = 0; v < vectors; v++)
@@ -439,26 +439,13 @@ INLINE void rectangle(const lanes *left, const lanes *right, int64_t vectors, la
         for (int p = 0; p < height; p++)
 #pragma GCC unroll 4
             for (int q = 0; q < GROUP; q++) {
+                if (own && q >= p) continue; /* known when the loops are unrolled */
                 const lanes d = left[v * GROUP + p] - right[v * GROUP + q];
                 total[p][q] += d * d;
             }
     for (int p = 0; p < height; p++)
-        for (int q = 0; q < GROUP; q++) sums[p * n + q] += total[p][q];
-}
-
-INLINE void triangle(const lanes *maps, int64_t vectors, lanes *sums, int64_t n, int height)
-{
-    lanes total[4][4] = {0};
-    for (int64_t v = 0; v < vectors; v++)
-#pragma GCC unroll 4
-        for (int p = 1; p < height; p++)
-#pragma GCC unroll 4
-            for (int q = 0; q < p; q++) {
-                const lanes d = maps[v * GROUP + p] - maps[v * GROUP + q];
-                total[p][q] += d * d;
-            }
-    for (int p = 1; p < height; p++)
-        for (int q = 0; q < p; q++) sums[p * n + q] += total[p][q];
+        for (int q = 0; q < GROUP; q++)
+            if (!own || q < p) sums[p * n + q] += total[p][q];
 }
 
 /* sums[p, q] += sum over vectors of (a_p - a_q)^2, for the maps p of a group of `height` and q of a full group, or, of
@@ -466,14 +453,14 @@ INLINE void triangle(const lanes *maps, int64_t vectors, lanes *sums, int64_t n,
 static void pair_group(const lanes *left, const lanes *right, int64_t vectors, lanes *sums, int64_t n, int64_t height)
 {
     switch (height + (left == right ? 8 : 0)) {
-    case 1: rectangle(left, right, vectors, sums, n, 1); break;
-    case 2: rectangle(left, right, vectors, sums, n, 2); break;
-    case 10: triangle(left, vectors, sums, n, 2); break;
+    case 1: products(left, right, vectors, sums, n, 1, 0); break;
+    case 2: products(left, right, vectors, sums, n, 2, 0); break;
+    case 10: products(left, left, vectors, sums, n, 2, 1); break;
 #if GROUP > 2
-    case 3: rectangle(left, right, vectors, sums, n, 3); break;
-    case 4: rectangle(left, right, vectors, sums, n, 4); break;
-    case 11: triangle(left, vectors, sums, n, 3); break;
-    case 12: triangle(left, vectors, sums, n, 4); break;
+    case 3: products(left, right, vectors, sums, n, 3, 0); break;
+    case 4: products(left, right, vectors, sums, n, 4, 0); break;
+    case 11: products(left, left, vectors, sums, n, 3, 1); break;
+    case 12: products(left, left, vectors, sums, n, 4, 1); break;
 #endif
     }
 }
@@ -536,23 +523,18 @@ static void pair_squares(const float *y, int64_t n, int64_t stride, const cut *f
     }
 }
 
-/* The sum over pairs of maps from `first` to before `last`, with those before them from `start`, of their distances. */
-INLINE doubles distances_between(const lanes *sums, int64_t n, int64_t fold, int64_t start, int64_t first, int64_t last)
+INLINE doubles distance(lanes squares, int64_t fold)
+{
+    return __builtin_convertvector(roots(folded(squares, fold)), doubles);
+}
+
+/* The sum of the distances of the maps from `first` to before `last` to those before them, from `start` to before `stop`. */
+INLINE doubles distances_between(const lanes *sums, int64_t n, int64_t fold, int64_t first, int64_t last, int64_t start,
+                                 int64_t stop)
 {
     doubles total = {0};
     for (int64_t p = first; p < last; p++)
-        for (int64_t q = start; q < p; q++)
-            total += __builtin_convertvector(roots(folded(sums[p * n + q], fold)), doubles);
-    return total;
-}
-
-/* The same between the maps before `half` and those from it. */
-INLINE doubles distances_across(const lanes *sums, int64_t n, int64_t fold, int64_t half)
-{
-    doubles total = {0};
-    for (int64_t p = half; p < n; p++)
-        for (int64_t q = 0; q < half; q++)
-            total += __builtin_convertvector(roots(folded(sums[p * n + q], fold)), doubles);
+        for (int64_t q = start; q < least(p, stop); q++) total += distance(sums[p * n + q], fold);
     return total;
 }
 
@@ -562,7 +544,7 @@ INLINE doubles distances_to(const lanes *sums, int64_t n, int64_t fold, int64_t 
     doubles total = {0};
     for (int64_t k = 0; k < n; k++) {
         const int64_t p = k > reference ? k : reference, q = k > reference ? reference : k;
-        if (k != reference || n == 1) total += __builtin_convertvector(roots(folded(sums[p * n + q], fold)), doubles);
+        if (k != reference || n == 1) total += distance(sums[p * n + q], fold);
     }
     return total;
 }
@@ -602,7 +584,7 @@ int map_distances(const float *y, int64_t M, int64_t b, int64_t positions, int64
                          sums, end);
             for (int64_t d = 0, c = c0; d < form.blocks; d++, c += LANES) {
                 const lanes *own = sums + d * all * all;
-                if (rows) add_doubles(distances_between(own, all, form.fold, 0, 0, M), least(LANES, C - c), mine + c);
+                if (rows) add_doubles(distances_between(own, all, form.fold, 0, M, 0, M), least(LANES, C - c), mine + c);
                 if (simple) add_doubles(distances_to(own, all, form.fold, reference), least(LANES, C - c), mine + C + c);
             }
         }
@@ -619,12 +601,12 @@ int map_distances(const float *y, int64_t M, int64_t b, int64_t positions, int64
                     const lanes *of_block = sums + d * size * size;
                     const int64_t at = i0 / block * C + c, w = least(LANES, C - c);
                     if (!halves) {
-                        add_doubles(distances_between(of_block, size, form.fold, 0, 0, size), w, own_columns + at);
+                        add_doubles(distances_between(of_block, size, form.fold, 0, size, 0, size), w, own_columns + at);
                         continue;
                     }
-                    const doubles own = distances_between(of_block, size, form.fold, 0, 0, middle)
-                                        + distances_between(of_block, size, form.fold, half, middle, size);
-                    const doubles across = distances_across(of_block, size, form.fold, half);
+                    const doubles own = distances_between(of_block, size, form.fold, 0, middle, 0, middle)
+                                        + distances_between(of_block, size, form.fold, middle, size, half, size);
+                    const doubles across = distances_between(of_block, size, form.fold, half, size, 0, half);
                     add_doubles(own + across, w, own_columns + at);
                     add_doubles(own, w, own_halves + at);
                 }

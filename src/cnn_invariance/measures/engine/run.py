@@ -336,7 +336,7 @@ class _Engine:
 
     def _check_memory(self, accumulators: Sequence[Sequence[Accumulators]]) -> None:
         """Raise InputError where what is kept of pairs of channels or of positions does not fit into memory."""
-        kept = Counter({one.context.layer.name: 0 for some in accumulators for one in some})
+        kept: Counter[str] = Counter()
         for one in (one for some in accumulators for one in some):
             kept[one.context.layer.name] += sum(member.bytes_of_pairs for member in one.members.values())
         if (total := sum(kept.values())) < NEGLIGIBLE:

@@ -105,7 +105,7 @@ class ChannelMoments(Accumulator):
     def bytes_of_pairs(self) -> int:
         """Of both halves."""
         C, m = self.context.layer.maps, len(self.members)
-        return 2 * 8 * C * C * (1 + m + (m if self.whole_bb else 0))
+        return 2 * CrossMoments.bytes_of_pairs(C, C, m, whole_bb=self.whole_bb)
 
     def add(self, tile: Tile) -> None:
         """The even samples of the tile to one half, the odd ones to the other."""

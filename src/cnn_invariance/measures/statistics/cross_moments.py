@@ -27,6 +27,11 @@ class CrossMoments:
     ab: Tensor
     bb: Tensor
 
+    @staticmethod
+    def bytes_of_pairs(p: int, q: int, m: int, *, whole_bb: bool) -> int:
+        """The bytes of aa, ab, and bb if it is whole."""
+        return 8 * (p * p + m * p * q + (m * q * q if whole_bb else 0))
+
     @classmethod
     def empty(cls, p: int, q: int, m: int, device: torch.device, *, whole_bb: bool) -> "CrossMoments":
         """Without observations."""

@@ -102,7 +102,7 @@ class PositionMoments(Accumulator):
         """Of positions after pooling."""
         _, H, W = self.context.layer.shape
         positions = min(H, self.side) * min(W, self.side)
-        return 8 * positions * positions * (1 + 2 * len(self.members))
+        return CrossMoments.bytes_of_pairs(positions, positions, len(self.members), whole_bb=True)
 
     def add(self, tile: Tile) -> None:
         """Each channel of each sample is an observation."""
