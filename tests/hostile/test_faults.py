@@ -307,6 +307,8 @@ def test_a_training_that_is_asked_to_end_keeps_its_epochs(here, monkeypatch, num
         return run_epoch(self, epoch, on_step)
 
     def train():
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)  # in a shell's
+        # background SIGINT is ignored, and a command leaves it so
         monkeypatch.setattr(learner.Learner, "run_epoch", slow)
         sys.stderr = said.open("w")
         app(["train", network.key, "--preset", "tiny.yaml"])

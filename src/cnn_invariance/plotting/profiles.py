@@ -20,7 +20,16 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from cnn_invariance.plotting.layer_kinds import NAMED, Strip, draw_strips, kind_handles, kind_of, layer_ticks
+from cnn_invariance.plotting.layer_kinds import (
+    GAP,
+    NAMED,
+    STRIP,
+    Strip,
+    draw_strips,
+    kind_handles,
+    kind_of,
+    layer_ticks,
+)
 from cnn_invariance.plotting.style import (
     DOUBLE,
     Look,
@@ -232,8 +241,6 @@ def facet_figure(
                 axes.set_visible(False)
             for axes, (title, series) in zip(of_row, panels, strict=False):
                 named = title if row == 0 or len(titles) > 1 else ""
-                if named and row:
-                    named = "\n" * strips + named  # below the strips of the panel above, for which nothing leaves room
                 draw_profiles(axes, series, axis=axis, title=named, last=last)
                 if marked:
                     _draw_marked(axes, series, axis, marked)
@@ -246,7 +253,7 @@ def facet_figure(
         for axes, series in zip(shown, drawn, strict=True):
             if values.top is not None and not log:
                 _draw_beyond(axes, series, axis, values.top)
-        _label(figure, grid, lines, axis, names)
+        _label(figure, grid, lines, axis, names, room=strips * (GAP + STRIP) if len(titles) > 1 else 0.0)
     return figure
 
 
@@ -396,8 +403,18 @@ def _scale(axes: Axes, last: float, axis: Axis) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
 
 
-def _label(figure: Figure, grid: np.ndarray, series: Sequence[Series], axis: Axis, names: Mapping[float, str]) -> None:
-    """Legends, and what the layers are, below the lowest panel of each column."""
+def _label(
+    figure: Figure,
+    grid: np.ndarray,
+    series: Sequence[Series],
+    axis: Axis,
+    names: Mapping[float, str],
+    room: float,
+) -> None:
+    """Legends, and what the layers are, below the lowest panel of each column.
+
+    room: points below each other panel, for its strips, which the layout does not see, above the title of the next one
+    """
     handles = line_handles(series)
     if len(handles) > 1:
         add_legend(figure, handles, "outside upper center")
@@ -410,6 +427,8 @@ def _label(figure: Figure, grid: np.ndarray, series: Sequence[Series], axis: Axi
             below.set_xlabel(AXIS_LABELS[axis])
         for axes in column:
             axes.tick_params(labelbottom=axes is below)
+            if room and axes is not below:
+                axes.set_xlabel(" ", fontsize=room)
 
 
 def line_handles(series: Sequence[Series]) -> list[Line2D]:
