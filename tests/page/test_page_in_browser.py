@@ -50,20 +50,26 @@ def show(chromium):
         chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen", "features": features})
-        chromium.get(written.path.as_uri())
-        end = time.monotonic() + 30
-        while not is_read(chromium):
-            assert time.monotonic() < end, "the page was not read to its end"
-            time.sleep(0.02)
+        read(chromium, written)
         return chromium
 
     return open_page
 
 
+def read(browser, written, address=""):
+    """Open a page, and wait until it is read to its end, for which the driver does not always wait."""
+    browser.get("about:blank")
+    browser.get(written.path.as_uri() + address)
+    end = time.monotonic() + 30
+    while not is_read(browser):
+        assert time.monotonic() < end, "the page was not read to its end"
+        time.sleep(0.02)
+
+
 def is_read(browser):
-    """Whether a page is read to its end, which the driver does not always wait for; also where scripts are disabled."""
-    state = browser.execute_cdp_cmd("Runtime.evaluate", {"expression": "document.readyState"})
-    return state["result"]["value"] == "complete"
+    """Whether the page is read to its end, footer included; also where scripts are disabled."""
+    read = "document.readyState === 'complete' && document.querySelector('footer') !== null"
+    return browser.execute_cdp_cmd("Runtime.evaluate", {"expression": read})["result"]["value"]
 
 
 def ask(browser, script, *arguments):
@@ -228,21 +234,16 @@ def test_search_finds_words_and_ranks_titles_first(show, everything):
 
 def test_an_address_opens_what_it_points_to_and_holds_the_state(show, everything):
     browser = show(everything)
-
-    def visit(hash):
-        browser.get("about:blank")
-        browser.get(everything.path.as_uri() + hash)
-
-    visit("#table-compare_models")  # folded twice
+    read(browser, everything, "#table-compare_models")  # folded twice
     until(browser, "return document.getElementById('table-compare_models').checkVisibility()")
-    visit("#claims&text=accuracy&verdict=undecided%7Cnot+supported")
+    read(browser, everything, "#claims&text=accuracy&verdict=undecided%7Cnot+supported")
     left = shown(browser, ".finding")
     assert 0 < left < len(everything.claims)
     click(browser, "#claims-filter [value='undecided']")
     assert "verdict=not+supported" in ask(browser, "return location.hash")
     click(browser, "#claims-filter [type='reset']")
     until(browser, "return location.hash === '#claims'")
-    visit("#experiment-compare_models&figure=compare_models&beside=compare_models_NVSE")
+    read(browser, everything, "#experiment-compare_models&figure=compare_models&beside=compare_models_NVSE")
     assert shown(browser, "dialog figure") == 2
     browser.execute_script("document.getElementById('large').close()")
     until(browser, "return location.hash === '#experiment-compare_models'")

@@ -1,6 +1,8 @@
 """The profiles of all cells: what cells are called, the tidy table, and the data of the page's explorer."""
 
+import base64
 import json
+import zlib
 
 import numpy as np
 import pandas as pd
@@ -56,7 +58,7 @@ def test_the_tidy_table_has_all_profiles_in_full_precision(quick, tmp_path):
 def test_the_data_of_the_page_lead_from_a_value_to_its_cell(quick):
     text = quick.text
     start = text.index(">", text.index('id="profiles-data"')) + 1
-    data = json.loads(text[start : text.index("</script>", start)])
+    data = json.loads(zlib.decompress(base64.b64decode(text[start : text.index("</script>", start)])))
     specs = data["specs"]
 
     def resolved(value):

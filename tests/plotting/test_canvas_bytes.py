@@ -53,7 +53,7 @@ from cnn_invariance.plotting import Canvas, Caption, Series, heatmap_figure, loo
 canvas = Canvas(Path({out!r}), Path({out!r}))
 lines = [Series(n, [profile_table(k)], look) for (n, k), look in zip(DESIGNS.items(), looks(4))]
 canvas.figure("profile", profile_figure({{"": lines}}, ylabel="NV", axis="depth"), "x")
-canvas.figure("maps", heatmap_figure({{"a": map_table(DESIGNS["SimpleConv"])}}, label="NV"), "x")
+canvas.figure("maps", heatmap_figure({{"NV": {{"a": map_table(DESIGNS["SimpleConv"])}}}}), "x")
 """
 
 
@@ -88,7 +88,7 @@ def test_drawing_again_gives_the_same_bytes(canvas, maps, designs):
     contents = []
     for _ in range(2):
         panels = {"a": maps(designs["SimpleConv"]), "b": maps(designs["SimpleConv"], seed=1)}
-        canvas.figure("maps", heatmap_figure(panels, label="NV"), "x")
+        canvas.figure("maps", heatmap_figure({"NV": panels}), "x")
         contents.append([(canvas.figures / f"maps.{kind}").read_bytes() for kind in ("svg", "png")])
     assert contents[0] == contents[1]
     with Image.open(canvas.figures / "maps.png") as image:

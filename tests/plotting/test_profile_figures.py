@@ -1,3 +1,4 @@
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -5,6 +6,7 @@ from matplotlib.text import Text
 
 from cnn_invariance.plotting import Dot, Series, dot_figure, heatmap_figure, looks, profile_figure, sequential_looks
 from cnn_invariance.plotting.canvas import _lay_out
+from cnn_invariance.plotting.grids import AROUND_ONE, DIVERGING
 from cnn_invariance.plotting.layer_kinds import GAP, KINDS, OTHER, STRIP, kind_of
 from cnn_invariance.plotting.profiles import DEAD, INFINITE, SPAN, THIN, Values, draw_profiles, facet_figure
 from cnn_invariance.plotting.style import VERMILLION, new_figure, style
@@ -58,10 +60,12 @@ FIGURES = {
         {name: four_networks(p, d) for name in ("rotation", "scale", "translation")}, ylabel="NV", axis="depth"
     ),
     "two rows": lambda p, m, d: profile_figure({name: [broken(p, d)] for name in "abcd"}, ylabel="NV"),
-    "one heatmap": lambda p, m, d: heatmap_figure({"trained plain": partly_infinite(m, d)}, label="NV"),
-    "two heatmaps": lambda p, m, d: heatmap_figure({"a": partly_infinite(m, d), "b": m(d["VGG16D"])}, label="NV"),
+    "one heatmap": lambda p, m, d: heatmap_figure({"NV": {"trained plain": partly_infinite(m, d)}}),
+    "two heatmaps": lambda p, m, d: heatmap_figure({"NV": {"a": partly_infinite(m, d), "b": m(d["VGG16D"])}}),
     "heatmaps in order and sorted": lambda p, m, d: heatmap_figure(
-        {"a": partly_infinite(m, d), "b": m(d["SimpleConv"])}, label="NV", unsorted=True
+        {name: {"a": partly_infinite(m, d), "b": m(d["SimpleConv"])} for name in ("NV", "ANOVA of units")},
+        quotients=["NV"],
+        unsorted=True,
     ),
     "one dot plot": lambda p, m, d: dot_figure({"rotation": dots(d)}, **TESTS),
     "dot plots": lambda p, m, d: dot_figure({name: dots(d) for name in ("rotation", "scale")}, **TESTS),
@@ -269,7 +273,7 @@ def test_empty_figures_are_refused(maps, designs):
     with pytest.raises(ValueError, match="at least one series"):
         profile_figure({"a": []}, ylabel="NV")
     with pytest.raises(ValueError, match="at least one map"):
-        heatmap_figure({"a": maps(designs["SimpleConv"]).iloc[:0]}, label="NV")
+        heatmap_figure({"NV": {"a": maps(designs["SimpleConv"]).iloc[:0]}})
     with pytest.raises(ValueError, match="at least one dot"):
         dot_figure({}, xlabel="", before="", after="")
 
@@ -293,7 +297,7 @@ def test_every_module_of_the_networks_has_a_kind(designs):
 def test_cells_are_sorted_and_infinite_ones_hatched_above(maps, designs):
     table = maps(designs["SimpleConv"][:2])
     table["value"] = [3.0, np.inf, 1.0, 2.0, np.nan, 0.0, 4.0, np.inf, *[1.0] * 8]
-    axes = heatmap_figure({"a": table}, label="NV", top=4.0).axes[0]
+    axes = heatmap_figure({"NV": {"a": table}}, top=4.0).axes[0]
     first = axes.images[0]
     brightness = first.get_array()[:, 0, :3].sum(axis=1)
     assert first.get_array().shape == (5, 1, 4)
@@ -306,16 +310,14 @@ def test_cells_are_sorted_and_infinite_ones_hatched_above(maps, designs):
 def test_unsorted_cells_stand_in_the_order_of_the_maps(maps, designs):
     table = maps(designs["SimpleConv"][:1])
     table["value"] = values = [3.0, np.inf, 1.0, 2.0, np.nan, 0.0, 4.0, 0.5]
-    above, below, _ = heatmap_figure({"a": table}, label="NV", top=4.0, unsorted=True).axes
-    shown = above.images[0].get_array()[:, 0]
+    left, right, _ = heatmap_figure({"NV": {"a": table}}, top=4.0, unsorted=True).axes
+    shown = left.images[0].get_array()[:, 0]
     assert [to_hex(shown[k]) for k in (1, 4)] == [VERMILLION.lower(), "#d9d9d9"]
     finite = [k for k, value in enumerate(values) if np.isfinite(value)]
     brightness = shown[finite, :3].sum(axis=1)
     assert list(np.argsort(brightness)) == list(np.argsort(np.array(values)[finite]))
-    assert (above.get_title(loc="left"), below.get_title(loc="left")) == ("a", "")
-    assert [axes.get_ylabel() for axes in (above, below)] == [
-        f"maps or units, {how} (%)" for how in ("in order", "sorted")
-    ]
+    assert [axes.get_title(loc="left") for axes in (left, right)] == ["a,\nin order", "a,\nsorted"]
+    assert [axes.get_ylabel() for axes in (left, right)] == ["maps, units (%)", ""]
 
 
 def test_layers_of_a_kind_are_marked(profile):
@@ -329,9 +331,38 @@ def test_panels_of_a_heatmap_share_their_colours(maps, designs):
     kinds = designs["SimpleConv"][:1]
     low, high = maps(kinds), maps(kinds)
     low["value"], high["value"] = 0.5, 1.0
-    first, second, bar = heatmap_figure({"a": low, "b": high}, label="NV").axes
+    first, second, bar = heatmap_figure({"NV": {"a": low, "b": high}}).axes
     assert not np.array_equal(first.images[0].get_array()[0], second.images[0].get_array()[0])
     assert bar.get_ylabel() == "NV"
+
+
+def test_neighbouring_layers_with_as_many_maps_are_one_picture_with_the_same_cells(maps, designs):
+    table = maps(designs["SimpleConv"])
+    for place, by_value in enumerate((False, True)):
+        axes = heatmap_figure({"NV": {"a": table}}, quotients=["NV"], unsorted=True).axes[place]
+        shown = {}
+        for image in axes.images:
+            left, right, _, _ = image.get_extent()
+            columns = np.moveaxis(np.asarray(image.get_array()), 1, 0)
+            shown |= dict(zip(np.arange(left + 0.5, right), columns, strict=True))
+        assert len(axes.images) < len(shown) == table["layer_index"].nunique()
+        for layer, values in table.groupby("layer_index")["value"]:
+            expected = mpl.colormaps[DIVERGING](AROUND_ONE(np.sort(values) if by_value else values.to_numpy()))
+            np.testing.assert_array_equal(shown[layer], expected)
+
+
+def test_a_row_without_some_layers_has_them_where_the_others_have_them(maps, designs):
+    table = maps(designs["SimpleConv"])
+    fewer = table[table["layer_index"] <= 5]
+    above, below, *_ = heatmap_figure({"NVSE": {"a": fewer}, "NV": {"a": table}}).axes
+    assert above.get_xlim() == below.get_xlim() == (0.4, table["layer_index"].max() + 0.6)
+    assert [image.get_extent()[1] for image in above.images][-1] == 5.5
+
+
+def test_rows_of_other_panels_are_refused(maps, designs):
+    table = maps(designs["SimpleConv"])
+    with pytest.raises(ValueError, match="the same panels: a"):
+        heatmap_figure({"NV": {"a": table}, "ND": {"b": table}})
 
 
 def test_dots_lie_at_their_values():

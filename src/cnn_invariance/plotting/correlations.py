@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from cnn_invariance.plotting.style import SMALL, font_size, is_one_column, new_figure, page_width, style
+from cnn_invariance.plotting.style import SMALL, add_colour_bar, font_size, is_one_column, new_figure, page_width, style
 
 COLOURS = "RdBu"
 DARK = 0.6
@@ -34,8 +34,8 @@ def correlation_figure(panels: Mapping[str, pd.DataFrame]) -> Figure:
         for axes, (title, table) in zip(grid.flat, panels.items(), strict=True):
             _draw(axes, table)
             axes.set_title(title)
-        bar = figure.colorbar(ScalarMappable(Normalize(-1, 1), COLOURS), ax=grid, shrink=0.5, aspect=30, pad=0.01)
-        bar.set_label("rank correlation")
+        colours = ScalarMappable(Normalize(-1, 1), COLOURS)
+        add_colour_bar(figure, colours, grid.flat, label="rank correlation", shrink=0.5, aspect=30, pad=0.01)
     return figure
 
 

@@ -9,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
-from cnn_invariance.plotting.style import NORMAL, SMALL, below_each_other, new_figure, page_width, style
+from cnn_invariance.plotting.style import NORMAL, SMALL, add_colour_bar, below_each_other, new_figure, page_width, style
 
 DIVERGING = "RdBu_r"
 """Blue below 1, red above, white at 1."""
@@ -67,13 +67,6 @@ def grid_figure(
                     )  # fmt: skip
             of_row[0].set_ylabel(ylabel)
         figure.supxlabel(xlabel, size=NORMAL)
-        bar = figure.colorbar(
-            ScalarMappable(AROUND_ONE, DIVERGING),
-            ax=list(axes_of.flat),
-            label=label,
-            extend="max",
-            aspect=30,
-            pad=0.015,
-        )
-        bar.outline.set_linewidth(0.4)
+        colours = ScalarMappable(AROUND_ONE, DIVERGING)
+        add_colour_bar(figure, colours, axes_of.flat, label=label, extend="max", aspect=30, pad=0.015)
     return figure

@@ -31,7 +31,7 @@ def add_heading(figure: Figure, finding: str, shown: str) -> float:
         if text
     ]
     wrapped = [
-        (textwrap.wrap(text, int((72 * wide - 8) / (CHARACTER[weight] * size))), size, weight, colour)
+        (textwrap.wrap(_bound(text), int((72 * wide - 8) / (CHARACTER[weight] * size))), size, weight, colour)
         for text, size, weight, colour in paragraphs
     ]
     room = sum(len(lines) * LINE * size + GAP for lines, size, _, _ in wrapped) / 72
@@ -51,6 +51,11 @@ def add_heading(figure: Figure, finding: str, shown: str) -> float:
             place -= LINE * size / 72
         place -= GAP / 72
     return float(top)
+
+
+def _bound(text: str) -> str:
+    """The text, whose lines do not end within an equation."""
+    return text.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")
 
 
 def below_heading(figure: Figure, top: float) -> None:

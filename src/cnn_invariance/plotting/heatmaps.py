@@ -4,7 +4,8 @@ A table of maps has one row per feature map (per unit in layers without maps), w
 ``layer_index`` (1-based), ``layer``, ``kind`` (module class), ``map`` and ``value``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import matplotlib as mpl
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
@@ -20,11 +21,11 @@ from cnn_invariance.plotting.grids import AROUND_ONE, DIVERGING
 from cnn_invariance.plotting.layer_kinds import NAMED, Strip, draw_strips, kind_handles, layer_ticks
 from cnn_invariance.plotting.style import (
     VERMILLION,
+    add_colour_bar,
     add_legend,
     is_one_column,
     new_figure,
     page_width,
-    side_by_side,
     style,
 )
 
@@ -34,61 +35,57 @@ UNDEFINED: dict[str, Any] = {"facecolor": "#D9D9D9", "edgecolor": "white", "hatc
 
 
 def heatmap_figure(
-    panels: Mapping[str, pd.DataFrame],
+    rows: Mapping[str, Mapping[str, pd.DataFrame]],
     *,
-    label: str,
+    quotients: Collection[str] = (),
     top: float | None = None,
-    height: float = 2.3,
+    height: float = 1.3,
     unsorted: bool = False,
-    quotient: bool = False,
 ) -> Figure:
-    """Heatmaps side by side on one colour scale, at most two in a row.
+    """Heatmaps of several measures: a row for each, with a colour scale of its own, and its panels beside each other.
 
     Every column has the full height, whatever the number of its maps, and is sorted: the highest
     values at the top. Infinite and undefined values are hatched areas above them.
 
-    label:    of the colour bar
-    quotient: whether values are quotients whose middle is 1: then the colours are those of `grids.AROUND_ONE`, the same
-              in every figure, whatever ``top``
-    unsorted: whether above the sorted ones each stands also in the order of its maps, where infinite and undefined
-              values have the colours of the areas
-    top:      the end of the colour scale, which begins at 0; what lies above it takes its last colour,
-              which the bar shows by a pointed end (default: `scale_top` of all panels)
+    rows:      by the label of a row's colour bar, its panels by their titles, which are the same in each row
+    quotients: labels of the rows whose values are quotients with the middle 1: their colours are those of
+               `grids.AROUND_ONE`, the same in every figure, whatever ``top``
+    top:       the end of the other rows' colour scales, which begin at 0; what lies above it takes its last colour,
+               which the bar shows by a pointed end (default: `scale_top` of the row)
+    height:    of a panel, inches
+    unsorted:  whether each panel stands also in the order of its maps, before the sorted ones. Infinite and undefined
+               values have the colours of the areas there
 
-    Errors: ValueError for no panel, and for a panel without rows.
+    Errors: ValueError for no panel, for a panel without rows, and for rows whose titles differ.
     """
-    if not panels or any(table.empty for table in panels.values()):
+    if not all(rows.values()) or not rows or any(table.empty for row in rows.values() for table in row.values()):
         raise ValueError("a heatmap needs at least one panel, and each panel at least one map")
-    values = np.concatenate([table["value"].to_numpy(dtype=float) for table in panels.values()])
-    norm = AROUND_ONE if quotient else Normalize(0.0, scale_top(values) if top is None else top)
-    colormap = DIVERGING if quotient else COLORMAP
-    columns = side_by_side(min(len(panels), 2))
-    ordered = [(title, table, False) for title, table in panels.items() if unsorted]
-    ordered += [("" if unsorted else title, table, True) for title, table in panels.items()]
-    if is_one_column():  # the two of a panel below each other
-        titles = list(panels)
-        ordered = [
-            (title, panels[title], by_value) for title in titles for by_value in ([False, True] if unsorted else [True])
-        ]
-    rows = -(-len(ordered) // columns)
+    titles = list(next(iter(rows.values())))
+    if any(list(row) != titles for row in rows.values()):
+        raise ValueError(f"each row of heatmaps needs the same panels: {', '.join(titles)}")
+    orders = ["in order", "sorted"] if unsorted else ["sorted"]
+    lines = [[(title, order) for title in titles] for order in orders]
+    if not is_one_column():
+        lines = [[place for line in lines for place in line]]
     with style():
-        figure = new_figure(page_width(columns), rows * height + 0.3)
-        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
-        for place, (axes, (title, table, by_value)) in enumerate(zip(grid.flat, ordered, strict=False)):
-            draw_heatmap(axes, table, mpl.colormaps[colormap], norm, by_value=by_value)
-            axes.set_title(title)
-            if place % columns == 0:
-                axes.set_ylabel(f"maps or units, {'sorted' if by_value else 'in order'} (%)")
-        for axes in grid.flat[len(ordered) :]:
-            axes.set_visible(False)
-        _colour_bar(
-            figure,
-            grid,
-            ScalarMappable(norm, colormap),
-            label,
-            above=bool((values[np.isfinite(values)] > norm.vmax).any()),
-        )
-        _legend(figure, panels, values)
+        figure = new_figure(page_width(len(lines[0])), len(rows) * len(lines) * height + 1.2)
+        grid = figure.subplots(len(rows) * len(lines), len(lines[0]), sharex="col", sharey=True, squeeze=False)
+        below = {title: pd.concat([row[title] for row in rows.values()]) for title in titles}
+        for start, (label, tables) in enumerate(rows.items()):
+            of_row = grid[start * len(lines) : (start + 1) * len(lines)]
+            colours, above = _colours(tables, label in quotients, top)
+            for of_line, line in zip(of_row, lines, strict=True):
+                for axes, (title, order) in zip(of_line, line, strict=True):
+                    draw_heatmap(axes, tables[title], colours, by_value=order == "sorted")
+                of_line[0].set_ylabel("maps, units (%)")
+            end = "max" if above else "neither"
+            add_colour_bar(figure, colours, of_row.flat, extend=end, label=label, aspect=12, pad=0.015)
+        for place, of_line in enumerate(grid[: len(lines)]):
+            for axes, (title, order) in zip(of_line, lines[place], strict=True):
+                axes.set_title(f"{title},\n{order}" if unsorted else title)
+        for axes, (title, _) in zip(grid[-1], lines[-1], strict=True):
+            _name_layers(axes, below[title])
+        _legend(figure, pd.concat(below.values()))
     return figure
 
 
@@ -106,73 +103,96 @@ def scale_top(values: np.ndarray) -> float:
     return float(np.round(np.ceil(high / step - 1e-9) * step, 12))
 
 
-def draw_heatmap(
-    axes: Axes, table: pd.DataFrame, colormap: Colormap, norm: Normalize, *, by_value: bool = True
-) -> None:
-    """Draw one heatmap: a column for each layer of the table, sorted or as it is, and the strip of layer kinds."""
-    kinds = table.groupby("layer_index")["kind"].first()
-    places = [float(index) for index in kinds.index]
-    for place in places:
-        values = table.loc[table["layer_index"] == place, "value"]
-        (_draw_sorted if by_value else _draw_in_order)(axes, place, values.to_numpy(dtype=float), colormap, norm)
-    draw_strips(axes, [Strip(places, list(kinds))])
-    axes.set_xlim(min(places) - 0.6, max(places) + 0.6)
+def draw_heatmap(axes: Axes, table: pd.DataFrame, colours: ScalarMappable, *, by_value: bool = True) -> None:
+    """Draw one heatmap: a column for each layer of the table, sorted or in the order of its maps.
+
+    Neighbouring layers with as many maps are one picture, which keeps figures of deep networks small.
+    """
+    columns = {
+        place: table["value"].to_numpy(dtype=float)[table["layer_index"] == place]
+        for place in sorted(table["layer_index"].unique().astype(float))
+    }
+    for places in _alike(columns, whole=by_value):
+        values = np.stack([columns[place] for place in places], axis=1)
+        (_draw_sorted if by_value else _draw_in_order)(axes, places, values, colours)
+    if len(columns) <= NAMED:  # more would leave little of the cells
+        borders = [place + 0.5 for place, following in pairwise(columns) if following == place + 1]
+        axes.vlines(borders, 0, 100, colors="white", linewidth=0.5)
+    axes.set_xlim(min(columns) - 0.6, max(columns) + 0.6)
     axes.set_ylim(0, 100)
-    names = table.groupby("layer_index")["layer"].first() if "layer" in table else kinds
-    if len(names) <= NAMED:
-        axes.set_xticks(places, list(names), rotation=90)
-    else:
-        axes.set_xticks(layer_ticks(max(places)))
-        axes.set_xlabel("layer")
     axes.set_yticks([0, 50, 100])
+    axes.tick_params(axis="x", length=0)
     axes.grid(False)
 
 
-def _draw_in_order(axes: Axes, place: float, values: np.ndarray, colormap: Colormap, norm: Normalize) -> None:
-    colours = colormap(norm(np.nan_to_num(values, posinf=0.0)))
-    colours[np.isinf(values)] = mpl.colors.to_rgba(INFINITE["facecolor"])
-    colours[np.isnan(values)] = mpl.colors.to_rgba(UNDEFINED["facecolor"])
-    _draw_cells(axes, place, colours, 100.0)
+def _alike(columns: Mapping[float, np.ndarray], *, whole: bool) -> Iterator[list[float]]:
+    """Places of neighbouring layers with as many maps, all of them finite where ``whole``."""
+    places: list[float] = []
+    for place, values in columns.items():
+        fits = places and place == places[-1] + 1 and values.size == columns[places[-1]].size
+        if fits and (not whole or np.isfinite([values, columns[places[-1]]]).all()):
+            places.append(place)
+            continue
+        if places:
+            yield places
+        places = [place]
+    yield places
 
 
-def _draw_cells(axes: Axes, place: float, colours: np.ndarray, top: float) -> None:
+def _name_layers(axes: Axes, table: pd.DataFrame) -> None:
+    """The strip of the kinds of the layers, and their names, or their numbers where they are many."""
+    layers = table.drop_duplicates("layer_index").sort_values("layer_index")
+    places = layers["layer_index"].astype(float).to_list()
+    draw_strips(axes, [Strip(places, layers["kind"].to_list())])
+    axes.set_xlim(min(places) - 0.6, max(places) + 0.6)
+    if len(places) <= NAMED:
+        axes.set_xticks(places, (layers["layer"] if "layer" in layers else layers["kind"]).to_list(), rotation=90)
+    else:
+        axes.set_xticks(layer_ticks(max(places)))
+        axes.set_xlabel("layer")
+
+
+def _draw_in_order(axes: Axes, places: list[float], values: np.ndarray, colours: ScalarMappable) -> None:
+    cells = colours.to_rgba(np.nan_to_num(values, posinf=0.0))
+    cells[np.isinf(values)] = mpl.colors.to_rgba(INFINITE["facecolor"])
+    cells[np.isnan(values)] = mpl.colors.to_rgba(UNDEFINED["facecolor"])
+    _draw_cells(axes, places, cells, 100.0)
+
+
+def _draw_cells(axes: Axes, places: list[float], cells: np.ndarray, top: float) -> None:
     axes.imshow(
-        colours[:, None, :],
-        extent=(place - 0.46, place + 0.46, 0, top),
+        cells,
+        extent=(places[0] - 0.5, places[-1] + 0.5, 0, top),
         origin="lower",
         aspect="auto",
         interpolation="none",  # in SVG the cells themselves, not a picture of them
     )
 
 
-def _draw_sorted(axes: Axes, place: float, values: np.ndarray, colormap: Colormap, norm: Normalize) -> None:
-    finite = np.sort(values[np.isfinite(values)])
-    infinite, undefined = np.isinf(values).sum(), np.isnan(values).sum()
-    left, width, per_map = place - 0.46, 0.92, 100.0 / values.size
-    bottom = finite.size * per_map
+def _draw_sorted(axes: Axes, places: list[float], values: np.ndarray, colours: ScalarMappable) -> None:
+    finite = np.sort(values[np.isfinite(values).all(axis=1)], axis=0)
+    infinite, undefined = np.isinf(values[:, 0]).sum(), np.isnan(values[:, 0]).sum()
+    per_map = 100.0 / len(values)
+    bottom = len(finite) * per_map
     if finite.size:
-        _draw_cells(axes, place, colormap(norm(finite)), bottom)
+        _draw_cells(axes, places, colours.to_rgba(finite), bottom)
     for count, marks in ((infinite, INFINITE), (undefined, UNDEFINED)):
         if count:
-            axes.add_patch(Rectangle((left, bottom), width, count * per_map, **marks))
+            axes.add_patch(Rectangle((places[0] - 0.5, bottom), 1.0, count * per_map, **marks))
             bottom += count * per_map
 
 
-def _colour_bar(figure: Figure, grid: np.ndarray, colours: ScalarMappable, label: str, above: bool) -> None:
-    bar = figure.colorbar(
-        colours,
-        ax=list(grid.flat),
-        extend="max" if above else "neither",
-        label=label,
-        shrink=0.95,
-        aspect=25,
-        pad=0.015,
-    )
-    bar.outline.set_linewidth(0.4)
+def _colours(tables: Mapping[str, pd.DataFrame], quotient: bool, top: float | None) -> tuple[ScalarMappable, bool]:
+    """The colours of a row, and whether a finite value lies above them."""
+    values = np.concatenate([table["value"].to_numpy(dtype=float) for table in tables.values()])
+    norm = AROUND_ONE if quotient else Normalize(0.0, scale_top(values) if top is None else top)
+    above = bool((values[np.isfinite(values)] > norm.vmax).any())
+    return ScalarMappable(norm, mpl.colormaps[DIVERGING if quotient else COLORMAP]), above
 
 
-def _legend(figure: Figure, panels: Mapping[str, pd.DataFrame], values: np.ndarray) -> None:
-    handles = kind_handles([kind for table in panels.values() for kind in table["kind"]])
+def _legend(figure: Figure, table: pd.DataFrame) -> None:
+    handles = kind_handles(table["kind"].to_list())
+    values = table["value"].to_numpy(dtype=float)
     if np.isinf(values).any():
         handles.append(Patch(**INFINITE, label="infinite"))
     if np.isnan(values).any():

@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeVar
 import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
@@ -207,6 +209,13 @@ def add_legend(figure: Figure | SubFigure, handles: Sequence[Artist], where: Pla
         if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
             return
         legend.remove()
+
+
+def add_colour_bar(figure: Figure, colours: ScalarMappable, axes: Iterable[Axes], **options: Any) -> Colorbar:
+    """A colour bar beside these panels; options as of ``Figure.colorbar``."""
+    bar = figure.colorbar(colours, ax=list(axes), **options)
+    bar.outline.set_linewidth(0.4)
+    return bar
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """The profiles of all measured cells of a preset: in words that tell cells apart, as a tidy table, and for the page."""
 
+import base64
 import json
 import math
+import zlib
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -203,8 +205,8 @@ class Gathered:
             }
         )
 
-    def json(self) -> str:
-        """The data, as text that can stand in a script element."""
+    def packed(self) -> str:
+        """The data as JSON, deflated, in base64: text that can stand in a script element."""
         data = {
             "choices": {name: parts.all() for name, parts in self._choices.items()},
             "of": self._of,
@@ -219,7 +221,7 @@ class Gathered:
             "experiments": self._experiments,
         }
         text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+        return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
     def _spec(self, cell: MeasureSpec) -> dict[str, Any]:
         """The spec of a cell, in which what other cells have, too, is a place among the specs: ``{"part": 3}``."""

@@ -83,7 +83,7 @@ class Contents:
     rule:       how a claim gets its verdict
     statement_sha256: of the file in which the claims were fixed; empty if there is none
     departures: what differs from the author's code in all presets
-    profiles:   the data of the explorer, JSON
+    profiles:   the data of the explorer, packed
     outlines:   of the letters of all figures, which refer to them
     version:    of this package
     failed:     the networks below the accuracy floor: of each its label, and why it is a failed run
@@ -104,7 +104,7 @@ class Contents:
     specifications: Shown
     costs: TableView
     origins: Origins
-    profiles: Markup
+    profiles: str
     outlines: Markup
     version: str = __version__
     failed: Sequence[tuple[str, str]] = ()
@@ -183,7 +183,7 @@ def read_contents(plan: Plan) -> Contents:
         costs=read_table(tables, "costs"),
         failed=[(study.label_of(network.model), reason) for network, reason in plan.failed.items()],
         origins=made,
-        profiles=Markup(gathered.json()),
+        profiles=gathered.packed(),
         outlines=outlines.definitions,
     )
 
