@@ -2,7 +2,8 @@
 
 Each row is one network; each column a suite of measures. A ratio is the time of ``cnn_invariance.measure`` over N
 samples x M transformations, divided by the time of the bare network over the same N x M images, already transformed,
-same dtype, at its best batch size. Runs alternate; the median of the paired ratios is shown, beside the goal.
+same dtype, at its best batch size, and with freed memory kept as in our pass. Runs alternate; the median of the paired
+ratios is shown, beside the goal.
 ``tmeasures``, the author's library, is measured beside, on the same device, for NV alone and on fewer samples: its
 ratio, and how many times as fast NV is here for a sample under a transformation. Memory is the peak of a
 process of its own that measures the whole suite, with N and with 4 N samples.
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 
 import cnn_invariance as ci
 from cnn_invariance import models
+from cnn_invariance.devices import memory_kept
 from cnn_invariance.machine import peak_memory
 from cnn_invariance.measures.backends import c_loops
 from cnn_invariance.transformations import AffineSet, rotation
@@ -56,7 +58,7 @@ NO_GOALS = (None,) * 5
 
 
 def forward(network: nn.Module, batches: list[Tensor]) -> None:
-    with torch.inference_mode():
+    with torch.inference_mode(), memory_kept():
         for batch in batches:
             network(batch)
 

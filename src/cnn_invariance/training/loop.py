@@ -72,7 +72,8 @@ def train(
     chosen = devices.choose(device)
     _check_precision(spec, chosen)
     tensor_cores = spec.recipe.precision == "tf32"
-    with devices.repeatable(chosen, threads), devices.at_precision("tf32" if tensor_cores else "fp32", chosen):
+    precision = devices.at_precision("tf32" if tensor_cores else "fp32", chosen)
+    with devices.repeatable(chosen, threads), precision, devices.memory_kept():
         try:
             return _Run(Learner(spec, data, chosen, weights), checkpoints, state).complete(progress)
         except TrainingError:

@@ -55,7 +55,7 @@ def training(network: TrainSpec, data: "Dataset") -> float:
         if moments[-1] - moments[min(aside, len(moments) - 2)] > LONG_ENOUGH:
             raise _EnoughError
 
-    with devices.repeatable(device, 1):
+    with devices.repeatable(device, 1), devices.memory_kept():
         learner = Learner(network.model_copy(update={"recipe": recipe}), data, device)
         moments[0] = time.perf_counter()
         with suppress(_EnoughError):

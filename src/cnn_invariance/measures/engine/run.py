@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from cnn_invariance.activations import Layer, LayerFilter, observe
-from cnn_invariance.devices import at_precision, full_precision, left_as_found
+from cnn_invariance.devices import at_precision, full_precision, left_as_found, memory_kept
 from cnn_invariance.errors import InputError
 from cnn_invariance.measures.aggregation import count_dead
 from cnn_invariance.measures.engine.inputs import Callables, MapStyle, TransformedBatch, batch, check_model, scores
@@ -122,7 +122,7 @@ def measure(
         ['0']
     """
     check_model(model)
-    with left_as_found(model):
+    with left_as_found(model), memory_kept():
         prepared = PreparedPass.make(
             model,
             images,
