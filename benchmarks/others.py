@@ -1,6 +1,6 @@
 """What the measures of other authors cost on ResNet18: operations counted, and time, beside the bare forward pass.
 
-    python benchmarks/others.py [--samples 8] [--members 8] [--size 224] [--repeats 3]
+    python benchmarks/others.py [--samples 16] [--members 25] [--size 224] [--repeats 3]
 
 Operations are those of matrix products and convolutions as PyTorch counts them (floating-point operations; one in
 float64 counts as one). Times are of turns of both in one process, the smallest of each: other work on the machine
@@ -36,7 +36,7 @@ IN_PLACE = {torch.ops.aten.addmm_: of_product, torch.ops.aten.baddbmm_: of_produ
 def main() -> None:
     """Count, time, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("samples", 8), ("members", 8), ("size", 224), ("repeats", 3)):
+    for name, default in (("samples", 16), ("members", 25), ("size", 224), ("repeats", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     given = parser.parse_args()
     torch.manual_seed(0)
@@ -51,7 +51,7 @@ def main() -> None:
                 network(part)
 
     def measured(samples: int = given.samples) -> None:
-        ci.measure(network, images[:samples], members, OTHERS, tile=1)
+        ci.measure(network, images[:samples], members, OTHERS, tile=4)
 
     counts = {}
     for name, work in (("bare", bare), ("measured", measured), ("half", lambda: measured(given.samples // 2))):

@@ -115,8 +115,10 @@ class ChannelMoments(Accumulator):
         if not self.halves:
             empty = (C, C, m, self.context.device)
             self.halves = [CrossMoments.empty(*empty, whole_bb=self.whole_bb) for _ in range(2)]
-        a = samples_of_positions.as_they_came(tile, tile.reference, self.positions)  # (b, S, C)
-        b = torch.stack([samples_of_positions.moved(tile, tile.undo, j, j, self.positions) for j in self.members])
+        own = slice(tile.reference, tile.reference + 1)
+        (a,) = samples_of_positions.as_they_came(tile, own, self.positions)  # (b, S, C)
+        undone = (samples_of_positions.moved(tile, tile.undo, j, slice(j, j + 1), self.positions) for j in self.members)
+        b = torch.cat([*undone])
         for half, moments in enumerate(self.halves):
             mine = (tile.numbers % 2 == half).nonzero().flatten().to(a.device)
             moments.add(a[mine].flatten(0, 1), b[:, mine].flatten(1, 2))

@@ -11,15 +11,18 @@ from cnn_invariance.measures.statistics.base import Accumulator, Context, Statis
 
 Metric = Literal["euclidean", "cosine"]
 
+AT_ONCE = 1 << 18
+"""So many numbers of a layer, of some transformations, are compared at once, and stay in the caches."""
+
 
 def distance(one: Tensor, other: Tensor, metric: Metric) -> Tensor:
-    """(b, ...) twice -> (b): euclidean, or 1 - cosine, which is 0 of two zeros and 1 of a zero and another."""
-    one, other = one.flatten(1), other.flatten(1)
+    """(m, b, ...) and that or (b, ...) -> (m, b): euclidean, or 1 - cosine: 0 of two zeros, 1 of a zero and another."""
+    one, other = one.flatten(2), other.expand_as(one).flatten(2)
     if metric == "euclidean":
-        return (one - other).square().sum(1).sqrt()
-    norms = one.square().sum(1).sqrt(), other.square().sum(1).sqrt()
+        return torch.linalg.vector_norm(one - other, dim=2)
+    norms = torch.linalg.vector_norm(one, dim=2), torch.linalg.vector_norm(other, dim=2)
     both = norms[0] * norms[1]
-    apart = 1 - (one * other).sum(1) / both.where(both > 0, torch.ones_like(both))
+    apart = 1 - (one * other).sum(2) / both.where(both > 0, torch.ones_like(both))
     nothing = (norms[0] == 0) & (norms[1] == 0)
     return torch.where(nothing, torch.zeros_like(apart), apart).clamp(min=0)
 
@@ -47,26 +50,32 @@ class OrbitDistances(Accumulator):
         return statistic.moved, statistic.positions
 
     def add(self, tile: Tile) -> None:
-        """One transformation after the other."""
-        seen = [self._seen(tile, j) for j in range(tile.M)]
-        centre = None if self.asked[0].moved else torch.stack(seen).mean(0)
-        for j, one in enumerate(seen):
-            other = self._moved(tile, j) if centre is None else centre
+        """Some transformations at once."""
+        layer = self.context.layer
+        numbers = tile.samples * (layer.units if self.places is None else len(self.places) * layer.maps)
+        step = max(1, AT_ONCE // numbers)
+        parts = [slice(start, min(start + step, tile.M)) for start in range(0, tile.M, step)]
+        centre = None
+        if not self.asked[0].moved:
+            centre = torch.stack([self._seen(tile, part).sum(0) for part in parts]).sum(0) / tile.M
+        for part in parts:
+            seen = self._seen(tile, part)
+            other = self._moved(tile, part) if centre is None else centre
             for statistic, total in self.totals.items():
-                total[j] += distance(one, other, statistic.metric).sum()
+                total[part] += distance(seen, other, statistic.metric).sum(1)
 
-    def _seen(self, tile: Tile, j: int) -> Tensor:
-        """Float64 (b, S, C) or (b, U): the layer under one transformation."""
+    def _seen(self, tile: Tile, members: slice) -> Tensor:
+        """Float64 (m, b, S, C) or (m, b, U): the layer under some transformations."""
         if self.places is None:
-            return tile.columns[j].double()
-        return samples_of_positions.as_they_came(tile, j, self.places)
+            return tile.columns[members].double()
+        return samples_of_positions.as_they_came(tile, members, self.places)
 
-    def _moved(self, tile: Tile, j: int) -> Tensor:
-        """Float64 (b, S, C) or (b, U): the layer of the untransformed samples, transformed."""
+    def _moved(self, tile: Tile, members: slice) -> Tensor:
+        """Float64 (m, b, S, C) or (1, b, U): the layer of the untransformed samples, transformed."""
         if self.places is None:
-            return self._seen(tile, tile.reference)
+            return self._seen(tile, slice(tile.reference, tile.reference + 1))
         assert tile.forward is not None
-        return samples_of_positions.moved(tile, tile.forward, tile.reference, j, self.places)
+        return samples_of_positions.moved(tile, tile.forward, tile.reference, members, self.places)
 
     def value(self, statistic: Statistic) -> Tensor:
         """(M): means over samples; euclidean distances enlarged to all positions."""

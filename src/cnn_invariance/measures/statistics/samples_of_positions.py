@@ -9,7 +9,6 @@ with seed 0, the same for all layers of one size, all samples and all transforma
 from functools import lru_cache
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from cnn_invariance.measures.statistics.base import Taps, Tile
@@ -37,18 +36,24 @@ def chosen(M: int, at_most: int) -> tuple[int, ...]:
     return tuple(range(M)) if at_most >= M else tuple(k * M // at_most for k in range(at_most))
 
 
-def as_they_came(tile: Tile, member: int, positions: Tensor) -> Tensor:
-    """Float64 (b, S, C): the activations under one transformation, at some positions."""
-    return tile.as_maps(tile.columns)[member].index_select(1, positions).double()
+def as_they_came(tile: Tile, members: slice, positions: Tensor) -> Tensor:
+    """Float64 (m, b, S, C): the activations under some transformations, at some positions."""
+    return tile.as_maps(tile.columns[members]).index_select(2, positions).double()
 
 
-def moved(tile: Tile, taps: Taps, source: int, member: int, positions: Tensor) -> Tensor:
-    """Float64 (b, S, C): column ``source`` of the tile after ``taps[member]`` on feature maps, at some positions."""
-    maps = tile.as_maps(tile.columns)[source]  # (b, P, C)
-    if bool(taps.exact[member]):
-        return maps.index_select(1, positions).double()
-    index = taps.index[member].long().index_select(0, positions)  # (S, 4)
-    x, y = taps.fraction[member].index_select(0, positions).double().unbind(-1)  # (S) each
-    corners = maps.index_select(1, index.flatten()).double().view(len(maps), len(index), 4, -1)
-    weights = torch.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], -1)  # (S, 4)
-    return torch.einsum("bskc,sk->bsc", corners, weights)
+def moved(tile: Tile, taps: Taps, source: int, members: slice, positions: Tensor) -> Tensor:
+    """Float64 (m, b, S, C): column ``source`` of the tile after each of ``taps[members]`` on feature maps, at some
+    positions.
+    """
+    maps, some = tile.as_maps(tile.columns)[source], taps.of(members)  # maps: (b, P, C)
+    index = some.index.index_select(1, positions)  # (m, S, 4)
+    x, y = some.fraction.index_select(1, positions).double().unbind(-1)  # (m, S) each
+    found: Tensor | None = None
+    for k, weight in enumerate(((1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y)):
+        corner = maps.index_select(1, index[..., k].flatten()).double().mul_(weight.reshape(-1, 1))
+        found = corner if found is None else found.add_(corner)
+    assert found is not None
+    result = found.unflatten(1, index.shape[:2]).transpose(0, 1)
+    for member in some.exact.nonzero().flatten().tolist():
+        result[member] = maps.index_select(1, positions)
+    return result
