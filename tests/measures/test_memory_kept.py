@@ -17,15 +17,13 @@ OF_A_PROCESS = """
 import os, resource
 from pathlib import Path
 
-import torch
-
 from cnn_invariance.devices import _ALLOCATOR, memory_kept
 
 LARGE = 48 << 20  # bytes; GNU's allocator maps each such block anew
 PAGES = LARGE // os.sysconf("SC_PAGE_SIZE")
 
 def fill():
-    torch.zeros(LARGE // 4).add_(1)
+    b"1" * LARGE  # an aligned block, as of a tensor, may not fit into its own place again
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -58,8 +56,8 @@ before = faults()
 for _ in range(4):
     fill()
 outside = faults() - before
-assert inside < 100, inside
 assert outside > 4 * PAGES / 600, outside  # a page may be a huge one
+assert inside < outside / 2, (inside, outside)
 """)
 
 
