@@ -158,12 +158,10 @@ class _Allocator:
     """
 
     TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
-    KEEPING = ((MMAP_MAX, 0), (TRIM_THRESHOLD, -1))  # nothing is mapped by itself, and nothing given back
-    OWN = (
-        (MMAP_MAX, 65536),
-        (MMAP_THRESHOLD, 32 << 20),
-        (TRIM_THRESHOLD, 64 << 20),
-    )  # to which it adjusts them at most
+    KEEPING = ((MMAP_MAX, 0), (TRIM_THRESHOLD, -1))
+    """No block is mapped by itself, and none is given back."""
+    OWN = ((MMAP_MAX, 65536), (MMAP_THRESHOLD, 32 << 20), (TRIM_THRESHOLD, 64 << 20))
+    """The largest values to which it adjusts them by itself."""
 
     def __init__(self) -> None:
         self.entered, self.lock = 0, Lock()
@@ -173,12 +171,18 @@ class _Allocator:
         """A block is entered (1) or left (-1)."""
         with self.lock:
             self.entered += change
-            if self.library is None or self.entered != (change > 0):
+            if self.library is None:
                 return
-            for option, value in self.KEEPING if self.entered else self.OWN:
-                self.library.mallopt(option, value)
-            if not self.entered:
+            if self.entered == 0:
+                self._set(self.library, self.OWN)
                 self.library.malloc_trim(0)
+            elif self.entered == change:  # the first
+                self._set(self.library, self.KEEPING)
+
+    @staticmethod
+    def _set(library: ctypes.CDLL, values: tuple[tuple[int, int], ...]) -> None:
+        for option, value in values:
+            library.mallopt(option, value)
 
 
 def _gnu_library() -> ctypes.CDLL | None:

@@ -118,7 +118,6 @@ def draw_heatmap(axes: Axes, table: pd.DataFrame, colours: ScalarMappable, *, by
     if len(columns) <= NAMED:  # more would leave little of the cells
         borders = [place + 0.5 for place, following in pairwise(columns) if following == place + 1]
         axes.vlines(borders, 0, 100, colors="white", linewidth=0.5)
-    axes.set_xlim(min(columns) - 0.6, max(columns) + 0.6)
     axes.set_ylim(0, 100)
     axes.set_yticks([0, 50, 100])
     axes.tick_params(axis="x", length=0)
@@ -140,7 +139,7 @@ def _alike(columns: Mapping[float, np.ndarray], *, whole: bool) -> Iterator[list
 
 
 def _name_layers(axes: Axes, table: pd.DataFrame) -> None:
-    """The strip of the kinds of the layers, and their names, or their numbers where they are many."""
+    """The axis of all panels of a column: the strip of the kinds of its layers, and their names, or numbers of many."""
     layers = table.drop_duplicates("layer_index").sort_values("layer_index")
     places = layers["layer_index"].astype(float).to_list()
     draw_strips(axes, [Strip(places, layers["kind"].to_list())])

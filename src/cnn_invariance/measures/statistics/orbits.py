@@ -1,5 +1,6 @@
 """Distances of whole layers: between ``f(t x)`` and ``t f(x)``, and from the centre of an orbit."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -55,14 +56,15 @@ class OrbitDistances(Accumulator):
         numbers = tile.samples * (layer.units if self.places is None else len(self.places) * layer.maps)
         step = max(1, AT_ONCE // numbers)
         parts = [slice(start, min(start + step, tile.M)) for start in range(0, tile.M, step)]
+        seen: Iterable[Tensor] = (self._seen(tile, part) for part in parts)
         centre = None
         if not self.asked[0].moved:
-            centre = torch.stack([self._seen(tile, part).sum(0) for part in parts]).sum(0) / tile.M
-        for part in parts:
-            seen = self._seen(tile, part)
+            seen = [*seen]
+            centre = torch.stack([some.sum(0) for some in seen]).sum(0) / tile.M
+        for part, some in zip(parts, seen, strict=True):
             other = self._moved(tile, part) if centre is None else centre
             for statistic, total in self.totals.items():
-                total[part] += distance(seen, other, statistic.metric).sum(1)
+                total[part] += distance(some, other, statistic.metric).sum(1)
 
     def _seen(self, tile: Tile, members: slice) -> Tensor:
         """Float64 (m, b, S, C) or (m, b, U): the layer under some transformations."""
