@@ -49,7 +49,7 @@ def test_what_is_drawn_is_what_was_announced(name, planned, computed, tmp_path):
     study = planned(name)
     announced = study.outputs[name]
     parts = ["", "_alone"] if name == "batch_normalization" else [""]
-    assert announced.figures == [f"{name}{part}{measure}" for part in parts for measure in ("", "_NVSE")]
+    assert announced.figures == [f"{name}{part}" for part in parts]
     expected = helpers_experiments.announced(study, name)
     folder = drawn(study, computed(study), tmp_path / "drawn")
     assert {path.name for path in folder.iterdir()} == expected

@@ -13,13 +13,16 @@ from cnn_invariance.measures import measure
 from cnn_invariance.measures.responses import Ranked, ranked, respond
 from cnn_invariance.results import DamagedResultError, Responses
 from cnn_invariance.statistics.responses import relative_variation
-from cnn_invariance.study import ResponseSpec
+from cnn_invariance.study import ResponseSpec, SampleSpec
 from cnn_invariance.training.checkpoint import load_network
 from cnn_invariance.transformations import rotation, transform_all
 from cnn_invariance.workflow import jobs
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.stages import compute
 from helpers_experiments import drawn_untrained
+from helpers_study import cell
+
+RESPONSE = ResponseSpec(measured=cell(), by="NV", sample=SampleSpec(count=2), members=(0, 1), kind="ReLU")
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +132,23 @@ def test_responses_are_what_the_network_computes():
         np.testing.assert_allclose(row["response"].reshape(6, 6), response, rtol=2e-3, atol=1e-4)
     with pytest.raises(InputError, match="there are none to show"):
         respond(model, images, turns, (1, 3), {})
+
+
+def test_the_channels_of_an_image_stay_with_their_member():
+    images, turns = torch.randn(2, 3, 6, 6), rotation(n=4, angle_deg=270)
+    model = nn.Sequential(nn.Conv2d(3, 2, 3, padding=1), nn.ReLU()).eval()
+    spec = RESPONSE.model_copy(update={"members": (1, 3)})
+    table = respond(model, images, turns, spec.members, {"1": {"most": [Ranked(1, 0.5)], "least": [Ranked(0, 1.0)]}})
+    moved = transform_all(images, turns.matrices)[list(spec.members)]
+    activations = model(moved.flatten(0, 1)).detach().unflatten(0, (2, 2))
+    for frame in (table, table.sample(frac=1, random_state=0)):  # whatever the order of the rows
+        found = Responses(spec, frame, {})
+        for sample in range(2):
+            shown = found.maps(0, "input", sample=sample)
+            assert shown.shape == (2, 3, 6, 6)
+            np.testing.assert_allclose(shown, moved[:, sample], rtol=2e-3, atol=1e-3)  # float16
+            most = found.maps(int(table["layer_index"].max()), "most", sample=sample)
+            np.testing.assert_allclose(most, activations[:, sample, 1], rtol=2e-3, atol=1e-3)
 
 
 def test_layers_without_an_order_are_left_out():

@@ -243,10 +243,10 @@ def test_compare_models_measures_each_network_under_its_own_augmentation(study, 
 
 
 def test_captions_count_what_is_left_out_and_what_is_dead(drawn):
-    caption = (drawn("augmentation_intensity") / "augmentation_intensity_SV_of_units.md").read_text(encoding="utf-8")
-    # 12 lines of 17 layers of 100 units; in each line 3 units of one layer infinite, 60 of another dead
-    assert "Left out of the layers' means: 36 infinite (0.176 %) of 20,400 values; " in caption
-    assert "720 are dead (0/0, counted as 1; 3.53 %)." in caption
+    caption = (drawn("augmentation_intensity") / "augmentation_intensity.md").read_text(encoding="utf-8")
+    # 3 measures, 12 lines of 17 layers of 100 units; in each line 3 units of one layer infinite, 60 of another dead
+    assert "Left out of the layers' means: 108 infinite (0.176 %) of 61,200 values; " in caption
+    assert "2,160 are dead (0/0, counted as 1; 3.53 %)." in caption
     table = pd.read_csv(drawn("augmentation_intensity") / "augmentation_intensity.csv")
     assert set(table["share_left_out"].round(6)) == {0.001765}  # 3 of 1,700
     assert set(table["share_dead"].round(6)) == {0.035294}

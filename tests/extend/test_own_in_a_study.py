@@ -88,7 +88,7 @@ def test_every_stage_by_hand_and_what_they_leave(here):
     both = {(label, measure) for label in ("rotation", "brightness") for measure in ("NV of maps", "ShareT of units")}
     assert shown == both | {("rotation", "NVSE of maps")}
     assert {row[column["best_layer"]] for row in rows[1:]} <= {"0", "1", "2", "3"}
-    text = Path("figures/mine/compare_models/compare_models_NVSE.md").read_text()
+    text = Path("figures/mine/compare_models/compare_models.md").read_text()
     assert "NVSE of maps is not shown for brightness: these transformations cannot be undone." in text
 
 

@@ -243,10 +243,11 @@ def test_an_address_opens_what_it_points_to_and_holds_the_state(show, everything
     assert "verdict=not+supported" in ask(browser, "return location.hash")
     click(browser, "#claims-filter [type='reset']")
     until(browser, "return location.hash === '#claims'")
-    read(browser, everything, "#experiment-compare_models&figure=compare_models&beside=compare_models_NVSE")
+    heatmaps = [f"heatmap_mnist5k_SimpleConv_{label}" for label in ("rotation", "scale")]
+    read(browser, everything, f"#experiment-heatmap&figure={heatmaps[0]}&beside={heatmaps[1]}")
     assert shown(browser, "dialog figure") == 2
     browser.execute_script("document.getElementById('large').close()")
-    until(browser, "return location.hash === '#experiment-compare_models'")
+    until(browser, "return location.hash === '#experiment-heatmap'")
 
 
 def test_folded_the_page_is_short_and_small(show, quick):

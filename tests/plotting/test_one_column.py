@@ -19,7 +19,7 @@ from cnn_invariance.plotting.grids import Grid, grid_figure
 from cnn_invariance.plotting.heading import add_heading
 from cnn_invariance.plotting.lines import Curve, Level, curve_grid
 from cnn_invariance.plotting.marks import mark_figure
-from cnn_invariance.plotting.matrices import matrix_figure
+from cnn_invariance.plotting.matrices import OfSet, matrix_figure
 from cnn_invariance.plotting.responses import Rows, response_figure
 from cnn_invariance.plotting.scatter import ScatterPanel, scatter_figure
 from cnn_invariance.plotting.shares import share_figure
@@ -78,8 +78,10 @@ CHARTS = {
         {"mnist": LOOK},
     ),
     "matrices": lambda: matrix_figure(
-        RANDOM.random((25, 1, 28, 28)),
-        {f"pool2, unit of the {which} invariant map, 0.98": RANDOM.random((8, 25)) for which in ("most", "least")},
+        {name: OfSet(
+            RANDOM.random((25, 1, 28, 28)),
+            {f"pool2, unit of the {which} invariant map, 0.98": RANDOM.random((8, 25)) for which in ("most", "least")},
+        ) for name in SETS}
     ),
     "responses": lambda: response_figure(
         {title: [Rows("map 3 of conv2, NV .2", [RANDOM.random((14, 9, 9))] * 2)] for title in SETS}

@@ -176,7 +176,7 @@ def test_layers_have_their_names_where_there_is_room(profile, designs):
 def test_values_beyond_a_fixed_axis_are_arrows_at_its_end(profile, designs):
     table = profile(designs["SimpleConv"]).assign(value=1.0)
     table.loc[3, "value"] = 7.0
-    axes = facet_figure({"": {"": [Series("a", [table], looks(1)[0])]}}, Values("NV", top=1.6)).axes[0]
+    axes = facet_figure([(Values("NV", top=1.6), {"": {"": [Series("a", [table], looks(1)[0])]}})]).axes[0]
     (arrow,) = [line for line in axes.lines if "uparrow" in str(line.get_marker())]
     assert arrow.get_xdata().tolist() == [4]
     assert axes.get_ylim() == (0, 1.6)
@@ -188,7 +188,7 @@ def test_the_axis_is_logarithmic_where_few_values_would_hide_the_others(profile,
     def scale(high, low=1.0):
         changed = table.copy()
         changed.loc[3, "value"], changed.loc[4, "value"] = high, low
-        figure = facet_figure({"": {"": [Series("a", [changed], looks(1)[0])]}}, Values("NVSE", log=None))
+        figure = facet_figure([(Values("NVSE", log=None), {"": {"": [Series("a", [changed], looks(1)[0])]}})])
         return figure.axes[0].get_yscale()
 
     assert [scale(1.1 * SPAN), scale(0.9 * SPAN), scale(1.1 * SPAN, low=0.0)] == ["log", "linear", "linear"]
@@ -196,9 +196,31 @@ def test_the_axis_is_logarithmic_where_few_values_would_hide_the_others(profile,
 
 def test_rows_and_columns_are_named_once(profile, designs):
     line = [Series("a", [profile(designs["SimpleConv"])], looks(1)[0])]
-    figure = facet_figure({name: {"rotation": line, "scale": line} for name in ("one", "two")}, Values("NV"))
+    figure = facet_figure([(Values("NV"), {name: {"rotation": line, "scale": line} for name in ("one", "two")})])
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["rotation", "scale", "", ""]
     assert [axes.get_ylabel() for axes in figure.axes] == ["one\nNV", "", "two\nNV", ""]
+
+
+def test_each_measure_has_an_axis_of_its_own(profile, designs):
+    def line(level):
+        return [Series("a", [profile(designs["SimpleConv"], level=level)], looks(1)[0])]
+
+    rows = {name: {"rotation": line(0.2), "scale": line(0.9)} for name in ("one", "two")}
+    large = {name: {"rotation": line(30.0), "scale": line(60.0)} for name in ("one", "two")}
+    referred = Values("NV", reference=1.0)
+    figure = facet_figure([(referred, rows), (Values("SV"), large)])
+    limits = [axes.get_ylim() for axes in figure.axes]
+    assert len(set(limits[:4])) == len(set(limits[4:])) == 1
+    assert limits[0][1] < 5
+    assert limits[4][1] > 60
+    assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["one\nNV", "two\nNV", "one\nSV", "two\nSV"]
+    assert [axes.get_title(loc="left") for axes in figure.axes[:3]] == ["rotation", "scale", ""]
+    numbers = [any(label.get_visible() for label in axes.get_yticklabels()) for axes in figure.axes]
+    assert numbers == [True, False] * 4
+    level = [any(list(one.get_ydata()) == [1, 1] for one in axes.lines) for axes in figure.axes]
+    assert level == [True] * 4 + [False] * 4
+    own = facet_figure([(Values("NV", shared=False), rows), (Values("SV"), large)])
+    assert own.axes[0].get_ylim() != own.axes[1].get_ylim()
 
 
 def test_strips_show_the_kinds_in_place(profile, designs):

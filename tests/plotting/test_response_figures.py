@@ -5,7 +5,7 @@ import pytest
 from matplotlib.text import Text
 
 from cnn_invariance.plotting import response_figure, spread_figure
-from cnn_invariance.plotting.matrices import matrix_figure
+from cnn_invariance.plotting.matrices import OfSet, matrix_figure
 from cnn_invariance.plotting.responses import Rows, coloured, mosaic, with_moments
 
 
@@ -18,6 +18,8 @@ def test_responses_are_followed_by_their_mean_and_their_deviation():
 def test_images_are_grey_or_coloured():
     assert coloured(np.array([0.0, 3.0, 6.0]).reshape(3, 1, 1, 1)).ravel().tolist() == [0, 0.5, 1]
     assert coloured(np.zeros((2, 3, 4, 4))).shape == (2, 4, 4, 3)
+    pixel = np.array([-2.0, -2.0, -2.0, 2.0, 0.0, -2.0]).reshape(2, 3, 1, 1)  # dark grey, then orange
+    assert coloured(pixel).reshape(2, 3).tolist() == [[0, 0, 0], [1, 0.5, 0]]
 
 
 def test_small_pictures_are_enlarged_without_interpolation():
@@ -44,12 +46,23 @@ def test_a_figure_of_responses_has_a_text_for_each_layer():
 
 def test_a_set_and_its_matrices():
     matrix = np.stack([np.arange(30.0), -np.arange(30.0)])
-    figure = matrix_figure(np.zeros((30, 1, 8, 8)), {"most": matrix, "least": matrix})
-    pictures, *shown = (axes.images[0].get_array() for axes in figure.findobj() if getattr(axes, "images", None))
+    shown = OfSet(np.zeros((30, 1, 8, 8)), {"most": matrix, "least": matrix})
+    figure = matrix_figure({"rotation": shown, "scale": shown})
+    pictures, *matrices = (axes.images[0].get_array() for axes in figure.findobj() if getattr(axes, "images", None))
     assert pictures.shape[0] < pictures.shape[1]  # 30 pictures in rows of 13
-    assert [one.shape for one in shown] == [(2, 30)] * 2
-    with pytest.raises(ValueError, match="at least one"):
-        matrix_figure(np.zeros((3, 1, 8, 8)), {})
+    assert [one.shape for one in matrices if one.ndim == 2] == [(2, 30)] * 4
+    assert {"rotation", "scale"} < {text.get_text() for text in figure.findobj(Text)}
+    for nothing in ({}, {"rotation": OfSet(np.zeros((3, 1, 8, 8)), {})}):
+        with pytest.raises(ValueError, match="at least one matrix"):
+            matrix_figure(nothing)
+
+
+def test_more_blocks_than_fit_side_by_side_go_on_below():
+    rows = np.random.default_rng(0).random((3, 8, 8))
+    figure = response_figure({name: [Rows("act1", [rows])] for name in "abcdef"})
+    drawn = [axes for axes in figure.axes if axes.images]
+    assert len(drawn) == 6
+    assert len({axes.get_subplotspec().rowspan.start for axes in drawn}) == 2
 
 
 def test_values_are_compared_with_a_reference():

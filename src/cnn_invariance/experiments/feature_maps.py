@@ -8,7 +8,6 @@ import numpy as np
 from pydantic import Field
 
 from cnn_invariance.experiments.framework import Claim, Finding, OneModel, Outputs, Source, captions, choices
-from cnn_invariance.experiments.framework.profiles import slug
 from cnn_invariance.statistics.evidence import Rule
 from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.statistics.responses import contrast
@@ -30,11 +29,12 @@ VISIBLY = Claim(
     "no contrast",
     primary=True,
 )
-ENDS = {"most": "most invariant maps", "least": "least invariant maps"}
+ENDS = {"most": "lowest", "least": "highest"}
 
 
 class FeatureMaps(OneModel):
-    """``shown`` transformations, evenly spread over the set, of ``samples``; ``maps`` at either end; ``kind`` of layer.
+    """``shown`` transformations, evenly spread over the set, of ``samples``, of which the first is drawn; ``maps`` at
+    either end; ``kind`` of layer.
 
     ``measures``: by which maps are ranked; None: NV and NVSE, where the preset has them. ``seed`` of the draw of
     samples. ``seeds``: how many networks are tested, of which the first is drawn.
@@ -46,11 +46,11 @@ class FeatureMaps(OneModel):
     of_profiles = False
     claims = (VISIBLY,)
     setting = (
-        "Samples of the validation split, which were not measured, under some transformations of the set (top), and "
-        "below them, for each layer of this kind, the responses of the feature maps with the lowest and with the "
-        "highest {measure}, a row each, with that value. The two last columns: the mean and the standard deviation of "
-        "the responses to the transformations shown. Grey levels: from the smallest to the largest response of each "
-        "map; of a deviation, from 0. {meaning} The network is trained with the set."
+        "A sample of the validation split, which was not measured, under some transformations of the set (top), and "
+        "below it, for each layer of this kind, the responses of the feature maps with the lowest and with the "
+        "highest values of the measure, a row each, with that value. The two last columns: the mean and the standard "
+        "deviation of the responses to the transformations shown. Grey levels: from the smallest to the largest "
+        "response of each map; of a deviation, from 0. The network is trained with the set."
     )
 
     measures: choices.Labels = None
@@ -63,68 +63,70 @@ class FeatureMaps(OneModel):
 
     def cells(self, study: Study) -> list[Cell]:
         """The response cells; of the networks after the first, without pictures."""
-        seeds = choices.seeds(study, self.seeds)
-        return list(dict.fromkeys(cell for seed in seeds for cell in self._responses(study, seed).values()))
+        networks = product(choices.seeds(study, self.seeds), self.places(study))
+        return list(
+            dict.fromkeys(cell for seed, place in networks for cell in self._responses(study, *place, seed=seed))
+        )
 
     def outputs(self, study: Study) -> Outputs:
-        """A figure for each dataset, set and measure."""
-        return Outputs(list(self._responses(study)))
+        """A figure for each dataset and set."""
+        return Outputs([f"{self.name}_{dataset}_{label}" for dataset, label in self.places(study)])
 
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
-        """Draw the responses."""
+        """Draw the responses to the first sample, by each measure."""
         from cnn_invariance.plotting.responses import response_figure
 
-        for figure, cell in self._responses(study).items():
-            found, name = results.responses(cell), choices.label(cell.by)
+        for dataset, label in self.places(study):
+            cells = self._responses(study, dataset, label)
             blocks = {
-                f"sample {sample + 1}, {ENDS[role]}": _block(found, role, sample)
-                for sample, role in product(range(self.samples), ENDS)
+                f"{ENDS[role]} {choices.label(cell.by)}": _block(results.responses(cell), role)
+                for cell, role in product(cells, ENDS)
             }
+            names = captions.enumerated([choices.label(cell.by) for cell in cells])
             caption = captions.caption(
                 study,
                 self.name,
-                [cell.measured],
-                title=f"Responses of feature maps of {self.model} by {name}, {cell.measured.title}",
+                [cells[0].measured],
+                title=f"Responses of feature maps of {self.model} by {names}, {cells[0].measured.title}",
                 question=self.question,
-                setting=self.setting.format(measure=name, meaning=captions.measure_in_words(cell.by)),
+                setting=[self.setting, *(captions.measure_in_words(cell.by) for cell in cells)],
             )
-            canvas.figure(figure, response_figure(blocks), caption)
+            canvas.figure(f"{self.name}_{dataset}_{label}", response_figure(blocks), caption)
 
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
         """For each dataset; a condition is a set and a measure, a replicate a network: the mean over its layers."""
-        seeds = [self._responses(study, seed) for seed in choices.seeds(study, self.seeds)]
+        seeds = choices.seeds(study, self.seeds)
         for dataset in self.on(study):
-            cells = [[cell for cell in of_seed.values() if cell.dataset.name == dataset] for of_seed in seeds]
-            values = {
-                f"{each[0].measured.transformations.name}, {choices.label(each[0].by)}": [
-                    layer_mean(_contrasts(results.responses(cell))) for cell in each
-                ]
-                for each in zip(*cells, strict=True)
-            }
-            yield Finding(VISIBLY, (dataset,), values, [cell for of_seed in cells for cell in of_seed])
+            values, cells = dict[str, list[float]](), list[Cell]()
+            for on, label in self.places(study):
+                if on != dataset:
+                    continue
+                for by_seed in zip(*(self._responses(study, dataset, label, seed) for seed in seeds), strict=True):
+                    name = f"{by_seed[0].measured.transformations.name}, {choices.label(by_seed[0].by)}"
+                    values[name] = [layer_mean(_contrasts(results.responses(cell))) for cell in by_seed]
+                    cells += by_seed
+            yield Finding(VISIBLY, (dataset,), values, cells)
 
-    def _responses(self, study: Study, seed: int | None = None) -> dict[str, ResponseSpec]:
-        """The response cells of a network by the names of their figures; None: of the first seed, which is drawn."""
-        found = {}
-        for (dataset, label), request in product(self.places(study), choices.measures(study, self.measures)):
-            measure = choices.measure(study, request)
-            network = study.network(dataset=dataset, model=self.model, augmentation=label, seed=seed)
-            measured = study.measurement(network, label)
+    def _responses(self, study: Study, dataset: str, label: str, seed: int | None = None) -> list[ResponseSpec]:
+        """The response cells of a network, one for each measure; ``seed`` None: the first, which is drawn."""
+        found = []
+        network = study.network(dataset=dataset, model=self.model, augmentation=label, seed=seed)
+        measured = study.measurement(network, label)
+        for measure in (choices.measure(study, one) for one in choices.measures(study, self.measures)):
             if measure not in measured.measures and self.measures is None:
                 continue  # what cannot be undone has no same-equivariance
             asked: dict[str, Any] = {"samples": self.samples, "seed": self.seed, "shown": self.shown, "maps": self.maps}
             asked |= {"pictures": network.seed == study.seeds[0]}
-            name = f"{self.name}_{dataset}_{label}_{slug(measure)}"
-            found[name] = choices.response(measured, measure, kind=self.kind, **asked)
+            found.append(choices.response(measured, measure, kind=self.kind, **asked))
         return found
 
 
-def _block(found: "Responses", role: str, sample: int) -> "list[Rows]":
-    """The pictures of one sample, and below them, layer by layer, what the maps of one role respond."""
+def _block(found: "Responses", role: str) -> "list[Rows]":
+    """The pictures of the first sample, and below them, layer by layer, what the maps of one role respond."""
     from cnn_invariance.plotting.responses import Rows, coloured, with_moments
 
-    pictures = with_moments(found.maps(0, "input", sample=sample).mean(axis=1))
-    inputs = coloured(found.maps(0, "input", sample=sample))
+    pictures = with_moments(found.maps(0, "input").mean(axis=1))
+    inputs = coloured(found.maps(0, "input"))
     if inputs.ndim == 4:
         pictures = np.repeat(pictures[..., None], 3, axis=-1)
     pictures[: len(inputs)] = inputs
@@ -133,7 +135,7 @@ def _block(found: "Responses", role: str, sample: int) -> "list[Rows]":
         rows = found.frame[(found.frame["layer_index"] == index) & (found.frame["role"] == role)]
         values = rows.drop_duplicates("rank").set_index("rank")["value"]
         text = f"{rows['layer'].iloc[0]}: {', '.join(f'{value:.2g}' for value in values)}"
-        blocks.append(Rows(text, [with_moments(found.maps(index, role, rank, sample)) for rank in values.index]))
+        blocks.append(Rows(text, [with_moments(found.maps(index, role, rank)) for rank in values.index]))
     return blocks
 
 

@@ -22,11 +22,12 @@ class TransformationSets(OneModel):
     group = "validation"
     combined = True
     setting = (
-        "Above: a sample of the validation split under {shown} of the transformations of the set, in its order. Below: "
-        "the ST matrix A[i, j] = a(t_j(x_i)) of two units, under these transformations, from low (black) to high "
-        "(white): the units at the middle of the most and of the least invariant map, by {measure}, of the last layer "
-        "of its kind. The network is trained with the set. A row is a sample, a column a transformation: a measure of "
-        "invariance compares how much the values vary along a row with how much they vary along a column."
+        "For each set, above: a sample of the validation split under its transformations, at most {shown} of them, in "
+        "their order. Below: the ST matrix A[i, j] = a(t_j(x_i)) of two units, under these transformations, from low "
+        "(black) to high (white): the units at the middle of the most and of the least invariant map, by {measure}, of "
+        "the last layer of its kind. The network is trained with the set. A row is a sample, a column a "
+        "transformation: a measure of invariance compares how much the values vary along a row with how much they vary "
+        "along a column."
     )
 
     measure: str = choices.HEADLINE
@@ -40,30 +41,33 @@ class TransformationSets(OneModel):
         return [self._response(study, *place) for place in self.places(study)]
 
     def outputs(self, study: Study) -> Outputs:
-        """A figure for each dataset and set."""
-        return Outputs([f"{self.name}_{dataset}_{label}" for dataset, label in self.places(study)])
+        """A figure for each dataset."""
+        return Outputs([f"{self.name}_{dataset}" for dataset in self.on(study)])
 
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
-        """Draw the pictures and the matrices."""
-        from cnn_invariance.plotting.matrices import matrix_figure
+        """Draw the pictures and the matrices, set by set."""
+        from cnn_invariance.plotting.matrices import OfSet, matrix_figure
 
-        for dataset, label in self.places(study):
-            cell = self._response(study, dataset, label)
-            found = results.responses(cell)
-            matrices = {
-                f"{one['layer']}, unit of the {role} invariant map, {one['value']:.2g}": matrix
-                for role, (one, matrix) in self._units(found).items()
-            }
-            setting = self.setting.format(shown=len(cell.members), measure=choices.label(cell.by))
+        measure = choices.label(choices.measure(study, self.measure))
+        for dataset in self.on(study):
+            cells = {label: self._response(study, dataset, label) for on, label in self.places(study) if on == dataset}
+            shown = {}
+            for label, cell in cells.items():
+                found = results.responses(cell)
+                matrices = {
+                    f"{one['layer']}, unit of the {role} invariant map, {one['value']:.2g}": matrix
+                    for role, (one, matrix) in self._units(found).items()
+                }
+                shown[label] = OfSet(found.maps(0, "input"), matrices)
             caption = captions.caption(
                 study,
                 self.name,
-                [cell.measured],
-                title=f"The transformation set {label}, and ST matrices of {self.model}, {dataset}",
+                [cell.measured for cell in cells.values()],
+                title=f"Transformation sets, and ST matrices of {self.model}, {dataset}",
                 question=self.question,
-                setting=setting,
+                setting=self.setting.format(shown=self.shown, measure=measure),
             )
-            canvas.figure(f"{self.name}_{dataset}_{label}", matrix_figure(found.maps(0, "input"), matrices), caption)
+            canvas.figure(f"{self.name}_{dataset}", matrix_figure(shown), caption)
 
     def overview(self, study: Study, results: "Results") -> Overview:
         """Samples of the first dataset under its first set, and their ST matrices."""

@@ -70,6 +70,15 @@ def _origin(study: Study, experiment: str, cells: Sequence[Cell]) -> points.Orig
     return origin
 
 
+def enumerated(names: Sequence[str]) -> str:
+    """Names in a sentence.
+
+    >>> enumerated(["NV"]), enumerated(["NV", "ND"]), enumerated(["NV", "NVSE", "ND"])
+    ('NV', 'NV and ND', 'NV, NVSE and ND')
+    """
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
 def sentences(setting: str | Iterable[str]) -> tuple[str, ...]:
     """The sentences of a setting without those that are empty; a text is kept whole."""
     return tuple(filter(None, [setting] if isinstance(setting, str) else setting))

@@ -5,9 +5,10 @@ A profile table has one row per layer, with the columns ``layer_index`` (1-based
 ``dead`` and ``nan`` (counts of units).
 """
 
+import textwrap
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -48,6 +49,8 @@ TOP_ROW = 5.0  # between two rows of markers on the top edge, points
 MANY = 60  # layers on a panel of more are legible only where it has the width of the page
 MARKERS = 20  # at most so many on a line: more run into each other
 THIN = 5  # up to so many seeds have a line each
+LABEL = 20  # letters of a line of the label of an axis of values: as many as its height has place for
+HIGH, LOW = 1.5, 1.2  # a row of panels, inches: of a figure of up to four rows, and of more
 DEAD: dict[str, Any] = {"marker": "x", "ms": 4.5, "mew": 1.1}
 INFINITE: dict[str, Any] = {"marker": "$\\infty$", "ms": 5.5, "mew": 0.2}
 """The marks of layers that are mostly dead, and of those with infinite or undefined units, in figures and legends."""
@@ -138,10 +141,10 @@ Rows = Mapping[str, Mapping[str, Sequence[Series]]]
 
 @dataclass(frozen=True)
 class Values:
-    """The axis of values of a figure.
+    """The axis of values of some rows of a figure.
 
     label:     what it shows
-    shared:    whether all panels have one axis
+    shared:    whether all panels of these rows have one axis
     log:       whether it is logarithmic, which leaves out values that are not positive; None: where the largest value
                is more than `SPAN` times the median and all are positive. A linear axis begins at 0
     top:       where a linear axis ends; higher values are drawn there as arrows. None: above all values
@@ -187,74 +190,113 @@ def profile_figure(
     columns = columns or (1 if most > MANY else 2 if len(panels) == 4 else max(min(len(panels), 3), 1))
     width = DOUBLE if most > MANY else None
     values = Values(ylabel, share_y, log_y, reference=reference, referenced=referenced)
-    return facet_figure({"": panels}, values, axis=axis, columns=columns, height=height, marked=marked, width=width)
+    return facet_figure([(values, {"": panels})], axis=axis, columns=columns, height=height, marked=marked, width=width)
+
+
+class _Row(NamedTuple):
+    """A row of panels, each a title and its series; ``axis``: which of the axes of values is theirs."""
+
+    name: str
+    panels: Sequence[tuple[str, Sequence[Series]]]
+    axis: int
+
+
+class _Panel(NamedTuple):
+    """A panel in its place; ``heading``: its title, where it is written."""
+
+    axes: Axes
+    title: str
+    series: Sequence[Series]
+    heading: str
 
 
 def facet_figure(
-    rows: Rows,
-    values: Values,
+    facets: Sequence[tuple[Values, Rows]],
     *,
     axis: Axis = "layer",
     columns: int = 4,
-    height: float = 1.5,
+    height: float | None = None,
     marked: str = "",
     width: float | None = None,
 ) -> Figure:
-    """Panels of layer profiles in a grid: rows of datasets, columns of transformation sets, say.
+    """Panels of layer profiles in a grid: rows of datasets for each measure, columns of transformation sets, say.
 
     Under each panel stand the layers' kinds; of one design, the lowest panels have the layers' names. Series with the
     same label must have the same look, because they share one entry of the legend. A series of up to `THIN` seeds is
     drawn as its mean and a thin line for each seed, of more as its mean and a band from the lowest to the highest;
     one profile with an interval over samples has that as its band.
 
-    rows:    the lines of each panel; a row of more than ``columns`` panels goes on in the next
-    height:  of one row of panels, inches
+    facets:  axes of values, each with its rows, and of these the lines of each panel; a row of more than ``columns``
+             panels goes on in the next
+    height:  of one row of panels, inches (None: so that six rows fill a page)
     marked:  layers with a line behind them: a part of the names of their classes
     width:   of the figure, inches (None: of one column for one panel, else of two)
 
     Errors: ValueError for no panel, and for a panel without series.
     """
     columns = side_by_side(columns)
-    grid_of = [
-        (name if place == 0 else "", list(panels.items())[place : place + columns])
-        for name, panels in rows.items()
+    rows = [
+        _Row(name if place == 0 else "", list(panels.items())[place : place + columns], number)
+        for number, (_, of_axis) in enumerate(facets)
+        for name, panels in of_axis.items()
         for place in range(0, len(panels), columns)
     ]
-    drawn = [series for _, panels in grid_of for _, series in panels]
+    drawn = [series for row in rows for _, series in row.panels]
     if not drawn or not all(drawn):
         raise ValueError("a figure of profiles needs a panel, and each panel at least one series")
-    beside = max(len(panels) for _, panels in grid_of)
+    beside = max(len(row.panels) for row in rows)
     lines = [one for series in drawn for one in series]
     strips = max(len(_designs(series, axis)) for series in drawn)
     last = max(one.places(axis).max() for one in lines)
     names = _layer_names(lines, axis)
-    log = _spans(lines) if values.log is None else values.log
-    titles = {tuple(title for title, _ in panels) for _, panels in grid_of}
+    several_titles = len({tuple(title for title, _ in row.panels) for row in rows}) > 1
     with style():
-        deep = len(grid_of) * (height + 0.11 * strips) + (0.1 if len(titles) > 1 else 0.0) * len(grid_of)
+        height = height or (HIGH if len(rows) <= 4 else LOW)
+        deep = len(rows) * (height + 0.11 * strips + (0.1 if several_titles else 0.0))
         below = 0.045 * max(map(len, names.values()), default=0)
         wide = page_width() if is_one_column() else width or page_width(beside)
         figure = new_figure(wide, deep + below + 0.55)
-        grid = figure.subplots(len(grid_of), beside, sharex="col", sharey=values.shared, squeeze=False)
-        for row, (of_row, (name, panels)) in enumerate(zip(grid, grid_of, strict=True)):
-            for axes in of_row[len(panels) :]:
+        grid = figure.subplots(len(rows), beside, sharex="col", squeeze=False)
+        panels: list[list[_Panel]] = [[] for _ in facets]
+        for place, (of_row, row) in enumerate(zip(grid, rows, strict=True)):
+            for axes in of_row[len(row.panels) :]:
                 axes.set_visible(False)
-            for axes, (title, series) in zip(of_row, panels, strict=False):
-                named = title if row == 0 or len(titles) > 1 else ""
-                draw_profiles(axes, series, axis=axis, title=named, last=last)
-                if marked:
-                    _draw_marked(axes, series, axis, marked)
-                if values.reference is not None and (values.referenced is None or title in values.referenced):
-                    axes.axhline(values.reference, color="#404040", lw=0.7, ls=(0, (1, 2)), zorder=1)
-            of_row[0].set_ylabel(f"{name}\n{values.label}" if name else values.label)
-        shown = [axes for axes in grid.flat if axes.get_visible()]
-        for axes in shown[:1] if values.shared else shown:  # once all lines are there
-            _scale_values(axes, log, values.top, room=0.0 if values.shared else 0.05)
-        for axes, series in zip(shown, drawn, strict=True):
-            if values.top is not None and not log:
-                _draw_beyond(axes, series, axis, values.top)
-        _label(figure, grid, lines, axis, names, room=strips * (GAP + STRIP) if len(titles) > 1 else 0.0)
+            for axes, (title, series) in zip(of_row, row.panels, strict=False):
+                heading = title if place == 0 or several_titles else ""
+                panels[row.axis].append(_Panel(axes, title, series, heading))
+            lines_of_label = textwrap.wrap(facets[row.axis][0].label, LABEL)
+            of_row[0].set_ylabel("\n".join([row.name, *lines_of_label] if row.name else lines_of_label))
+        for (values, _), of_axis in zip(facets, panels, strict=True):
+            _draw_facet(of_axis, values, axis, last, marked)
+        _label(figure, grid, lines, axis, names, room=strips * (GAP + STRIP))
     return figure
+
+
+def _draw_facet(panels: Sequence[_Panel], values: Values, axis: Axis, last: float, marked: str) -> None:
+    """Draw the panels that have one axis of values."""
+    if values.shared:
+        _share_values([panel.axes for panel in panels])
+    for axes, title, series, heading in panels:
+        draw_profiles(axes, series, axis=axis, title=heading, last=last)
+        if marked:
+            _draw_marked(axes, series, axis, marked)
+        if values.reference is not None and (values.referenced is None or title in values.referenced):
+            axes.axhline(values.reference, color="#404040", lw=0.7, ls=(0, (1, 2)), zorder=1)
+    log = _spans([one for panel in panels for one in panel.series]) if values.log is None else values.log
+    for panel in panels[:1] if values.shared else panels:  # once all lines are there
+        _scale_values(panel.axes, log, values.top, room=0.0 if values.shared else 0.05)
+    if values.top is not None and not log:
+        for panel in panels:
+            _draw_beyond(panel.axes, panel.series, axis, values.top)
+
+
+def _share_values(panels: Sequence[Axes]) -> None:
+    """One axis of values for all, whose numbers stand at the first panel of each row."""
+    for axes in panels:
+        if axes is not panels[0]:
+            axes.sharey(panels[0])
+        place = axes.get_subplotspec()
+        axes.tick_params(labelleft=place is None or place.is_first_col())
 
 
 def _spans(lines: Sequence[Series]) -> bool:
@@ -413,7 +455,7 @@ def _label(
 ) -> None:
     """Legends, and what the layers are, below the lowest panel of each column.
 
-    room: points below each other panel, for its strips, which the layout does not see, above the title of the next one
+    room: points below each other panel, for its strips, which the layout does not see, above the next one
     """
     handles = line_handles(series)
     if len(handles) > 1:

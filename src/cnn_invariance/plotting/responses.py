@@ -12,6 +12,8 @@ GAP = 0.06
 """The space between two pictures, as a share of their side."""
 HEAD = 0.14
 """The height of a line of text above rows of pictures, inches."""
+BESIDE = 4
+"""So many blocks stand side by side at most."""
 
 
 class Rows(NamedTuple):
@@ -22,7 +24,7 @@ class Rows(NamedTuple):
 
 
 def response_figure(blocks: Mapping[str, Sequence[Rows]]) -> Figure:
-    """Blocks of pictures side by side, by their titles; all have the same number of rows and of pictures in a row.
+    """Blocks of pictures, `BESIDE` in a row, by their titles; all have as many rows, and as many pictures in a row.
 
     Errors: ValueError without a row.
     """
@@ -30,15 +32,16 @@ def response_figure(blocks: Mapping[str, Sequence[Rows]]) -> Figure:
         raise ValueError("a figure of responses needs a block, and each block at least one row of pictures")
     first = next(iter(blocks.values()))
     wide, tall = len(first[0].rows[0]), sum(len(part.rows) for part in first)
-    beside = side_by_side(len(blocks))
-    deep, side = len(blocks) // beside, page_width() * 0.97 / (wide * (1 + GAP) * beside)
+    beside = side_by_side(min(len(blocks), BESIDE))
+    deep, side = -(-len(blocks) // beside), page_width() * 0.97 / (wide * (1 + GAP) * beside)
     with style():
         figure = new_figure(page_width(), deep * (side * (1 + GAP) * tall + HEAD * (len(first) + 1)) + 0.1)
-        grid = figure.subplots(deep, beside, squeeze=False).flat
-        for axes, (title, parts) in zip(grid, blocks.items(), strict=True):
+        grid = figure.subplots(deep, beside, squeeze=False).flatten()
+        for axes in grid:
+            axes.set_axis_off()
+        for axes, (title, parts) in zip(grid, blocks.items(), strict=False):
             picture, heads = _mosaic(parts, HEAD / side)
             axes.imshow(picture, interpolation="nearest")
-            axes.set_axis_off()
             axes.set_title(title, fontsize=SMALL)
             for height, part in zip(heads, parts, strict=True):
                 axes.text(0, height, part.text, fontsize=SMALL, va="bottom")
@@ -46,9 +49,12 @@ def response_figure(blocks: Mapping[str, Sequence[Rows]]) -> Figure:
 
 
 def coloured(images: np.ndarray) -> np.ndarray:
-    """Images (pictures, channels, H, W) as pictures: grey for one channel, colours for three, else their mean."""
+    """Images (pictures, channels, H, W) as pictures: grey for one channel, colours for three, else their mean.
+
+    All channels have one scale, from the smallest value of all pictures to the largest, which keeps grey grey.
+    """
     if images.shape[1] == 3:
-        return np.stack([levels(images[:, c]) for c in range(3)], axis=-1)
+        return levels(np.moveaxis(images, 1, -1))
     return levels(images.mean(axis=1))
 
 

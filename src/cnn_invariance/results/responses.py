@@ -120,10 +120,12 @@ class Responses:
         if rows.empty:
             raise InputError(f"{self.spec.key} has no responses with {wanted}")
         height, width = int(rows["height"].iloc[0]), int(rows["width"].iloc[0])
-        values = np.stack([np.asarray(row, dtype=np.float32) for row in rows["response"]])
-        if role == "input":
-            return values.reshape(len(self.spec.members), -1, height, width)
-        return values.reshape(-1, height, width)
+        by_map = [
+            [np.asarray(one, dtype=np.float32).reshape(height, width) for one in of_map.loc[list(self.spec.members)]]
+            for _, of_map in rows.set_index("member").groupby("map")["response"]
+        ]
+        values = np.stack(by_map, axis=1)  # (members, maps, H, W)
+        return values if role == "input" else values[:, 0]
 
 
 def _faults_of_form(table: pa.Table, spec: ResponseSpec) -> Iterator[str]:

@@ -6,7 +6,6 @@ The figures, the table and their captions follow from the plan.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from cnn_invariance.errors import InputError
@@ -22,13 +21,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from cnn_invariance.plotting import Canvas, Caption, Look, Series
+    from cnn_invariance.plotting import Canvas, Caption, Look, Series, Values
     from cnn_invariance.plotting.style import Family
     from cnn_invariance.results import Results
 
 SEEDS = "Lines with marks: mean over seeds."
 TOPS = {"NV[aggregate=mean]": 1.6}
 """Where the axis of a measure ends in all figures of the study; what lies above is drawn as arrows."""
+TOGETHER = 3
+"""So many measures stand in one figure at most, below each other; with two datasets, it fills a page."""
 
 
 class Line(NamedTuple):
@@ -66,14 +67,16 @@ Drawn = dict[str, dict[str, list["Series"]]]
 
 @dataclass(frozen=True)
 class ProfilePlan:
-    """Figures of profiles, one for each measure, with a row of panels for each dataset; and a table of all lines.
+    """Figures of profiles, with a row of panels for each measure and dataset; and a table of all lines.
+
+    A figure shows at most `TOGETHER` measures; where it is drawn for one column of a page, one.
 
     Under a set whose transformations cannot be undone, same-equivariance is not measured: a line is left out where its
     cells do not hold its measure, a panel where it has no line, and a figure where it has no panel.
 
     experiment:  its id, with which the names of figures and table begin
     title:       of figures and table, completed by the measure and the name of the dataset
-    measures:    whose profiles; the figures of the first are named without it
+    measures:    whose profiles; a figure is named by its first, and that of the first of all without it
     lines:       by dataset and by panel; lines of one label have one look; only those that can be shown are kept
     ordered:     whether the lines of a panel have an order, which their colours then show
     line_column: what a line is, the name of its column in the table
@@ -84,7 +87,7 @@ class ProfilePlan:
     meanings:    what the measures are, in words; else a sentence on each
     columns:     how many panels of a dataset stand side by side at most
     rows:        how many panels of a dataset stand one below the other (None: as ``columns`` says)
-    chart:       what draws one figure in place of a figure of profiles for each measure
+    chart:       what draws one figure of all measures in place of figures of profiles
     part:        of an experiment with several plans, what tells the names of this one's figures and table from theirs
     usual:       see `captions.caption`
     """
@@ -142,51 +145,60 @@ class ProfilePlan:
         return list(dict.fromkeys(cell for line in self.all_lines(dataset) for cell in line.cells))
 
     def outputs(self) -> Outputs:
-        """The figure of each measure, or one of all; and the table."""
-        if self.chart:
-            return Outputs([self._name(self.measures[0])], [self._table])
-        return Outputs([self._name(measure) for measure in self.measures if self.shown(measure)], [self._table])
+        """The figures, or one of all; and the table."""
+        figures = [self.measures] if self.chart else _in_figures(filter(self.shown, self.measures), TOGETHER)
+        return Outputs([self._name(first) for first, *_ in figures], [self._table])
 
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> dict[str, Drawn]:
         """Draw the figures, write the table, and return the lines by measure for what else is to be told."""
         import pandas as pd
 
+        from cnn_invariance.plotting.style import is_one_column
+
         found = {measure: self.series(study, results, measure) for measure in self.measures}
-        rows = []
-        for measure, drawn in found.items():
-            if drawn and not self.chart:
-                canvas.figure(self._name(measure), self.figure(measure, drawn), self.caption(study, {measure: drawn}))
-            rows += [
-                {
-                    "dataset": dataset,
-                    self.panel_column: panel,
-                    "measure": label(line.measure or measure),
-                    self.line_column: line.label,
-                    **summary(series, better(check(line.measure or measure))),
-                }
-                for dataset, panels in drawn.items()
-                for panel, shown in panels.items()
-                for line, series in zip(self.shown(measure)[dataset][panel], shown, strict=True)
-            ]
         if self.chart:
             figure = self.chart(self, study, results, found)
             canvas.figure(self._name(self.measures[0]), figure, self.caption(study, found))
-        frame = pd.DataFrame(rows)
+        else:
+            shown = filter(found.get, self.measures)
+            for measures in _in_figures(shown, 1 if is_one_column() else TOGETHER):
+                drawn = {measure: found[measure] for measure in measures}
+                canvas.figure(self._name(measures[0]), self.figure(drawn), self.caption(study, drawn))
+        frame = pd.DataFrame(self._rows(found))
         printed = frame.drop(columns=["layers", "seeds", *COUNTS])
         canvas.table(self._table, frame, self.caption(study, found), printed=printed)
         return found
 
-    def figure(self, measure: str, drawn: Drawn) -> "Figure":
-        """The figure of one measure: a row for each dataset, whose panels may go on in the next."""
-        from cnn_invariance.plotting import Values, facet_figure
+    def _rows(self, found: Mapping[str, Drawn]) -> Iterator[dict[str, object]]:
+        """A row of the table for each line of each measure."""
+        for measure, drawn in found.items():
+            for dataset, panels in drawn.items():
+                for panel, series in panels.items():
+                    for line, one in zip(self.shown(measure)[dataset][panel], series, strict=True):
+                        request = line.measure or measure
+                        yield {
+                            "dataset": dataset,
+                            self.panel_column: panel,
+                            "measure": label(request),
+                            self.line_column: line.label,
+                            **summary(one, better(check(request))),
+                        }
 
-        quotient = not self.ylabel and check(measure).name in QUOTIENTS
-        values = Values(
-            self.ylabel or label(measure), self.share_y, self.log_y, TOPS.get(measure), 1.0 if quotient else None
-        )
-        most = max(len(panels) for panels in drawn.values())
+    def figure(self, drawn: Mapping[str, Drawn]) -> "Figure":
+        """A figure of some measures: for each, a row for each dataset, whose panels may go on in the next."""
+        from cnn_invariance.plotting import facet_figure
+
+        most = max(len(panels) for of_measure in drawn.values() for panels in of_measure.values())
         columns = -(-most // self.rows) if self.rows else self.columns
-        return facet_figure(drawn, values, axis=self.axis, columns=columns, marked=self.marked)
+        facets = [(self._values(measure), of_measure) for measure, of_measure in drawn.items()]
+        return facet_figure(facets, axis=self.axis, columns=columns, marked=self.marked)
+
+    def _values(self, measure: str) -> "Values":
+        """The axis of a measure's values, the same in each figure that shows it."""
+        from cnn_invariance.plotting import Values
+
+        reference = 1.0 if not self.ylabel and check(measure).name in QUOTIENTS else None
+        return Values(self.ylabel or label(measure), self.share_y, self.log_y, TOPS.get(measure), reference)
 
     def caption(self, study: Study, found: Mapping[str, Drawn], more: str = "") -> "Caption":
         """The caption of some measures; ``more`` follows the setting."""
@@ -196,7 +208,7 @@ class ProfilePlan:
         several = SEEDS if any(len(line.profiles) > 1 for line in series) else ""
         measures = dict.fromkeys(line.measure for line in self.all_lines() if line.measure) or found
         meanings = [self.meanings] if self.meanings else map(captions.measure_in_words, measures)
-        title = self.title if self.ylabel else f"{' and '.join(map(label, found))}: {self.title}"
+        title = self.title if self.ylabel else f"{captions.enumerated(list(map(label, found)))}: {self.title}"
         return captions.caption(
             study,
             self.experiment,
@@ -213,8 +225,7 @@ class ProfilePlan:
         from cnn_invariance.plotting import Series
 
         shown = self.shown(measure)
-        labels = list(dict.fromkeys(line.label for panels in shown.values() for line in chain(*panels.values())))
-        look = self._looks(study, labels)
+        look = self._looks(study, list(dict.fromkeys(line.label for line in self.all_lines())))
         return {
             dataset: {
                 panel: [Series(line.label, line.tables(results, measure), look[line.label]) for line in lines]
@@ -247,6 +258,20 @@ class ProfilePlan:
     def _name(self, measure: str) -> str:
         parts = (self.experiment, self.part, "" if measure == self.measures[0] else slug(measure))
         return "_".join(filter(None, parts))
+
+
+def _in_figures(measures: Iterable[str], most: int) -> list[list[str]]:
+    """The measures of each figure: at most so many, and as evenly as can be.
+
+    >>> _in_figures("abcde", 3), _in_figures("abcdefg", 3)
+    ([['a', 'b', 'c'], ['d', 'e']], [['a', 'b', 'c'], ['d', 'e'], ['f', 'g']])
+    """
+    left, found = list(measures), list[list[str]]()
+    while left:
+        size = -(-len(left) // -(-len(left) // most))
+        found.append(left[:size])
+        left = left[size:]
+    return found
 
 
 def _shown(lines: Lines, measures: Sequence[str]) -> Lines:

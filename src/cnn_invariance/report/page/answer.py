@@ -1,9 +1,10 @@
 """The first screen of the page: what was found in three sentences, and what to keep in mind."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cnn_invariance.paper.captions import enumerated
 from cnn_invariance.report.page.claim_views import ClaimView, count_verdicts
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def of(contents: "Contents") -> Answer:
 def _done(contents: "Contents") -> str:
     preset = contents.preset
     return (
-        f"{contents.networks:,} networks ({_listed(preset.models)}) were trained on {_listed(list(preset.datasets))} "
+        f"{contents.networks:,} networks ({_listed(preset.models)}) were trained on {_listed(preset.datasets)} "
         f"and measured under {_listed(preset.transformation_sets)}."
     )
 
@@ -116,5 +117,5 @@ def _are(some: Sequence[object]) -> str:
     return "are" if len(some) > 1 else "is"
 
 
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else "nothing"
+def _listed(names: Iterable[str]) -> str:
+    return enumerated(list(names)) or "nothing"
