@@ -129,6 +129,37 @@ def test_infinite_units_are_marked_on_the_top_edge(profile, designs):
     assert np.isnan(axes.lines[0].get_ydata()).tolist() == [i == 7 for i in range(17)]
 
 
+@pytest.mark.parametrize(
+    ("infinite", "signs", "lines"),
+    [
+        ([0, 1, 2, 9], [1, 10], [[1, 3]]),
+        ([14, 15, 16], [15], [[15, 17]]),
+        (range(17), [1], [[1, 17]]),
+        ([16], [17], []),
+    ],
+)
+def test_layers_in_a_row_with_infinite_units_have_one_sign_and_a_line(profile, designs, infinite, signs, lines):
+    table = profile(designs["SimpleConv"])
+    table.loc[list(infinite), "infinite"] = 2
+    axes = one_panel(Series("a", [table], looks(1)[0]))
+    (sign,) = markers(axes, INFINITE)
+    assert sign.get_xdata().tolist() == signs
+    above = [line for line in axes.lines if not line.get_clip_on() and line is not sign]
+    assert [list(line.get_xdata()) for line in above] == lines
+    assert all(line.get_transform() == sign.get_transform() for line in above)
+
+
+def test_names_of_layers_stand_in_the_last_row_alone(profile, designs):
+    line = [Series("a", [profile(designs["SimpleConv"])], looks(1)[0])]
+    figure = profile_figure(dict.fromkeys("abcde", line), ylabel="NV", columns=3)
+    named = [any(label.get_visible() and label.get_text() for label in axes.get_xticklabels()) for axes in figure.axes]
+    assert named == [False] * 3 + [True, True, False]
+    apart = profile_figure(dict.fromkeys("abcde", line), ylabel="NV", columns=3, axis="depth")
+    assert [axes.get_xlabel().strip() for axes in apart.axes] == ["", "", "relative depth (%)"] + [
+        "relative depth (%)"
+    ] * 2 + [""]
+
+
 def test_two_series_with_infinite_units_do_not_hide_each_other(profile, designs):
     tables = [profile(designs["SimpleConv"]) for _ in range(2)]
     for table in tables:

@@ -1,10 +1,11 @@
 """The same measure of all samples together, and of each class by itself."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pydantic import Field
 
-from cnn_invariance.experiments.framework import ALIKE, STRIPS, Line, ProfileExperiment, Source, choices
+from cnn_invariance.experiments.framework import ALIKE, STRIPS, Line, ProfileExperiment, ProfilePlan, Source, choices
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, claimed
 from cnn_invariance.statistics.evidence import FISHER
 from cnn_invariance.statistics.profiles import correlation
@@ -37,7 +38,7 @@ class Stratified(ProfileExperiment):
         "of the test split; and with those of each class by themselves, averaged over classes, on {many} of the "
         f"training split. {STRIPS}"
     )
-    drawing = {"line_column": "samples", "panel_column": "panel", "share_y": False, "ylabel": "{labels}"}
+    drawing = {"line_column": "samples", "panel_column": "panel", "share_y": False, "ylabel": "mean over the layer"}
     claims = (similar_shape,)
 
     per_class: int | None = Field(None, ge=1)
@@ -45,6 +46,10 @@ class Stratified(ProfileExperiment):
     def words(self, study: Study) -> Mapping[str, object]:
         """How many samples are measured per class, too."""
         return {**super().words(study), "many": f"{self.per_class:,} samples" if self.per_class else "all samples"}
+
+    def plans(self, study: Study) -> Sequence[ProfilePlan]:
+        """A plan, with a row of panels for each measure."""
+        return [replace(plan, rows=len(self.requests(study))) for plan in super().plans(study)]
 
     def panels(self, study: Study, dataset: str) -> Mapping[str, Sequence[Line]]:
         """A panel for each measure and set."""

@@ -77,7 +77,7 @@ def draw_forest(
 ) -> None:
     """Draw the rows, each named by its lines of text, on an axis from not supported to supported.
 
-    verdicts: whether the parts of the axis are named above it
+    verdicts: whether the parts of the axis are named above it; narrow ones have no place for the names
     """
     axes.axvspan(1, FURTHEST + 0.6, color=SUPPORTED, lw=0, zorder=0)
     axes.axvspan(-FURTHEST - 0.6, -1, color=REFUTED, lw=0, zorder=0)
@@ -95,8 +95,18 @@ def draw_forest(
     axes.set_ylim(tops, 0)
     axes.set_yticks(ticks, ["\n".join(lines) for lines in rows], fontsize=SMALL)
     axes.set_xlim(-FURTHEST - 0.6, FURTHEST + 0.6)
-    ends = (f"≤ −{FURTHEST:g}", "−3", "−1", "0", "1", "3", f"≥ {FURTHEST:g}")
-    axes.set_xticks([-FURTHEST, -3, -1, 0, 1, 3, FURTHEST], ends)
+    ticks_below = {
+        -FURTHEST: f"≤ −{FURTHEST:g}",
+        -3: "−3",
+        -1: "−1",
+        0: "0",
+        1: "1",
+        3: "3",
+        FURTHEST: f"≥ {FURTHEST:g}",
+    }
+    if not verdicts:
+        del ticks_below[0]  # there is no room for it between its neighbours, and it has a line
+    axes.set_xticks(list(ticks_below), list(ticks_below.values()))
     for x, verdict in ((-3.8, "not supported"), (0.0, "undecided"), (3.8, "supported")) if verdicts else ():
         axes.text(x, -0.15, verdict, ha="center", va="bottom", fontsize=SMALL, weight="bold")
     axes.tick_params(axis="y", length=0)

@@ -361,7 +361,8 @@ def draw_profiles(
     last: the place where the axis ends (None: the last layer of these series)
 
     A cross is a layer of which more than half of the units are dead. The sign of infinity on the top edge, or above it
-    where several series have one, is a layer some of whose units are infinite or undefined, and left out of its mean.
+    where several series have one, is a layer some of whose units are infinite or undefined, and left out of its mean; a
+    line goes from it over the layers that follow and have such units, too.
     """
     for one in series:
         _draw_line(axes, one, axis)
@@ -407,12 +408,19 @@ def _draw_marked(axes: Axes, series: Sequence[Series], axis: Axis, part: str) ->
 
 
 def _draw_left_out(axes: Axes, one: Series, axis: Axis, height: float) -> None:
-    """Markers on the top edge of the panel, or ``height`` points above it."""
+    """A marker on the top edge of the panel, or ``height`` points above it, and a line over the layers that follow."""
     figure = axes.get_figure()
     assert figure is not None
     edge = axes.get_xaxis_transform() + ScaledTranslation(0, height / 72, figure.dpi_scale_trans)
-    places = one.places(axis)[one.left_out()]
-    _draw_markers(axes, places, np.ones(places.size), one.look, transform=edge, clip_on=False, **INFINITE)
+    places, left_out = one.places(axis), one.left_out()
+    begins = left_out & ~np.roll(left_out, 1)
+    begins[0] = left_out[0]
+    for first in np.flatnonzero(begins):
+        last = first + int(np.argmin([*left_out[first:], False])) - 1
+        if last > first:
+            ends = [places[first], places[last]]
+            axes.plot(ends, [1, 1], color=one.look.colour, lw=0.8, transform=edge, clip_on=False)
+    _draw_markers(axes, places[begins], np.ones(begins.sum()), one.look, transform=edge, clip_on=False, **INFINITE)
 
 
 def _draw_markers(axes: Axes, places: np.ndarray, values: np.ndarray, look: Look, **options: Any) -> None:
@@ -453,7 +461,7 @@ def _label(
     names: Mapping[float, str],
     room: float,
 ) -> None:
-    """Legends, and what the layers are, below the lowest panel of each column.
+    """Legends, and what the layers are, below the lowest panel of each column; names only in the last row of all.
 
     room: points below each other panel, for its strips, which the layout does not see, above the next one
     """
@@ -463,12 +471,13 @@ def _label(
     add_legend(figure, mark_handles(series), "outside lower center", handlelength=1.0, columnspacing=1.0)
     for column in grid.T:
         below = [axes for axes in column if axes.get_visible()][-1]
-        if names:
-            below.set_xticks(list(names), list(names.values()), rotation=90)
-        else:
+        ends_above = below is not column[-1]
+        if not names:
             below.set_xlabel(AXIS_LABELS[axis])
+        elif not ends_above:
+            below.set_xticks(list(names), list(names.values()), rotation=90)
         for axes in column:
-            axes.tick_params(labelbottom=axes is below)
+            axes.tick_params(labelbottom=axes is below and not (names and ends_above))
             if room and axes is not below:
                 axes.set_xlabel(" ", fontsize=room)
 
