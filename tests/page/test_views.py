@@ -1,9 +1,15 @@
 """What the page shows of captions, claims, groups and Markdown, each by itself."""
 
+import base64
+import io
 import re
+from types import SimpleNamespace
+
+import numpy as np
+from PIL import Image
 
 from cnn_invariance.plotting import Caption
-from cnn_invariance.report.page import claim_views, markdown
+from cnn_invariance.report.page import answer, claim_views, inline_svg, markdown
 from cnn_invariance.report.page.experiment_views import ExperimentView, grouped
 from cnn_invariance.report.page.shared_caption import SharedCaption, count_departures
 
@@ -126,3 +132,50 @@ def test_what_is_beyond_the_axis_is_an_arrow_at_its_end():
 def test_markdown_reaches_nothing_outside():
     html = markdown.html("![x](https://a.example/x.png) [y](https://a.example) <https://a.example> <b>")
     assert re.findall(r"<\w+", html) == ["<p"]
+
+
+def test_a_picture_has_the_same_pixels_in_fewer_bytes():
+    def encoded(image):
+        kept = io.BytesIO()
+        image.save(kept, format="PNG")
+        return inline_svg.PNG + base64.b64encode(kept.getvalue()).decode()
+
+    colours = np.random.default_rng(0).integers(0, 8, (60, 40, 3), dtype=np.uint8) * 30
+    for mode in ("RGB", "L"):
+        given = Image.fromarray(colours).convert(mode)
+        found = inline_svg.smaller(encoded(given))
+        kind, _, data = found.partition(",")
+        assert kind == "data:image/webp;base64"
+        assert len(found) < len(encoded(given))
+        with Image.open(io.BytesIO(base64.b64decode(data))) as shown:
+            assert np.array_equal(np.asarray(shown.convert("RGB")), np.asarray(given.convert("RGB")))
+    dot = encoded(Image.new("L", (1, 1)))
+    assert len(inline_svg.smaller(dot)) <= len(dot)
+
+
+def answered(*records):
+    preset = SimpleNamespace(models=["SimpleConv"], datasets=["mnist", "d-2"], transformation_sets=["rotation"])
+    views = claim_views.claim_views(records)
+    contents = SimpleNamespace(
+        networks=2, preset=preset, claims=views, experiments=[], departures_by_dataset={}, study="quick"
+    )
+    return answer.of(contents).sentences
+
+
+def test_the_answer_counts_what_was_tested_and_names_what_was_not():
+    known = {**RECORD, "primary": True, "reason": "", "verdict": "supported", **numbers(6.0, 5.5, 6.5)}
+    missing = {**known, "cells": [], "datasets": ["d-2"], "verdict": "undecided", "reason": "not yet computed: 3 of 3"}
+    doubted = {**known, "claim": "b", "verdict": "undecided", "reason": "rotation: one seed has a value"}
+    done, supported, others = answered(known, missing, doubted, {**missing, "claim": "c"})
+    assert done == "2 networks (SimpleConv) were trained on mnist and d-2 and measured under rotation."
+    assert supported.startswith("Of the 2 primary claims that could be tested so far, 1 is supported, “")
+    assert others == (
+        "Of the others, 1 is undecided, most of them because: one seed has a value; 1 is not tested yet, because cells "
+        "are missing."
+    )
+    other = {**known, "datasets": ["d-2"], "verdict": "not supported"}
+    assert answered(known, other)[1:] == (
+        "None of the 1 primary claims is supported.",
+        "Of them, 1 came out differently on different datasets.",
+    )
+    assert answered(missing)[1] == "No claim was tested."

@@ -49,32 +49,36 @@ def _done(contents: "Contents") -> str:
 
 
 def _by_verdict(claims: Sequence[ClaimView]) -> dict[str, list[ClaimView]]:
-    """The claims by what became of them: the verdict of all their findings, or "mixed"."""
+    """The claims by what became of them: the verdict of all that was computed, "mixed", or "not computed"."""
     found: dict[str, list[ClaimView]] = {}
     for claim in claims:
-        verdicts = {finding.verdict for finding in claim.findings}
-        found.setdefault(verdicts.pop() if len(verdicts) == 1 else "mixed", []).append(claim)
+        verdicts = {finding.verdict for finding in claim.findings if finding.computed}
+        verdict = "mixed" if len(verdicts) > 1 else verdicts.pop() if verdicts else "not computed"
+        found.setdefault(verdict, []).append(claim)
     return found
 
 
 def _supported(by_verdict: Mapping[str, Sequence[ClaimView]], count: int, kind: str) -> str:
-    if not count:
+    left = len(by_verdict.get("not computed", []))
+    if left == count:
         return "No claim was tested."
+    which = f"{count - left} {kind}{' that could be tested so far' if left else ''}"
     supported = by_verdict.get("supported", [])
     if not supported:
-        return f"None of the {count} {kind} is supported yet."
-    return f"Of the {count} {kind}, {len(supported)} {_are(supported)} supported{_examples(supported)}."
+        return f"None of the {which} is supported."
+    return f"Of the {which}, {len(supported)} {_are(supported)} supported{_examples(supported)}."
 
 
 def _others(by_verdict: Mapping[str, Sequence[ClaimView]]) -> str:
     refuted, mixed = by_verdict.get("not supported", []), by_verdict.get("mixed", [])
     varied = by_verdict.get("depends on the set", [])
-    undecided = by_verdict.get("undecided", [])
+    undecided, left = by_verdict.get("undecided", []), by_verdict.get("not computed", [])
     parts = [
         f"{len(refuted)} {_are(refuted)} not supported{_examples(refuted)}" if refuted else "",
         f"{len(mixed)} came out differently on different datasets" if mixed else "",
         f"{len(varied)} {'depend' if len(varied) > 1 else 'depends'} on the set of transformations" if varied else "",
         f"{len(undecided)} {_are(undecided)} undecided{_reasons(undecided)}" if undecided else "",
+        f"{len(left)} {_are(left)} not tested yet, because cells are missing" if left else "",
     ]
     said = "; ".join(filter(None, parts))
     if not said:
@@ -84,7 +88,8 @@ def _others(by_verdict: Mapping[str, Sequence[ClaimView]]) -> str:
 
 def _reasons(claims: Sequence[ClaimView]) -> str:
     """What most often keeps claims undecided."""
-    reasons = [finding.reason.rpartition(": ")[2] for claim in claims for finding in claim.findings if finding.reason]
+    findings = [one for claim in claims for one in claim.findings if one.computed and one.reason]
+    reasons = [finding.reason.rpartition(": ")[2] for finding in findings]  # behind the name of a condition
     return f", most of them because: {max(reasons, key=reasons.count)}" if reasons else ""
 
 

@@ -75,6 +75,11 @@ class FindingView:
     cells: tuple[str, ...]
     drawing: IntervalView | None
 
+    @property
+    def computed(self) -> bool:
+        """Whether there are cells that it is from."""
+        return bool(self.cells)
+
 
 @dataclass(frozen=True)
 class ClaimView:

@@ -1,11 +1,13 @@
 """SVG files of figures as parts of the page: in fewer bytes, and without anything that its policy forbids.
 
 Matplotlib draws a letter as an outline that is defined in each file, and gives each mark its colours in a ``style``
-attribute. On the page each outline and each text is defined once for all figures; colours are presentation attributes,
-which the page's policy allows, of a group where neighbours have the same. Without a style sheet of its own a figure can
-be shown in dark colours, and cloned.
+attribute. On the page each outline and each text is defined once for all figures, and pictures are WebP without loss;
+colours are presentation attributes, which the page's policy allows, of a group where neighbours have the same. Without
+a style sheet of its own a figure can be shown in dark colours, and cloned.
 """
 
+import base64
+import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from markupsafe import Markup, escape
+from PIL import Image
 
 LEFT_OUT = {"metadata", "style"}
 INHERITED = (
@@ -31,6 +34,8 @@ COMMANDS = re.compile(r"([MLQCHVZz])([^MLQCHVZz]*)")
 NUMBERS = re.compile(r"-?[\d.]+(?:e-?\d+)?")
 SHARED = 2
 """Neighbours with so many attributes in common are put into a group."""
+PNG = "data:image/png;base64,"
+"""What a picture begins with as Matplotlib writes it."""
 DECIMALS = re.compile(r"-?\d*\.\d{2,}")
 
 
@@ -161,6 +166,8 @@ class Figure(NamedTuple):
                     yield "id", f"{self.prefix}-{value}"
                 case "href" if value.startswith("#"):
                     yield "href", f"#{self.letters.get(value[1:]) or f'{self.prefix}-{value[1:]}'}"
+                case "href" if value.startswith(PNG):
+                    yield "href", smaller(value)
                 case "transform" if tag == "use" and (shift := SHIFT.fullmatch(value)):
                     yield "x", f"{float(shift[1]):.0f}"  # a hundredth of the size of the letters
                 case "d" if "id" not in element.attrib and not set("HV") & set(value):
@@ -235,6 +242,17 @@ def relative(path: str) -> str:
             found.append(command.lower() + _together(*flat))
         here = points[-1] if points else here
     return "".join(found)
+
+
+def smaller(picture: str) -> str:
+    """A picture as data: the same pixels as WebP, where that takes fewer bytes than PNG."""
+    given = base64.b64decode(picture.removeprefix(PNG))
+    kept = io.BytesIO()
+    with Image.open(io.BytesIO(given)) as image:
+        image.save(kept, format="WEBP", lossless=True, quality=20, method=3)  # more takes long and gains little
+    if len(kept.getvalue()) >= len(given):
+        return picture
+    return f"data:image/webp;base64,{base64.b64encode(kept.getvalue()).decode()}"
 
 
 def _together(*tenths: int) -> str:
