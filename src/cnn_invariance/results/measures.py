@@ -104,24 +104,28 @@ class MeasureTable:
 
         layers: those of another library, such as ``models.author_layers("ResNet18")``; None: those observed
         """
-        if measure not in self._profiles:
-            raise unknown_name("measure in this result", measure, self._profiles)
-        rows = self._profiles[measure].copy()
+        if measure not in self._places:
+            raise unknown_name("measure in this result", measure, self._places)
+        rows = self._rows.iloc[self._places[measure]].reset_index(drop=True)
         return rows if layers is None else layers.lay(rows, self._observed)
 
     def maps(self, measure: str) -> "pd.DataFrame":
         """The rows of the feature maps for one measure, by layer and map (InputError if it has not this measure)."""
-        if measure not in self._profiles:
-            raise unknown_name("measure in this result", measure, self._profiles)
+        if measure not in self._places:
+            raise unknown_name("measure in this result", measure, self._places)
         rows = self.frame[(self.frame["measure"] == measure) & self.frame["map"].notna()]
         return rows.sort_values(["layer_index", "map"], kind="stable").reset_index(drop=True)
 
     @cached_property
-    def _profiles(self) -> dict[str, "pd.DataFrame"]:
-        """The profile of each measure; all are found at once, which takes as long as one by itself."""
-        rows = _frame(self.table.filter(self.table["map"].is_null())).sort_values("layer_index", kind="stable")
-        rows = with_depth(rows, self._observed)
-        return {str(name): found.reset_index(drop=True) for name, found in rows.groupby("measure", sort=False)}
+    def _rows(self) -> "pd.DataFrame":
+        """The rows of the layers of all measures, in forward order."""
+        rows = _frame(self.layers).sort_values("layer_index", kind="stable")
+        return with_depth(rows, self._observed)
+
+    @cached_property
+    def _places(self) -> dict[str, np.ndarray]:
+        """Where in `_rows` the profile of each measure stands."""
+        return {str(name): places for name, places in self._rows.groupby("measure", sort=False).indices.items()}
 
     @cached_property
     def _observed(self) -> list[str]:
