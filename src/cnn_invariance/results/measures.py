@@ -125,7 +125,8 @@ class MeasureTable:
     @cached_property
     def _places(self) -> dict[str, np.ndarray]:
         """Where in `_rows` the profile of each measure stands."""
-        return {str(name): places for name, places in self._rows.groupby("measure", sort=False).indices.items()}
+        found = self._rows.groupby("measure", sort=False).indices
+        return {str(name): np.asarray(places) for name, places in found.items()}
 
     @cached_property
     def _observed(self) -> list[str]:
