@@ -77,7 +77,7 @@ class MeasureComparison(ProfileExperiment):
         return self.plans_by_set(study, self._panels)
 
     def outputs(self, study: Study) -> Outputs:
-        """A figure for each dataset and set, a table of profiles for each set, and both of the separations."""
+        """A figure and a table of profiles for each set, and both of the separations."""
         found = super().outputs(study)
         return Outputs([*found.figures, self.name], [*found.tables, self.name])
 

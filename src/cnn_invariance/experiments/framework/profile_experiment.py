@@ -120,7 +120,7 @@ class ProfilesOfModels(Choice):
         return list(dict.fromkeys(cell for plan in self.once(study, self.plans) for cell in plan.cells()))
 
     def outputs(self, study: Study) -> Outputs:
-        """A figure for each dataset and measure, a table of all lines, and the further tables."""
+        """The figures and the table of each plan, and the further tables."""
         each = [plan.outputs() for plan in self.plans(study)]
         figures = [name for one in each for name in one.figures]
         tables = [name for one in each for name in one.tables]
