@@ -133,11 +133,13 @@ def in_words(estimate: float, low: float, high: float, p: float) -> str:
 
     >>> in_words(0.5, 0.25, 0.75, math.nan), in_words(0.5, math.nan, math.nan, 0.001), in_words(*[math.nan] * 4)
     ('0.5 [0.25, 0.75]', '0.5, p = 0.001', '')
+    >>> in_words(0.5, 0.25, 0.75, 3e-7)  # the table in full precision has the number
+    '0.5 [0.25, 0.75], p < 0.001'
     """
     if math.isnan(estimate):
         return ""
     interval = "" if math.isnan(low) else f" [{low:.3g}, {high:.3g}]"
-    return f"{estimate:.3g}{interval}{'' if math.isnan(p) else f', p = {p:.2g}'}"
+    return f"{estimate:.3g}{interval}{'' if math.isnan(p) else ', p < 0.001' if p < 0.001 else f', p = {p:.2g}'}"
 
 
 def robustness(row: Mapping[Any, Any]) -> str:
