@@ -234,11 +234,11 @@ def test_files_of_one_s_own_make_a_study_and_its_page(own, monkeypatch):
     assert "eplicat" not in re.sub(r"(?s)<section id=.departures.*?</section>", "", page)
     assert all(name in page for name in ("ShareT", "Largest", "Cosine"))
     _check_own_table(own)
-    caption = (own / "figures/mine/compare_models/compare_models_ShareT_of_units.md").read_text(encoding="utf-8")
+    caption = (own / "figures/mine/compare_models/compare_models.md").read_text(encoding="utf-8")
     assert "share of the transformations in the spread, TV / (TV + SV)" in caption
     assert "Mine is none of the author's networks" in caption
     assert "Mine" in (own / "results/mine/tables/costs.csv").read_text(encoding="utf-8")
-    caption = (own / "figures/mine/dropout/dropout_Cosine_of_layers.md").read_text(encoding="utf-8")
+    caption = (own / "figures/mine/dropout/dropout.md").read_text(encoding="utf-8")
     assert "Cosine of layers" in caption
     assert "dropout 0.1" in caption
 

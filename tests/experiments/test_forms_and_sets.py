@@ -150,4 +150,4 @@ def test_sets_and_st_matrices_are_drawn_from_what_a_network_computes(tmp_path):
     folder = made.folders.figure_folder("tiny", "transformation_sets")
     with Image.open(folder / f"{figure}.png") as image:
         assert image.width == 1400
-    assert "under 9 of the transformations of the set" in (folder / f"{figure}.md").read_text(encoding="utf-8")
+    assert "under some of its transformations (scale: 9)" in (folder / f"{figure}.md").read_text(encoding="utf-8")

@@ -1,7 +1,6 @@
 """`results check`: what can be told of results without computing them again."""
 
 import json
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -35,10 +34,8 @@ def test_right_results_are_right(done):
     "preset", sorted({*Path("config").glob("*.yaml")} - {Path("config/claims.yaml")}), ids=lambda path: path.stem
 )
 def test_the_committed_results_are_right(preset):
-    start = time.process_time()
     lines = status.of_check(Plan(Programme.load(preset)))
     assert lines[0].endswith("results are there, all of them whole")
-    assert time.process_time() - start < 20
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ class TransformationSets(OneModel):
     group = "validation"
     combined = True
     setting = (
-        "For each set, above: a sample of the validation split under its transformations, at most {shown} of them, in "
-        "their order. Below: the ST matrix A[i, j] = a(t_j(x_i)) of two units, under these transformations, from low "
+        "For each set, above: a sample of the validation split under some of its transformations ({shown}), in their "
+        "order. Below: the ST matrix A[i, j] = a(t_j(x_i)) of two units, under these transformations, from low "
         "(black) to high (white): the units at the middle of the most and of the least invariant map, by {measure}, of "
         "the last layer of its kind. The network is trained with the set. A row is a sample, a column a "
         "transformation: a measure of invariance compares how much the values vary along a row with how much they vary "
@@ -59,13 +59,14 @@ class TransformationSets(OneModel):
                     for role, (one, matrix) in self._units(found).items()
                 }
                 shown[label] = OfSet(found.maps(0, "input"), matrices)
+            members = ", ".join(f"{label}: {len(cell.members)}" for label, cell in cells.items())
             caption = captions.caption(
                 study,
                 self.name,
                 [cell.measured for cell in cells.values()],
                 title=f"Transformation sets, and ST matrices of {self.model}, {dataset}",
                 question=self.question,
-                setting=self.setting.format(shown=self.shown, measure=measure),
+                setting=self.setting.format(shown=members, measure=measure),
             )
             canvas.figure(f"{self.name}_{dataset}", matrix_figure(shown), caption)
 
