@@ -173,3 +173,11 @@ def test_variation_is_relative_to_all_responses():
     assert relative_variation(np.repeat(pattern, 4, axis=0)) == 0
     assert relative_variation(np.stack([np.full((3, 3), -1.0), np.full((3, 3), 1.0)])) == 1
     assert np.isnan(relative_variation(np.ones((2, 3, 3))))
+
+
+def test_a_set_under_which_no_measure_can_be_taken_has_no_figure(plan, monkeypatch):
+    chosen = plan.study.experiments["feature_maps"]
+    assert chosen.outputs(plan.study).figures == ["feature_maps_mnist5k_rotation"]
+    monkeypatch.setattr(type(chosen), "_responses", lambda self, study, dataset, label, seed=None: [])
+    assert chosen.outputs(plan.study).figures == []
+    assert chosen.cells(plan.study) == []

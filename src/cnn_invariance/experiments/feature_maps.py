@@ -70,14 +70,13 @@ class FeatureMaps(OneModel):
 
     def outputs(self, study: Study) -> Outputs:
         """A figure for each dataset and set."""
-        return Outputs([f"{self.name}_{dataset}_{label}" for dataset, label in self.places(study)])
+        return Outputs(list(self._drawn(study)))
 
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
         """Draw the responses to the first sample, by each measure."""
         from cnn_invariance.plotting.responses import response_figure
 
-        for dataset, label in self.places(study):
-            cells = self._responses(study, dataset, label)
+        for figure, cells in self._drawn(study).items():
             blocks = {
                 f"{ENDS[role]} {choices.label(cell.by)}": _block(results.responses(cell), role)
                 for cell, role in product(cells, ENDS)
@@ -91,16 +90,19 @@ class FeatureMaps(OneModel):
                 question=self.question,
                 setting=[self.setting, *(captions.measure_in_words(cell.by) for cell in cells)],
             )
-            canvas.figure(f"{self.name}_{dataset}_{label}", response_figure(blocks), caption)
+            canvas.figure(figure, response_figure(blocks), caption)
+
+    def _drawn(self, study: Study) -> dict[str, list[ResponseSpec]]:
+        """The response cells of each figure, by its name; none of a set under which no measure can be taken."""
+        found = {f"{self.name}_{on}_{label}": self._responses(study, on, label) for on, label in self.places(study)}
+        return {name: cells for name, cells in found.items() if cells}
 
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
         """For each dataset; a condition is a set and a measure, a replicate a network: the mean over its layers."""
         seeds = choices.seeds(study, self.seeds)
         for dataset in self.on(study):
             values, cells = dict[str, list[float]](), list[Cell]()
-            for on, label in self.places(study):
-                if on != dataset:
-                    continue
+            for label in self.sets(study):
                 for by_seed in zip(*(self._responses(study, dataset, label, seed) for seed in seeds), strict=True):
                     name = f"{by_seed[0].measured.transformations.name}, {choices.label(by_seed[0].by)}"
                     values[name] = [layer_mean(_contrasts(results.responses(cell))) for cell in by_seed]
@@ -125,8 +127,8 @@ def _block(found: "Responses", role: str) -> "list[Rows]":
     """The pictures of the first sample, and below them, layer by layer, what the maps of one role respond."""
     from cnn_invariance.plotting.responses import Rows, coloured, with_moments
 
-    pictures = with_moments(found.maps(0, "input").mean(axis=1))
-    inputs = coloured(found.maps(0, "input"))
+    images = found.maps(0, "input")
+    pictures, inputs = with_moments(images.mean(axis=1)), coloured(images)
     if inputs.ndim == 4:
         pictures = np.repeat(pictures[..., None], 3, axis=-1)
     pictures[: len(inputs)] = inputs

@@ -50,7 +50,7 @@ class TransformationSets(OneModel):
 
         measure = choices.label(choices.measure(study, self.measure))
         for dataset in self.on(study):
-            cells = {label: self._response(study, dataset, label) for on, label in self.places(study) if on == dataset}
+            cells = {label: self._response(study, dataset, label) for label in self.sets(study)}
             shown = {}
             for label, cell in cells.items():
                 found = results.responses(cell)

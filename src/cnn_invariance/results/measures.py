@@ -140,7 +140,7 @@ class MeasureTable:
             yield from faults_of_shares("accuracy", self.accuracy)
             if len(self.accuracy) != self.spec.transformations.size:
                 yield f"accuracy: expected {self.spec.transformations.size} values; received {len(self.accuracy)}"
-        rows = self.table.filter(self.table["map"].is_null())
+        rows = self.layers
         if not self.spec.maps and len(rows) < len(self.table):
             yield "expected no values of feature maps; received some"
         held = set(KEPT_FOR_MAPS).intersection(self.spec.measures)
@@ -151,7 +151,7 @@ class MeasureTable:
 
     def _faults_of_form(self) -> Iterator[str]:
         """What keeps the table from being used at all: its layers, or a name or a count where none may be."""
-        rows = self.table.filter(self.table["map"].is_null())
+        rows = self.layers
         if any(rows[name].null_count for name in COUNTS):
             yield "counts: expected numbers for every layer; received null"
         if any(pc.any(pc.less(self.table[name], 0)).as_py() for name in (*COUNTS, "map", "layer_index")):

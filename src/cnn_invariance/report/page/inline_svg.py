@@ -18,6 +18,8 @@ from xml.etree import ElementTree
 from markupsafe import Markup, escape
 from PIL import Image
 
+from cnn_invariance.inspection_page import data_uri
+
 LEFT_OUT = {"metadata", "style"}
 INHERITED = (
     "fill", "fill-opacity", "stroke", "stroke-dasharray", "stroke-dashoffset", "stroke-linecap", "stroke-linejoin",
@@ -252,7 +254,7 @@ def smaller(picture: str) -> str:
         image.save(kept, format="WEBP", lossless=True, quality=20, method=3)  # more takes long and gains little
     if len(kept.getvalue()) >= len(given):
         return picture
-    return f"data:image/webp;base64,{base64.b64encode(kept.getvalue()).decode()}"
+    return data_uri("image/webp", kept.getvalue())
 
 
 def _together(*tenths: int) -> str:
