@@ -1,9 +1,12 @@
+import json
+
 import pytest
 
 from cnn_invariance import datasets
 from cnn_invariance.datasets.official import VALIDATION
 from cnn_invariance.paper.captions import caption, measure_in_words
 from cnn_invariance.paper.departures import DATASETS, author_images, departures, images, other_batches
+from cnn_invariance.plotting.caption import Caption
 from cnn_invariance.study import SampleSpec
 
 SETS = ("rotation", "scale", "translation", "combined")
@@ -96,6 +99,28 @@ def test_a_caption_says_sizes_of_each_dataset(load):
     assert "2 seeds.\n- None left out.\n" in text
     assert "Departures from the author's code on mnist: 5,000 of the training images" in text
     assert text.endswith("Experiment 'some' of your own (preset author).")
+
+
+def test_above_a_picture_each_design_stands_once_and_datasets_that_are_shown_alike_together(load):
+    variants = {
+        "activation": {"model": "SimpleConv", "arguments": {"width": 32, "activation": "relu"}},
+        "normalised": {"model": "SimpleConv", "arguments": {"width": 32, "batch_norm": True}},
+    }
+    rates = {"learning_rate": 5e-4, "epochs": 5}
+    models = {**AUTHOR["models"], **{name: {**one, **rates} for name, one in variants.items()}}
+    twice = {"mnist": AUTHOR["datasets"]["mnist"], "again": DIGITS}
+    chosen = {
+        "models": ["SimpleConv", "activation", "normalised", "AllConvolutional"],
+        "transformation_sets": ["scale"],
+    }
+    study = load({**AUTHOR, "datasets": twice, "models": models, "experiments": {"compare_models": chosen}})
+    made = caption(study, "compare_models", study.cells["compare_models"], title="t", question="q", setting="s")
+    assert made.shown.startswith(
+        "again and mnist: SimpleConv (width 32; dense 64) in 3 variants, AllConvolutional (width 16), "
+    )
+    assert "batch norm; " in made.sizes["mnist"]
+    assert "activation relu" in made.sizes["mnist"]
+    assert Caption.from_record(json.loads(made.to_json())["caption"]) == made
 
 
 def test_only_usual_cells_are_compared_with_the_author_s(load):

@@ -6,7 +6,7 @@ import math
 import pandas as pd
 import pytest
 
-from cnn_invariance.experiments.framework.claims import Claim, Finding
+from cnn_invariance.experiments.framework.claims import Claim, Finding, headline
 from cnn_invariance.paper.sources import Source
 from cnn_invariance.report import claims
 from cnn_invariance.statistics.evidence import Rule, holm, q_values
@@ -36,6 +36,17 @@ def found(reason: str = "", trend: float | None = None, **values: list[float]) -
 )
 def test_the_verdict_follows_from_the_networks_of_all_conditions(values, verdict, why):
     assert (found(**values).verdict, found(**values).why) == (verdict, why)
+
+
+def test_the_headline_opens_with_the_verdict_unless_the_claim_is_supported():
+    def on(dataset, values):
+        return Finding(ABOVE, (dataset,), {"a": values})
+
+    assert headline([on("mnist", HIGH)]) == "It is high: supported on mnist (0.8 [0.55, 1]) (supported if above 0.5)."
+    mixed = headline([on("mnist", LOW), on("cifar10", HIGH)])
+    assert mixed.startswith("Not supported on mnist (0.2 [-0.048, 0.45]); supported on cifar10 (0.8 [0.55, 1])")
+    assert mixed.endswith("(supported if above 0.5): It is high.")
+    assert headline([]) == ""
 
 
 def test_a_reason_makes_any_finding_undecided_and_is_told():

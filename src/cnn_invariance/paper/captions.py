@@ -1,6 +1,6 @@
 """Captions, put together from the specs of the cells that a figure or table shows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from cnn_invariance import models
@@ -14,6 +14,8 @@ from cnn_invariance.transformations import AffineSet
 if TYPE_CHECKING:
     from cnn_invariance.plotting.caption import Caption
 
+InWords = Callable[[Study, Sequence[TrainSpec]], str]
+"""Networks in words."""
 ALWAYS_NAMED = ("width", "dense")
 """The arguments of a network that a caption names even where they have their default values."""
 
@@ -50,6 +52,7 @@ def caption(
         question=question,
         setting=sentences(setting),
         sizes={name: _sizes(study, name, _cells_on(name, cells)) for name in datasets},
+        brief={name: _sizes(study, name, _cells_on(name, cells), _designs) for name in datasets},
         counts=counts,
         departures={
             name: (*_departures(study, name, _cells_on(name, compared), profiles=not accuracies), *departures)
@@ -126,9 +129,9 @@ def _measurements(cells: Iterable[Cell]) -> list[MeasureSpec]:
     return [cell for cell in cells if isinstance(cell, MeasureSpec)]
 
 
-def _sizes(study: Study, dataset: str, cells: Sequence[Cell]) -> str:
+def _sizes(study: Study, dataset: str, cells: Sequence[Cell], in_words: InWords | None = None) -> str:
     networks, measured = _networks(cells), _measurements(cells)
-    parts = [_models(study, networks)]
+    parts = [(in_words or _models)(study, networks)]
     if measured:
         sets = dict.fromkeys(
             f"{study.label_of(one.transformations, one.samples.count)} ({_members(one.transformations)})"
@@ -143,14 +146,27 @@ def _sizes(study: Study, dataset: str, cells: Sequence[Cell]) -> str:
     return ", ".join(parts)
 
 
-def _samples(measured: Sequence[MeasureSpec]) -> str:
+def _samples(measured: Iterable[MeasureSpec]) -> str:
     """How many samples of which split; of more than three numbers, the smallest and the largest."""
-    texts = list(dict.fromkeys(departures_from.sample_text(one.samples) for one in measured))
-    counts = sorted(one.samples.count for one in measured if one.samples.count)
-    splits = {one.samples.split for one in measured}
-    if len(texts) > 3 and len(splits) == 1 and counts:
-        return f"{counts[0]:,} to {counts[-1]:,} samples of the {splits.pop()} split"
-    return ", ".join(texts)
+    by_split: dict[str, list[int | None]] = {}
+    for one in dict.fromkeys(one.samples for one in measured):
+        by_split.setdefault(one.split, []).append(one.count)
+    return " and ".join(_counts(split, list(dict.fromkeys(counts))) for split, counts in by_split.items())
+
+
+def _counts(split: str, counts: Sequence[int | None]) -> str:
+    """Numbers of samples of one split.
+
+    >>> _counts("test", [60, 500]), _counts("test", [None]), _counts("test", [8, 2000, 4, 2])
+    ('60 and 500 samples of the test split', 'the whole test split', '2 to 2,000 samples of the test split')
+    """
+    whole = [f"the whole {split} split"] if None in counts else []
+    numbers = sorted(count for count in counts if count is not None)
+    if len(numbers) > 3:
+        found = [f"{numbers[0]:,} to {numbers[-1]:,} samples of the {split} split"]
+    else:
+        found = [f"{enumerated([f'{number:,}' for number in numbers])} samples of the {split} split"] if numbers else []
+    return enumerated([*found, *whole])
 
 
 def _members(spec: SetSpec) -> str:
@@ -162,6 +178,7 @@ def _members(spec: SetSpec) -> str:
 
 
 def _models(study: Study, networks: Sequence[TrainSpec]) -> str:
+    """Each network with its arguments and epochs."""
     by_model: dict[ModelSpec, list[TrainSpec]] = {}
     for network in networks:
         by_model.setdefault(network.model, []).append(network)
@@ -172,18 +189,48 @@ def _models(study: Study, networks: Sequence[TrainSpec]) -> str:
     )
 
 
+def _designs(study: Study, networks: Sequence[TrainSpec]) -> str:
+    """Each design once, with the arguments that all its networks have."""
+    by_design: dict[str, dict[ModelSpec, None]] = {}
+    for network in networks:
+        by_design.setdefault(network.model.name, {})[network.model] = None
+    found = []
+    for variants in by_design.values():
+        first, *others = variants
+        shared = [one for one in _arguments(first) if all(one in _arguments(other) for other in others)]
+        label = study.label_of(first)
+        several = f" in {len(variants)} variants" if others else ""
+        found.append(f"{label} ({'; '.join(shared)}){several}" if shared else f"{label}{several}")
+    return ", ".join(found)
+
+
 def _design(model: ModelSpec, label: str) -> list[str]:
     """The design of a network as keys of cells have it, where it is called otherwise."""
     return [] if model.name == label else [model.name]
 
 
 def _arguments(model: ModelSpec) -> list[str]:
+    """The arguments that are always named, and those that have not their default values."""
     defaults = {} if references.is_reference(model.name) else models.defaults(model.name)
     return [
-        f"{name} {value:g}".replace("_", " ") if isinstance(value, float) else f"{name} {value}".replace("_", " ")
+        _argument(name.replace("_", " "), value)
         for name, value in model.arguments.items()
         if name in ALWAYS_NAMED or value != defaults.get(name)
     ]
+
+
+def _argument(name: str, value: object) -> str:
+    """An argument in words.
+
+    >>> _argument("width", 8), _argument("slope", 0.5), _argument("batch norm", True), _argument("batch norm", False)
+    ('width 8', 'slope 0.5', 'batch norm', 'without batch norm')
+    """
+    match value:
+        case bool():
+            return name if value else f"without {name}"
+        case float():
+            return f"{name} {value:g}"
+    return f"{name} {value}"
 
 
 def _epochs(group: Iterable[TrainSpec]) -> str:

@@ -14,6 +14,7 @@ class Caption:
     question:   what the experiment asks
     setting:    sentences on what was done and how to read it, each whole
     sizes:      by dataset, how large networks, samples and transformation sets are
+    brief:      by dataset, the same in fewer words, for the lines above a picture; empty: ``sizes``
     counts:     a sentence on infinite, undefined and dead units
     departures: by dataset, the phrases that say what differs from the author's code
     experiment: the id of the experiment
@@ -38,6 +39,7 @@ class Caption:
     preset: str = ""
     origin: Literal["author", "adapted", "package", "user"] = "user"
     finding: str = ""
+    brief: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_text(cls, text: str) -> "Caption":
@@ -48,23 +50,24 @@ class Caption:
     def from_record(cls, record: Mapping[str, Any]) -> "Caption":
         """The caption that `to_json` wrote as ``caption``."""
         departures = {name: tuple(phrases) for name, phrases in record["departures"]}
-        lists = {"setting": tuple(record["setting"]), "sizes": dict(record["sizes"]), "departures": departures}
-        return cls(**{**record, **lists})
+        lists = {"setting": tuple(record["setting"]), "departures": departures}
+        by_dataset = {name: dict(record[name]) for name in ("sizes", "brief")}
+        return cls(**{**record, **lists, **by_dataset})
 
     def to_json(self, **more: Any) -> str:
         """A JSON object with the parts of the caption as ``caption``, beside ``more``; keys are sorted.
 
         Datasets are pairs in a list, because their order is part of the text.
         """
-        lists = {"sizes": list(self.sizes.items()), "departures": list(self.departures.items())}
+        lists = {name: list(getattr(self, name).items()) for name in ("sizes", "brief", "departures")}
         record = {"caption": {**vars(self), **lists}, **more}
         return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
     @property
     def shown(self) -> str:
-        """The networks, samples and sets of each dataset, or once of those that have the same."""
+        """The networks, samples and sets of each dataset in brief, or once of those that have the same."""
         alike: dict[str, list[str]] = {}
-        for name, size in self.sizes.items():
+        for name, size in (self.brief or self.sizes).items():
             alike.setdefault(size, []).append(name)
         return "; ".join(f"{' and '.join(names)}: {size}" for size, names in alike.items())
 

@@ -126,7 +126,10 @@ class Finding:
 
 
 def headline(findings: Iterable[Finding]) -> str:
-    """The claim by which an experiment stands or falls, or its first, with the verdict on each dataset; "" for none."""
+    """The claim by which an experiment stands or falls, or its first, with the verdict on each dataset; "" for none.
+
+    The verdict stands first unless the claim is supported on all of them: nobody shall read as found what was not.
+    """
     found = sorted(findings, key=lambda one: not one.claim.primary)
     by_verdict: dict[str, list[str]] = {}
     for one in found:
@@ -134,6 +137,8 @@ def headline(findings: Iterable[Finding]) -> str:
             by_verdict.setdefault(one.verdict, []).append(one.in_words)
     if not by_verdict:
         return ""
-    claim = found[0].claim
+    statement, rule = found[0].claim.statement.removesuffix("."), found[0].claim.rule.in_words
     verdicts = "; ".join(f"{verdict} on {' and '.join(where)}" for verdict, where in by_verdict.items())
-    return f"{claim.statement.removesuffix('.')}: {verdicts} ({claim.rule.in_words})."
+    if set(by_verdict) == {"supported"}:
+        return f"{statement}: {verdicts} ({rule})."
+    return f"{verdicts[0].upper()}{verdicts[1:]} ({rule}): {statement}."
