@@ -41,11 +41,17 @@ def test_marks_are_filled_where_a_claim_is_decided_and_arrows_beyond_the_axis():
     rows = {
         "One.": {"a": Place(2.0, "supported"), "b": Place(0.3, "undecided")},
         "Two.": {"a": Place(-2 * FURTHEST, "not supported"), "b": Place(0.5, "depends on the set")},
-        "Three.": {"a": Place(math.nan, "undecided")},
+        "Three.": {"a": Place(math.nan, "undecided"), "b": Place(3 * FURTHEST, "depends on the set")},
     }
     figure = forest_figure(rows, LOOKS, {"One."})
     found = [(point.get_xdata()[0], point.get_marker(), point.get_mfc() != "white") for point in points(figure)]
-    assert found == [(2.0, "o", True), (0.3, "s", False), (-FURTHEST, "<", True), (0.5, "D", True)]
+    assert found == [
+        (2.0, "o", True),
+        (0.3, "s", False),
+        (-FURTHEST, "<", True),
+        (0.5, "D", True),
+        (FURTHEST, "D", True),
+    ]
     assert [text.get_text() for text in figure.axes[0].texts].count("no interval") == 1
     weights = [label.get_fontweight() for label in figure.axes[0].get_yticklabels()]
     assert weights == ["bold", "normal", "normal"]

@@ -22,7 +22,7 @@ from cnn_invariance.plotting.style import (
 )
 
 FURTHEST = 6.0
-"""The ends of the axis, in half-widths of an interval; what lies beyond is drawn as an arrow there."""
+"""The ends of the axis, in half-widths of an interval: an estimate beyond is a diamond or an arrow there."""
 LONGEST = 62
 """Letters of a claim that fit on a line; a longer one has two lines."""
 IN_ONE_COLUMN = 26
@@ -126,8 +126,16 @@ def _draw(axes: Axes, place: Place, height: float, look: Look) -> None:
         return
     beyond = abs(place.distance) > FURTHEST
     x = math.copysign(FURTHEST, place.distance) if beyond else place.distance
-    marker = (">" if x > 0 else "<") if beyond else "D" if place.verdict == "depends on the set" else look.marker
-    axes.plot([x], [height], marker=marker, **options)
+    axes.plot([x], [height], marker=_marker(place, look, beyond), **options)
+
+
+def _marker(place: Place, look: Look, beyond: bool) -> str:
+    """A diamond wherever a claim depends on the set, else an arrow at the end of the axis for what lies beyond."""
+    if place.verdict == "depends on the set":
+        return "D"
+    if beyond:
+        return ">" if place.distance > 0 else "<"
+    return str(look.marker)
 
 
 def _regions() -> list[Patch]:

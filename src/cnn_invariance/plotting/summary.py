@@ -176,8 +176,8 @@ def _draw_profile(part: SubFigure, shown: Profile) -> None:
 def _draw_headline(part: SubFigure, shares: Mapping[str, Share]) -> None:
     axes = part.subplots()
     draw_shares(axes, shares, list(shares))
-    axes.set_title("parts of differences", fontsize=SMALL)
-    axes.set_xlabel("eta squared, of the shape")
+    axes.set_title("shape of profiles", fontsize=SMALL)
+    axes.set_xlabel("eta squared")
     axes.set_xlim(0, 1.25 * max(share if math.isnan(high) else max(share, high) for share, _, high in shares.values()))
 
 
