@@ -93,25 +93,6 @@ def test_a_variant_has_a_learning_rate_of_its_own(study):
         Programme.load(_edited(study.path, "pooling: stride", "poolign: stride"))
 
 
-def test_a_variant_of_one_dataset_goes_before_that_of_all(study):
-    more = "epochs: 25, variants: [{arguments: {pooling: stride}, epochs: 60}], learning_rate: 2e-4"
-    changed = Programme.load(_edited(study.path, "epochs: 25, learning_rate: 2e-4", more))
-    strided = {"arguments": {"pooling": "stride"}}
-    here, there = (changed.network(dataset=name, model="wide", **strided).recipe for name in ("jpeg", "mnist"))
-    assert (here.epochs, there.epochs) == (60, 5)
-    assert (here.learning_rate, there.learning_rate) == (2e-4, 1e-4)  # the first that fits is the whole variant
-    assert changed.network(dataset="jpeg", model="wide").recipe.epochs == 25
-    augmented = changed.network(dataset="jpeg", model="wide", augmentation="rotation", **strided)
-    assert augmented.recipe.epochs == 212  # 60 times 1.1 ln 25
-    with pytest.raises(InputError, match=r"'poolign'.*did you mean 'pooling'"):
-        Programme.load(_edited(study.path, "pooling: stride}, epochs", "poolign: stride}, epochs"))
-
-
-def test_a_variant_changes_something(study):
-    with pytest.raises(InputError, match="a variant has a 'learning_rate' or 'epochs' of its own"):
-        Programme.load(_edited(study.path, "{pooling: stride}, learning_rate: 1e-4", "{pooling: stride}"))
-
-
 def _edited(path, old, new):
     path.write_text(path.read_text().replace(old, new))
     return path

@@ -98,23 +98,6 @@ Name = Annotated[str, AfterValidator(_name)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 
 
-class Variant(Closed):
-    """What is trained otherwise where a design has certain arguments: its learning rate, its epochs, or both."""
-
-    arguments: Arguments = Field(min_length=1)
-    """The arguments that a network must have, all of them."""
-    learning_rate: LearningRate | None = None
-    """The learning rate of such a network; without it, that of the design."""
-    epochs: Epochs | None = None
-    """The epochs of such a network without augmentation; without it, those of the design."""
-
-    @model_validator(mode="after")
-    def _changes_something(self) -> Self:
-        if self.learning_rate is None and self.epochs is None:
-            raise ValueError("a variant has a 'learning_rate' or 'epochs' of its own")
-        return self
-
-
 class Changes(Closed):
     """What one dataset changes in a model."""
 
@@ -124,8 +107,15 @@ class Changes(Closed):
     """The learning rate on this dataset; without it, the model's."""
     epochs: Epochs | None = None
     """The epochs without augmentation on this dataset; without it, the model's."""
-    variants: tuple[Variant, ...] = Field(default=(), max_length=50)
-    """What is trained otherwise on this dataset where the design has certain arguments, before the model's variants."""
+
+
+class Variant(Closed):
+    """What is trained otherwise where a design has certain arguments."""
+
+    arguments: Arguments = Field(min_length=1)
+    """The arguments that a network must have, all of them."""
+    learning_rate: LearningRate
+    """The learning rate of such a network, on every dataset."""
 
 
 class DatasetEntry(Closed):
@@ -169,8 +159,7 @@ class ModelEntry(Closed):
     epochs: Epochs
     """The epochs without augmentation; see ``training.augmentation_epochs`` for the epochs with it."""
     variants: tuple[Variant, ...] = Field(default=(), max_length=50)
-    """What is trained otherwise, on every dataset, where the design has certain arguments; of several that fit, the
-    first."""
+    """What is trained otherwise where the design has certain arguments; of several that fit, the first."""
 
     @field_validator("model")
     @classmethod

@@ -17,7 +17,7 @@ from cnn_invariance.storage.paths import expanded
 from cnn_invariance.study import document
 from cnn_invariance.study.cells import MeasureSpec, TrainSpec
 from cnn_invariance.study.document import Document, Problem
-from cnn_invariance.study.preset import Changes, ModelEntry, Preset, Variant
+from cnn_invariance.study.preset import Changes, ModelEntry, Preset
 from cnn_invariance.study.recipes import effective_epochs
 from cnn_invariance.study.spec import DatasetSpec, ModelSpec, Recipe, SampleSpec, Scalar, SetSpec
 from cnn_invariance.transformations.affine import AffineSet
@@ -163,17 +163,15 @@ class Study:
         changes = self._changes(model, dataset)
         training = self.preset.training
         design = self.model(model, dataset, arguments)
-        variant = _variant((*changes.variants, *entry.variants), design)
-        trained = [one for one in (variant, changes, entry) if one is not None]  # what is said first, holds
         if epochs is None:
             counted = augmented_by if epochs_for is None else self.set(epochs_for)
             epochs = effective_epochs(
-                next(one.epochs for one in trained if one.epochs is not None),
+                entry.epochs if changes.epochs is None else changes.epochs,
                 counted.size if counted else 1,
                 training.augmentation_epochs,
             )
         asked: dict[str, Any] = {
-            "learning_rate": next(one.learning_rate for one in trained if one.learning_rate),
+            "learning_rate": _variant_rate(entry, design) or changes.learning_rate or entry.learning_rate,
             "batch_size": training.batch_size,
             "weight_decay": training.weight_decay,
             "epochs": epochs,
@@ -239,9 +237,10 @@ class Study:
         return entry_of("dataset", dataset, self.preset.datasets).models.get(model, Changes())
 
 
-def _variant(variants: Iterable[Variant], design: ModelSpec) -> Variant | None:
-    """The first variant whose arguments a design has."""
-    return next((one for one in variants if one.arguments.items() <= design.arguments.items()), None)
+def _variant_rate(entry: ModelEntry, design: ModelSpec) -> float | None:
+    """The learning rate of the first variant whose arguments a design has."""
+    fits = (one.learning_rate for one in entry.variants if one.arguments.items() <= design.arguments.items())
+    return next(fits, None)
 
 
 def complete_set(name: str, parameters: Mapping[str, Any]) -> SetSpec:
@@ -344,12 +343,9 @@ def _changes(content: Mapping[str, Any]) -> Iterable[Problem]:
         for label, changes in _mapping(entry, "models").items():
             try:
                 model = entry_of("model", label, entries)
-                given = [{**_mapping(model, "arguments"), **_mapping(changes, "arguments")}]
-                variants = changes.get("variants") if isinstance(changes, dict) else None
-                given += [_mapping(one, "arguments") for one in variants] if isinstance(variants, list) else []
+                given = {**_mapping(model, "arguments"), **_mapping(changes, "arguments")}
                 if isinstance(model, dict) and model.get("model", label) in models.names():
-                    for arguments in given:
-                        models.check_arguments(model.get("model", label), arguments)
+                    models.check_arguments(model.get("model", label), given)
             except InputError as error:
                 yield Problem(("datasets", dataset, "models", label), str(error))
 
