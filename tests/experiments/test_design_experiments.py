@@ -204,6 +204,35 @@ def test_bad_options_are_refused_before_any_job(name, options, message, planned)
     assert message in str(refused.value)
 
 
+def test_variants_that_do_not_learn_on_a_dataset_are_left_out_there_and_named(preset, planned, computed, tmp_path):
+    preset["datasets"]["again"] = {**preset["datasets"]["mnist5k"], "source": "mnist5k"}
+    study = planned("activation_function", {"leave_out": {"again": ["sigmoid", "tanh"]}})
+    used = {
+        (cell.network.dataset.name, cell.network.model.arguments["activation"]) for cell in study.cells_of(NAMES[1])
+    }
+    activations = VARIANTS["activation_function"][1]
+    assert used == {("mnist5k", one) for one in activations} | {("again", one) for one in activations[:3]}
+    caption = (drawn(study, computed(study), tmp_path / "drawn") / "activation_function.md").read_text(encoding="utf-8")
+    assert "Left out, because these networks do not learn: on again sigmoid and tanh." in caption
+    alone = study.on("activation_function", ("mnist5k",))
+    assert not alone.experiments["activation_function"].leave_out
+    assert len(alone.cells_of("activation_function")) == 3 * 5 * 5
+
+
+@pytest.mark.parametrize(
+    ("left_out", "message"),
+    [
+        ({"mnist": ["tanh"]}, "did you mean 'mnist5k'"),
+        ({"mnist5k": ["sigmiod"]}, "did you mean 'sigmoid'"),
+        ({"mnist5k": ["ELU"]}, "where ELU must stay"),
+        ({"mnist5k": ["ReLU", "PReLU", "tanh", "sigmoid"]}, "leaves no variant of ELU on mnist5k"),
+    ],
+)
+def test_what_is_left_out_is_there(left_out, message, planned):
+    with pytest.raises(InputError, match=message):
+        planned("activation_function", {"leave_out": left_out})
+
+
 def test_ti_pooling_needs_affine_sets(planned, preset, request):
     preset["transformation_sets"] = {"mine": {"set": f"{request.path.parent / 'user_sets.py'}:functions", "size": 1}}
     with pytest.raises(InputError, match="TI-pooling needs an affine transformation set; 'mine'"):

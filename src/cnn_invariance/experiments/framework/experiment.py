@@ -115,6 +115,12 @@ class Experiment(Closed):
         copied._label = label
         return copied
 
+    def restricted(self, datasets: Sequence[str]) -> Self:
+        """The same experiment for a study of these datasets alone."""
+        if getattr(self, "datasets", None) is None:
+            return self
+        return self.model_copy(update={"datasets": tuple(datasets)})
+
     def once(self, study: Study, make: Callable[[Study], Made]) -> Made:
         """What one of its methods makes of a study, made once: claims are tested many times on the same cells."""
         if make.__name__ not in self._made or self._made[make.__name__][0] is not study:

@@ -78,10 +78,8 @@ class Programme(Study):
             return self
         if (name, tuple(datasets)) not in self._views:
             kept = {label: entry for label, entry in self.preset.datasets.items() if label in datasets}
-            chosen = self.experiment(name)
-            if getattr(chosen, "datasets", None) is not None:
-                chosen = chosen.model_copy(update={"datasets": tuple(datasets)})
-            view = Programme(self.path, self.preset.model_copy(update={"datasets": kept}), {name: chosen})
+            chosen = {name: self.experiment(name).restricted(datasets)}
+            view = Programme(self.path, self.preset.model_copy(update={"datasets": kept}), chosen)
             view.cells_of(name)
             self._views[name, tuple(datasets)] = view
         return self._views[name, tuple(datasets)]

@@ -3,15 +3,16 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field
 
-from cnn_invariance.errors import InputError
+from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, ProfileClaim, claimed
 from cnn_invariance.experiments.framework.profile_experiment import STRIPS, ProfileExperiment
 from cnn_invariance.experiments.framework.profiles import Line
+from cnn_invariance.paper.captions import enumerated
 from cnn_invariance.paper.sources import Source
 from cnn_invariance.statistics.evidence import jackknife
 from cnn_invariance.statistics.groups import log_ratio
@@ -33,7 +34,7 @@ class VariantExperiment(ProfileExperiment):
     title = "profiles of {model} by {part}"
     setting = (
         "Designs that differ in {part} only ({base}: the base design). Each is trained "
-        f"with the transformation set of the panel and measured under it. {STRIPS}"
+        f"with the transformation set of the panel and measured under it. {STRIPS}{{left_out}}"
     )
     drawing: ClassVar[Mapping[str, Any]] = {"line_column": "design"}
 
@@ -43,10 +44,14 @@ class VariantExperiment(ProfileExperiment):
     without: ClassVar[str] = ""
 
     seeds: int = Field(5, ge=1)
+    leave_out: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    """By dataset, the designs whose networks do not learn there, by the names of their lines; captions say so."""
 
     def words(self, study: Study) -> Mapping[str, object]:
-        """The part and the name of the base design, too."""
-        return {**super().words(study), "part": self.part, "base": next(iter(self.designs))}
+        """The part, the name of the base design, and what is left out, too."""
+        gone = [f"on {dataset} {enumerated(names)}" for dataset, names in self.leave_out.items() if names]
+        left_out = f" Left out, because these networks do not learn: {'; '.join(gone)}." if gone else ""
+        return {**super().words(study), "part": self.part, "base": next(iter(self.designs)), "left_out": left_out}
 
     @property
     def designs(self) -> Mapping[str, Scalar]:
@@ -57,16 +62,31 @@ class VariantExperiment(ProfileExperiment):
         return {f"{self.argument.replace('_', ' ')} {_text(value)}": value for value in given}
 
     def check(self, study: Study) -> None:
-        """Raise InputError for a single design, which differs from nothing."""
+        """Raise InputError for a single design, which differs from nothing, and for one left out that is not there."""
         if len(self.designs) < 2:
             raise InputError(
                 f"{self.name}: expected two or more values of {self.argument!r} to compare; received "
                 f"{', '.join(self.designs) or 'none'}"
             )
+        base, *variants = self.designs
+        for dataset, names in self.leave_out.items():
+            if dataset not in study.datasets:
+                raise unknown_name("dataset in leave_out:", dataset, study.datasets)
+            for name in names:
+                if name not in variants:
+                    raise unknown_name(f"variant in leave_out, where {base} must stay:", name, variants)
+            if set(names) == set(variants):
+                raise InputError(f"{self.name}: leave_out leaves no variant of {base} on {dataset}")
+
+    def restricted(self, datasets: Sequence[str]) -> Self:
+        """What is left out on these datasets alone."""
+        kept = {dataset: names for dataset, names in self.leave_out.items() if dataset in datasets}
+        return super().restricted(datasets).model_copy(update={"leave_out": kept})
 
     def panel(self, at: Panel) -> Iterator[Line]:
-        """A line for each design."""
-        for name, value in self.designs.items():
+        """A line for each design that learns on the dataset."""
+        for name in (name for name in self.designs if name not in self.leave_out.get(at.dataset, ())):
+            value = self.designs[name]
             yield at.line(name, at.networks(arguments={self.argument: value}), without=self.without)
 
 
