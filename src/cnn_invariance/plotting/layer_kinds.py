@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path
 from matplotlib.transforms import (
     Affine2D,
     ScaledTranslation,
@@ -112,16 +112,21 @@ def layer_ticks(last: float) -> list[int]:
 def _draw_strip(axes: Axes, strip: Strip, bottom: float) -> None:
     kinds = [kind_of(name) for name in strip.classes]
     width = 0.86 * _spacing(strip.places)
-    bars = [_bar(place, width, bottom, kind.height * STRIP) for place, kind in zip(strip.places, kinds, strict=True)]
-    collection = PolyCollection(
-        bars,
-        facecolors=[kind.colour for kind in kinds],
-        edgecolors=EDGE,
-        linewidths=0.25,
-        transform=blended_transform_factory(axes.transData, _points_from_axis(axes)),
-        clip_on=False,
-    )
-    axes.add_collection(collection, autolim=False)
+    for kind in dict.fromkeys(kinds):
+        bars = [
+            _bar(place, width, bottom, kind.height * STRIP)
+            for place, one in zip(strip.places, kinds, strict=True)
+            if one is kind
+        ]
+        layers = PathPatch(  # one path for all layers of a kind: an SVG has a fifth of the bytes
+            Path.make_compound_path(*bars),
+            facecolor=kind.colour,
+            edgecolor=EDGE,
+            linewidth=0.25,
+            transform=blended_transform_factory(axes.transData, _points_from_axis(axes)),
+            clip_on=False,
+        )
+        axes.add_artist(layers)
     if strip.look is not None:
         axes.plot(
             [-5.5],  # points left of the panel's edge
@@ -135,9 +140,9 @@ def _draw_strip(axes: Axes, strip: Strip, bottom: float) -> None:
         )
 
 
-def _bar(place: float, width: float, bottom: float, height: float) -> list[tuple[float, float]]:
+def _bar(place: float, width: float, bottom: float, height: float) -> Path:
     left, right, top = place - width / 2, place + width / 2, bottom + height
-    return [(left, bottom), (left, top), (right, top), (right, bottom)]
+    return Path([(left, bottom), (left, top), (right, top), (right, bottom), (left, bottom)], closed=True)
 
 
 def _spacing(places: Sequence[float]) -> float:
