@@ -57,7 +57,9 @@ def whole(tmp_path_factory):
 def here(whole, tmp_path):
     """The same in a folder of its own."""
     shutil.copytree(whole.results.root, tmp_path / "results" / whole.study.name)
-    return Plan(whole.study, Folders(results=tmp_path / "results", figures=tmp_path / "figures"))
+    return Plan(
+        whole.study, Folders(data=tmp_path / "data", results=tmp_path / "results", figures=tmp_path / "figures")
+    )
 
 
 def record_of(network) -> dict:
