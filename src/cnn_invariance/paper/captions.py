@@ -51,7 +51,7 @@ def caption(
         title=title,
         question=question,
         setting=sentences(setting),
-        sizes={name: _sizes(study, name, _cells_on(name, cells)) for name in datasets},
+        sizes={name: _sizes(study, name, _cells_on(name, cells), _models) for name in datasets},
         brief={name: _sizes(study, name, _cells_on(name, cells), _designs) for name in datasets},
         counts=counts,
         departures={
@@ -129,9 +129,9 @@ def _measurements(cells: Iterable[Cell]) -> list[MeasureSpec]:
     return [cell for cell in cells if isinstance(cell, MeasureSpec)]
 
 
-def _sizes(study: Study, dataset: str, cells: Sequence[Cell], in_words: InWords | None = None) -> str:
+def _sizes(study: Study, dataset: str, cells: Sequence[Cell], in_words: InWords) -> str:
     networks, measured = _networks(cells), _measurements(cells)
-    parts = [(in_words or _models)(study, networks)]
+    parts = [in_words(study, networks)]
     if measured:
         sets = dict.fromkeys(
             f"{study.label_of(one.transformations, one.samples.count)} ({_members(one.transformations)})"

@@ -85,9 +85,9 @@ class VariantExperiment(ProfileExperiment):
 
     def panel(self, at: Panel) -> Iterator[Line]:
         """A line for each design that learns on the dataset."""
-        for name in (name for name in self.designs if name not in self.leave_out.get(at.dataset, ())):
-            value = self.designs[name]
-            yield at.line(name, at.networks(arguments={self.argument: value}), without=self.without)
+        for name, value in self.designs.items():
+            if name not in self.leave_out.get(at.dataset, ()):
+                yield at.line(name, at.networks(arguments={self.argument: value}), without=self.without)
 
 
 def _text(value: Scalar) -> str:
