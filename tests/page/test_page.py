@@ -1,24 +1,28 @@
 """What is on the page: all of the study, as it is on disk, and nothing that could reach outside."""
 
+import base64
+import io
 import json
 import math
 import re
 from collections import Counter
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from fontTools.ttLib import TTFont
 from markupsafe import escape
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.paper import points
 from cnn_invariance.plotting import Caption
 from cnn_invariance.report import claims, page, sources
-from cnn_invariance.report.page import drawn_views, origins
+from cnn_invariance.report.page import drawn_views, inline_svg, origins
 from cnn_invariance.report.page.contents import read_contents
-from cnn_invariance.report.page.inline_svg import Outlines
+from cnn_invariance.report.page.inline_svg import Definitions
 from cnn_invariance.report.page.rendering import html
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
@@ -91,9 +95,14 @@ def test_each_claim_has_its_numbers_and_its_cells(written, elements):
     known = sum(math.isfinite(float(row.get("low") or "nan")) for row in written.claims)
     assert section(written, "claims").count('<svg class="interval"') == known
     links = Counter(one["href"] for one in elements.all("a") if "href" in one)
-    keys = Counter(key for row in written.claims for key in row["cells"])
+    sources = {}
+    for row in (row for row in written.claims if row["cells"] and not row["condition"]):
+        sources.setdefault((row["experiment"], row["claim"]), []).append((row["about"], tuple(row["cells"])))
+    alone = {tuple(found) for found in sources.values()}
+    keys = Counter(key for found in alone for _, cells in found for key in cells)
     assert keys
     assert {key: links[f"#{origins.anchor(key)}"] for key in keys} == keys
+    assert elements.text.count("an earlier claim") == len(sources) - len(alone)
     for row in written.claims:
         for name in ("statement", "statistic", "rule", "reason", "about"):
             assert " ".join(row.get(name, "").split()) in elements.text
@@ -136,7 +145,7 @@ def test_every_figure_and_table_is_there_with_its_caption(written, elements):
 def test_a_figure_has_the_size_it_has_on_paper(quick):
     folder = quick.plan.folders.figure_folder("quick", "overview")
     width, height = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', (folder / "overview.svg").read_text()).groups()
-    picture = drawn_views.read_figure(folder, "overview", Outlines())
+    picture = drawn_views.read_figure(folder, "overview", Definitions())
     assert picture.pixels == (round(float(width) * 96 / 72), round(float(height) * 96 / 72))
 
 
@@ -195,7 +204,7 @@ def test_nothing_outside_is_asked_for(elements):
             assert attributes.get(name, "#").startswith(("#", "data:")), f"{tag} {name}"
         assert "style" not in attributes, f"the policy forbids the style of {tag}"
     (policy,) = (one["content"] for one in elements.all("meta") if one.get("http-equiv") == "Content-Security-Policy")
-    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+    assert policy.startswith("default-src 'none'; img-src data:; font-src data:; style-src 'sha256-")
     assert "unsafe" not in policy
     assert str(ROOT) not in elements.text
 
@@ -228,6 +237,34 @@ def test_a_figure_that_is_not_drawn_is_named(everything, gone, tmp_path, monkeyp
     finally:
         (tmp_path / "kept").rename(path)
     assert not (tmp_path / "page.html").exists()
+
+
+def test_texts_of_figures_are_the_texts_that_were_drawn(quick):
+    """Matplotlib writes each text as a comment before its outlines; formulas stay outlines."""
+    seen = set()
+    for path in sorted(quick.plan.folders.figures.glob("quick/*/*.svg")):
+        text = path.read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
+        comments = re.findall("<!-- (.*?) -->", text, re.DOTALL)
+        drawn = Counter(line.strip() for comment in comments for line in comment.splitlines() if line.strip())
+        texts = re.findall("<text[^>]*>(.*?)</text>", inline_svg.inline(text, Definitions()))
+        shown = Counter(unescape(one).strip() for one in texts)
+        formulas = {one for one in drawn if "$" in one}
+        assert {one: n for one, n in shown.items() if one not in drawn} == {}, path.name
+        assert {one for one in drawn if shown[one] < drawn[one]} <= formulas, path.name
+        seen |= set(shown)
+    assert len(seen) > 100
+
+
+def test_the_font_of_the_page_has_the_letters_of_its_figures_and_no_others(quick):
+    fonts = re.findall(r"font-weight: (\w+); src: url\(data:font/woff;base64,([^)]+)\)", quick.text)
+    assert [weight for weight, _ in fonts] == ["normal", "bold"]
+    texts = re.findall(
+        r"<text x=[^>]*>([^<]*)</text>", "".join(re.findall('<svg id="drawn.*?</svg>', quick.text, re.DOTALL))
+    )
+    wanted = set(unescape("".join(texts)))
+    found = [set(map(chr, TTFont(io.BytesIO(base64.b64decode(data))).getBestCmap())) for _, data in fonts]
+    assert wanted <= found[0] | found[1]
+    assert all(len(one) < 120 for one in found)
 
 
 def test_a_table_on_the_page_is_the_printed_one(quick):

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cnn_invariance.experiments.framework.claims import Claim
@@ -83,7 +83,11 @@ class FindingView:
 
 @dataclass(frozen=True)
 class ClaimView:
-    """A claim with all its findings; ``primary``: whether its experiment stands or falls by it."""
+    """A claim with all its findings.
+
+    primary:  whether its experiment stands or falls by it
+    same_as:  the id of an earlier claim whose findings are from the same cells, if there is one
+    """
 
     id: str
     experiment: str
@@ -93,11 +97,17 @@ class ClaimView:
     statistic: str
     rule: str
     findings: tuple[FindingView, ...]
+    same_as: str = ""
 
     @property
     def cells(self) -> int:
         """How many cells its findings are from; a cell of several findings counts for each."""
         return sum(len(finding.cells) for finding in self.findings)
+
+    @property
+    def sources(self) -> list[tuple[str, tuple[str, ...]]]:
+        """The cells of each finding, by what it is about."""
+        return [(finding.about, finding.cells) for finding in self.findings if finding.cells]
 
 
 def claim_views(records: Iterable[Mapping[str, Any]]) -> list[ClaimView]:
@@ -110,21 +120,20 @@ def claim_views(records: Iterable[Mapping[str, Any]]) -> list[ClaimView]:
         words = (record["statement"], record["statistic"])
         claim = Claim(record["claim"], *words, rule, Source(record["source"]), primary=record["primary"])
         tested.setdefault((record["experiment"], claim), []).append(record)
-    views = []
+    views: list[ClaimView] = []
     for place, ((experiment, claim), findings) in enumerate(tested.items(), start=1):
         name = re.sub(r"[^a-z0-9]+", "-", f"{experiment}-{claim.name}".lower()).strip("-")
-        views.append(
-            ClaimView(
-                id=f"claim-{place}-{name}",
-                experiment=experiment,
-                primary=claim.primary,
-                statement=claim.statement,
-                tests=tests(claim.source),
-                statistic=claim.statistic,
-                rule=claim.rule.in_words,
-                findings=tuple(_finding_views(claim, findings)),
-            )
+        view = ClaimView(
+            id=f"claim-{place}-{name}",
+            experiment=experiment,
+            primary=claim.primary,
+            statement=claim.statement,
+            tests=tests(claim.source),
+            statistic=claim.statistic,
+            rule=claim.rule.in_words,
+            findings=tuple(_finding_views(claim, findings)),
         )
+        views.append(replace(view, same_as=next((one.id for one in views if one.sources == view.sources), "")))
     return views
 
 

@@ -12,7 +12,6 @@ from markupsafe import Markup
 
 from cnn_invariance import __version__
 from cnn_invariance.experiments.framework.experiment import Outputs
-from cnn_invariance.inspection_page import data_uri
 from cnn_invariance.measures import requests
 from cnn_invariance.paper import points
 from cnn_invariance.report import claims, profiles, sources, specifications
@@ -23,11 +22,12 @@ from cnn_invariance.report.page.drawn_views import (
     FigureView,
     TableView,
     existing,
+    packed,
     read_figure,
     read_table,
 )
 from cnn_invariance.report.page.experiment_views import ExperimentView, grouped
-from cnn_invariance.report.page.inline_svg import Outlines
+from cnn_invariance.report.page.inline_svg import Definitions
 from cnn_invariance.report.page.origins import Origins
 from cnn_invariance.report.page.shared_caption import SharedCaption, count_departures
 from cnn_invariance.results.measures import COUNTS
@@ -79,12 +79,12 @@ class Contents:
     """What the templates show; they read nothing else.
 
     cells:      how many cells the study has, computed or not
-    claims_csv: the table of claims as a data URI
+    claims_csv: the table of claims as a packed data URI
     rule:       how a claim gets its verdict
     statement_sha256: of the file in which the claims were fixed; empty if there is none
     departures: what differs from the author's code in all presets
     profiles:   the data of the explorer, packed
-    outlines:   of the letters of all figures, which refer to them
+    definitions: what the figures have in common and refer to
     version:    of this package
     failed:     the networks below the accuracy floor: of each its label, and why it is a failed run
     """
@@ -105,7 +105,7 @@ class Contents:
     costs: TableView
     origins: Origins
     profiles: str
-    outlines: Markup
+    definitions: Definitions
     version: str = __version__
     failed: Sequence[tuple[str, str]] = ()
 
@@ -163,28 +163,28 @@ def read_contents(plan: Plan) -> Contents:
     study, folders, results = plan.study, plan.folders, plan.results
     claims_csv, _, claims_json = Products(plan).claims
     records = json.loads(existing(claims_json).read_text(encoding="utf-8"))
-    tested, outlines = claim_views(records), Outlines()
+    tested, definitions = claim_views(records), Definitions()
     tables, overview = folders.table_folder(study.name), folders.figure_folder(study.name, "overview")
     made, gathered = _read_cells(plan)
     return Contents(
         preset=_preset(plan),
         cells=len(plan.cells),
-        summary=read_figure(overview, "summary", outlines),
-        overview=read_figure(overview, "overview", outlines),
-        forest=read_figure(overview, "claims", outlines),
-        experiments=[_experiment(plan, name, tested, outlines) for name in study.experiments],
+        summary=read_figure(overview, "summary", definitions),
+        overview=read_figure(overview, "overview", definitions),
+        forest=read_figure(overview, "claims", definitions),
+        experiments=[_experiment(plan, name, tested, definitions) for name in study.experiments],
         claims=tested,
-        claims_csv=data_uri("text/csv", _without_cells(existing(claims_csv).read_text(encoding="utf-8"))),
+        claims_csv=packed(_without_cells(existing(claims_csv).read_text(encoding="utf-8"))),
         rule=claims.RULE,
         statement_sha256=statement_sha256(records),
         departures=markdown.html(sources.departures()),
-        verification=_verification(results.root, folders.figure_folder(study.name, "verification"), outlines),
-        specifications=_specifications(plan, outlines),
+        verification=_verification(results.root, folders.figure_folder(study.name, "verification"), definitions),
+        specifications=_specifications(plan, definitions),
         costs=read_table(tables, "costs"),
         failed=[(study.label_of(network.model), reason) for network, reason in plan.failed.items()],
         origins=made,
         profiles=gathered.packed(),
-        outlines=outlines.definitions,
+        definitions=definitions,
     )
 
 
@@ -231,7 +231,7 @@ def _preset(plan: Plan) -> Preset:
     )
 
 
-def _experiment(plan: Plan, name: str, tested: Sequence[ClaimView], outlines: Outlines) -> ExperimentView:
+def _experiment(plan: Plan, name: str, tested: Sequence[ClaimView], definitions: Definitions) -> ExperimentView:
     experiment, preset, complete = plan.study.experiments[name], plan.study.name, plan.computed.get(name)
     outputs = plan.study.on(name, complete).outputs[name] if complete is not None else Outputs()
     figures, tables = plan.folders.figure_folder(preset, name), plan.folders.table_folder(preset)
@@ -244,7 +244,7 @@ def _experiment(plan: Plan, name: str, tested: Sequence[ClaimView], outlines: Ou
         cells=len(plan.study.cells[name]),
         missing=missing,
         absent=[label for label in plan.study.datasets_of(name) if complete and label not in complete],
-        figures=[read_figure(figures, one, outlines) for one in outputs.figures],
+        figures=[read_figure(figures, one, definitions) for one in outputs.figures],
         tables=[read_table(tables, one) for one in outputs.tables],
         claims=[claim for claim in tested if claim.experiment == name],
         profiles=sum(isinstance(one, MeasureSpec) and plan.results.has(one) for one in plan.study.cells[name]),
@@ -252,20 +252,20 @@ def _experiment(plan: Plan, name: str, tested: Sequence[ClaimView], outlines: Ou
     )
 
 
-def _verification(root: Path, figures: Path, outlines: Outlines) -> Shown:
+def _verification(root: Path, figures: Path, definitions: Definitions) -> Shown:
     return Shown(
         tables=[read_table(root, "verification")] if (root / "verification.json").is_file() else [],
-        figures=[read_figure(figures, path.stem, outlines) for path in sorted(figures.glob("*.png"))],
+        figures=[read_figure(figures, path.stem, definitions) for path in sorted(figures.glob("*.png"))],
     )
 
 
-def _specifications(plan: Plan, outlines: Outlines) -> Shown:
+def _specifications(plan: Plan, definitions: Definitions) -> Shown:
     preset, name = plan.study.name, specifications.NAME
     tables, figures = plan.folders.table_folder(preset), plan.folders.figure_folder(preset, name)
     return Shown(
         tables=[read_table(tables, name)],
         figures=[
-            read_figure(figures, Products.curve(one), outlines)
+            read_figure(figures, Products.curve(one), definitions)
             for one in Products(plan).specified
             if one in plan.computed
         ],

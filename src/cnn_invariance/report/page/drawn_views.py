@@ -1,5 +1,6 @@
 """Figures and tables as the page shows them, read from the files that `plotting.Canvas` wrote."""
 
+import gzip
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from markupsafe import Markup
 from cnn_invariance.errors import InputError
 from cnn_invariance.inspection_page import data_uri
 from cnn_invariance.report.page import inline_svg
-from cnn_invariance.report.page.inline_svg import Outlines
+from cnn_invariance.report.page.inline_svg import Definitions
 
 if TYPE_CHECKING:
     from cnn_invariance.plotting.caption import Caption
@@ -24,7 +25,7 @@ POINT = 96 / 72
 class FigureView:
     """A figure as parts of an SVG element: those of its SVG file, or its PNG where that is fewer bytes.
 
-    width, height: in points, which is the unit of the drawing
+    width, height: in points; the drawing is in tenths of them
     pictured:      whether it holds pictures, which dark colours would spoil
     """
 
@@ -34,6 +35,11 @@ class FigureView:
     width: float
     height: float
     pictured: bool
+
+    @property
+    def box(self) -> str:
+        """What the drawing fills, in its units."""
+        return f"0 0 {inline_svg.UNIT * self.width:g} {inline_svg.UNIT * self.height:g}"
 
     @property
     def pixels(self) -> tuple[int, int]:
@@ -49,7 +55,7 @@ class FigureView:
 
 @dataclass(frozen=True)
 class TableView:
-    """A table: what is printed of it (see `plotting.tables.record`), and its CSV of full precision as a data URI."""
+    """A table: what is printed of it (see `plotting.tables.record`), and its CSV of full precision, see `packed`."""
 
     name: str
     caption: "Caption"
@@ -58,24 +64,31 @@ class TableView:
     csv: str
 
 
-def read_figure(folder: Path, name: str, outlines: Outlines) -> FigureView:
+def read_figure(folder: Path, name: str, definitions: Definitions) -> FigureView:
     """A figure of a folder with its caption (InputError if a file of it is missing).
 
-    outlines: of the letters of all figures of the page
+    definitions: what all figures of the page have in common
     """
     text = existing(folder / f"{name}.svg").read_text(encoding="utf-8")
     picture = data_uri("image/png", existing(folder / f"{name}.png").read_bytes())
     width, height = inline_svg.size(text)
-    drawing = inline_svg.inline(text, outlines)
+    drawing = inline_svg.inline(text, definitions)
     if len(drawing) > len(picture):
-        drawing = Markup('<image width="{:g}" height="{:g}" href="{}"/>').format(width, height, picture)
+        drawing = Markup('<image width="{:g}" height="{:g}" href="{}"/>').format(
+            inline_svg.UNIT * width, inline_svg.UNIT * height, picture
+        )
     return FigureView(name, _caption(_record(folder, name)), drawing, width, height, "<image" in drawing)
 
 
 def read_table(folder: Path, name: str) -> TableView:
     """A table of a folder with its caption (InputError if a file of it is missing)."""
     record, csv = _record(folder, name), existing(folder / f"{name}.csv").read_bytes()
-    return TableView(name, _caption(record), record["columns"], record["rows"], data_uri("text/csv", csv))
+    return TableView(name, _caption(record), record["columns"], record["rows"], packed(csv))
+
+
+def packed(table: bytes) -> str:
+    """A table (CSV) as a data URI, packed as gzip; the same table gives the same bytes."""
+    return data_uri("application/gzip", gzip.compress(table, mtime=0))
 
 
 def existing(path: Path) -> Path:

@@ -1,12 +1,7 @@
 // The profiles of all measured cells: one chart whose lines are chosen, each value of which leads to the cell it is
 // from. The data stand in the page as JSON, packed to a quarter of its size, see report/profiles.py; until they are
 // unpacked, and in a browser that cannot, the page shows what it shows without a script.
-const unpacked = (text) => {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).json();
-};
-
-unpacked(document.getElementById("profiles-data").textContent).then((data) => {
+unpacked(document.getElementById("profiles-data").textContent, "deflate").then((found) => found.json()).then((data) => {
   const form = document.getElementById("explorer"), explored = document.querySelector(".explored");
   const chart = explored.querySelector(".chart"), pointed = explored.querySelector(".pointed");
   const [lines, shownCell] = [".lines", ".cell-shown"].map((name) => explored.querySelector(name));
@@ -260,13 +255,6 @@ unpacked(document.getElementById("profiles-data").textContent).then((data) => {
       }
     }
     return `${rows.join("\n")}\n`;
-  };
-  const save = (name, content) => {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([content], { type: "text/csv" }));
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href));
   };
 
   const remember = () => address.set({

@@ -1,15 +1,17 @@
 """SVG files of figures as parts of the page: in fewer bytes, and without anything that its policy forbids.
 
-Matplotlib draws a letter as an outline that is defined in each file, and gives each mark its colours in a ``style``
-attribute. On the page each outline and each text is defined once for all figures, and pictures are WebP without loss;
-colours are presentation attributes, which the page's policy allows, of a group where neighbours have the same. Without
-a style sheet of its own a figure can be shown in dark colours, and cloned.
+Matplotlib draws a letter as an outline that is defined in each file, puts each mark of a line as an element of its own,
+and gives each element its colours in a ``style`` attribute. On the page texts are texts (see `letters`), the marks of a
+line are drawn by one element, and what they look like is defined once for all figures; pictures are WebP without loss;
+lengths are in tenths of a point, so that few have a fraction; colours are presentation attributes, which the page's
+policy allows, of a group where neighbours have the same. Without a style sheet of its own a figure can be shown in dark
+colours, and cloned.
 """
 
 import base64
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
@@ -19,48 +21,58 @@ from markupsafe import Markup, escape
 from PIL import Image
 
 from cnn_invariance.inspection_page import data_uri
+from cnn_invariance.report.page.letters import Letters
 
 LEFT_OUT = {"metadata", "style"}
 INHERITED = (
-    "fill", "fill-opacity", "stroke", "stroke-dasharray", "stroke-dashoffset", "stroke-linecap", "stroke-linejoin",
-    "stroke-opacity", "stroke-width",
+    "fill", "fill-opacity", "font-size", "font-weight", "stroke", "stroke-dasharray", "stroke-dashoffset",
+    "stroke-linecap", "stroke-linejoin", "stroke-opacity", "stroke-width",
 )  # fmt: skip
 """The attributes that a group can have for all that is in it."""
+UNIT = 10
+"""The units of a drawing in a point; the element around it has this as its ``stroke-width``, for lines without one."""
+LENGTHS = {"x", "y", "width", "height", "stroke-width", "stroke-dasharray", "stroke-dashoffset"}
+"""The attributes that hold lengths, apart from paths and transformations."""
 OUTLINE = "scale(0.015625)"
 """The transformation of the outline of a letter: Matplotlib draws them in units of 1/64 pt."""
 SHIFT = re.compile(r"translate\(([-\d.]+) 0\)")
 REFERENCE = re.compile(r"url\(#([^)]+)\)")
-PLACED = re.compile(r"translate\(([-\d.]+) ([-\d.]+)\) scale\(([\d.]+) -\3\)")
-LETTER = re.compile(r"#o\d+")
+PLACED = re.compile(r"translate\(([-\d.]+) ([-\d.]+)\)(| rotate\([-\d.]+\)) scale\(([\d.]+) -\4\)")
+LINKED = re.compile(r'href="#([^"]+)"')
+DEFINED = re.compile(r'<defs><path id="([^"]+)"[^>]*/></defs>')
 COMMANDS = re.compile(r"([MLQCHVZz])([^MLQCHVZz]*)")
 NUMBERS = re.compile(r"-?[\d.]+(?:e-?\d+)?")
+MOVED = re.compile(r"translate\([^)]*\)|(?<=matrix\()[^)]*")
+MARKS = 4
+"""From so many marks in a row that look the same, one element draws them all."""
 SHARED = 2
 """Neighbours with so many attributes in common are put into a group."""
 PNG = "data:image/png;base64,"
 """What a picture begins with as Matplotlib writes it."""
-DECIMALS = re.compile(r"-?\d*\.\d{2,}")
 
 
 @dataclass
-class Outlines:
-    """What all figures of a page draw texts with, each thing once.
+class Definitions:
+    """What the figures of a page have in common, each thing once.
 
-    ids:     of the outlines of letters by their paths
-    texts:   of the texts by their size and their letters, as HTML
-    figures: how many there are
+    letters:  of their texts
+    outlines: the ids of outlines by their paths: of letters that are part of no usual text, such as a formula
+    marks:    the ids of the marks of lines by what they look like, as HTML
+    figures:  how many figures there are
     """
 
-    ids: dict[str, str] = field(default_factory=dict)
-    texts: dict[tuple[str, Markup], str] = field(default_factory=dict)
+    letters: Letters = field(default_factory=Letters)
+    outlines: dict[str, str] = field(default_factory=dict)
+    marks: dict[Markup, str] = field(default_factory=dict)
     figures: int = 0
 
-    def id_of(self, path: str) -> str:
+    def outline(self, path: str) -> str:
         """The id of an outline, which is new where the path is."""
-        return self.ids.setdefault(path, f"o{len(self.ids)}")
+        return self.outlines.setdefault(path, f"o{len(self.outlines)}")
 
-    def text(self, letters: Markup, size: str = "") -> str:
-        """The id of a text, which is new where its letters or their size are; without a size, it is not scaled."""
-        return self.texts.setdefault((size, letters), f"t{len(self.texts)}")
+    def mark(self, look: Markup) -> str:
+        """The id of a mark, which is new where its look is."""
+        return self.marks.setdefault(look, f"m{len(self.marks)}")
 
     def prefix(self) -> str:
         """What the ids of the next figure begin with."""
@@ -68,14 +80,14 @@ class Outlines:
         return f"f{self.figures}"
 
     @property
-    def definitions(self) -> Markup:
+    def html(self) -> Markup:
         """The definitions that the figures refer to."""
-        paths = (Markup('<path id="{}" d="{}" transform="{}"/>').format(i, d, OUTLINE) for d, i in self.ids.items())
-        texts = (
-            Part("g", {"id": i, **({"transform": f"scale({size} -{size})"} if size else {})}, letters).html({})
-            for (size, letters), i in self.texts.items()
-        )
-        return Markup("").join([*paths, *texts])
+        marker = Markup('<marker id="{}" markerUnits="userSpaceOnUse" overflow="visible">{}</marker>')
+        outline = Markup('<path id="{}" d="{}" transform="{}"/>')
+        return Markup("").join([
+            *(outline.format(name, path, f"scale({UNIT / 64})") for path, name in self.outlines.items()),
+            *(marker.format(name, look) for look, name in self.marks.items()),
+        ])  # fmt: skip
 
 
 class Part(NamedTuple):
@@ -88,7 +100,7 @@ class Part(NamedTuple):
     @property
     def inherited(self) -> dict[str, str]:
         """What a group around it could have instead; nothing for what is itself a group, or a definition."""
-        if self.tag not in ("path", "use") or "id" in self.attributes:
+        if self.tag not in ("path", "text", "use") or "id" in self.attributes:
             return {}
         names = (*INHERITED, "clip-path") if self.tag == "path" and "transform" not in self.attributes else INHERITED
         return {name: self.attributes[name] for name in names if name in self.attributes}
@@ -100,21 +112,30 @@ class Part(NamedTuple):
         return start + (Markup(">") + self.inside + Markup(f"</{self.tag}>") if self.inside else Markup("/>"))
 
 
-def inline(text: str, outlines: Outlines) -> Markup:
-    """The drawing of an SVG file, without its outermost element; ids begin as no others on the page do.
+def inline(text: str, definitions: Definitions) -> Markup:
+    """The drawing of an SVG file, without its outermost element, in tenths of a point; ids begin as no others do.
 
-    >>> inline('<svg><g><path id="a" style="fill:none"/><use href="#a"/></g></svg>', Outlines())
+    >>> inline('<svg><g><path id="a" style="fill:none"/><use href="#a"/></g></svg>', Definitions())
     Markup('<path id="f1-a" fill="none"/><use href="#f1-a"/>')
     >>> red = 'fill:red;stroke:blue;opacity:1'
-    >>> inline(f'<svg><path d="M0 0.123" style="{red}"/><path d="M1 0" style="{red}"/></svg>', Outlines())
-    Markup('<g fill="red" stroke="blue"><path d="M0 .1" opacity="1"/><path d="M1 0" opacity="1"/></g>')
+    >>> inline(f'<svg><path d="M0 0.123" style="{red}"/><path d="M1 0" style="{red}"/></svg>', Definitions())
+    Markup('<g fill="red" stroke="blue"><path d="M0 1" opacity="1"/><path d="M10 0" opacity="1"/></g>')
+
+    Marks that look the same are the inner corners of a line that is not seen, whose ends lie on the first and last one:
+
+    >>> marks = ''.join(f'<use href="#a" x="{x}" y="4" style="fill:red"/>' for x in (1, 2, 3, 5))
+    >>> found = Definitions()
+    >>> inline(f'<svg><defs><path id="a" d="M0 0L1 1"/></defs><g>{marks}</g></svg>', found)
+    Markup('<path d="M10 40v0h10h10h20v0" marker-mid="url(#m0)" fill="none"/>')
+    >>> found.html
+    Markup('<marker id="m0" markerUnits="userSpaceOnUse" overflow="visible"><path fill="red" d="M0 0L10 10"/></marker>')
     """
     root = ElementTree.fromstring(text)
-    letters = {
-        one.get("id", ""): outlines.id_of(one.get("d", "")) for one in root.iter() if one.get("transform") == OUTLINE
-    }
-    figure = Figure(outlines.prefix(), letters, outlines)
-    return _joined(part for child in root for part in figure.parts(child))
+    paths = {one.get("id", ""): one for one in root.iter() if _local(one.tag) == "path" and one.get("id")}
+    figure = Figure(definitions.prefix(), paths, definitions)
+    drawing = _joined(part for child in root for part in figure.parts(child))
+    used = set(LINKED.findall(drawing))
+    return Markup(DEFINED.sub(lambda found: found[0] if found[1] in used else "", drawing))
 
 
 def size(text: str) -> tuple[float, float]:
@@ -125,62 +146,122 @@ def size(text: str) -> tuple[float, float]:
 
 
 class Figure(NamedTuple):
-    """One figure: what its ids begin with, the ids of its letters, and what it shares with other figures."""
+    """One figure: what its ids begin with, its paths that are used by their ids, and what it shares with others."""
 
     prefix: str
-    letters: Mapping[str, str]
-    outlines: Outlines
+    paths: Mapping[str, ElementTree.Element]
+    definitions: Definitions
 
     def parts(self, element: ElementTree.Element) -> Iterator[Part]:
-        """An element; of a group without attributes, what is in it; of a group of letters, the text that they are."""
+        """An element; of a group without attributes, what is in it; of a group of outlines, the text that they are."""
         tag = _local(element.tag)
-        if tag in LEFT_OUT or element.get("id") in self.letters:
+        if tag in LEFT_OUT or self._is_outline(element):
             return
-        inside = [part for child in element for part in self.parts(child)]
+        if tag == "g" and (row := self._row(element)):
+            if not any(path for path, _ in row):
+                return  # spaces, which Matplotlib writes where a tick has no label
+            if text := self._text(row, element):
+                yield text
+                return
+        inside = list(self._marks([part for child in element for part in self.parts(child)]))
         attributes = dict(self._attributes(element, tag))
         if tag == "g" and not attributes:
             yield from inside
-        elif tag == "g" and len(inside) > 1 and all(self._is_letter(part) for part in inside):
-            yield self._text(_joined(inside), attributes)
         elif inside or tag not in ("g", "defs"):
-            yield Part(tag, attributes, _joined(inside))
+            yield Part(tag, self._own(attributes) if tag == "use" else attributes, _joined(inside))
 
-    def _text(self, letters: Markup, attributes: dict[str, str]) -> Part:
-        """A text where it stands; of one that is not turned, the size is part of what is shared."""
-        placed = PLACED.fullmatch(attributes.get("transform", ""))
-        if placed is None:
-            return Part("use", {"href": f"#{self.outlines.text(letters)}", **attributes}, Markup())
-        x, y, size = placed.groups()
-        others = {name: value for name, value in attributes.items() if name != "transform"}
-        at = {"x": f"{float(x):.1f}", "y": f"{float(y):.1f}"}
-        return Part("use", {"href": f"#{self.outlines.text(letters, size)}", **at, **others}, Markup())
+    def _own(self, attributes: Mapping[str, str]) -> dict[str, str]:
+        """The attributes of what shows a path again, without those that the path has itself: only these are seen."""
+        shown = self.paths.get(attributes.get("href", "").removeprefix(f"#{self.prefix}-"))
+        seen = dict(self._attributes(shown, "path")) if shown is not None else {}
+        return {name: value for name, value in attributes.items() if name not in seen}
 
-    def _is_letter(self, part: Part) -> bool:
-        return part.tag == "use" and LETTER.fullmatch(part.attributes.get("href", "")) is not None
+    def _is_outline(self, element: ElementTree.Element) -> bool:
+        return element.get("transform") == OUTLINE
+
+    def _row(self, group: ElementTree.Element) -> list[tuple[str, float]] | None:
+        """The paths of the outlines in a group, with their distances from its start; None if it has other elements."""
+        row = [self._placed(one) for one in group if _local(one.tag) != "defs"]
+        return [one for one in row if one] if all(row) else None
+
+    def _text(self, row: Sequence[tuple[str, float]], group: ElementTree.Element) -> Part | None:
+        """The text that a group of outlines shows; None if it is no usual text."""
+        attributes = dict(self._attributes(group, "g"))
+        placed = PLACED.fullmatch(attributes.pop("transform", ""))
+        found = self.definitions.letters.text(row) if placed else None
+        if placed is None or found is None:
+            return None
+        text, weight = found
+        x, y, turned, size = placed.groups()
+        place = {"transform": f"translate({x} {y}){turned}"} if turned else {"x": x, "y": y}
+        bold = {"font-weight": weight} if weight != "normal" else {}
+        return Part("text", {**place, "font-size": f"{100 * UNIT * float(size):g}", **bold, **attributes}, escape(text))
+
+    def _placed(self, element: ElementTree.Element) -> tuple[str, float] | None:
+        """The outline that an element shows, and how far from the start of its text; None if it is another element."""
+        shown = self.paths.get(_target(element))
+        shift = SHIFT.fullmatch(element.get("transform", "translate(0 0)"))
+        if shown is None or shift is None or not self._is_outline(shown):
+            return None
+        return shown.get("d", ""), float(shift[1])
+
+    def _marks(self, parts: Sequence[Part]) -> Iterator[Part]:
+        """The same parts; marks in a row that look the same are one line, which is not seen but for them."""
+        for look, run in groupby(parts, self._look):
+            marks = list(run)
+            if look is None or len(marks) < MARKS:
+                yield from marks
+                continue
+            places = [(int(mark.attributes["x"]), int(mark.attributes["y"])) for mark in marks]
+            line = _line([places[0], *places, places[-1]])
+            mark_id = self.definitions.mark(look)
+            yield Part("path", {"d": line, "marker-mid": f"url(#{mark_id})", "fill": "none"}, Markup())
+
+    def _look(self, part: Part) -> Markup | None:
+        """What a mark looks like wherever it stands; None of a part that is no mark."""
+        shown = self.paths.get(part.attributes.get("href", "").removeprefix(f"#{self.prefix}-"))
+        if part.tag != "use" or shown is None or not {"x", "y"} <= set(part.attributes):
+            return None
+        given = {name: value for name, value in part.attributes.items() if name not in ("href", "x", "y")}
+        own = {name: value for name, value in self._attributes(shown, "path") if name != "id"}
+        return Part("path", {**given, **own}, Markup()).html({})
 
     def _attributes(self, element: ElementTree.Element, tag: str) -> Iterator[tuple[str, str]]:
         for key, value in element.attrib.items():
             match _local(key):
                 case "style":
                     pairs = (part.partition(":") for part in value.split(";") if part)
-                    yield from ((name.strip(), self._within(text.strip())) for name, _, text in pairs)
+                    yield from ((name.strip(), self._value(name.strip(), text.strip())) for name, _, text in pairs)
                 case "id":
                     yield "id", f"{self.prefix}-{value}"
                 case "href" if value.startswith("#"):
-                    yield "href", f"#{self.letters.get(value[1:]) or f'{self.prefix}-{value[1:]}'}"
+                    yield "href", f"#{self._id(value[1:])}"
                 case "href" if value.startswith(PNG):
                     yield "href", smaller(value)
                 case "transform" if tag == "use" and (shift := SHIFT.fullmatch(value)):
-                    yield "x", f"{float(shift[1]):.0f}"  # a hundredth of the size of the letters
+                    yield "x", _whole(shift[1])  # in hundredths of the size of the letters
                 case "d" if "id" not in element.attrib and not set("HV") & set(value):
                     yield "d", relative(value)
+                case "d":
+                    yield "d", _scaled(value)
                 case "x" | "y" as place if tag == "use":
-                    yield place, DECIMALS.sub(lambda number: f"{round(float(number[0]), 1) + 0.0:g}", value)
+                    yield place, _whole(value)
+                case "transform":
+                    yield "transform", MOVED.sub(_moved, value)
                 case local:
-                    yield local, self._within(value)
+                    yield local, self._value(local, value)
 
-    def _within(self, value: str) -> str:
-        """A value whose references lead to the ids of this figure."""
+    def _id(self, value: str) -> str:
+        """The id on the page of what has one in the figure."""
+        shown = self.paths.get(value)
+        if shown is not None and self._is_outline(shown):
+            return self.definitions.outline(shown.get("d", ""))
+        return f"{self.prefix}-{value}"
+
+    def _value(self, name: str, value: str) -> str:
+        """The value of an attribute, whose references lead to the ids of this figure."""
+        if name in LENGTHS:
+            return _scaled(value)
         return REFERENCE.sub(lambda found: f"url(#{self.prefix}-{found[1]})", value)
 
 
@@ -222,27 +303,36 @@ def _run(run: list[Part], shared: Mapping[str, str]) -> Markup:
 
 
 def relative(path: str) -> str:
-    """A path of absolute coordinates as one of relative ones, to a tenth of a point, which is half as long.
+    """A path of absolute coordinates as one of relative ones, in whole tenths of a point, which is half as long.
 
     >>> relative("M10 20.04L10 26L12.5 26z"), relative("M0 0C1 1 2 2 3.5 2M9 9Q1 1 2 2")
-    ('M10 20v6h2.5z', 'M0 0c1 1 2 2 3.5 2M9 9q-8-8-7-7')
+    ('M100 200v60h25z', 'M0 0c10 10 20 20 35 20M90 90q-80-80-70-70')
     """
     found, here = [], (0, 0)
     for command, numbers in COMMANDS.findall(path):
-        values = [round(10 * float(number)) for number in NUMBERS.findall(numbers)]
+        values = [round(UNIT * float(number)) for number in NUMBERS.findall(numbers)]
         points = list(zip(values[::2], values[1::2], strict=True))
         if command == "L":
-            for x, y in points:
-                dx, dy = x - here[0], y - here[1]
-                found.append(f"v{_tenths(dy)}" if not dx else f"h{_tenths(dx)}" if not dy else f"l{_together(dx, dy)}")
-                here = x, y
-            continue
-        if command == "M" or not points:
+            found.append(_lines(here, points))
+        elif command == "M" or not points:
             found.append(command + _together(*values))
         else:
-            flat = [value - here[place % 2] for place, value in enumerate(values)]
-            found.append(command.lower() + _together(*flat))
+            found.append(command.lower() + _together(*(value - here[place % 2] for place, value in enumerate(values))))
         here = points[-1] if points else here
+    return "".join(found)
+
+
+def _line(points: Sequence[tuple[int, int]]) -> str:
+    """The path of a line through points."""
+    return "M" + _together(*points[0]) + _lines(points[0], points[1:])
+
+
+def _lines(here: tuple[int, int], points: Iterable[tuple[int, int]]) -> str:
+    found = []
+    for x, y in points:
+        dx, dy = x - here[0], y - here[1]
+        found.append(f"v{dy}" if not dx else f"h{dx}" if not dy else f"l{_together(dx, dy)}")
+        here = x, y
     return "".join(found)
 
 
@@ -257,12 +347,35 @@ def smaller(picture: str) -> str:
     return data_uri("image/webp", kept.getvalue())
 
 
-def _together(*tenths: int) -> str:
-    return " ".join(map(_tenths, tenths)).replace(" -", "-")
+def _target(element: ElementTree.Element) -> str:
+    """The id of what an element shows again, without the sign before it."""
+    return next((value[1:] for key, value in element.attrib.items() if _local(key) == "href"), "")
 
 
-def _tenths(value: int) -> str:
-    return f"{value / 10:g}".replace("0.", ".") if abs(value) < 10 else f"{value / 10:g}"
+def _whole(length: str) -> str:
+    """A length in points as a whole number of units."""
+    return str(round(UNIT * float(length)))
+
+
+def _scaled(lengths: str) -> str:
+    """The same in units, where all numbers are lengths in points.
+
+    >>> _scaled("0.25"), _scaled("M0 -1.5e-2L2 3z")
+    ('2.5', 'M0 -0.15L20 30z')
+    """
+    return NUMBERS.sub(lambda number: f"{round(UNIT * float(number[0]), 2) + 0.0:g}", lengths)
+
+
+def _moved(found: re.Match[str]) -> str:
+    """A shift in units; of a matrix, the last two of its numbers, which are one."""
+    if found[0].startswith("translate"):
+        return _scaled(found[0])
+    *turned, x, y = found[0].split()
+    return " ".join([*turned, _scaled(x), _scaled(y)])
+
+
+def _together(*values: int) -> str:
+    return " ".join(map(str, values)).replace(" -", "-")
 
 
 def _local(name: str) -> str:

@@ -21,16 +21,20 @@
   const resize = () => {
     for (const drawn of all(".sheet svg", sheets)) drawn.style.setProperty("width", `${100 * scale}%`);
   };
-  // The figure as a file of its own: with the texts that it refers to, and the outlines of their letters.
+  // The figure as a file of its own: with the marks and outlines that it refers to, and the font of its texts.
+  const fonts = document.querySelector("style").textContent.match(/@font-face \{[^}]*\}/g) ?? [];
+  const family = [...document.styleSheets[0].cssRules].find((rule) => rule.selectorText === ".sheet text").cssText;
   const file = (figure) => {
     const drawn = figure.querySelector("svg").cloneNode(true);
     drawn.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-    const used = (root) => all("use", root).map((use) => use.getAttribute("href").slice(1));
-    const texts = used(drawn), letters = texts.flatMap((id) => used(document.getElementById(id) ?? drawn));
-    const needed = new Set([...texts, ...letters]);
-    const outlines = document.createElementNS("http://www.w3.org/2000/svg", "defs");
-    outlines.append(...all(".outlines defs > *").filter((one) => needed.has(one.id)).map((one) => one.cloneNode(true)));
-    drawn.prepend(outlines);
+    const needed = new Set([
+      ...all("use", drawn).map((use) => use.getAttribute("href").slice(1)),
+      ...all("[marker-mid]", drawn).map((line) => line.getAttribute("marker-mid").slice("url(#".length, -1)),
+    ]);
+    const [shared, style] = ["defs", "style"].map((name) => document.createElementNS("http://www.w3.org/2000/svg", name));
+    shared.append(...all(".definitions defs > *").filter((one) => needed.has(one.id)).map((one) => one.cloneNode(true)));
+    style.textContent = [...fonts, family.replace(".sheet text", "text")].join("\n");
+    drawn.prepend(style, shared);
     return URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(drawn)], { type: "image/svg+xml" }));
   };
 

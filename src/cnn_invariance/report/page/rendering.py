@@ -15,7 +15,7 @@ from cnn_invariance.storage.files import write_whole
 from cnn_invariance.workflow import costs
 from cnn_invariance.workflow.plan import Plan
 
-SCRIPTS = ("state.js", "claims.js", "search.js", "links.js", "large.js", "explorer.js")
+SCRIPTS = ("state.js", "claims.js", "search.js", "links.js", "large.js", "downloads.js", "explorer.js")
 """The parts of the script, in their order: each but the first is a block with names of its own."""
 
 
@@ -30,7 +30,8 @@ def write(plan: Plan, path: Path) -> None:
 
 def html(contents: Contents) -> str:
     """The page that shows these contents."""
-    style, script = _asset("page.css"), Markup('"use strict";\n') + Markup("").join(map(_asset, SCRIPTS))
+    style = Markup(contents.definitions.letters.style) + _asset("page.css")
+    script = Markup('"use strict";\n') + Markup("").join(map(_asset, SCRIPTS))
     template = _environment().get_template("page.html.j2")
     return template.render(page=contents, policy=_policy(style, script), style=style, script=script)
 
@@ -52,10 +53,11 @@ def _asset(name: str) -> Markup:
 
 
 def _policy(style: str, script: str) -> str:
-    """Nothing but what is in the page: this style, this script, and pictures in it. No request can leave it."""
+    """Nothing but what is in the page: this style, this script, its pictures and fonts. No request can leave it."""
     allowed = {
         "default-src": "'none'",
         "img-src": "data:",
+        "font-src": "data:",
         "style-src": _hash(style),
         "script-src": _hash(script),
         "base-uri": "'none'",

@@ -2,6 +2,20 @@
 // script the browser still goes to the place.
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
+// What the page holds packed, as a response; a browser that cannot unpack it rejects.
+const unpacked = async (text, format) => {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream(format)));
+};
+// Hand the reader a file.
+const save = (name, content) => {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([content], { type: "text/csv" }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href));
+};
+
 const address = {
   place: () => decodeURIComponent(location.hash.slice(1).split("&")[0]),
   values: () => new URLSearchParams(location.hash.slice(1).split("&").slice(1).join("&")),
