@@ -34,8 +34,8 @@ ALPHABET = tuple(
 )
 """The letters that are known: Latin, Greek, punctuation, indices, arrows, mathematical signs, ligatures."""
 LOOSE, CLOSER = 8, 25
-"""How much farther or closer than its width a letter may stand, in hundredths of its size: a space is 32, a full stop is
-set 20 closer to a Y."""
+"""How much farther or closer than its width a letter may stand, in hundredths of its size: a space is 32; a full
+stop is set 20 closer to a Y."""
 FONT_FACE = '@font-face {{ font-family: "Figures"; font-weight: {weight}; src: url({address}) }}\n'
 COMMANDS = {1: "M", 2: "L", 3: "Q", 4: "C", 79: "z"}
 """The commands of SVG by the codes of a path of Matplotlib."""
