@@ -135,7 +135,7 @@ class Profiles(Results):
 
     def __init__(self, values: Values) -> None:
         super().__init__(Path("nowhere"))
-        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "made_up", values)
 
     def profile(self, spec: MeasureSpec, measure: str) -> pd.DataFrame:
         assert measure in spec.measures
@@ -145,7 +145,10 @@ class Profiles(Results):
         depth = np.linspace(0, 100, len(names))
         counts = {"units": 100, "infinite": 0, "dead": 0, "nan": 0}
         columns = {"layer_index": index, "layer": layers, "kind": names, "depth": depth}
-        return pd.DataFrame({**columns, "value": self.values(spec, measure), **counts})
+        return pd.DataFrame({**columns, "value": self.made_up(spec, measure), **counts})
+
+    def numbers(self, spec: MeasureSpec, measure: str) -> dict[str, np.ndarray]:
+        return {str(name): column.to_numpy() for name, column in self.profile(spec, measure).items()}
 
 
 def findings(study: Study, experiment: str, results: Results) -> list[Finding]:

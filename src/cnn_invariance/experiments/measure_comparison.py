@@ -95,7 +95,7 @@ class MeasureComparison(ProfileExperiment):
             for dataset, panels in drawn.items():
                 found = {name: separation(both) for name, both in _means(plan, dataset, results).items()}
                 for name, value in found.items():
-                    shown.setdefault(dataset, {}).setdefault(choices.label(name), {})[plan.part] = value
+                    shown.setdefault(dataset, {}).setdefault(_name(name), {})[plan.part] = value
                 rows += [
                     {
                         "dataset": dataset,
@@ -130,10 +130,13 @@ class MeasureComparison(ProfileExperiment):
         """For each measure the lines of the augmented network (solid) and of the plain one (dashed)."""
         plain = at.line("trained without augmentation", at.networks(augmentation=None))
         lines = (at.line(f"trained with {at.label}"), plain)
-        names = {
-            choices.label(one).replace("maps (normalize=true)", "unit norm"): one for one in self.requests(at.study)
-        }
+        names = {_name(one): one for one in self.requests(at.study)}
         return {name: [line._replace(measure=measure) for line in lines] for name, measure in names.items()}
+
+
+def _name(measure: str) -> str:
+    """A measure as the figures name it; tables and claims have its options."""
+    return choices.label(measure).replace("maps (normalize=true)", "unit norm")
 
 
 Means = Mapping[str, tuple[np.ndarray, np.ndarray]]

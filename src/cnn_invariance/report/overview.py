@@ -153,7 +153,7 @@ def _forest(plan: Plan, records: Sequence[Mapping[str, Any]]) -> tuple["Figure",
         claimed = any(one.claims for one in plan.study.experiments.values())
         figure = _empty("no claim was tested yet" if claimed else "no experiment of this preset claims anything")
     counts = Counter(row["verdict"] for row in records)
-    found = ", ".join(f"{counts[name]} {name}" for name in claims.VERDICTS)
+    found = ", ".join(_counted(counts[name], name) for name in claims.VERDICTS)
     return figure, Caption(
         f"The claims of preset {plan.study.name} on one axis",
         setting=(
@@ -165,6 +165,10 @@ def _forest(plan: Plan, records: Sequence[Mapping[str, Any]]) -> tuple["Figure",
         preset=plan.study.name,
         finding=f"Of {len(records)} tests: {found}." if records else "",
     )
+
+
+def _counted(number: int, verdict: str) -> str:
+    return f"{number} {verdict if number == 1 else verdict.replace('depends', 'depend')}"
 
 
 def _draw_row(part: "SubFigure", row: Row) -> None:

@@ -1,11 +1,13 @@
 """The results of one preset, found by the specs of their cells."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.results.integrity import DamagedResultError, NewerResultError
@@ -133,6 +135,14 @@ class Results:
     def profile(self, cell: MeasureSpec, measure: str, *, layers: "Layout | None" = None) -> "pd.DataFrame":
         """The layer profile of one measure: a row for each layer, in forward order; see `MeasureTable.profile`."""
         return self.measure(cell).profile(measure, layers=layers)
+
+    def values(self, cell: MeasureSpec, measure: str) -> np.ndarray:
+        """The values of the layer profile of one measure, in forward order, (L,)."""
+        return self.numbers(cell, measure)["value"]
+
+    def numbers(self, cell: MeasureSpec, measure: str) -> Mapping[str, np.ndarray]:
+        """The columns of the layer profile of one measure as arrays; see `MeasureTable.numbers`."""
+        return self.measure(cell).numbers(measure)
 
     def provenance(self, cell: Cell) -> dict[str, Any]:
         """Where, when and with what the result of a cell was made, and what it cost."""

@@ -161,7 +161,7 @@ def accuracies(cell: MeasureSpec, results: "Results") -> list[float]:
 def outputs_of(cells: Sequence[MeasureSpec], results: "Results") -> dict[str, float]:
     """The measures of the output that all of some cells hold, mean over the cells, by their names."""
     held = [name for name in OUTPUTS if all(name in cell.measures for cell in cells)]
-    return {name: mean(float(results.profile(cell, name)["value"].iloc[0]) for cell in cells) for name in held}
+    return {name: mean(float(results.values(cell, name)[0]) for cell in cells) for name in held}
 
 
 def bracketed(frame: "pd.DataFrame", name: str) -> list[str]:

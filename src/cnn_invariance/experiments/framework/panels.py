@@ -85,7 +85,7 @@ class MeasuredPanel(NamedTuple):
 
     def profiles(self, line: int | str) -> list["np.ndarray"]:
         """The profiles (L,) of a line: one for each of its cells."""
-        return [table["value"].to_numpy(dtype=float) for table in self.tables(line)]
+        return self.line(line).values(self.results, self.plan.measures[0])
 
     def tables(self, line: int | str) -> list["pd.DataFrame"]:
         """The profiles of a line as tables, which name the layers and their kinds."""

@@ -54,6 +54,12 @@ class Line(NamedTuple):
         found = [results.profile(cell, self.measure or measure) for cell in self.cells]
         return [_left_out(table, self.without) for table in found] if self.without else found
 
+    def values(self, results: "Results", measure: str) -> list["np.ndarray"]:
+        """The values of the same profiles, (L,)."""
+        if self.without:
+            return [table["value"].to_numpy(dtype=float) for table in self.tables(results, measure)]
+        return values(results, self.cells, self.measure or measure)
+
 
 Lines = Mapping[str, Mapping[str, Sequence[Line]]]
 """Lines by dataset and panel."""
@@ -294,7 +300,7 @@ def _left_out(table: "pd.DataFrame", part: str) -> "pd.DataFrame":
 
 def values(results: "Results", cells: Iterable[MeasureSpec], measure: str) -> list["np.ndarray"]:
     """The profile of each cell, (L,)."""
-    return [results.profile(cell, measure)["value"].to_numpy(dtype=float) for cell in cells]
+    return [results.values(cell, measure) for cell in cells]
 
 
 def slug(measure: str) -> str:

@@ -127,10 +127,10 @@ class Layers(NamedTuple):
     dead: np.ndarray
 
     @classmethod
-    def of(cls, profile: "pd.DataFrame") -> "Layers":
+    def of(cls, profile: "Mapping[str, np.ndarray] | pd.DataFrame") -> "Layers":
         """Those of a profile as results give it."""
         depth, value, units, infinite, nan, dead = (
-            profile[name].to_numpy(dtype=float) for name in ("depth", "value", "units", "infinite", "nan", "dead")
+            np.asarray(profile[name], dtype=float) for name in ("depth", "value", "units", "infinite", "nan", "dead")
         )
         names = tuple(zip(profile["layer"].tolist(), profile["kind"].tolist(), strict=True))
         return cls(names, depth, value, units - infinite - nan, dead)
@@ -152,7 +152,7 @@ class Remembered:
         """The profile of a measure that a cell holds."""
         if (cell, measure) not in self._profiles:
             wanted = dict.fromkeys([measure, *(one for one in HELD if one in cell.measures)])
-            self._profiles |= {(cell, one): Layers.of(self.results.profile(cell, one)) for one in wanted}
+            self._profiles |= {(cell, one): Layers.of(self.results.numbers(cell, one)) for one in wanted}
         return self._profiles[cell, measure]
 
 
@@ -160,12 +160,12 @@ class Remembered:
 class Specified(Results):
     """Results as a specification sees them: other profiles, and all else as it is.
 
-    asked: the profiles that were asked for, by the measure of the claim: of each what took its place
+    asked: the profiles that were asked for, by the measure of the claim, in their order
     """
 
     profiles: Remembered
     specification: Specification
-    asked: "dict[tuple[MeasureSpec, str], pd.DataFrame]"
+    asked: dict[tuple[MeasureSpec, str], None]
 
     @classmethod
     def of(cls, profiles: Remembered, specification: Specification) -> "Specified":
@@ -174,17 +174,22 @@ class Specified(Results):
 
     def profile(self, cell: MeasureSpec, measure: str, *, layers: "Layout | None" = None) -> "pd.DataFrame":
         """The profile that takes the place of a measure's, without its counts; layers are laid out as observed."""
-        if (cell, measure) not in self.asked:
-            self.asked[cell, measure] = self._profile(cell, measure)
-        return self.asked[cell, measure]
+        kept, table, found, value = self._taken(cell, measure)
+        return table.assign(depth=found.depth[kept], value=value[kept])
 
-    def _profile(self, cell: MeasureSpec, measure: str) -> "pd.DataFrame":
+    def values(self, cell: MeasureSpec, measure: str) -> np.ndarray:
+        """The values of the same profile, (L,), without its table, which takes most of the time."""
+        kept, _, _, value = self._taken(cell, measure)
+        return value[kept]
+
+    def _taken(self, cell: MeasureSpec, measure: str) -> tuple[np.ndarray, "pd.DataFrame", Layers, np.ndarray]:
+        """Which layers are kept, (L,), their table, and of all layers what is stored and the values, (L,)."""
+        self.asked[cell, measure] = None
         request = self.specification.form.instead.get(measure, measure)
         found = self.profiles.profile(cell, request)
         left_out = self.specification.dead == DEAD[1] and counts_dead(request)
         kept, table = _of_kind(found.names, self.specification.layers)
-        value = found.without_dead() if left_out else found.value
-        return table.assign(depth=found.depth[kept], value=value[kept])
+        return kept, table, found, found.without_dead() if left_out else found.value
 
     def measure(self, cell: MeasureSpec) -> "MeasureTable":
         """A measure cell as it is."""
