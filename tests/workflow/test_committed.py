@@ -54,19 +54,20 @@ def same(drawn: list[Path], committed: Path) -> None:
     [
         (preset, name)
         for preset in PRESETS
-        for name in plan_of(preset).study.experiments
+        for name in plan_of(preset).computed
         if preset == "quick" or name not in ALIKE
     ],
 )
 def test_figures_and_tables(preset, experiment, tmp_path):
     plan = plan_of(preset)
     figures, tables = tmp_path / "figures", tmp_path / "tables"
-    chosen = plan.study.experiment(experiment)
-    found = headline(chosen.findings(plan.study, plan.results))
+    study = plan.study.on(experiment, plan.computed[experiment])
+    chosen = study.experiment(experiment)
+    found = headline(chosen.findings(study, plan.results))
     openings = [path.read_text().partition("\n\n")[0] for path in committed_captions(preset, experiment)]
     assert max((len(one.split()) for one in openings), default=0) <= WORDS
-    chosen.draw(plan.study, plan.results, Canvas(figures, tables, found))
-    outputs = plan.study.outputs[experiment]
+    chosen.draw(study, plan.results, Canvas(figures, tables, found))
+    outputs = study.outputs[experiment]
     if outputs.figures:
         same(sorted(figures.iterdir()), plan.folders.figure_folder(preset, experiment))
     if outputs.tables:
