@@ -1,11 +1,11 @@
 """A study: a preset that has been checked, and the specs it stands for. No torch."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from pydantic import ValidationError
 
@@ -24,6 +24,38 @@ from cnn_invariance.transformations.affine import AffineSet
 
 LARGEST_WEIGHTS = 2**33
 """Bytes of a file of pretrained weights: 8 GiB."""
+
+Asked = ParamSpec("Asked")
+Made = TypeVar("Made")
+Method = Callable[Concatenate["Study", Asked], Made]
+
+
+def _once(make: Method[Asked, Made]) -> Method[Asked, Made]:
+    """A method of a study that makes a spec for the same arguments once.
+
+    Experiments ask for the same networks many times, and the hash of a spec, which is kept with it, takes longest.
+    """
+
+    @wraps(make)
+    def found(self: "Study", *args: Asked.args, **asked: Asked.kwargs) -> Made:
+        key = make.__name__, _known_by(args), _known_by(asked)
+        if key not in self._made:
+            self._made[key] = make(self, *args, **asked)
+        made: Made = self._made[key]
+        return made
+
+    return found
+
+
+def _known_by(value: Any) -> Hashable:
+    """What tells arguments apart, with their types: 1 is not True."""
+    match value:
+        case Mapping():
+            return tuple((name, _known_by(value[name])) for name in sorted(value))
+        case list() | tuple():
+            return tuple(map(_known_by, value))
+        case _:
+            return type(value), value
 
 
 @dataclass(frozen=True)
@@ -44,6 +76,10 @@ class Study:
         if preset is None or problems:
             raise source.error(problems)
         return cls(source.path, preset)
+
+    @cached_property
+    def _made(self) -> dict[Hashable, Any]:
+        return {}
 
     @property
     def name(self) -> str:
@@ -120,6 +156,7 @@ class Study:
         entries = (entry for entry in self.preset.models.values() if entry.weights is not None)
         return next((expanded(str(one.weights)) for one in entries if _weights(one) == model.weights), None)
 
+    @_once
     def set(self, label: str | SetSpec) -> SetSpec:
         """A transformation set, all parameters filled in."""
         if isinstance(label, SetSpec):
@@ -138,6 +175,7 @@ class Study:
             identity=entry.identity,
         )
 
+    @_once
     def network(
         self,
         *,
@@ -190,6 +228,7 @@ class Study:
         """The accuracy on training samples below which a network of this study is a failed run."""
         return self.preset.datasets[network.dataset.name].accuracy_floor
 
+    @_once
     def measurement(
         self,
         network: TrainSpec,
