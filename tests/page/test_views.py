@@ -173,6 +173,8 @@ def test_the_answer_counts_what_was_tested_and_names_what_was_not():
         "Of the others, 1 is undecided, most of them because: one seed has a value; 1 is not tested yet, because cells "
         "are missing."
     )
+    ours, theirs = ({**known, "claim": name, "statement": f"{name}.", "source": name} for name in ("ours", "successor"))
+    assert "3 are supported, among them “It falls” and “successor”." in answered(ours, theirs, known)[1]
     other = {**known, "datasets": ["d-2"], "verdict": "not supported"}
     assert answered(known, other)[1:] == (
         "None of the 1 primary claims is supported.",

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cnn_invariance.paper.captions import enumerated
+from cnn_invariance.paper.sources import Source
 from cnn_invariance.report.page.claim_views import ClaimView, count_verdicts
 
 if TYPE_CHECKING:
     from cnn_invariance.report.page.contents import Contents
 
+FIRST = (Source.ABSTRACT, Source.SUCCESSOR)
+"""Whose claims are named before others."""
 NAMED = 2
 """So many claims are named in a sentence."""
 
@@ -94,7 +97,9 @@ def _reasons(claims: Sequence[ClaimView]) -> str:
 
 
 def _examples(claims: Sequence[ClaimView]) -> str:
-    named = [f"“{claim.statement.removesuffix('.')}”" for claim in claims[:NAMED]]
+    """Some of the claims by name: first those that the paper's abstract states, then those of its successor."""
+    first = sorted(claims, key=lambda claim: FIRST.index(claim.source) if claim.source in FIRST else len(FIRST))
+    named = [f"“{claim.statement.removesuffix('.')}”" for claim in first[:NAMED]]
     return f", {'among them ' if len(claims) > NAMED else ''}{' and '.join(named)}"
 
 

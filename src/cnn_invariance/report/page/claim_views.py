@@ -93,6 +93,7 @@ class ClaimView:
     experiment: str
     primary: bool
     statement: str
+    source: Source
     tests: str
     statistic: str
     rule: str
@@ -128,6 +129,7 @@ def claim_views(records: Iterable[Mapping[str, Any]]) -> list[ClaimView]:
             experiment=experiment,
             primary=claim.primary,
             statement=claim.statement,
+            source=claim.source,
             tests=tests(claim.source),
             statistic=claim.statistic,
             rule=claim.rule.in_words,
