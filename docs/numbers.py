@@ -48,6 +48,8 @@ def value(key: str) -> float:
     source = keys()[key]
     where = source.get("where", {})
     chosen = [row for row in rows(source["table"]) if all(row[name] == str(wanted) for name, wanted in where.items())]
+    if source.get("count"):
+        return len(chosen)
     if not chosen or ("sum" not in source and len(chosen) != 1):
         wanted = "rows" if "sum" in source else "one row"
         raise ValueError(f"{key}: expected {wanted} of {source['table']} with {where}; received {len(chosen)}")
