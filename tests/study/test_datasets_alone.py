@@ -1,5 +1,7 @@
 """A preset of two datasets of which one is computed: its experiments are drawn, and the other is said to be missing."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 import yaml
@@ -117,3 +119,12 @@ def test_a_campaign_completes_one_dataset_before_the_other(plan, tmp_path):
     names = [cell.network.dataset.name for cell in cells]
     assert names == sorted(names)
     assert set(names) == {"mnist5k", "other"}
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "cifar10_jpeg"])
+def test_an_experiment_on_one_dataset_has_the_cells_that_it_has_there(dataset):
+    """Also `published_accuracy`, which is about the networks of the other experiments."""
+    study = Programme.load(Path(__file__).parents[2] / "config" / "laptop.yaml")
+    found = {cell for cell in study.cells_of("published_accuracy") if cell.dataset.name == dataset}
+    assert len(found) > 200
+    assert set(study.on("published_accuracy", (dataset,)).cells_of("published_accuracy")) == found

@@ -67,7 +67,7 @@ def test_figures_and_tables(preset, experiment, tmp_path):
     openings = [path.read_text().partition("\n\n")[0] for path in committed_captions(preset, experiment)]
     assert max((len(one.split()) for one in openings), default=0) <= WORDS
     chosen.draw(study, plan.results, Canvas(figures, tables, found))
-    outputs = study.outputs[experiment]
+    outputs = study.outputs_of(experiment)
     if outputs.figures:
         same(sorted(figures.iterdir()), plan.folders.figure_folder(preset, experiment))
     if outputs.tables:

@@ -119,7 +119,7 @@ def _stale_tables(plan: Plan, experiment: str) -> Iterator[Stale]:
     with tempfile.TemporaryDirectory() as folder:
         canvas = TablesOnly(Path(folder), Path(folder), headline(one.findings(view, plan.results)))
         one.draw(view, plan.results, canvas)
-        for name in view.outputs[experiment].tables:
+        for name in view.outputs_of(experiment).tables:
             found, expected = (_read(place / f"{name}.json")["rows"] for place in (committed, Path(folder)))
             for row, (left, right) in enumerate(_pairs(found, expected)):
                 if left != right:
@@ -227,7 +227,7 @@ def _summary(plan: Plan) -> Caption:
 
 def _tables(plan: Plan, experiment: str) -> Iterator[dict[str, Any]]:
     folder = plan.folders.table_folder(plan.study.name)
-    for name in plan.study.on(experiment, plan.computed[experiment]).outputs[experiment].tables:
+    for name in plan.study.on(experiment, plan.computed[experiment]).outputs_of(experiment).tables:
         record = _read(folder / f"{name}.json")
         if len(record["rows"]) <= LONGEST_TABLE:
             caption = Caption.from_record(record["caption"])

@@ -22,7 +22,7 @@ def draw(plan: Plan, experiment: str) -> None:
         headline(experiment_here.findings(view, plan.results)) if chosen in plan.computed else "",
     )
     experiment_here.draw(view, plan.results, canvas)
-    outputs = view.outputs[chosen]
+    outputs = view.outputs_of(chosen)
     tables = () if is_one_column() else plan.folders.table_files(name, outputs)
     announced = (*plan.folders.figure_files(name, chosen, outputs), *tables)
     if absent := [str(path) for path in announced if not path.is_file()]:

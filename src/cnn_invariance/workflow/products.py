@@ -33,7 +33,7 @@ class Products:
         return self.plan.folders.table_files(self.plan.study.name, self._outputs(experiment))
 
     def _outputs(self, experiment: str) -> Outputs:
-        return self._view(experiment).outputs[experiment]
+        return self._view(experiment).outputs_of(experiment)
 
     def _view(self, experiment: str) -> Programme:
         """The experiment on the datasets that it is drawn for."""

@@ -72,17 +72,28 @@ class Programme(Study):
     def on(self, name: str, datasets: Sequence[str]) -> "Programme":
         """An experiment as it is on some of its datasets alone; what it plans, draws and claims is of those.
 
+        The others are beside it, as far as they can be on these datasets: an experiment may be about their networks.
+
         Errors: InputError where the experiment needs more of them, as one that compares datasets does.
         """
         if tuple(datasets) == self.datasets_of(name):
             return self
         if (name, tuple(datasets)) not in self._views:
             kept = {label: entry for label, entry in self.preset.datasets.items() if label in datasets}
-            chosen = {name: self.experiment(name).restricted(datasets)}
-            view = Programme(self.path, self.preset.model_copy(update={"datasets": kept}), chosen)
+            view = Programme(self.path, self.preset.model_copy(update={"datasets": kept}), self._restricted(datasets))
             view.cells_of(name)
             self._views[name, tuple(datasets)] = view
         return self._views[name, tuple(datasets)]
+
+    def _restricted(self, datasets: Sequence[str]) -> dict[str, Experiment]:
+        """The experiments on some datasets, without those that are about others alone."""
+        found = {}
+        for name, one in self.experiments.items():
+            own = getattr(one, "datasets", None)
+            common = tuple(datasets) if own is None else tuple(label for label in datasets if label in own)
+            if common:
+                found[name] = one.restricted(common)
+        return found
 
     @cached_property
     def _views(self) -> dict[tuple[str, tuple[str, ...]], "Programme"]:
@@ -129,7 +140,11 @@ class Programme(Study):
     @cached_property
     def outputs(self) -> dict[str, Outputs]:
         """What each experiment draws, by the experiment's name."""
-        return {name: one.outputs(self) for name, one in self.experiments.items()}
+        return {name: self.outputs_of(name) for name in self.experiments}
+
+    def outputs_of(self, name: str) -> Outputs:
+        """What an experiment draws."""
+        return self.experiment(name).outputs(self)
 
     def _unplannable(self) -> Iterable[Problem]:
         """What experiments refuse, and tables that two of them would both write."""

@@ -233,7 +233,7 @@ def _preset(plan: Plan) -> Preset:
 
 def _experiment(plan: Plan, name: str, tested: Sequence[ClaimView], definitions: Definitions) -> ExperimentView:
     experiment, preset, complete = plan.study.experiments[name], plan.study.name, plan.computed.get(name)
-    outputs = plan.study.on(name, complete).outputs[name] if complete is not None else Outputs()
+    outputs = plan.study.on(name, complete).outputs_of(name) if complete is not None else Outputs()
     figures, tables = plan.folders.figure_folder(preset, name), plan.folders.table_folder(preset)
     missing = len(plan.lacking(name))
     return ExperimentView(
