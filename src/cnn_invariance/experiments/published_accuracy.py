@@ -194,7 +194,7 @@ class PublishedAccuracy(AccuracyExperiment):
                 yield dataset, network
         if not isinstance(study, Programme):
             return
-        others = [name for name in study.experiments if name != self.name]
+        others = [name for name in (*study.experiments, *study.beside) if name != self.name]
         chosen = choices.choose("experiment", self.networks_of, others) if others else ()
         by_spec = {study.dataset(dataset): dataset for dataset in datasets}
         for network in dict.fromkeys(network for name in chosen for network in study.networks_of(name)):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -26,9 +26,13 @@ OWN = "experiment"
 
 @dataclass(frozen=True)
 class Programme(Study):
-    """A study and its experiments, each with the options that the preset gives it, by name."""
+    """A study and its experiments, each with the options that the preset gives it, by name.
+
+    beside: of one experiment on some datasets (see `on`), the others, whose networks it may be about
+    """
 
     experiments: Mapping[str, Experiment]
+    beside: Mapping[str, Experiment] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path | str) -> "Programme":
@@ -50,7 +54,7 @@ class Programme(Study):
 
     def experiment(self, name: str) -> Experiment:
         """An experiment of the preset (InputError with the nearest match)."""
-        found: Experiment = entry_of("experiment", name, self.experiments)
+        found: Experiment = entry_of("experiment", name, {**self.beside, **self.experiments})
         return found
 
     @cached_property
@@ -72,27 +76,26 @@ class Programme(Study):
     def on(self, name: str, datasets: Sequence[str]) -> "Programme":
         """An experiment as it is on some of its datasets alone; what it plans, draws and claims is of those.
 
-        The others are beside it, as far as they can be on these datasets: an experiment may be about their networks.
-
         Errors: InputError where the experiment needs more of them, as one that compares datasets does.
         """
         if tuple(datasets) == self.datasets_of(name):
             return self
         if (name, tuple(datasets)) not in self._views:
             kept = {label: entry for label, entry in self.preset.datasets.items() if label in datasets}
-            view = Programme(self.path, self.preset.model_copy(update={"datasets": kept}), self._restricted(datasets))
+            chosen, others = {name: self.experiment(name).restricted(datasets)}, self._others(name, datasets)
+            view = Programme(self.path, self.preset.model_copy(update={"datasets": kept}), chosen, others)
             view.cells_of(name)
             self._views[name, tuple(datasets)] = view
         return self._views[name, tuple(datasets)]
 
-    def _restricted(self, datasets: Sequence[str]) -> dict[str, Experiment]:
-        """The experiments on some datasets, without those that are about others alone."""
+    def _others(self, name: str, datasets: Sequence[str]) -> dict[str, Experiment]:
+        """All other experiments on some datasets, without those that are about other datasets alone."""
         found = {}
-        for name, one in self.experiments.items():
+        for other, one in self.experiments.items():
             own = getattr(one, "datasets", None)
             common = tuple(datasets) if own is None else tuple(label for label in datasets if label in own)
-            if common:
-                found[name] = one.restricted(common)
+            if common and other != name:
+                found[other] = one.restricted(common)
         return found
 
     @cached_property
