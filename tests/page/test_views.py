@@ -170,8 +170,7 @@ def test_the_answer_counts_what_was_tested_and_names_what_was_not():
     assert done == "2 networks (SimpleConv) were trained on mnist and d-2 and measured under rotation."
     assert supported.startswith("Of the 2 primary claims that could be tested so far, 1 is supported, “")
     assert others == (
-        "Of the others, 1 is undecided, most of them because: one seed has a value; 1 is not tested yet, because cells "
-        "are missing."
+        "Of the others, 1 is undecided, because: one seed has a value; 1 is not tested yet, because cells are missing."
     )
     ours, theirs = ({**known, "claim": name, "statement": f"{name}.", "source": name} for name in ("ours", "successor"))
     assert "3 are supported, among them “It falls” and “successor”." in answered(ours, theirs, known)[1]

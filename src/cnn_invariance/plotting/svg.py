@@ -7,7 +7,7 @@ from itertools import count
 
 from PIL import Image
 
-_NUMBER = re.compile(r"-?\d+\.\d+")
+_NUMBER = re.compile(r"-?\d+\.\d+|-0(?![.\d])")
 _PLACES = re.compile(r'(?<= )(d|x|y)="([^"]*)"|translate\([^)]*\)')
 _PICTURE = re.compile(r"(?<=data:image/png;base64,)[\sA-Za-z0-9+/=]+")
 _REFERENCE = re.compile(r'(?<=href="#)[^"]+|(?<=url\(#)[^)]+')
@@ -19,8 +19,8 @@ def slim(text: str) -> str:
     Texts, colours and the order of drawing do not change. Opaque pictures lose the channel that says so, grey ones the
     colours.
 
-    >>> slim('<g id="line2d_1">\\n <path d="M 1.23456 2 \\nL 3.0001 -0.001 \\n" style="fill: none"/>\\n</g>')
-    '<g>\\n<path d="M1.23 2L3 0" style="fill:none"/>\\n</g>'
+    >>> slim('<g id="line2d_1">\\n <path d="M 1.23456 -0 \\nL 3.0001 -0.001 \\n" style="fill: none"/>\\n</g>')
+    '<g>\\n<path d="M1.23 0L3 0" style="fill:none"/>\\n</g>'
     """
     text = _PICTURE.sub(_encoded, _PLACES.sub(_rounded, text))
     text = _short_ids(text)

@@ -220,7 +220,7 @@ def _preset(plan: Plan) -> Preset:
         name=study.name,
         description=study.preset.description,
         datasets={name: (entry.source, entry.fingerprint) for name, entry in study.preset.datasets.items()},
-        models=list(study.models),
+        models=_trained(plan) or list(study.models),
         transformation_sets=list(study.sets),
         measures=[
             MeasureView(one.name, requests.describe(name), requests.better_in_words(one))
@@ -229,6 +229,13 @@ def _preset(plan: Plan) -> Preset:
         file=study.path.name,
         text=study.path.read_text(encoding="utf-8"),
     )
+
+
+def _trained(plan: Plan) -> list[str]:
+    """The labels of the models of which there is a trained network, in the order of the preset."""
+    study = plan.study
+    found = {study.label_of(cell.model) for cell in plan.networks if plan.results.has(cell)}
+    return [label for label in study.models if label in found]
 
 
 def _experiment(plan: Plan, name: str, tested: Sequence[ClaimView], definitions: Definitions) -> ExperimentView:
