@@ -107,24 +107,25 @@ class MeasureTable:
 
         layers: those of another library, such as ``models.author_layers("ResNet18")``; None: those observed
         """
-        if measure not in self._places:
-            raise unknown_name("measure in this result", measure, self._places)
-        rows = self._rows.iloc[self._places[measure]].reset_index(drop=True)
+        rows = self._rows.iloc[self._place(measure)].reset_index(drop=True)
         return rows if layers is None else layers.lay(rows, self._observed)
 
     def numbers(self, measure: str) -> dict[str, np.ndarray]:
         """The columns of `profile` as arrays (L,), texts as objects, all else as floats: in a tenth of its time."""
-        if measure not in self._places:
-            raise unknown_name("measure in this result", measure, self._places)
-        places = self._places[measure]
+        places = self._place(measure)
         return {name: column[places] for name, column in self._columns.items()}
 
     def maps(self, measure: str) -> "pd.DataFrame":
         """The rows of the feature maps for one measure, by layer and map (InputError if it has not this measure)."""
-        if measure not in self._places:
-            raise unknown_name("measure in this result", measure, self._places)
+        self._place(measure)
         rows = self.frame[(self.frame["measure"] == measure) & self.frame["map"].notna()]
         return rows.sort_values(["layer_index", "map"], kind="stable").reset_index(drop=True)
+
+    def _place(self, measure: str) -> np.ndarray:
+        """Where in `_rows` the profile of a measure stands (InputError if it has none)."""
+        if measure not in self._places:
+            raise unknown_name("measure in this result", measure, self._places)
+        return self._places[measure]
 
     @cached_property
     def _rows(self) -> "pd.DataFrame":

@@ -182,6 +182,10 @@ class Specified(Results):
         kept, _, _, value = self._taken(cell, measure)
         return value[kept]
 
+    def numbers(self, cell: MeasureSpec, measure: str) -> Mapping[str, np.ndarray]:
+        """The columns of the same profile."""
+        return {str(name): column.to_numpy() for name, column in self.profile(cell, measure).items()}
+
     def _taken(self, cell: MeasureSpec, measure: str) -> tuple[np.ndarray, "pd.DataFrame", Layers, np.ndarray]:
         """Which layers are kept, (L,), their table, and of all layers what is stored and the values, (L,)."""
         self.asked[cell, measure] = None

@@ -106,7 +106,7 @@ class ClaimView:
         return sum(len(finding.cells) for finding in self.findings)
 
     @property
-    def sources(self) -> list[tuple[str, tuple[str, ...]]]:
+    def cells_by_finding(self) -> list[tuple[str, tuple[str, ...]]]:
         """The cells of each finding, by what it is about."""
         return [(finding.about, finding.cells) for finding in self.findings if finding.cells]
 
@@ -135,7 +135,9 @@ def claim_views(records: Iterable[Mapping[str, Any]]) -> list[ClaimView]:
             rule=claim.rule.in_words,
             findings=tuple(_finding_views(claim, findings)),
         )
-        views.append(replace(view, same_as=next((one.id for one in views if one.sources == view.sources), "")))
+        views.append(
+            replace(view, same_as=next((one.id for one in views if one.cells_by_finding == view.cells_by_finding), ""))
+        )
     return views
 
 

@@ -172,9 +172,13 @@ class Figure(NamedTuple):
 
     def _own(self, attributes: Mapping[str, str]) -> dict[str, str]:
         """The attributes of what shows a path again, without those that the path has itself: only these are seen."""
-        shown = self.paths.get(attributes.get("href", "").removeprefix(f"#{self.prefix}-"))
+        shown = self._shown(attributes)
         seen = dict(self._attributes(shown, "path")) if shown is not None else {}
         return {name: value for name, value in attributes.items() if name not in seen}
+
+    def _shown(self, attributes: Mapping[str, str]) -> ElementTree.Element | None:
+        """The path of this figure that an element of the page shows again; None if it shows none."""
+        return self.paths.get(attributes.get("href", "").removeprefix(f"#{self.prefix}-"))
 
     def _is_outline(self, element: ElementTree.Element) -> bool:
         return element.get("transform") == OUTLINE
@@ -219,7 +223,7 @@ class Figure(NamedTuple):
 
     def _look(self, part: Part) -> Markup | None:
         """What a mark looks like wherever it stands; None of a part that is no mark."""
-        shown = self.paths.get(part.attributes.get("href", "").removeprefix(f"#{self.prefix}-"))
+        shown = self._shown(part.attributes)
         if part.tag != "use" or shown is None or not {"x", "y"} <= set(part.attributes):
             return None
         given = {name: value for name, value in part.attributes.items() if name not in ("href", "x", "y")}
