@@ -234,6 +234,11 @@ def test_curves_are_written_and_claims_tell_how_many_agree(preset, load, compute
     assert (record["specifications"], record["agree"]) == (len(frame), frame["agrees"].sum())
     text = f"{frame['agrees'].sum()} of {len(frame)} specifications agree"
     assert text in Products(plan).claims[1].read_text(encoding="utf-8")
+    caption = next(path for path in Products(plan).specifications if path.name.endswith("augmentation_intensity.md"))
+    stated = f"The verdict is the same in {frame['agrees'].sum()} of {len(frame)} specifications on mnist5k."
+    opening = caption.read_text(encoding="utf-8").partition(stated)[0]
+    assert "a network is more invariant than trained without augmentation" in opening
+    assert f"{frame['verdict'][0]} on mnist5k" in opening[0].lower() + opening[1:]
 
 
 def test_a_verdict_that_turns_round_without_dead_units_is_told(preset, load, computed, tmp_path):

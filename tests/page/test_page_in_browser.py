@@ -455,7 +455,10 @@ def test_on_paper_there_is_all_but_what_is_only_for_screens(show, everything):
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     ask(browser, "dispatchEvent(new Event('beforeprint'))")
     assert shown(browser, "nav, .filter, .find, .enlarge, .skip, .download, .thumbnail") == 0
-    assert shown(browser, "figure svg") == everything.text.count("<figure ")
+    count = "return document.querySelectorAll(arguments[0]).length"
+    assert shown(browser, ".figures figure svg") == ask(browser, count, ".figures") > 0
+    assert shown(browser, ".single figure svg") == ask(browser, count, ".single figure") > 0
+    assert shown(browser, ".note.on-paper") == ask(browser, count, ".figures:has(figure + figure)") > 0
     assert ask(browser, left) == 0 < closed
     ask(browser, "dispatchEvent(new Event('afterprint'))")
     assert ask(browser, "return document.querySelectorAll('main details:not([open])').length") == closed

@@ -133,14 +133,15 @@ def _sizes(study: Study, dataset: str, cells: Sequence[Cell], in_words: InWords)
     networks, measured = _networks(cells), _measurements(cells)
     parts = [in_words(study, networks)]
     if measured:
-        sets = dict.fromkeys(
-            f"{study.label_of(one.transformations, one.samples.count)} ({_members(one.transformations)})"
-            for one in measured
-        )
+        sets: dict[str, dict[str, int]] = {}
+        for one in measured:
+            label = study.label_of(one.transformations, one.samples.count)
+            sets.setdefault(label, {})[_members(one.transformations)] = one.transformations.size
         others = dict.fromkeys(one.dataset.name for one in measured if one.dataset.name != dataset)
         where = f" of {' and of '.join([dataset, *others])}" if others else ""
         parts.append(f"measured on {_samples(measured)}{where}")
-        parts.append(f"under {', '.join(sets)}")
+        under = [f"{label} (M = {', '.join(sorted(sizes, key=sizes.__getitem__))})" for label, sizes in sets.items()]
+        parts.append(f"under {', '.join(under)}")
     seeds = len({network.seed for network in networks})
     parts.append("1 seed" if seeds == 1 else f"{seeds} seeds")
     return ", ".join(parts)
@@ -173,8 +174,8 @@ def _members(spec: SetSpec) -> str:
     """How many members a set has, and how many maps they are where some are one."""
     built = None if spec.own else spec.build()  # no code of a user's own is run to draw results
     if not isinstance(built, AffineSet) or built.distinct == len(built):
-        return f"M = {spec.size}"
-    return f"M = {len(built)} members, {built.distinct} {'angles' if built.name == 'rotation' else 'maps'}"
+        return str(spec.size)
+    return f"{len(built)} members, {built.distinct} {'angles' if built.name == 'rotation' else 'maps'}"
 
 
 def _models(study: Study, networks: Sequence[TrainSpec]) -> str:

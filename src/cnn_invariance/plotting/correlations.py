@@ -55,7 +55,7 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
             continue
         sure = row["low"] > 0 or row["high"] < 0
         axes.text(
-            x + 0.48, y + 0.5, f"{100 * rho:.0f}", ha="center", va="center", fontsize=font_size(SMALL - 1),
+            x + 0.48, y + 0.5, f"{round(100 * rho)}", ha="center", va="center", fontsize=font_size(SMALL - 1),
             color="white" if abs(rho) > DARK else "black", style="normal" if sure else "italic",
         )  # fmt: skip
     axes.set(xlim=(0, len(names) - 1), ylim=(len(names), 1))

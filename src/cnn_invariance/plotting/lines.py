@@ -11,14 +11,19 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from cnn_invariance.plotting.style import (
     NORMAL,
+    SMALL,
     Look,
     add_legend,
     below_each_other,
+    font_size,
     new_figure,
     outer_labels,
     page_width,
     style,
 )
+
+DIGIT = 0.64
+"""The width of a digit of DejaVu Sans, in sizes of its font."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +105,31 @@ def _scale(axes: Axes, curves: Sequence[Curve], log_x: bool) -> None:
     if log_x:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
-    places = sorted({place for curve in curves for place in curve.places})
-    apart = [p for k, p in enumerate(places) if not (log_x and k and p < 1.5 * places[k - 1])]
-    axes.set_xticks(apart)
+    places = sorted({float(place) for curve in curves for place in curve.places})
+    axes.set_xticks(_apart(places, _room(axes)) if log_x else places)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _room(axes: Axes) -> float:
+    """How many digits of a tick's label fit side by side below a panel, the space between two labels included."""
+    place = axes.get_subplotspec()
+    columns = place.get_gridspec().ncols if place else 1
+    return 72 * axes.figure.get_figwidth() / columns / (DIGIT * font_size(SMALL))
+
+
+def _apart(places: Sequence[float], room: float) -> list[float]:
+    """The places on a logarithmic axis whose labels do not touch, from the first on.
+
+    >>> _apart([7.0, 8.0, 9.0, 16.0, 17.0, 19.0], room=40), _apart([7.0, 8.0, 9.0], room=1)
+    ([7.0, 8.0, 9.0, 16.0, 19.0], [7.0])
+    """
+    whole = np.log(places[-1] / places[0])
+    found = list(places[:1])
+    for place in places[1:]:
+        wide = (len(f"{found[-1]:g}") + len(f"{place:g}")) / 2 + 1
+        if np.log(place / found[-1]) / whole * room >= wide:
+            found.append(place)
+    return found
 
 
 def _handles(curves: Sequence[Curve], level: Level | None, place: Level | None) -> list[Line2D]:

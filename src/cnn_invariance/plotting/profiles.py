@@ -160,6 +160,8 @@ class Values:
     referenced: Collection[str] | None = None
 
 
+DECADES = 1000.0
+"""A logarithmic axis that spans more has a tick at each power of ten alone."""
 SPAN = 8.0
 """On a linear axis, most values of one that spans more lie in the lowest eighth."""
 
@@ -310,8 +312,10 @@ def _scale_values(axes: Axes, log: bool, top: float | None, room: float) -> None
     if log:
         axes.set_yscale("log")
         low, high = axes.get_ylim()
-        narrow = high < 5 * low  # of a decade hardly a tick would be left
-        axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]) if narrow else LogLocator(subs=(1, 2, 5)))
+        if high < 5 * low:  # of a decade hardly a tick would be left
+            axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+        else:
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < DECADES * low else (1,)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_locator(NullLocator())
         return

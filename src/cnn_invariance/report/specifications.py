@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnn_invariance.errors import InputError
+from cnn_invariance.experiments.framework.claims import headline
 from cnn_invariance.experiments.framework.specifications import Remembered, Tested, curve
 from cnn_invariance.paper import captions
 from cnn_invariance.statistics.evidence import LOG
@@ -89,6 +91,14 @@ def curves(plan: Plan) -> Iterator[Curve]:
         yield from (Curve(name, tested) for tested in found)
 
 
+def in_a_sentence(found: Sequence[Curve]) -> str:
+    """The claim of an experiment as it is stated, its verdict, and how many specifications agree on each dataset."""
+    stated = headline(one.tested[0].finding for one in found)
+    summaries = [one.summary() for one in found if one.known]
+    agree = [f"{one['agree']} of {one['specifications']} specifications on {one['about']}" for one in summaries]
+    return f"{stated} The verdict is the same in {captions.enumerated(agree)}." if agree else stated
+
+
 def write(plan: Plan) -> None:
     """Write ``tables/specifications.*`` and a figure for each experiment in ``figures/<preset>/specifications``."""
     import pandas as pd
@@ -99,7 +109,8 @@ def write(plan: Plan) -> None:
     canvas = Canvas(folders.figure_folder(preset, NAME), folders.table_folder(preset))
     found = list(curves(plan))
     for name in dict.fromkeys(one.experiment for one in found):
-        _draw(plan, canvas, name, [one for one in found if one.experiment == name])
+        here = [one for one in found if one.experiment == name]
+        _draw(plan, replace(canvas, finding=in_a_sentence(here)), name, here)
     frame = pd.DataFrame([row for one in found for row in _rows(one)], columns=COLUMNS)
     printed = pd.DataFrame([one.summary() for one in found], columns=SUMMARY)
     canvas.table(NAME, frame, _caption_of_all(plan), printed=printed)
@@ -173,4 +184,4 @@ def _caption_of_all(plan: Plan) -> "Caption":
     from cnn_invariance.plotting import Caption
 
     title = f"The primary claims by every specification: preset {plan.study.name}"
-    return Caption(title, QUESTION, (SETTING.partition(". ")[0] + ".", COUNTED), preset=plan.study.name)
+    return Caption(title, QUESTION, (SETTING, COUNTED), preset=plan.study.name)

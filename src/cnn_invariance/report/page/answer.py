@@ -93,7 +93,8 @@ def _reasons(claims: Sequence[ClaimView]) -> str:
     """What most often keeps claims undecided."""
     findings = [one for claim in claims for one in claim.findings if one.computed and one.reason]
     reasons = [finding.reason.rpartition(": ")[2] for finding in findings]  # behind the name of a condition
-    most = "most of them because" if len(set(reasons)) > 1 else "because"
+    several = "most of them because" if len(claims) > 1 else "for instance because"
+    most = several if len(set(reasons)) > 1 else "because"
     return f", {most}: {max(reasons, key=reasons.count)}" if reasons else ""
 
 
