@@ -4,7 +4,8 @@ Both measure the same network on the same images; ``tmeasures`` is given this pa
 inverses. Units whose denominator is degenerate (below 1e-4 of the layer's largest: dead ones) are left out. Its PyTorch
 part has the variances and Goodfellow's measure. The distances, ANOVA and the older form of Goodfellow's measure are
 those of its NumPy part, which is given the whole ST matrix, sorted by class and in batches; here they are asked for by
-the options that name the author's forms.
+the options that name the author's forms. Maps of one value are left out of the distances of unit norm: the author does
+not normalise them.
 
     python benchmarks/agreement.py > agreement.md
     python benchmarks/agreement.py --float32       activations as networks compute them, and the same for both libraries
@@ -336,6 +337,9 @@ def main() -> None:
     for name, (network, images, transformations) in cases.items():
         arguments = network, images, transformations, options.alpha
         mine, other = ours(*arguments), theirs(*arguments)
+        for k, units_of_layer in enumerate(mine["TV"]):  # which the author does not normalise
+            if units_of_layer.ndim == 3 and units_of_layer[0].size == 1:
+                mine["NDSE, unit norm"][k] = other["NDSE, unit norm"][k] = None
         ties, units = tied(mine, other, len(images) * len(transformations))
         row = differences(mine, other)
         notes.append(f"{name}: {ties} of {units:,}")

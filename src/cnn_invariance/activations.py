@@ -10,7 +10,7 @@ Which side of a tensor are the images, which are rows and columns, is found by e
 Feature maps are seen as (B, C, H, W), tokens as (B, T, D), dense layers as (B, K).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -194,8 +194,8 @@ def look(
         found, skipped, run, output = roles.assign(model, images, in_order=in_order)
     skipped |= _of_torchscript(model, run)
     chosen = _chosen(model, run, layers)
+    handed_on = _handed_on(model, images, {key for key in found if key in chosen}) if merge else {}
     kept: list[Layer] = []
-    last: Tensor | None = None
     for key, role in list(found.items()):
         one = run[key]
         if key not in chosen:
@@ -203,11 +203,10 @@ def look(
             if layers is None:
                 skipped[key] = "it holds other modules, and hands on what one of them returned"
             continue
-        if merge and last is not None and one.tensor is not None and _equal(last, one.tensor):
+        if key in handed_on:
             del found[key]
-            skipped[key] = f"it hands on what {kept[-1].name} returned, unchanged"
+            skipped[key] = f"it hands on what {handed_on[key]} returned, unchanged"
             continue
-        last = one.tensor
         for part, tensor in role.parts(cast(Tensor, one.tensor), roles.PROBES[0]):
             kind = type(one.module).__name__
             kept.append(Layer(len(kept) + 1, key + part, kind, tuple(tensor.shape[1:]), role.why))
@@ -249,8 +248,28 @@ def _chosen(model: nn.Module, run: "Run", layers: LayerFilter) -> set[str]:
     return {key for key, one in run.items() if key in exact or modules.get(one.name) is one.module}
 
 
-def _equal(tensor: Tensor, other: Tensor) -> bool:
-    return tensor.shape == other.shape and bool(torch.equal(tensor, other))
+def _handed_on(model: nn.Module, images: Tensor, keys: Collection[str]) -> dict[str, str]:
+    """Which of some tensors have the numbers of the one before, by the key of that one.
+
+    They are compared as they are made, because a later module that works in place overwrites them.
+    """
+    from cnn_invariance import roles
+
+    last: tuple[str, Tensor] | None = None
+    found: dict[str, str] = {}
+
+    def compare(key: str, tensor: Tensor) -> None:
+        nonlocal last
+        if key not in keys:
+            return
+        if last and last[1].shape == tensor.shape and torch.equal(last[1], tensor):
+            found[key] = last[0]
+        else:
+            last = key, tensor.clone()
+
+    with without_fast_path():
+        roles.run(model, roles.probes_of(images), compare)
+    return found
 
 
 def _nothing(model: nn.Module, run: "Run", skipped: Mapping[str, str], layers: LayerFilter) -> str:

@@ -147,8 +147,10 @@ def names_of(model: nn.Module) -> dict[nn.Module, str]:
     return {module: name or type(model).__name__ for name, module in model.named_modules()}
 
 
-def run(model: nn.Module, images: Tensor) -> tuple[Run, Any]:
+def run(model: nn.Module, images: Tensor, watch: Callable[[str, Tensor], None] | None = None) -> tuple[Run, Any]:
     """What every call of every module returned, and the output. A network that fails keeps what it returned until then.
+
+    watch: is called with the key of each tensor as soon as it is there; later it may be overwritten where it lies
 
     Errors: what the network raises, with the run so far as ``error.seen``.
     """
@@ -180,6 +182,8 @@ def run(model: nn.Module, images: Tensor) -> tuple[Run, Any]:
             why = _no_activations(tensor)
             key = key_of(name, calls[name], suffix)
             seen[key] = Seen(name, module, None if why else tensor, why, own)
+            if watch and not why:
+                watch(key, tensor)
             made.setdefault(memory, []).append((name, tensor, tensor._version))
 
     handles = [module.register_forward_hook(note) for module in names]
@@ -228,7 +232,7 @@ def assign(
 
     Errors: what the network raises on these images; InputError for a network that is no function of an image.
     """
-    probes = _probes(images)
+    probes = probes_of(images)
     first, output = run(model, probes)  # it may make its lazy layers now, of random numbers
     before = random_state()
     fewer, _ = run(model, _as_in(probes, probes[FEWER]))
@@ -260,7 +264,7 @@ def assign(
     return _with_sides(model, probes, first, found, in_order), none, first, output
 
 
-def _probes(images: Tensor) -> Tensor:
+def probes_of(images: Tensor) -> Tensor:
     """So many different images, made of the first: moved sideways, and the last of a larger range."""
     width = images.shape[-1]
     moved = [images[0].roll(k * max(1, width // PROBES[0]), -1) for k in range(PROBES[0])]

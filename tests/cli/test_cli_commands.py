@@ -258,10 +258,12 @@ def test_plan_says_which_members_of_a_set_are_one_map(tmp_path, monkeypatch, par
     assert sum(line.startswith(note) for line in done.output.splitlines()) == 1
 
 
+@pytest.mark.parametrize("compute", ["missing", "cached"])
 @pytest.mark.parametrize("parameters", ["n: 2", "n: 1, closed: false", "n: 9, angle_deg: 0"])
-def test_plan_refuses_to_measure_under_one_map_alone(tmp_path, monkeypatch, parameters):
+def test_plan_refuses_to_measure_under_one_map_alone(tmp_path, monkeypatch, parameters, compute):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "tiny.yaml").write_text(PRESET.replace("n: 2, closed: false", parameters))
+    text = PRESET.replace("n: 2, closed: false", parameters)
+    (tmp_path / "tiny.yaml").write_text(f"{text}\ncompute: {compute}\n")
     done = run("plan", "--preset", "tiny.yaml")
     assert done.exit_code == 2
     assert "one map, and invariance is measured over different ones; expected at least two" in done.stderr

@@ -108,7 +108,7 @@ def test_sets_have_the_author_s_sizes(study, name):
 
 def test_measured_are_as_many_samples_and_seeds_as_by_the_author(study):
     half, seeds = points.value("data", "samples", "measured"), points.value("data", "samples", "seeds")
-    assert (study.preset.samples.split, study.preset.samples.count) == (half["split"], half["count"])
+    assert half["counts"] == {study.preset.samples.split: [study.preset.samples.count]}
     assert len(study.seeds) == study.experiments["random_initialization"].seeds == seeds["seeds"]
     assert study.experiments["random_weights"].networks == seeds["untrained"]
 

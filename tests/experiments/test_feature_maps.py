@@ -9,8 +9,10 @@ from torch import nn
 
 from cnn_invariance.datasets import load
 from cnn_invariance.errors import InputError
+from cnn_invariance.experiments import feature_maps
 from cnn_invariance.measures import measure
 from cnn_invariance.measures.responses import Ranked, ranked, respond
+from cnn_invariance.plotting.responses import with_moments
 from cnn_invariance.results import DamagedResultError, Responses
 from cnn_invariance.statistics.responses import relative_variation
 from cnn_invariance.study import ResponseSpec, SampleSpec
@@ -106,6 +108,21 @@ def test_the_figure_is_drawn(plan):
     with Image.open(folder / f"{figure}.png") as image:
         assert image.width == 1400
     assert plan.study.experiments["feature_maps"].question in (folder / f"{figure}.md").read_text(encoding="utf-8")
+
+
+def test_every_sample_is_drawn_beside_the_other(plan, monkeypatch):
+    """Of two samples three transformations each, with the mean and the deviation of all that are shown."""
+    responses = plan.results.responses(plan.responses[0])
+    monkeypatch.setattr(feature_maps, "DRAWN", 2)
+    first, *layers = feature_maps._block(responses, "most")
+    assert first.text == "samples"
+    indices = sorted(set(responses.frame["layer_index"]) - {0})
+    both = [[with_moments(responses.maps(index, "most", 0, one)) for one in (0, 1)] for index in indices]
+    assert len(layers) == len(both) > 0
+    for layer, rows in zip(layers, both, strict=True):
+        assert layer.rows[0].shape[0] == 2 * (2 + 2)
+        for place, whole in enumerate(rows):  # of the three that are shown, the first and the last
+            np.testing.assert_array_equal(layer.rows[0][4 * place :][:4], whole[[0, 2, -2, -1]])
 
 
 def test_a_changed_byte_is_found(plan, tmp_path):

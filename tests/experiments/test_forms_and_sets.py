@@ -35,7 +35,7 @@ def test_each_change_changes_one_thing(planned):
     found = changes(study)
     usual = found.pop("")
     assert set(found) == set(CHANGES) - {
-        *("batches of 64", "single precision", "8 filters", "original pixels"),
+        *("batches of 64", "single precision", "8 filters", "all images in each epoch", "original pixels"),
         *("1x1 convolution without padding", "normalisation before the activation"),  # of other designs
     }
     for change, cells in found.items():
@@ -47,10 +47,31 @@ def test_each_change_changes_one_thing(planned):
             "model": one.network.model == other.network.model,
             "measures": one.measures == other.measures,
         }
-        expected = {"rotations in radians": "network", "samples sorted by class in SD": "measures"}
+        expected = {
+            "rotations in radians": "network",
+            "samples sorted by class in SD": "measures",
+            "the author's width": "model",
+        }
         assert [part for part, same in parts.items() if not same] == [expected.get(change, "recipe")]
     assert found["rotations in radians"][0].transformations.name == "rotation_reference"
     assert found["the held-out images too"][0].network.recipe.images == "all"
+
+
+def test_a_change_is_made_of_the_designs_that_are_named_alone(planned):
+    study = planned(
+        "departures", {**DEPARTURES, "changes": ["bf16", "the author's width"], "only": {"bf16": ["AllConvolutional"]}}
+    )
+    found = study.experiments["departures"]._cells(study)
+    assert {(place.change, place.model) for place in found if place.change} == {
+        ("bf16", "AllConvolutional"),
+        ("the author's width", "SimpleConv"),
+    }  # AllConvolutional has it already
+    widths = {
+        place.model: {cell.network.model.arguments["width"] for cell in cells}
+        for place, cells in found.items()
+        if place.change == "the author's width"
+    }
+    assert widths == {"SimpleConv": {32}}
 
 
 def test_original_pixels_are_those_of_the_other_dataset(planned, preset):
@@ -67,12 +88,18 @@ def test_original_pixels_are_those_of_the_other_dataset(planned, preset):
         ({"changes": ["bf61"]}, "did you mean 'bf16'"),
         (
             {"changes": ["8 filters"], "models": ["SimpleConv"], "seeds": 3},
-            "none of the changes 8 filters changes a network",
+            "'8 filters' changes no network of this preset; leave it out",
         ),
         (
             {"changes": ["rotations in radians"], "transformation_sets": ["scale"], "seeds": 3},
-            "none of the changes rotations in",
+            "'rotations in radians' changes no network of this preset",
         ),
+        (
+            {"changes": ["bf16", "8 filters"], "models": ["SimpleConv"], "seeds": 3},
+            "departures: '8 filters' changes no",
+        ),
+        ({"changes": ["bf16"], "only": {"bf61": ["SimpleConv"]}, "seeds": 3}, "did you mean 'bf16'"),
+        ({"changes": ["bf16"], "only": {"bf16": ["SimpleCov"]}, "seeds": 3}, "did you mean 'SimpleConv'"),
         ({"seeds": 6}, "6 seeds asked for; the preset has 5"),
         ({"seeds": 1}, "seeds"),
     ],

@@ -154,6 +154,20 @@ def test_of_networks_in_other_batches_those_of_the_log_s_are_compared(preset, lo
     assert published.batch_of(Key("mnist", "SimpleConv", "base", "rotation")) == 256
 
 
+def test_networks_that_an_experiment_changes_are_not_the_preset_s(preset, load):
+    """`departures` trains in the log's batches of 256; they are not how this preset trains, though the log's are."""
+    preset["training"] = {"batch_size": 64}
+    preset["transformation_sets"] = FULL
+    departures = {"models": ["SimpleConv"], "changes": ["batches of 256"], "transformation_sets": ["rotation"]}
+    grid = {"batch_norm": False, "models": ["SimpleConv"], "seeds": 2}
+    preset["experiments"] = {"published_accuracy": grid, "departures": {**departures, "seeds": 3}}
+    preset["seeds"] = [0, 1, 2]
+    study = load(preset)
+    assert {cell.recipe.batch_size for cell in study.networks_of("departures")} == {64, 256}
+    chosen = {one.augmentation: one.cells for one in study.experiments["published_accuracy"].settings(study)}
+    assert [cell.recipe.batch_size for cell in chosen["rotation"]] == [64, 64]
+
+
 def test_plain_networks_that_are_trained_as_long_as_augmented_ones_stand_apart(preset, load, monkeypatch):
     """As those of the author's whose augmentation has a range of nothing; two of his sets are then one setting."""
     preset["transformation_sets"] = FULL

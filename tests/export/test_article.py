@@ -121,3 +121,11 @@ def test_a_preset_with_missing_cells_is_refused(plan, tmp_path):
     empty = Plan(plan.study, replace(plan.folders, results=tmp_path))
     with pytest.raises(InputError, match=r"lacks 60 of 60 cells.*compute them, or allow it with --partly"):
         article.write(empty, tmp_path / "article.pdf")
+
+
+def test_a_claim_that_waits_for_cells_has_a_row_without_numbers():
+    """As ``claims.json`` has it: neither an estimate nor what it is about."""
+    record = {"experiment": "ti_pooling", "statement": "So it is.", "source": "ours", "rule": "supported if below 1"}
+    row = article_facts._claim({**record, "verdict": "undecided", "reason": "not yet computed"})
+    assert (row["estimate"], row["about"], row["n"]) == ("–", "", "–")
+    assert (row["rule"], row["verdict"], row["reason"]) == ("below 1", "undecided", "not yet computed")

@@ -303,6 +303,12 @@ def test_two_networks_in_one_plot(known):
         known.plot(compare=ci.measure(small_network(), some_images(), rotation(n=3, closed=False), ["TV"]))
 
 
+@pytest.mark.parametrize("compare", ["other", ["other"], {"other": 1}, {1: "other"}, 3])
+def test_what_is_no_result_cannot_be_compared(known, compare):
+    with pytest.raises(InputError, match=r"'compare' (is another result, or|has) results .*by their names; received"):
+        known.plot(compare=compare)
+
+
 def test_a_layer_has_one_depth_whatever_the_measure():
     """Same-equivariance has no value in dense layers, which count as layers all the same."""
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 4), nn.ReLU()).eval()

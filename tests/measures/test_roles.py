@@ -271,6 +271,17 @@ def test_modules_that_change_nothing_are_merged_on_request():
         np.testing.assert_array_equal(values, whole["NV"][name])
 
 
+@pytest.mark.parametrize("inplace", [False, True])
+def test_a_layer_that_works_in_place_changes_what_it_is_given(inplace):
+    """What the layer before returned is overwritten by then, and would look alike."""
+    network = seeded(
+        nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ReLU(inplace), nn.Dropout(), nn.Conv2d(4, 4, 1), nn.ReLU(inplace)
+    )
+    merged = ci.measure(network.eval(), pictures(), QUARTERS, ["NV"], merge=True)
+    assert [layer.name for layer in merged.layers] == ["0", "1", "2", "4", "5"]
+    assert merged.skipped["3"] == "it hands on what 2 returned, unchanged"
+
+
 @pytest.mark.parametrize(
     ("layer", "why"),
     [

@@ -21,8 +21,8 @@ WHOLE = Caption(
 def test_the_text_of_a_caption_has_all_parts_in_order():
     assert str(WHOLE) == (
         "Two lines. Why?\n\n- They fall. Values: means.\n- Sizes: mnist, 1 seed; cifar10, 2 seeds.\n- None is dead.\n"
-        "- Departures from the author's code on mnist: fewer images; a; b.\n"
-        "- Departures from the author's code on cifar10: JPEG.\n"
+        "- Departures from the author's code on mnist:\n  - fewer images\n  - a; b\n"
+        "- Departures from the author's code on cifar10:\n  - JPEG\n"
         "- Replicates experiment 'some' of the author's code (preset mine)."
     )
 

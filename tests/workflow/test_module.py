@@ -58,6 +58,16 @@ def test_another_workflow_trains_a_network_of_its_own_config(finished, tmp_path)
     assert int(counts["measure"]) == len(plan.measurements)
 
 
+def test_another_workflow_keeps_its_own_first_rule(finished, tmp_path):
+    own = 'rule mine:\n    output:\n        "mine.txt",\n    shell:\n        "echo mine > {output}"\n\n\n'
+    (tmp_path / "Snakefile").write_text(own + CALLING)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text(finished.preset.read_text().replace("name: tiny", "name: mine"))
+    snakemake(tmp_path, "--cores", "1")
+    assert (tmp_path / "mine.txt").read_text() == "mine\n"
+    assert not (tmp_path / "results").exists()
+
+
 def module(folder, files=(), prefix=None):
     """What Snakemake has in a module whose Snakefile is in this folder."""
     paths = PathModifier(None, prefix, None)

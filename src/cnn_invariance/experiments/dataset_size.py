@@ -27,7 +27,6 @@ class DatasetSize(ProfileExperiment):
     )
     shown, combined = choices.WITH_DISTANCE, True
     drawing = {"line_column": "measured_on", "chart": convergence("samples", MARGIN)}
-    reference = "preset"
     claims = (same_profile(*STABLE, f"on {FEW} and on {MANY}", FEW, MANY),)
 
     shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.01, 0.05, TENTH, 0.5, ALL)

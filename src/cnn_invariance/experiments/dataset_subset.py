@@ -22,7 +22,6 @@ class DatasetSubset(ProfileExperiment):
     setting = f"{ALIKE} on as many samples of the training split as of the test split. {STRIPS}"
     shown, combined = choices.WITH_DISTANCE, True
     drawing = {"line_column": "measured_on"}
-    reference = 1
     claims = (same_profile("same_profile", STATEMENT, Source.ABSTRACT, "on training and on test samples", 0, 1),)
 
     seeds: int = Field(3, ge=1)

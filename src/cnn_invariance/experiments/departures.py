@@ -13,6 +13,7 @@ from pydantic import Field
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import Claim, Finding, Models, Outputs, Source, captions, choices
 from cnn_invariance.experiments.framework.profiles import values
+from cnn_invariance.paper import departures
 from cnn_invariance.statistics.evidence import Rule, jackknife
 from cnn_invariance.statistics.groups import log_ratio
 from cnn_invariance.statistics.intervals import mean, quotient
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from cnn_invariance.results import Results
 
 NV, ND = choices.HEADLINE, "ND"
+AUTHOR = "author"
+"""The value of an argument that stands for what the author has on this dataset."""
 CHANGES: Mapping[str, Mapping[str, Any]] = {
     "rotations in radians": {"instead": {"rotation": "rotation_reference"}},
     "samples sorted by class in SD": {"distance": "ND[order=class,block_size=64]"},
@@ -37,7 +40,9 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "1x1 convolution without padding": {"arguments": {"padding_1x1": 0}},
     "normalisation before the activation": {"arguments": {"norm_after_activation": False}, "where": "batch_norm"},
     "8 filters": {"arguments": {"width": 8}},
+    "the author's width": {"arguments": {"width": AUTHOR}},
     "3,200 images an epoch": {"recipe": {"epoch_samples": 3200}},
+    "all images in each epoch": {"recipe": {"epoch_samples": None}},
 }
 """The changes by their names: arguments of `Study.network`; or another set ``instead``, another ``distance``, the label
 of a dataset's original ``pixels``; only ``where`` a design has an argument. What a network has already is no change."""
@@ -64,10 +69,14 @@ class Place(NamedTuple):
 
 
 class Departures(Models):
-    """``changes``: those of `CHANGES` that are made (None: all that change something); ``seeds``: of each network."""
+    """``changes``: those of `CHANGES` that are made (None: all that change something); ``seeds``: of each network.
+
+    only: the designs of which alone a change is made, by its name
+    """
 
     question = "What do the departures from the author's form change, compared with what another seed changes?"
     group = "validation"
+    alters = True
     claims = (SMALL,)
     setting = (
         "Networks as the preset has them against networks with one change. NV, ND: the difference between profiles "
@@ -79,6 +88,7 @@ class Departures(Models):
 
     seeds: int = Field(5, ge=2)
     changes: choices.Labels = None
+    only: dict[str, tuple[str, ...]] = {}
 
     def cells(self, study: Study) -> list[Cell]:
         """Networks without and with each change, and their measurements."""
@@ -142,14 +152,22 @@ class Departures(Models):
     def _cells(self, study: Study) -> dict[Place, list[MeasureSpec]]:
         """The cells of each place, one for each seed: without a change, and with each that changes something."""
         wanted = choices.choose("change", self.changes, list(CHANGES))
+        for change, designs in self.only.items():
+            choices.choose("change", (change,), wanted)
+            choices.choose("model", designs, self.grid(study)[1])
         found: dict[Place, list[MeasureSpec]] = {}
         for dataset, model, label in product(*self.grid(study)):
             place = Place(dataset, model, label)
             found[place] = usual = self._measured(study, place)
-            changed = ((place._replace(change=one), self._measured(study, place, CHANGES[one])) for one in wanted)
+            here = [one for one in wanted if model in self.only.get(one, (model,))]
+            changed = ((place._replace(change=one), self._measured(study, place, CHANGES[one])) for one in here)
             found |= {one: cells for one, cells in changed if cells and cells != usual}
-        if not any(place.change for place in found):
-            raise InputError(f"none of the changes {', '.join(wanted)} changes a network of this preset; name others")
+        made = {place.change for place in found}
+        if nothing := [one for one in wanted if one not in made and (self.changes is not None or made == {""})]:
+            raise InputError(
+                f"departures: {', '.join(map(repr, nothing))} changes no network of this preset; leave it out of "
+                "'changes', or add to 'models' one that it changes"
+            )
         return found
 
     def _measured(self, study: Study, at: Place, change: Mapping[str, Any] = MappingProxyType({})) -> list[MeasureSpec]:
@@ -161,10 +179,13 @@ class Departures(Models):
         arguments = study.model(at.model, at.dataset).arguments
         if not arguments.get(given.pop("where", ""), True):
             return []
-        if dataset not in study.datasets or name is None or not given.get("arguments", {}).keys() <= arguments.keys():
+        asked: dict[str, Any] = dict(given.pop("arguments", {}))
+        if asked.get("width") == AUTHOR:
+            asked |= _author_width(study, at)
+        if dataset not in study.datasets or name is None or not asked.keys() <= arguments.keys():
             return []
         under = own if name == own.name else study.set(SetSpec(name=name, parameters={"n": own.parameters["n"]}))
-        given |= {"dataset": dataset, "model": at.model, "augmentation": under}
+        given |= {"dataset": dataset, "model": at.model, "augmentation": under, "arguments": asked}
         networks = (study.network(seed=seed, **given) for seed in choices.seeds(study, self.seeds))
         samples = study.samples(at.label)
         return [study.measurement(one, under, samples=samples, measures=measures) for one in networks]
@@ -190,6 +211,14 @@ class Departures(Models):
                 "accuracy_changed": mean(after),
                 "accuracy_in_sd": math.nan if same else quotient(mean(after) - mean(before), stdev(before)),
             }
+
+
+def _author_width(study: Study, at: Place) -> dict[str, int]:
+    """How many filters the author's network of a place has; ``author``, which no design takes, if he has none."""
+    source, design = study.preset.datasets[at.dataset].source, study.preset.models[at.model].model
+    if source not in departures.DATASETS or not departures.known(design):
+        return {AUTHOR: 0}
+    return {"width": departures.sizes(design, departures.DATASETS[source].family)["width"]}
 
 
 def _networks(cells: Sequence[MeasureSpec]) -> list[TrainSpec]:

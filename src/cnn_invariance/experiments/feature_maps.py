@@ -1,6 +1,6 @@
 """What the most and the least invariant feature maps of each layer respond to samples under transformations."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from cnn_invariance.experiments.framework import Claim, Finding, OneModel, Outputs, Source, captions, choices
+from cnn_invariance.paper.words import enumerated
 from cnn_invariance.statistics.evidence import Rule
 from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.statistics.responses import contrast
@@ -29,12 +30,13 @@ VISIBLY = Claim(
     "no contrast",
     primary=True,
 )
+DRAWN = 3
+"""So many transformations are drawn of each of several samples."""
 ENDS = {"most": "lowest", "least": "highest"}
 
 
 class FeatureMaps(OneModel):
-    """``shown`` transformations, evenly spread over the set, of ``samples``, of which the first is drawn; ``maps`` at
-    either end; ``kind`` of layer.
+    """``shown`` transformations, evenly spread over the set, of ``samples``; ``maps`` at either end; ``kind`` of layer.
 
     ``measures``: by which maps are ranked; None: NV and NVSE, where the preset has them. ``seed`` of the draw of
     samples. ``seeds``: how many networks are tested, of which the first is drawn.
@@ -46,11 +48,11 @@ class FeatureMaps(OneModel):
     of_profiles = False
     claims = (VISIBLY,)
     setting = (
-        "A sample of the validation split, which was not measured, under some transformations of the set (top), and "
-        "below it, for each layer of this kind, the responses of the feature maps with the lowest and with the "
-        "highest values of the measure, a row each, with that value. The two last columns: the mean and the standard "
-        "deviation of the responses to the transformations shown. Grey levels: from the smallest to the largest "
-        "response of each map; of a deviation, from 0. The network is trained with the set."
+        "Samples of the validation split, which were not measured, side by side (top), and below them, for each layer "
+        "of this kind, the responses of the feature maps with the lowest and with the highest values of the measure, a "
+        "row each, with that value. Of each sample: some transformations of the set, evenly spread, then the mean and "
+        "the standard deviation of the responses to {shown} of them. Grey levels: from the smallest to the largest "
+        "response of each map to a sample; of a deviation, from 0. The network is trained with the set."
     )
 
     measures: choices.Labels = None
@@ -73,7 +75,7 @@ class FeatureMaps(OneModel):
         return Outputs(list(self._drawn(study)))
 
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
-        """Draw the responses to the first sample, by each measure."""
+        """Draw the responses to the samples, by each measure."""
         from cnn_invariance.plotting.responses import response_figure
 
         for figure, cells in self._drawn(study).items():
@@ -81,14 +83,17 @@ class FeatureMaps(OneModel):
                 f"{ENDS[role]} {choices.label(cell.by)}": _block(results.responses(cell), role)
                 for cell, role in product(cells, ENDS)
             }
-            names = captions.enumerated([choices.label(cell.by) for cell in cells])
+            names = enumerated([choices.label(cell.by) for cell in cells])
             caption = captions.caption(
                 study,
                 self.name,
                 [cells[0].measured],
                 title=f"Responses of feature maps of {self.model} by {names}, {cells[0].measured.title}",
                 question=self.question,
-                setting=[self.setting, *(captions.measure_in_words(cell.by) for cell in cells)],
+                setting=[
+                    self.setting.format(shown=self.shown),
+                    *(captions.measure_in_words(cell.by) for cell in cells),
+                ],
             )
             canvas.figure(figure, response_figure(blocks), caption)
 
@@ -124,21 +129,39 @@ class FeatureMaps(OneModel):
 
 
 def _block(found: "Responses", role: str) -> "list[Rows]":
-    """The pictures of the first sample, and below them, layer by layer, what the maps of one role respond."""
-    from cnn_invariance.plotting.responses import Rows, coloured, with_moments
+    """The pictures of the samples, and below them, layer by layer, what the maps of one role respond."""
+    from cnn_invariance.plotting.responses import Rows, with_moments
 
-    images = found.maps(0, "input")
-    pictures, inputs = with_moments(images.mean(axis=1)), coloured(images)
-    if inputs.ndim == 4:
-        pictures = np.repeat(pictures[..., None], 3, axis=-1)
-    pictures[: len(inputs)] = inputs
-    blocks = [Rows("sample", [pictures])]
+    samples = range(found.spec.sample.count or 1)
+    blocks = [Rows("samples" if len(samples) > 1 else "sample", [_beside(_inputs(found, one) for one in samples)])]
     for index in _layers(found):
         rows = found.frame[(found.frame["layer_index"] == index) & (found.frame["role"] == role)]
         values = rows.drop_duplicates("rank").set_index("rank")["value"]
         text = f"{rows['layer'].iloc[0]}: {', '.join(f'{value:.2g}' for value in values)}"
-        blocks.append(Rows(text, [with_moments(found.maps(index, role, rank)) for rank in values.index]))
+        responses = ((with_moments(found.maps(index, role, rank, one)) for one in samples) for rank in values.index)
+        blocks.append(Rows(text, [_beside(of_map) for of_map in responses]))
     return blocks
+
+
+def _inputs(found: "Responses", sample: int) -> np.ndarray:
+    """A sample under the transformations, in its colours, and the mean and the deviation of its grey levels."""
+    from cnn_invariance.plotting.responses import coloured, with_moments
+
+    images = found.maps(0, "input", sample=sample)
+    pictures, inputs = with_moments(images.mean(axis=1)), coloured(images)
+    if inputs.ndim == 4:
+        pictures = np.repeat(pictures[..., None], 3, axis=-1)
+    pictures[: len(inputs)] = inputs
+    return pictures
+
+
+def _beside(samples: Iterable[np.ndarray]) -> np.ndarray:
+    """A row of pictures: those of each sample, of several only some, with their mean and deviation."""
+    rows = list(samples)
+    if len(rows) > 1:
+        drawn = [*np.linspace(0, len(rows[0]) - 3, min(DRAWN, len(rows[0]) - 2)).round().astype(int), -2, -1]
+        rows = [row[drawn] for row in rows]
+    return np.concatenate(rows)
 
 
 def _layers(found: "Responses") -> list[int]:

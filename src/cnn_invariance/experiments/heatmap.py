@@ -37,7 +37,8 @@ class Heatmap(Models):
     question = "How is invariance spread inside a layer?"
     group = "characterisation"
     setting = (
-        "A row for each measure, on a colour scale of its own. One column for each layer, one cell for each feature "
+        "A row for each measure: quotients on one colour scale, from 0 to 2 and white at 1; ANOVA from 0 to 1; others "
+        "up to a value that most cells lie below. One column for each layer, one cell for each feature "
         "map (of a measure of units: their mean) or each unit of a layer without maps: on the left in the order of "
         "the maps, the first at the bottom; on the right sorted, the smallest at the bottom. Both networks, that "
         "trained without augmentation and that trained with the set, are measured under the set. The strip shows the "

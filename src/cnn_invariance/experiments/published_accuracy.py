@@ -59,6 +59,10 @@ class Compared(NamedTuple):
 class PublishedAccuracy(AccuracyExperiment):
     """The networks are those of ``accuracy``, and all that other experiments of the preset train and the log has.
 
+    Networks that an experiment trains otherwise than the preset does are not the preset's, and not among them. Two
+    rows of the log have none here: ``rotation:360``, which is one more network of ``rotation``, and ``scale:1-1``, a
+    plain training for epochs that no network here has.
+
     networks_of: the other experiments (None: all of the preset)
     """
 
@@ -194,8 +198,9 @@ class PublishedAccuracy(AccuracyExperiment):
                 yield dataset, network
         if not isinstance(study, Programme):
             return
-        others = [name for name in (*study.experiments, *study.beside) if name != self.name]
-        chosen = choices.choose("experiment", self.networks_of, others) if others else ()
+        others = {name: one for name, one in {**study.beside, **study.experiments}.items() if name != self.name}
+        chosen = choices.choose("experiment", self.networks_of, list(others)) if others else ()
+        chosen = [name for name in chosen if not others[name].alters]
         by_spec = {study.dataset(dataset): dataset for dataset in datasets}
         for network in dict.fromkeys(network for name in chosen for network in study.networks_of(name)):
             if network.dataset in by_spec:

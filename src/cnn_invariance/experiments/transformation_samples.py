@@ -41,7 +41,6 @@ class TransformationSamples(ProfileExperiment):
         "order of the panel's title. "
     ) + STRIPS
     drawing = {"line_column": "sampling", "chart": convergence("transformations", MARGIN)}
-    reference = "preset"
     claims = (replace(same_profile("stable", STABLE, Source.ABSTRACT, WHERE, 0, -1), of=of_one_distribution),)
 
     before: Counts = {"rotation": (8, 16, 32), "scale": (1, 3, 5), "translation": (1, 2, 3)}

@@ -151,18 +151,18 @@ def _read(path: Path) -> Any:
 
 
 def _claim(record: Mapping[str, Any]) -> dict[str, str]:
-    known = all(isinstance(record[name], float) for name in ("estimate", "low", "high"))
+    known = all(isinstance(record.get(name), float) for name in ("estimate", "low", "high"))
     interval = f" [{record['low']:.3f}, {record['high']:.3f}]" if known else ""
     return {
         "experiment": record["experiment"],
         "statement": record["statement"],
         "source": record["source"],
-        "about": record["about"] or "",
-        "estimate": f"{record['estimate']:.3f}{interval}" if isinstance(record["estimate"], float) else "–",
+        "about": record.get("about") or "",
+        "estimate": f"{record['estimate']:.3f}{interval}" if isinstance(record.get("estimate"), float) else "–",
         "rule": str(record["rule"]).removeprefix("supported if "),
-        "n": str(record["n"]),
+        "n": str(record.get("n", "–")),
         "verdict": record["verdict"],
-        "reason": record["reason"],
+        "reason": record.get("reason", ""),
     }
 
 

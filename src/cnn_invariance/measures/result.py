@@ -336,7 +336,21 @@ class MeasureResult:
         self, compare: "MeasureResult | Mapping[str, MeasureResult] | None", label: str
     ) -> dict[str, "MeasureResult"]:
         """This result and those it is compared with, by their names."""
-        others = {"the other": compare} if isinstance(compare, MeasureResult) else dict(compare or {})
+        others: dict[str, MeasureResult] = {}
+        if isinstance(compare, MeasureResult):
+            others = {"the other": compare}
+        elif isinstance(compare, Mapping):
+            others = dict(compare)
+        elif compare is not None:
+            raise InputError(
+                f"'compare' is another result, or results by their names; received {type(compare).__name__}: "
+                f'compare={{"trained": other}}'
+            )
+        for name, one in others.items():
+            if not isinstance(name, str) or not isinstance(one, MeasureResult):
+                raise InputError(
+                    f"'compare' has results of ci.measure by their names; received {name!r}: {type(one).__name__}"
+                )
         if label in others:
             raise InputError(f"two networks are called {label!r}; give this one another label")
         return {label: self, **others}

@@ -55,7 +55,7 @@ def caption(
         brief={name: _sizes(study, name, _cells_on(name, cells), _designs) for name in datasets},
         counts=counts,
         departures={
-            name: (*_departures(study, name, _cells_on(name, compared), profiles=not accuracies), *departures)
+            name: (*_departures(study, experiment, name, compared, profiles=not accuracies), *departures)
             for name in datasets
         },
         experiment=experiment,
@@ -73,15 +73,6 @@ def _origin(study: Study, experiment: str, cells: Sequence[Cell]) -> points.Orig
     return origin
 
 
-def enumerated(names: Sequence[str]) -> str:
-    """Names in a sentence.
-
-    >>> enumerated(["NV"]), enumerated(["NV", "ND"]), enumerated(["NV", "NVSE", "ND"])
-    ('NV', 'NV and ND', 'NV, NVSE and ND')
-    """
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
-
-
 def sentences(setting: str | Iterable[str]) -> tuple[str, ...]:
     """The sentences of a setting without those that are empty; a text is kept whole."""
     return tuple(filter(None, [setting] if isinstance(setting, str) else setting))
@@ -91,7 +82,7 @@ def measure_in_words(request: str) -> str:
     """A measure in words: what it is, and what has one value of it.
 
     >>> measure_in_words("NV[aggregate=mean]")
-    'NV of maps: normalized variance, TV / SV; one value for each feature map (mean over the map, before the \
+    'NV of maps: normalised variance, TV / SV; one value for each feature map (mean over the map, before the \
 quotient), or unit of a layer without maps; lower is more invariant.'
     """
     measure = measure_names.check(request)
@@ -101,6 +92,8 @@ quotient), or unit of a layer without maps; lower is more invariant.'
     match options.get("aggregate"):
         case None:
             pass
+        case "none" if options.get("per") == "map":
+            parts.append("one value for each feature map, or unit of a layer without maps")
         case "none":
             parts.append("one value for each unit")
         case how:
@@ -139,35 +132,13 @@ def _sizes(study: Study, dataset: str, cells: Sequence[Cell], in_words: InWords)
             sets.setdefault(label, {})[_members(one.transformations)] = one.transformations.size
         others = dict.fromkeys(one.dataset.name for one in measured if one.dataset.name != dataset)
         where = f" of {' and of '.join([dataset, *others])}" if others else ""
-        parts.append(f"measured on {_samples(measured)}{where}")
+        samples = departures_from.samples_in_words(one.samples for one in measured)
+        parts.append(f"measured on {samples}{where}")
         under = [f"{label} (M = {', '.join(sorted(sizes, key=sizes.__getitem__))})" for label, sizes in sets.items()]
         parts.append(f"under {', '.join(under)}")
     seeds = len({network.seed for network in networks})
     parts.append("1 seed" if seeds == 1 else f"{seeds} seeds")
     return ", ".join(parts)
-
-
-def _samples(measured: Iterable[MeasureSpec]) -> str:
-    """How many samples of which split; of more than three numbers, the smallest and the largest."""
-    by_split: dict[str, list[int | None]] = {}
-    for one in dict.fromkeys(one.samples for one in measured):
-        by_split.setdefault(one.split, []).append(one.count)
-    return " and ".join(_counts(split, list(dict.fromkeys(counts))) for split, counts in by_split.items())
-
-
-def _counts(split: str, counts: Sequence[int | None]) -> str:
-    """Numbers of samples of one split.
-
-    >>> _counts("test", [60, 500]), _counts("test", [None]), _counts("test", [8, 2000, 4, 2])
-    ('60 and 500 samples of the test split', 'the whole test split', '2 to 2,000 samples of the test split')
-    """
-    whole = [f"the whole {split} split"] if None in counts else []
-    numbers = sorted(count for count in counts if count is not None)
-    if len(numbers) > 3:
-        found = [f"{numbers[0]:,} to {numbers[-1]:,} samples of the {split} split"]
-    else:
-        found = [f"{enumerated([f'{number:,}' for number in numbers])} samples of the {split} split"] if numbers else []
-    return enumerated([*found, *whole])
 
 
 def _members(spec: SetSpec) -> str:
@@ -239,10 +210,10 @@ def _epochs(group: Iterable[TrainSpec]) -> str:
     return f"{span} epoch" if span == "1" else f"{span} epochs"
 
 
-def _departures(study: Study, dataset: str, cells: Sequence[Cell], *, profiles: bool) -> list[str]:
-    networks = _networks(cells)
-    entry = study.preset.datasets[dataset]
-    found = departures_from.departures(entry.source, networks, _measurements(cells), study.label_of)
+def _departures(study: Study, experiment: str, dataset: str, cells: Sequence[Cell], *, profiles: bool) -> list[str]:
+    cells = _cells_on(dataset, cells)
+    networks, entry = _networks(cells), study.preset.datasets[dataset]
+    found = departures_from.departures(entry.source, networks, _measurements(cells), study.label_of, experiment)
     found += departures_from.other_floor(entry.source, entry.accuracy_floor)
     return [*found, *_normalised(study, networks)] if profiles else found
 

@@ -1,15 +1,22 @@
 """The sizes of the author's study, and how a preset's cells depart from them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
 from cnn_invariance.paper import points
+from cnn_invariance.paper.words import enumerated
 from cnn_invariance.study import MeasureSpec, ModelSpec, Recipe, SampleSpec, SetSpec, TrainSpec
 from cnn_invariance.study.recipes import effective_epochs
 from cnn_invariance.transformations import sets
 
-HELD_OUT = "5,000 of the training images are held out for validation"
+HELD_OUT = "5,000 of the training images are held out for validation, so that no choice is made on test data"
+ONCE = "a run below its accuracy floor is not repeated (author: up to five times)"
+DEGREES = "angles are degrees (author: the same numbers, taken as radians)"
+
+
+IN_DEGREES = ("rotation", "combined")
+"""The sets whose parameters are angles."""
 
 
 class Data(NamedTuple):
@@ -42,27 +49,36 @@ DATASETS: Mapping[str, Data] = {
 
 def departures(
     source: str,
-    networks: Iterable[TrainSpec],
+    networks: Sequence[TrainSpec],
     measurements: Iterable[MeasureSpec],
     called: Callable[[ModelSpec | SetSpec], str] = lambda spec: short(spec.name),
+    experiment: str = "",
 ) -> list[str]:
     """What is not as in the author's code, a phrase each, for cells of one dataset from this source.
 
-    called: the name by which a design or a set is called
+    called:     the name by which a design or a set is called
+    experiment: by which it is known what the author measures there, and under how many members; empty: the usual
     """
     data = DATASETS.get(source)
     by_model: dict[tuple[str, str], list[TrainSpec]] = {}
+    measurements = list(measurements)
+    trained = [network for network in networks if network.recipe.epochs]
     for network in networks:
         by_model.setdefault((network.model.name, called(network.model)), []).append(network)
     found = list(data.differences if data else ["the dataset is none of the author's"])
-    if data and data.held_out and any(one.recipe.images == "train" for group in by_model.values() for one in group):
+    if data and data.held_out and any(one.recipe.images == "train" for one in trained):
         found.append(data.held_out)
+    if data and trained:
+        found.append(ONCE)
+    angled = (*(one.augmentation for one in trained), *(one.transformations for one in measurements))
+    if any(one is not None and one.name in IN_DEGREES for one in angled):
+        found.append(DEGREES)
     for (name, label), group in by_model.items():
         if not known(name):
             found.append(f"{label} is none of the author's networks")
-        elif data is not None and (phrases := _of_networks(name, data, group)):
+        elif data is not None and (phrases := _of_networks(name, data, group, experiment)):
             found.append(f"{label}: {', '.join(phrases)}")
-    return found + _of_measurements(list(measurements), called)
+    return found + _of_measurements(measurements, called, experiment, data)
 
 
 def foreign(sources: Iterable[str], networks: Iterable[TrainSpec], measurements: Iterable[MeasureSpec]) -> bool:
@@ -91,12 +107,14 @@ def sizes(model: str, family: str) -> Mapping[str, int]:
     return found
 
 
-def members(network: TrainSpec) -> int:
+def members(network: TrainSpec, experiment: str = "") -> int:
     """The members of the author's set whose rule gives a network its epochs: not those of ours, which may be fewer.
 
     A network that pools over transformations has the epochs of its own set, though it trains on plain images. A set
-    that is none of the author's has its own number.
+    that is none of the author's has its own number, and so has one that he trains with in this ``experiment``.
     """
+    if network.augmentation and network.augmentation.parameters.get("n") in _numbers(experiment, network.augmentation):
+        return network.augmentation.size
     by_set: Mapping[str, int] = points.value("training", "epochs", "rule")
     own = str(network.model.arguments.get("transformations", "")).partition("[")[0]
     name = network.augmentation.name if network.augmentation else own
@@ -107,10 +125,16 @@ def members(network: TrainSpec) -> int:
     return network.augmentation.size if network.augmentation else by_set["rotation"]
 
 
-def author_epochs(network: TrainSpec, family: str) -> int:
-    """The epochs that the author trains such a network for, on his dataset ``family``."""
+def author_epochs(network: TrainSpec, family: str, experiment: str = "") -> int:
+    """The epochs that the author trains such a network for, on his dataset ``family``, in an experiment of his."""
     plain: int = points.value("network", network.model.name, "epochs")[family]
-    return effective_epochs(plain, members(network))
+    return effective_epochs(plain, members(network, experiment))
+
+
+def _numbers(experiment: str, spec: SetSpec) -> list[int]:
+    """The numbers n of a set under which the author measures in an experiment that varies them; else none."""
+    counts = (one.value for one in points.chosen("comparison", about=experiment) if one.topic.startswith("counts"))
+    return [number for by_set in counts for number in by_set.get(spec.name, ())]
 
 
 def author_images(family: str) -> int:
@@ -162,7 +186,7 @@ def other_batches(networks: Iterable[TrainSpec]) -> list[str]:
     return [f"accuracies of networks trained in batches of {spread(ours)} (the author's: {theirs})"] if ours else []
 
 
-def _of_networks(name: str, data: Data, group: list[TrainSpec]) -> list[str]:
+def _of_networks(name: str, data: Data, group: list[TrainSpec], experiment: str) -> list[str]:
     recipes = [each.recipe for each in group]
     rates = [learning_rate(one.model) for one in group]
     batches = ((one.recipe.batch_size, batch_sizes(one.model)) for one in group)
@@ -173,7 +197,7 @@ def _of_networks(name: str, data: Data, group: list[TrainSpec]) -> list[str]:
             for size, value in sizes(name, data.family).items()
             for phrase in _differs(f"{size} {{}}", [one.model.arguments[size] for one in group], [value])
         ),
-        *_training(data, group),
+        *_training(data, [one for one in group if one.recipe.epochs], experiment),
         *_differs("learning rate {}", [one.learning_rate for one in recipes], rates),
         *_differs("batches of {}", [ours for ours, _ in others], [theirs for _, theirs in others]),
         *_differs("weight decay {}", [one.weight_decay for one in recipes], [weight_decay()]),
@@ -181,14 +205,14 @@ def _of_networks(name: str, data: Data, group: list[TrainSpec]) -> list[str]:
     ]
 
 
-def _training(data: Data, group: list[TrainSpec]) -> list[str]:
-    """Epochs and images seen, where the epochs are others or have other images than those that are left to train on."""
-    asked = [author_epochs(one, data.family) for one in group]
+def _training(data: Data, group: list[TrainSpec], experiment: str) -> list[str]:
+    """Epochs and images seen, where either are others than the author's."""
+    asked = [author_epochs(one, data.family, experiment) for one in group]
     epochs = [one.recipe.epochs for one in group]
     each = [data.images(one.recipe) for one in group]
-    if epochs == asked and not any(one.recipe.epoch_samples for one in group):
-        return []
     theirs = author_images(data.family)
+    if epochs == asked and set(each) <= {theirs}:
+        return []
     seen = [a * b for a, b in zip(epochs, each, strict=True)]
     word = "epoch" if set(epochs) == {1} else "epochs"
     return [
@@ -203,19 +227,27 @@ def _precision(ours: Iterable[str]) -> list[str]:
     return [f"precision {' and '.join(other)} (author {theirs})"] if other else []
 
 
-def _of_measurements(measurements: list[MeasureSpec], called: Callable[[SetSpec], str]) -> list[str]:
+def _of_measurements(
+    measurements: list[MeasureSpec], called: Callable[[SetSpec], str], experiment: str, data: Data | None
+) -> list[str]:
     found = []
-    half: Mapping[str, Any] = points.value("data", "samples", "measured")
-    samples = dict.fromkeys(each.samples for each in measurements)
-    if any((one.split, one.count) != (half["split"], half["count"]) for one in samples):
-        ours = ", ".join(map(sample_text, samples))
-        found.append(f"measured on {ours} (author: half of the test set, {half['count']:,})")
+    theirs, words = _measured_by_the_author(experiment, data)
+    if any((one.split, one.count) not in theirs for one in (each.samples for each in measurements)):
+        found.append(f"measured on {samples_in_words(each.samples for each in measurements)} (author: {words})")
     for one in dict.fromkeys(each.transformations for each in measurements):
         if not _set_known(one.name):
             found.append(f"{called(one)} is none of the author's transformation sets")
-        elif changed := _changed(one):
+        elif changed := _changed(one, experiment):
             found.append(f"{one.name}: {', '.join(changed)}")
-    return found
+    return list(dict.fromkeys(found))
+
+
+def _measured_by_the_author(experiment: str, data: Data | None) -> tuple[set[tuple[str, int | None]], str]:
+    """The splits and numbers of samples that the author measures in an experiment, and the same in words."""
+    own = [one.value for one in points.chosen("comparison", about=experiment) if one.topic == "samples" and one.value]
+    value: Mapping[str, Any] = own[0] if own else points.value("data", "samples", "measured")
+    counts = value["counts"].get(data.family, value["counts"]) if data else value["counts"]
+    return {(split, count) for split, numbers in counts.items() for count in numbers}, value["words"]
 
 
 def _set_known(name: str) -> bool:
@@ -223,9 +255,11 @@ def _set_known(name: str) -> bool:
     return any(point.topic == "members" for point in points.chosen("set", about=name))
 
 
-def _changed(spec: SetSpec) -> list[str]:
+def _changed(spec: SetSpec, experiment: str) -> list[str]:
     """Parameters that are others than the author's; those that his sets have not are compared with their defaults."""
     theirs = {**getattr(sets.build(spec.name), "parameters", {}), **points.value("set", spec.name, "members")}
+    if (number := spec.parameters.get("n")) in _numbers(experiment, spec):
+        theirs["n"] = number
     changes = (_differs(f"{name} {{}}", [value], [theirs[name]]) for name, value in spec.parameters.items())
     return list(chain.from_iterable(changes))
 
@@ -238,15 +272,31 @@ def _differs(text: str, ours: Iterable[Any], author: Iterable[Any]) -> list[str]
     return [f"{text.format(spread(ours))} (author {spread(author)})"]
 
 
-def sample_text(samples: SampleSpec) -> str:
-    """The samples in words.
+def samples_in_words(samples: Iterable[SampleSpec]) -> str:
+    """How many samples of which split; of more than three numbers, the smallest and the largest.
 
-    >>> sample_text(SampleSpec(count=2500)), sample_text(SampleSpec(split="train"))
-    ('2,500 samples of the test split', 'the whole train split')
+    >>> samples_in_words([SampleSpec(count=2500), SampleSpec(split="train")])
+    '2,500 samples of the test split and the whole train split'
     """
-    if samples.count is None:
-        return f"the whole {samples.split} split"
-    return f"{samples.count:,} samples of the {samples.split} split"
+    by_split: dict[str, list[int | None]] = {}
+    for one in dict.fromkeys(samples):
+        by_split.setdefault(one.split, []).append(one.count)
+    return " and ".join(_counts(split, list(dict.fromkeys(counts))) for split, counts in by_split.items())
+
+
+def _counts(split: str, counts: Sequence[int | None]) -> str:
+    """Numbers of samples of one split.
+
+    >>> _counts("test", [60, 500]), _counts("test", [None]), _counts("test", [8, 2000, 4, 2])
+    ('60 and 500 samples of the test split', 'the whole test split', '2 to 2,000 samples of the test split')
+    """
+    whole = [f"the whole {split} split"] if None in counts else []
+    numbers = sorted(count for count in counts if count is not None)
+    if len(numbers) > 3:
+        found = [f"{numbers[0]:,} to {numbers[-1]:,} samples of the {split} split"]
+    else:
+        found = [f"{enumerated([f'{number:,}' for number in numbers])} samples of the {split} split"] if numbers else []
+    return enumerated([*found, *whole])
 
 
 def short(name: str) -> str:

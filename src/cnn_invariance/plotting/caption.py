@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+DEPARTURES = "Departures from the author's code on {}:"
 
 
 @dataclass(frozen=True)
@@ -85,19 +87,24 @@ class Caption:
             " ".join(filter(None, self.setting)),
             f"Sizes: {sizes}." if sizes else "",
             self.counts,
-            *(
-                f"Departures from the author's code on {name}: {'; '.join(phrases)}."
-                for name, phrases in self.departures.items()
-            ),
+            *(f"{DEPARTURES.format(name)} {'; '.join(phrases)}." for name, phrases in self.departures.items()),
             self.whose and f"{self.whose} (preset {self.preset}).",
         )
         return tuple(filter(None, texts))
 
     def __str__(self) -> str:
-        """The opening, and below it the details as a list in Markdown; a free text as it is."""
+        """The opening, and below it the details as a list in Markdown, each departure an item; a free text as it is."""
         if not self.opening:
             return "\n\n".join(self.details)
-        return "\n".join([self.opening, *([""] if self.details else []), *(f"- {one}" for one in self.details)])
+        lines = [f"- {one}" for one in replace(self, departures={}).details]
+        departed = [
+            line
+            for name, phrases in self.departures.items()
+            for line in (f"- {DEPARTURES.format(name)}", *(f"  - {phrase}" for phrase in phrases))
+        ]
+        place = len(lines) - bool(self.whose)
+        listed = [*lines[:place], *departed, *lines[place:]]
+        return "\n".join([self.opening, *([""] if listed else []), *listed])
 
     @property
     def whose(self) -> str:

@@ -77,7 +77,7 @@ def curve_grid(
                 if of_row[0] is grid[0, 0]:
                     axes.set_title(title)
                 _draw_levels(axes, level, place)
-                _scale(axes, panels.get(title, ()), log_x)
+                _scale(axes, panels.get(title, ()), len(columns), log_x)
             of_row[0].set_ylabel(f"{name}\n{ylabel}")
         grid[0, 0].set_ylim(bottom=0)
         outer_labels(grid.flat)
@@ -101,20 +101,18 @@ def _draw_levels(axes: Axes, level: Level | None, place: Level | None) -> None:
         axes.axvline(place.value, color="#404040", lw=0.7, ls=(0, (4, 2)), zorder=1)
 
 
-def _scale(axes: Axes, curves: Sequence[Curve], log_x: bool) -> None:
+def _scale(axes: Axes, curves: Sequence[Curve], columns: int, log_x: bool) -> None:
     if log_x:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
     places = sorted({float(place) for curve in curves for place in curve.places})
-    axes.set_xticks(_apart(places, _room(axes)) if log_x else places)
+    axes.set_xticks(_apart(places, _room(columns)) if log_x else places)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def _room(axes: Axes) -> float:
-    """How many digits of a tick's label fit side by side below a panel, the space between two labels included."""
-    place = axes.get_subplotspec()
-    columns = place.get_gridspec().ncols if place else 1
-    return 72 * axes.figure.get_figwidth() / columns / (DIGIT * font_size(SMALL))
+def _room(columns: int) -> float:
+    """How many digits of the labels of ticks fit side by side below a panel, the space between two labels included."""
+    return 72 * page_width(columns) / columns / (DIGIT * font_size(SMALL))
 
 
 def _apart(places: Sequence[float], room: float) -> list[float]:

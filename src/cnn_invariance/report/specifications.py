@@ -9,6 +9,7 @@ from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework.claims import headline
 from cnn_invariance.experiments.framework.specifications import Remembered, Tested, curve
 from cnn_invariance.paper import captions
+from cnn_invariance.paper.words import enumerated
 from cnn_invariance.statistics.evidence import LOG
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
@@ -30,7 +31,7 @@ COUNTED = (
     "agree: how many of the specifications that give an estimate have the verdict of the claim as it is stated, which "
     "is one of them. without dead: the verdict if dead units are left out, and all else is as stated."
 )
-QUESTION = "Does the verdict on the claim depend on choices that could have been made otherwise?"
+QUESTION = "Does the verdict depend on choices that could have been made otherwise?"
 
 
 class Curve(NamedTuple):
@@ -96,7 +97,7 @@ def in_a_sentence(found: Sequence[Curve]) -> str:
     stated = headline(one.tested[0].finding for one in found)
     summaries = [one.summary() for one in found if one.known]
     agree = [f"{one['agree']} of {one['specifications']} specifications on {one['about']}" for one in summaries]
-    return f"{stated} The verdict is the same in {captions.enumerated(agree)}." if agree else stated
+    return f"{stated} The verdict is the same in {enumerated(agree)}." if agree else stated
 
 
 def write(plan: Plan) -> None:
@@ -165,7 +166,7 @@ def _draw(plan: Plan, canvas: "Canvas", name: str, found: Sequence[Curve]) -> No
         plan.study,
         name,
         cells,
-        title=f"{claim.statement.removesuffix('.')}: by every specification",
+        title=f"The primary claim of {name.replace('_', ' ')} by every specification",
         question=QUESTION,
         setting=[SETTING, f"The statistic: {claim.statistic}; {claim.rule.in_words}."],
     )

@@ -35,8 +35,9 @@ class InitialWeights(TorchDispatchMode):
     """While a network is built: each tensor of random numbers depends only on the seed, its shape and its place.
 
     Its place is its number among the random tensors of its shape, in the order in which they are drawn. So two designs
-    of one seed start from the same weights wherever their shapes agree: a layer that one of them has in addition, or
-    that has another size, moves nothing in the others.
+    of one seed start from the same weights wherever their shapes agree and they come as the same of that shape. A layer
+    that one of them has in addition moves those after it that have a tensor of a shape of its own, and no others: with
+    as many filters as dense units, the bias of a dense layer follows those of the convolutions.
     """
 
     def __init__(self, seed: int) -> None:

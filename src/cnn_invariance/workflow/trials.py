@@ -42,13 +42,15 @@ def check(plan: Plan, *, own: bool) -> None:
 
     A measure is tried on made-up layers. A network, of the package or not, is built for its dataset where that is
     prepared; where it is not, a user's own is imported. A user's own functions on images are tried on a few of that
-    dataset. A set that is measured must hold two different maps, as far as that can be known.
+    dataset. A set that is measured must hold two different maps, as far as that can be known; that is looked at even
+    where nothing is computed.
     """
-    if not plan.computes:
-        return
     messages = []
-    of_own_code = (*_measures(plan), *_sets(plan)) if own else ()
-    for trial in (*_counts(plan), *of_own_code, *_networks(plan, own), *_members(plan, own)):
+    trials = [*_members(plan, own)]
+    if plan.computes:
+        of_own_code = (*_measures(plan), *_sets(plan)) if own else ()
+        trials = [*_counts(plan), *of_own_code, *_networks(plan, own), *trials]
+    for trial in trials:
         try:
             trial()
         except InputError as error:
@@ -121,8 +123,9 @@ def _sets(plan: Plan) -> Trials:
 
 
 def _members(plan: Plan, own: bool) -> Trials:
-    for spec in dict.fromkeys(one.transformations for one in plan.todo("measure")):
-        if own or not spec.own:
+    missing = (one for one in plan.measurements if not plan.results.has(one))
+    for spec in dict.fromkeys(one.transformations for one in missing):
+        if not spec.own or (own and plan.computes):
             yield partial(_check_different, spec)
 
 

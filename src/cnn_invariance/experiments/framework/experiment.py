@@ -92,6 +92,8 @@ class Experiment(Closed):
     setting:    what the reader of a caption must know
     summarised: whether the report shows it in a section of its own before all others, with its table open
     of_profiles: whether its primary claim is of profiles, and so has a specification curve
+    alters:     whether it trains networks otherwise than the preset does, to see what that changes; no other experiment
+                takes them for the preset's own
     """
 
     question: ClassVar[str]
@@ -100,6 +102,7 @@ class Experiment(Closed):
     setting: ClassVar[str]
     summarised: ClassVar[bool] = False
     of_profiles: ClassVar[bool] = True
+    alters: ClassVar[bool] = False
 
     _made: dict[str, tuple[Study, Any]] = PrivateAttr(default_factory=dict)
     _label: str = PrivateAttr("")

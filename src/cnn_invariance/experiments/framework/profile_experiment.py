@@ -1,7 +1,7 @@
 """An experiment on layer profiles: which lines stand in which panel, and what is claimed of them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -37,7 +37,7 @@ class ProfilesOfModels(Choice):
     shown:     the measures shown where the preset has them and the option ``measures`` names none
     drawing:   further arguments of `ProfilePlan`: ``axis``, ``ordered``, ``line_column``, ...
     reference: where the experiment varies sizes itself, the cells whose sizes captions compare with the author's: those
-               of the line at a place, or ``preset``, the networks measured as the preset says; None: all cells
+               of the line at a place; None: all cells
     further:   tables beside that of all lines: functions that give their rows, see `statistics.lines.Rows`
     in_overview: the place and the title of its profiles in the overview; None: they are not shown there
 
@@ -49,7 +49,7 @@ class ProfilesOfModels(Choice):
     setting: ClassVar[str]
     shown: ClassVar[Sequence[str]] = choices.HEADLINES
     drawing: ClassVar[Mapping[str, Any]] = {}
-    reference: ClassVar[int | Literal["preset"] | None] = None
+    reference: ClassVar[int | None] = None
     further: ClassVar[Sequence[Rows]] = ()
     in_overview: ClassVar[tuple[int, str] | None] = None
 
@@ -100,7 +100,7 @@ class ProfilesOfModels(Choice):
             "title": self.title,
             "setting": self.setting,
             "measures": requests[:1] if own else requests,
-            "usual": self._reference_cells(study, lines),
+            "usual": self._reference_cells(lines),
             **self.drawing,
             **changes,
         }
@@ -160,12 +160,10 @@ class ProfilesOfModels(Choice):
         }
         return Overview([Row(place, title, plan.measures[0], plan.axis, panels)])
 
-    def _reference_cells(self, study: Study, lines: Lines) -> list[MeasureSpec] | None:
+    def _reference_cells(self, lines: Lines) -> list[MeasureSpec] | None:
         """The cells that captions compare with the author's settings; see ``reference``."""
         if self.reference is None:
             return None
-        if self.reference == "preset":
-            return [cell for dataset in lines for at in self.at(study, dataset) for cell in at.line("").cells]
         panels = (shown for of_dataset in lines.values() for shown in of_dataset.values())
         return [cell for shown in panels for cell in shown[self.reference].cells]
 

@@ -13,6 +13,7 @@ from cnn_invariance.experiments.framework.choices import label
 from cnn_invariance.experiments.framework.experiment import Outputs
 from cnn_invariance.measures.requests import QUOTIENTS, better, check
 from cnn_invariance.paper import captions
+from cnn_invariance.paper.words import enumerated
 from cnn_invariance.statistics.lines import COUNTS, counted, summary
 from cnn_invariance.study import MeasureSpec, Study
 
@@ -214,7 +215,7 @@ class ProfilePlan:
         several = SEEDS if any(len(line.profiles) > 1 for line in series) else ""
         measures = dict.fromkeys(line.measure for line in self.all_lines() if line.measure) or found
         meanings = [self.meanings] if self.meanings else map(captions.measure_in_words, measures)
-        title = self.title if self.ylabel else f"{captions.enumerated(list(map(label, found)))}: {self.title}"
+        title = self.title if self.ylabel else f"{enumerated(list(map(label, found)))}: {self.title}"
         return captions.caption(
             study,
             self.experiment,

@@ -12,8 +12,8 @@ from cnn_invariance.errors import InputError, unknown_name
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel, ProfileClaim, claimed
 from cnn_invariance.experiments.framework.profile_experiment import STRIPS, ProfileExperiment
 from cnn_invariance.experiments.framework.profiles import Line
-from cnn_invariance.paper.captions import enumerated
 from cnn_invariance.paper.sources import Source
+from cnn_invariance.paper.words import enumerated
 from cnn_invariance.statistics.evidence import jackknife
 from cnn_invariance.statistics.groups import log_ratio
 from cnn_invariance.statistics.profiles import difference, pairs

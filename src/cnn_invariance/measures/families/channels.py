@@ -1,8 +1,9 @@
 """Measures that let channels mix: is there a map of channels that carries f(x) over into the undone ``t^-1 f(t x)``?
 
-The paper's measures compare channel by channel. A network that is exactly equivariant but permutes its channels, as
-every group convolution does, has a high NVSE, while a fitted map explains everything. With ``a = f(x_i)`` and ``b_j =
-t_j^-1 f(t_j x_i)``, C channels each, at one position, and cross-moments over samples and positions::
+The measures of variance and distance compare channel by channel. A network that is exactly equivariant but permutes
+its channels, as every group convolution does, has a high NVSE, while a fitted map explains everything. With ``a =
+f(x_i)`` and ``b_j = t_j^-1 f(t_j x_i)``, C channels each, at one position, and cross-moments over samples and
+positions::
 
     FittedResidual      min_E sum || b - E a ||^2, E linear, the same at every position, fitted on the even samples; the
                         residual on the odd ones over || b ||: 0 to 1, or more where the fit does not carry over

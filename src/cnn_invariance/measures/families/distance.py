@@ -48,11 +48,11 @@ from cnn_invariance.measures.statistics.distances import (
 MEASURES = {
     "TD": "transformation distance: mean over samples of the mean distance between transformations",
     "SD": "sample distance: mean over transformations of the mean distance between samples",
-    "ND": "normalized distance: TD / SD",
+    "ND": "normalised distance: TD / SD",
     "SD_error": "standard error of SD as an estimate of the mean distance of all pairs of samples",
     "TDSE": "transformation distance after the transformation is undone on the feature maps",
     "SDSE": "sample distance after the transformation is undone on the feature maps",
-    "NDSE": "normalized distance same-equivariance: TDSE / SDSE",
+    "NDSE": "normalised distance same-equivariance: TDSE / SDSE",
     "SDSE_error": "standard error of SDSE as an estimate of the mean distance of all pairs of samples",
     "DSES": "simple distance same-equivariance: mean distance between f(x) and t^-1(f(t(x))), per feature map",
 }

@@ -21,10 +21,10 @@ from cnn_invariance.measures.statistics.moments import Spread
 MEASURES = {
     "TV": "transformation variance: mean over samples of the standard deviation over transformations",
     "SV": "sample variance: mean over transformations of the standard deviation over samples",
-    "NV": "normalized variance: TV / SV",
+    "NV": "normalised variance: TV / SV",
     "TVSE": "transformation variance after the transformation is undone on the feature maps",
     "SVSE": "sample variance after the transformation is undone on the feature maps",
-    "NVSE": "normalized variance same-equivariance: TVSE / SVSE",
+    "NVSE": "normalised variance same-equivariance: TVSE / SVSE",
 }
 OPTIONS = {
     "statistic": ["std", "var"],

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cnn_invariance.paper.captions import enumerated
 from cnn_invariance.paper.sources import Source
+from cnn_invariance.paper.words import enumerated
 from cnn_invariance.report.page.claim_views import ClaimView, count_verdicts
 
 if TYPE_CHECKING:
