@@ -91,7 +91,7 @@ def family(full_name: str) -> catalog.Module:
 
 
 def names() -> list[str]:
-    """The measures that a pass computes where none is named, those of the paper, by family."""
+    """The measures that a pass computes where none is named, those of the author's library, by family."""
     return [name for name, module in families().items() if not module.constants.get("BY_NAME_ONLY")]
 
 
