@@ -19,7 +19,8 @@ from helpers_verification import rewrite
 
 LAPTOP = Plan(Programme.load("config/laptop.yaml"))
 LAPTOP.__dict__["results"] = SimpleNamespace(has=lambda cell: True)  # as if all were computed
-RATES = Rates({("train", "some"): 1e-3, ("train", "none"): 1.0, ("measure", "some"): 1e-3, ("respond", "some"): 1.0}, 4)
+TRAINING = {("train", extent): 1e-3 for extent in ("some", "all")}
+RATES = Rates({**TRAINING, ("train", "none"): 1.0, ("measure", "some"): 1e-3, ("respond", "some"): 1.0}, 5)
 
 
 def drawn(cells=12, seed=0, minutes=1e6, plan=LAPTOP):
