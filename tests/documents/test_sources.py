@@ -168,7 +168,8 @@ def test_nothing_cites_a_text_that_nobody_has():
 @pytest.mark.parametrize(
     ("before", "after"),  # in two parts, so that not even this file says them
     [("the paper", "expects"), ("the paper's", "text"), ("as the paper", "says"), ("see Section", "3"),
-     ("The paper", "compares"), ("the paper's", "measures"), ("equation", "4"), ("Figure", "2"), ("the paper's", "networks"), ("none of the", "paper's sets")],
+     ("The paper", "compares"), ("the paper's", "measures"), ("equation", "4"), ("Figure", "2"),
+     ("the paper's", "networks"), ("none of the", "paper's sets")],
 )  # fmt: skip
 def test_what_would_cite_it_is_found(before, after):
     assert FORBIDDEN.search(f"{before} {after}")

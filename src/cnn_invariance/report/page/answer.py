@@ -112,7 +112,9 @@ def _caveat(contents: "Contents") -> Sequence[str]:
     departures = {phrase for phrases in contents.departures_by_dataset.values() for phrase in phrases}
     undecided = count_verdicts(findings)["undecided"]
     return (
-        f"{len(missing)} of {len(contents.experiments)} experiments are not computed in full." if missing else "",
+        f"{len(missing)} of {len(contents.experiments)} experiments {_are(missing)} not computed in full."
+        if missing
+        else "",
         f"Of {len(findings)} tests, {undecided} {'are' if undecided != 1 else 'is'} undecided, and {exploratory} "
         f"{'are' if exploratory != 1 else 'is'} exploratory: claimed after somebody had looked at such networks, or "
         "without a fixed statement."
