@@ -181,8 +181,13 @@ class Departures(Models):
             return []
         asked: dict[str, Any] = dict(given.pop("arguments", {}))
         if asked.get("width") == AUTHOR:
-            asked |= _author_width(study, at)
-        if dataset not in study.datasets or name is None or not asked.keys() <= arguments.keys():
+            asked["width"] = _author_width(study, at)
+        if (
+            dataset not in study.datasets
+            or name is None
+            or not asked.keys() <= arguments.keys()
+            or None in asked.values()
+        ):
             return []
         under = own if name == own.name else study.set(SetSpec(name=name, parameters={"n": own.parameters["n"]}))
         given |= {"dataset": dataset, "model": at.model, "augmentation": under, "arguments": asked}
@@ -213,12 +218,12 @@ class Departures(Models):
             }
 
 
-def _author_width(study: Study, at: Place) -> dict[str, int]:
-    """How many filters the author's network of a place has; ``author``, which no design takes, if he has none."""
+def _author_width(study: Study, at: Place) -> int | None:
+    """How many filters the author's network of a place has; None: he has no such network, or no such dataset."""
     source, design = study.preset.datasets[at.dataset].source, study.preset.models[at.model].model
     if source not in departures.DATASETS or not departures.known(design):
-        return {AUTHOR: 0}
-    return {"width": departures.sizes(design, departures.DATASETS[source].family)["width"]}
+        return None
+    return departures.sizes(design, departures.DATASETS[source].family)["width"]
 
 
 def _networks(cells: Sequence[MeasureSpec]) -> list[TrainSpec]:

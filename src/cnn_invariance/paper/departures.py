@@ -13,8 +13,6 @@ from cnn_invariance.transformations import sets
 HELD_OUT = "5,000 of the training images are held out for validation, so that no choice is made on test data"
 ONCE = "a run below its accuracy floor is not repeated (author: up to five times)"
 DEGREES = "angles are degrees (author: the same numbers, taken as radians)"
-
-
 IN_DEGREES = ("rotation", "combined")
 """The sets whose parameters are angles."""
 
@@ -232,8 +230,9 @@ def _of_measurements(
 ) -> list[str]:
     found = []
     theirs, words = _measured_by_the_author(experiment, data)
-    if any((one.split, one.count) not in theirs for one in (each.samples for each in measurements)):
-        found.append(f"measured on {samples_in_words(each.samples for each in measurements)} (author: {words})")
+    samples = dict.fromkeys(each.samples for each in measurements)
+    if any((one.split, one.count) not in theirs for one in samples):
+        found.append(f"measured on {samples_in_words(samples)} (author: {words})")
     for one in dict.fromkeys(each.transformations for each in measurements):
         if not _set_known(one.name):
             found.append(f"{called(one)} is none of the author's transformation sets")

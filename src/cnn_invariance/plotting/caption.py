@@ -2,10 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
-
-DEPARTURES = "Departures from the author's code on {}:"
 
 
 @dataclass(frozen=True)
@@ -82,29 +80,27 @@ class Caption:
     @property
     def details(self) -> tuple[str, ...]:
         """What is said below the opening, one thing in each text: how to read it, sizes, departures, whose it is."""
-        sizes = "; ".join(f"{name}, {size}" for name, size in self.sizes.items())
-        texts = (
-            " ".join(filter(None, self.setting)),
-            f"Sizes: {sizes}." if sizes else "",
-            self.counts,
-            *(f"{DEPARTURES.format(name)} {'; '.join(phrases)}." for name, phrases in self.departures.items()),
-            self.whose and f"{self.whose} (preset {self.preset}).",
-        )
-        return tuple(filter(None, texts))
+        return tuple(f"{text} {'; '.join(items)}." if items else text for text, items in self._parts)
 
     def __str__(self) -> str:
         """The opening, and below it the details as a list in Markdown, each departure an item; a free text as it is."""
         if not self.opening:
             return "\n\n".join(self.details)
-        lines = [f"- {one}" for one in replace(self, departures={}).details]
-        departed = [
-            line
-            for name, phrases in self.departures.items()
-            for line in (f"- {DEPARTURES.format(name)}", *(f"  - {phrase}" for phrase in phrases))
-        ]
-        place = len(lines) - bool(self.whose)
-        listed = [*lines[:place], *departed, *lines[place:]]
+        listed = [line for text, items in self._parts for line in (f"- {text}", *(f"  - {item}" for item in items))]
         return "\n".join([self.opening, *([""] if listed else []), *listed])
+
+    @property
+    def _parts(self) -> list[tuple[str, tuple[str, ...]]]:
+        """The details, each a text and the items that belong to it."""
+        sizes = "; ".join(f"{name}, {size}" for name, size in self.sizes.items())
+        parts: list[tuple[str, tuple[str, ...]]] = [
+            (" ".join(filter(None, self.setting)), ()),
+            (f"Sizes: {sizes}." if sizes else "", ()),
+            (self.counts, ()),
+            *((f"Departures from the author's code on {name}:", tuple(them)) for name, them in self.departures.items()),
+            (self.whose and f"{self.whose} (preset {self.preset}).", ()),
+        ]
+        return [(text, items) for text, items in parts if text]
 
     @property
     def whose(self) -> str:
