@@ -232,7 +232,8 @@ if run.plan:
             shell:
                 "cnn-invariance draw {params.experiment} {params.options} > {log:q} 2>&1"
 
-    # The primary claims by every specification; the claims, tested on all results; and the whole study as one figure.
+    # The primary claims by every specification, which takes longest and so begins first; the claims, tested on all
+    # results; and the whole study as one figure.
     rule specifications:
         input:
             results=run.products.results_of_all(),
@@ -240,6 +241,7 @@ if run.plan:
             code=run.products.code_of_claims(),
         output:
             run.annotated(run.products.specifications, report),
+        priority: 1
         log:
             f"{LOGS}/specifications.log",
         benchmark:
@@ -273,6 +275,11 @@ if run.plan:
             "Test the claims"
 
     use rule specifications as overview with:
+        input:
+            results=run.products.results_of_all(),
+            preset=run.options.preset,
+            code=run.products.code_of_claims(),
+            claims=run.products.claims,
         output:
             run.annotated(run.products.overview, report),
         log:

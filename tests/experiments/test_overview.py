@@ -2,7 +2,7 @@
 
 from PIL import Image
 
-from cnn_invariance.report import overview
+from cnn_invariance.report import claims, overview
 from cnn_invariance.workflow.folders import Folders
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
@@ -17,7 +17,7 @@ def drawn(study, computed, tmp_path):
     plan = Plan(study, Folders(results=tmp_path, figures=tmp_path / "figures"))
     computed(study)
     (tmp_path / "results").rename(plan.results.root)
-    overview.draw(plan)
+    overview.draw(plan, claims.records(plan))
     assert all(path.is_file() for path in Products(plan).overview)
     return plan
 

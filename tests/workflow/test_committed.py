@@ -82,7 +82,7 @@ def test_claims_and_overview(preset, tmp_path, monkeypatch):
     claims.write(plan)
     same(written, plan.results.root)
     elsewhere = Plan(plan.study, Folders(results=ROOT / "results", figures=tmp_path))
-    overview.draw(elsewhere)
+    overview.draw(elsewhere, claims.read(plan))
     drawn = elsewhere.folders.figure_folder(preset, "overview")
     same(sorted(drawn.iterdir()), plan.folders.figure_folder(preset, "overview"))
 

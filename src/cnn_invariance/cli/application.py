@@ -37,10 +37,12 @@ default = Folders()
 """The folders that commands use unless told otherwise."""
 
 
-def plan_of(preset: Path, *, trusted: Trust | None = None, **folders: Path) -> "Plan":
+def plan_of(preset: Path, *, trusted: Trust | None = None, whole: bool = True, **folders: Path) -> "Plan":
     """The plan of a preset, with these folders (``data``, ``models``, ...) in place of the default ones.
 
     trusted: the code outside of the package that the command may run from now on; None: no more than before
+    whole:   whether all experiments are planned at once; one that is needed alone is planned when it is asked for
+
     What an import left that was killed is finished or deleted first, see `cnn_invariance.workflow.staging`.
     """
     from cnn_invariance.experiments.framework.programme import Programme
@@ -49,6 +51,6 @@ def plan_of(preset: Path, *, trusted: Trust | None = None, **folders: Path) -> "
 
     if trusted is not None:
         trust.now(trusted)
-    found = Plan(Programme.load(preset), Folders(**folders))
+    found = Plan(Programme.load(preset, plan=whole), Folders(**folders))
     Staging.of(found.folders, found.study.name).recover()
     return found

@@ -102,7 +102,7 @@ def draw(
     from cnn_invariance.workflow import drawing
 
     run_by = Trust.of(preset, trusted or ())
-    chosen = plan_of(preset, trusted=run_by, results=results_dir, figures=figures_dir)
+    chosen = plan_of(preset, trusted=run_by, whole=False, results=results_dir, figures=figures_dir)
     with explained(chosen):
         drawing.draw(chosen, experiment)
 
@@ -160,12 +160,12 @@ def draw_overview(
     figures_dir: Figures = default.figures,
     trusted: Trusted = None,
 ) -> None:
-    """Draw the whole study on one page from its results."""
-    from cnn_invariance.report import overview
+    """Draw the whole study on one page from its results and its claims, which must be tested already."""
+    from cnn_invariance.report import claims, overview
 
     chosen = plan_of(preset, trusted=Trust.of(preset, trusted or ()), results=results_dir, figures=figures_dir)
     with explained(chosen):
-        overview.draw(chosen)
+        overview.draw(chosen, claims.read(chosen))
 
 
 @app.command(name="costs")
@@ -303,8 +303,7 @@ def verify(
     from cnn_invariance.verification import Verification, verdicts
 
     run_by = Trust.of(preset, trusted or ())
-    folders = {"results": results_dir, "figures": figures_dir, "verification": verification_dir}
-    chosen = plan_of(preset, trusted=run_by, **folders)
+    chosen = plan_of(preset, trusted=run_by, results=results_dir, figures=figures_dir, verification=verification_dir)
     done = verdicts.write(Verification(chosen, Sampling(cells, seed, minutes)))
     typer.echo(f"{done.summary}: {chosen.results.root / verdicts.NAME}.md")
     if done.disagreeing:

@@ -239,7 +239,7 @@ class Structure(Models):
         """The profiles of each place by relative depth, (seeds, 101)."""
         measure = choices.measure(study, self.measure)
         return {
-            place: np.array([by_depth(results.profile(cell, measure)) for cell in cells])
+            place: np.array([by_depth(results.numbers(cell, measure)) for cell in cells])
             for place, cells in self.once(study, self._cells).items()
         }
 

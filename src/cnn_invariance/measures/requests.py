@@ -18,6 +18,7 @@ file, so a preset is checked before torch is. The file is in this folder, or any
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,6 +72,7 @@ class Measure:
         return f"{self.full_name}[{','.join(changed)}]" if changed else self.full_name
 
 
+@cache
 def families() -> dict[str, catalog.Module]:
     """The file each measure is in, by the measure's name."""
     return {

@@ -110,7 +110,7 @@ class Series:
 
     def count(self, *columns: str) -> np.ndarray:
         """(layers,): units counted in these columns, over all seeds."""
-        return np.sum([table[list(columns)].to_numpy(dtype=float) for table in self.profiles], axis=(0, 2))
+        return np.sum([table[name].to_numpy(dtype=float) for table in self.profiles for name in columns], axis=0)
 
     def middle(self) -> np.ndarray:
         """(layers,): the mean over the seeds with a finite value; NaN where there is none."""

@@ -11,7 +11,7 @@ from cnn_invariance.report import specifications
 from cnn_invariance.statistics.evidence import Estimate, Verdict, holm, q_values
 from cnn_invariance.storage.files import write_whole
 from cnn_invariance.workflow.plan import Plan
-from cnn_invariance.workflow.products import Products
+from cnn_invariance.workflow.products import Products, existing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +60,13 @@ def records(plan: Plan) -> list[dict[str, Any]]:
         row["reading"] = frozen.reading(plan.study.name, used, row["experiment"], row["claim"])
         row["statement_sha256"] = frozen.sha256
     return rows
+
+
+def read(plan: Plan) -> list[dict[str, Any]]:
+    """The `records` that `write` left, as `plain` gives them (InputError where there are none)."""
+    *_, path = Products(plan).claims
+    found: list[dict[str, Any]] = json.loads(existing(path).read_text(encoding="utf-8"))
+    return found
 
 
 def table(found: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from cnn_invariance.report import overview, specifications
+from cnn_invariance.report import claims, overview, specifications
 from cnn_invariance.workflow import drawing
 from cnn_invariance.workflow.plan import Plan
 
@@ -22,5 +22,5 @@ def draw(plan: Plan, experiments: Iterable[str] = ()) -> None:
         for chosen in named or plan.computed:
             drawing.draw(plan, chosen)
         if not named:
-            overview.draw(plan)
+            overview.draw(plan, claims.records(plan))
             specifications.write(plan)

@@ -25,8 +25,11 @@ SUMMARY = "summary"
 ALL = "all datasets together"
 
 
-def draw(plan: Plan) -> None:
-    """Draw ``summary``, ``overview`` and ``claims`` in ``figures/<preset>/overview/`` from the results of a preset."""
+def draw(plan: Plan, found: Iterable[Mapping[str, Any]]) -> None:
+    """Draw ``summary``, ``overview`` and ``claims`` in ``figures/<preset>/overview/`` from the results of a preset.
+
+    found: the records of its claims, see `claims.records`, or as they were written, see `claims.read`
+    """
     from cnn_invariance.plotting import Canvas
     from cnn_invariance.plotting.style import DOUBLE, is_one_column, new_figure, style
 
@@ -43,7 +46,7 @@ def draw(plan: Plan) -> None:
     else:
         figure = _empty("no profiles to show yet")
     canvas = Canvas(plan.folders.figure_folder(plan.study.name, NAME), plan.folders.table_folder(plan.study.name))
-    records = [row for row in claims.records(plan) if not row["condition"] and row["datasets"] and row.get("n")]
+    records = [row for row in found if not row["condition"] and row["datasets"] and row.get("n")]
     canvas.figure(SUMMARY, *_summary(plan, shown, rows, records))
     if not is_one_column():  # too much for a column
         canvas.figure(NAME, figure, _caption(plan, rows))
@@ -137,7 +140,7 @@ def _places(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, "Place"
     for row in records:
         about = row["datasets"][0] if len(row["datasets"]) == 1 else ALL
         rule = Rule(row["side"], row["threshold"], SCALES[row["scale"]])
-        distance = rule.distance(row["estimate"], row["low"], row["high"])
+        distance = rule.distance(*(float(row[name]) for name in ("estimate", "low", "high")))
         rows.setdefault(row["statement"], {})[about] = Place(distance, row["verdict"])
     return rows
 

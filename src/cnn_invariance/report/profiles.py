@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from cnn_invariance.experiments.framework.profile_experiment import ProfilesOfModels
 from cnn_invariance.measures.requests import HEADLINE, better, check, label
+from cnn_invariance.results.measures import COUNTS
 from cnn_invariance.study import MeasureSpec, SetSpec
 from cnn_invariance.workflow.plan import Plan
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 CHOICES = ("trained on", "network", "trained with", "measured on", "under", "epoch", "samples", "seed")
@@ -162,22 +164,21 @@ class Gathered:
         self._cells: list[dict[str, Any]] = []
         self._experiments: dict[str, list[int]] = {}
 
-    def add(self, cell: MeasureSpec, rows: Iterable[Mapping[str, Any]], made: Mapping[str, Any],
+    def add(self, cell: MeasureSpec, profiles: Mapping[str, Mapping[str, "np.ndarray"]], made: Mapping[str, Any],
             experiments: Iterable[str]) -> None:  # fmt: skip
         """Add a cell.
 
-        rows: of its layers: ``layer_index``, ``layer``, ``kind``, ``measure``, ``value`` and the counts
-        made: what is shown of its provenance
+        profiles: of each measure that is shown, the columns of its profile, see `MeasureTable.numbers`
+        made:     what is shown of its provenance
         """
         for name in experiments:
             self._experiments.setdefault(name, []).append(len(self._cells))
         for name, text in self._words.of(cell).items():
             self._of[name].append(self._choices[name].place(text))
-        by_measure: dict[str, dict[int, Mapping[str, Any]]] = {}
-        layers: dict[int, tuple[str, str]] = {}
-        for row in rows:
-            layers[row["layer_index"]] = (row["layer"], row["kind"])
-            by_measure.setdefault(row["measure"], {})[row["layer_index"]] = row
+        by_measure = {name: {row["layer_index"]: row for row in _rows(profile)} for name, profile in profiles.items()}
+        layers = {
+            place: (row["layer"], row["kind"]) for found in by_measure.values() for place, row in found.items()
+        }
         order = sorted(layers)
         self._cells.append(
             {
@@ -233,6 +234,14 @@ class Gathered:
         if not isinstance(value, dict):
             return value
         return {"part": self._specs.place({name: self._part(one) for name, one in value.items()})}
+
+
+def _rows(profile: Mapping[str, "np.ndarray"]) -> Iterator[dict[str, Any]]:
+    """The rows of a profile, of its columns those that the page shows."""
+    whole = {name: profile[name].astype(int) for name in ("layer_index", *COUNTS)}
+    columns = {name: profile[name] for name in ("layer", "kind", "value")} | whole
+    for row in zip(*(column.tolist() for column in columns.values()), strict=True):
+        yield dict(zip(columns, row, strict=True))
 
 
 def _shown(row: Mapping[str, Any] | None) -> float | None:

@@ -19,6 +19,7 @@ from cnn_invariance.results import columns, integrity, kept
 from cnn_invariance.results.integrity import DamagedResultError
 from cnn_invariance.results.plausible import faults_of_shares
 from cnn_invariance.statistics.layouts import with_depth
+from cnn_invariance.statistics.profiles import relative_depth
 from cnn_invariance.storage import checksum
 from cnn_invariance.storage.files import write_whole
 from cnn_invariance.study import MeasureSpec
@@ -95,10 +96,11 @@ class MeasureTable:
         """All rows, with the columns of `SCHEMA`; counts and ``map`` as integers with <NA>."""
         return _frame(self.table)
 
-    @property
+    @cached_property
     def layers(self) -> pa.Table:
-        """The rows of the layers, without those of feature maps; names are texts."""
-        return self.table.filter(self.table["map"].is_null()).cast(PLAIN)  # texts: a name from a dictionary takes 3 us
+        """The rows of the layers of all measures, in forward order, without those of feature maps."""
+        rows = self.table.filter(self.table["map"].is_null())
+        return rows.take(np.argsort(rows["layer_index"].to_numpy(), kind="stable"))
 
     def profile(self, measure: str, *, layers: "Layout | None" = None) -> "pd.DataFrame":
         """The rows of the layers for one measure, in forward order (InputError if it has none).
@@ -130,30 +132,26 @@ class MeasureTable:
     @cached_property
     def _rows(self) -> "pd.DataFrame":
         """The rows of the layers of all measures, in forward order."""
-        rows = _frame(self.layers).sort_values("layer_index", kind="stable")
-        return with_depth(rows, self._observed)
+        return with_depth(_frame(self.layers), self._observed)
 
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:
         """The columns of `_rows` as arrays."""
-        texts = {field.name for field in PLAIN if pa.types.is_string(field.type)}
-        columns = ((str(name), column) for name, column in self._rows.items())
-        return {
-            name: column.to_numpy(object if name in texts else np.float64, na_value=np.nan) for name, column in columns
-        }
+        found = {name: _array(self.layers[name]) for name in SCHEMA.names}
+        return found | {"depth": relative_depth(found["layer_index"], len(self._observed))}
 
     @cached_property
     def _places(self) -> dict[str, np.ndarray]:
         """Where in `_rows` the profile of each measure stands."""
-        found = self._rows.groupby("measure", sort=False).indices
-        return {str(name): np.asarray(places) for name, places in found.items()}
+        names = _array(self.layers["measure"])
+        kept, places = np.unique(names.astype(str), return_inverse=True)
+        ordered = np.argsort(places, kind="stable")
+        return dict(zip(kept.tolist(), np.split(ordered, np.cumsum(np.bincount(places))[:-1]), strict=True))
 
     @cached_property
     def _observed(self) -> list[str]:
         """The names of all layers of the cell, in forward order."""
-        rows = self.layers
-        numbered = dict(zip(rows["layer_index"].to_pylist(), rows["layer"].to_pylist(), strict=True))
-        return [numbered[number] for number in sorted(numbered)]
+        return list(dict(zip(_array(self.layers["layer_index"]), _array(self.layers["layer"]), strict=True)).values())
 
     def faults(self) -> Iterator[str]:
         """A message for each value that is missing, inconsistent with the spec, or not plausible."""
@@ -177,7 +175,7 @@ class MeasureTable:
             yield "counts: expected numbers for every layer; received null"
         if any((pc.min(self.table[name]).as_py() or 0) < 0 for name in (*COUNTS, "map", "layer_index")):
             yield "counts: expected no number below 0"
-        index, layer, measure = (rows[name].to_pylist() for name in ("layer_index", "layer", "measure"))
+        index, layer, measure = (_array(rows[name]).tolist() for name in ("layer_index", "layer", "measure"))
         if len(dict.fromkeys(zip(index, layer, strict=True))) != len(set(index)):
             yield "layers: expected a name for each number from 1; received several for one"
         if len(set(zip(index, measure, strict=True))) < len(index):
@@ -189,7 +187,7 @@ class MeasureTable:
         return found
 
     def _faults_of_layers(self, rows: pa.Table) -> Iterator[str]:
-        index, layer, measure = (np.array(rows[name].to_pylist()) for name in ("layer_index", "layer", "measure"))
+        index, layer, measure = (_array(rows[name]) for name in ("layer_index", "layer", "measure"))
         if set(measure) != set(self.spec.measures):
             received = ", ".join(sorted(set(measure)))
             yield f"expected the measures {', '.join(self.spec.measures)}; received {received}"
@@ -253,8 +251,16 @@ def _frame(table: pa.Table) -> "pd.DataFrame":
     return table.cast(PLAIN).to_pandas(types_mapper=nullable.get)
 
 
+def _array(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of `SCHEMA` as an array: names as texts (objects), all else as floats, with NaN for null."""
+    if not pa.types.is_dictionary(column.type):
+        return column.to_numpy().astype(np.float64)
+    names = column.combine_chunks()  # a name that is looked up for each row takes 3 us
+    return np.array(names.dictionary.to_pylist(), dtype=object)[names.indices.to_numpy()]
+
+
 def _faults_of_numbers(rows: pa.Table) -> Iterator[str]:
-    units, *counts = (np.array(rows[name].to_pylist(), dtype=float) for name in COUNTS)
+    units, *counts = (_array(rows[name]) for name in COUNTS)
     if not ((units >= 1).all() and all((count >= 0).all() for count in counts)):
         yield "counts: expected at least one unit a layer, and no count below 0"
     infinite, _, nan = counts

@@ -150,7 +150,7 @@ class Results:
         return found
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=1024)
 def _read(path: Path, cell: Cell, state: tuple[int, ...]) -> Result:
     """The file of a cell as it is in this ``state``: an experiment reads it again for each measure that it draws."""
     return RESULTS[cell.stage].read(path, cell)

@@ -16,7 +16,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ POWER = 0.9
 MOST_SEEDS = 1000
 """The largest number of seeds that is named as deciding."""
 
+Replicate = TypeVar("Replicate")
 Verdict = Literal["supported", "not supported", "depends on the set", "undecided"]
 Side = Literal["above", "below", "within"]
 
@@ -182,7 +183,7 @@ def evidence(values: Mapping[str, Sequence[float]], rule: Rule) -> Evidence:
     return Evidence(_estimate(scaled, rule), conditions)
 
 
-def jackknife(statistic: Callable[[Sequence[np.ndarray]], float], replicates: Sequence[np.ndarray]) -> list[float]:
+def jackknife(statistic: Callable[[Sequence[Replicate]], float], replicates: Sequence[Replicate]) -> list[float]:
     """A value for each replicate of a statistic that is of all of them together: its jackknife pseudo-values.
 
     Pseudo-value ``i`` is ``n T - (n - 1) T_i``, where T is the statistic of all n replicates and T_i that without the

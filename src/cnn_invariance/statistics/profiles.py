@@ -5,16 +5,12 @@ profiles are compared.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from statistics import fmean
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 GRID = np.linspace(0, 100, 101)
 """Depths, in per cent, at which profiles of different designs are compared."""
@@ -88,8 +84,8 @@ def at_depths(profile: ArrayLike, depths: ArrayLike | None = None) -> np.ndarray
     return np.interp(GRID, places[finite], values[finite])
 
 
-def by_depth(profile: "pd.DataFrame") -> np.ndarray:
-    """`at_depths` of a table with the columns ``value`` and ``depth``."""
+def by_depth(profile: Mapping[str, np.ndarray]) -> np.ndarray:
+    """`at_depths` of a profile's columns, of which it takes ``value`` and ``depth``."""
     return at_depths(profile["value"], profile["depth"])
 
 

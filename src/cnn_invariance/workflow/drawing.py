@@ -14,12 +14,13 @@ def draw(plan: Plan, experiment: str) -> None:
     from cnn_invariance.plotting.style import is_one_column
 
     name, chosen = plan.study.name, plan.study.experiment(experiment).name
-    view = plan.study.on(chosen, plan.computed.get(chosen) or plan.study.datasets_of(chosen))
+    computed = plan.computed_of(chosen)
+    view = plan.study.on(chosen, computed or plan.study.datasets_of(chosen))
     experiment_here = view.experiment(chosen)
     canvas = Canvas(
         plan.folders.figure_folder(name, chosen),
         plan.folders.table_folder(name),
-        headline(experiment_here.findings(view, plan.results)) if chosen in plan.computed else "",
+        headline(experiment_here.findings(view, plan.results)) if computed else "",
     )
     experiment_here.draw(view, plan.results, canvas)
     outputs = view.outputs_of(chosen)

@@ -78,8 +78,11 @@ class Plan:
     @cached_property
     def failed(self) -> Mapping[TrainSpec, str]:
         """The networks that are failed runs, by the floor that the preset has now, and why each is."""
-        judged = ((network, self.results.failure(network, self.study.floor(network))) for network in self.networks)
+        judged = ((network, self._failure(network)) for network in self.networks)
         return {network: reason for network, reason in judged if reason}
+
+    def _failure(self, network: TrainSpec) -> str | None:
+        return self.results.failure(network, self.study.floor(network))
 
     def lacking(self, experiment: str) -> tuple[Cell, ...]:
         """The cells of an experiment that have no result, or whose network is a failed run."""
@@ -96,6 +99,14 @@ class Plan:
         """The experiments that can be drawn now, and the datasets of each all of whose cells have a result."""
         there = frozenset(self.cells) - self._without_result
         return self._complete(frozenset(cell for cell in there if cell.network not in self.failed))
+
+    def computed_of(self, experiment: str) -> tuple[str, ...] | None:
+        """The datasets on which one experiment can be drawn now; None: on none. It looks at its cells alone, anew."""
+
+        def there(cells: Iterable[Cell]) -> bool:
+            return all(self.results.has(cell) and not self._failure(cell.network) for cell in cells)
+
+        return self.study.complete_on(experiment, there)
 
     def absent(self, found: Mapping[str, tuple[str, ...]]) -> list[str]:
         """The experiments that are not among those found, or are there without some of their datasets, in words."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import registry
 from cnn_invariance.experiments.framework.experiment import Outputs
 from cnn_invariance.experiments.framework.programme import Programme
@@ -135,6 +136,13 @@ class Products:
         for path in sorted(filter(Path.is_file, left)):
             digest.update(path.name.encode() + path.read_bytes())
         return digest.hexdigest()
+
+
+def existing(path: Path) -> Path:
+    """The path itself; InputError if it is not a file."""
+    if not path.is_file():
+        raise InputError(f"{path} is missing; `snakemake report` draws what is missing and writes the page")
+    return path
 
 
 def _sources(*patterns: str) -> list[Path]:

@@ -35,10 +35,12 @@ class Programme(Study):
     beside: Mapping[str, Experiment] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, path: Path | str) -> "Programme":
+    def load(cls, path: Path | str, *, plan: bool = True) -> "Programme":
         """Read and check a preset and its experiments; one InputError names every problem, each with its line.
 
         A statement of claims beside the preset is checked, too, see `cnn_invariance.experiments.framework.statement`.
+
+        plan: whether all experiments are planned at once, which finds what they refuse; else each when it is asked for
         """
         source = document.read(Path(path))
         preset, problems = read_preset(source)
@@ -48,7 +50,7 @@ class Programme(Study):
             raise source.error(problems)
         FrozenClaims.beside(source.path).check(experiments)
         programme = cls(source.path, preset, experiments)
-        if problems := list(programme._unplannable()):
+        if plan and (problems := list(programme._unplannable())):
             raise source.error(problems)
         return programme
 

@@ -184,7 +184,9 @@ class Specified(Results):
 
     def numbers(self, cell: MeasureSpec, measure: str) -> Mapping[str, np.ndarray]:
         """The columns of the same profile."""
-        return {str(name): column.to_numpy() for name, column in self.profile(cell, measure).items()}
+        kept, table, found, value = self._taken(cell, measure)
+        columns = {name: table[name].to_numpy() for name in ("layer_index", "layer", "kind")}
+        return columns | {"depth": found.depth[kept], "value": value[kept]}
 
     def _taken(self, cell: MeasureSpec, measure: str) -> tuple[np.ndarray, "pd.DataFrame", Layers, np.ndarray]:
         """Which layers are kept, (L,), their table, and of all layers what is stored and the values, (L,)."""
@@ -208,6 +210,7 @@ class Specified(Results):
         return self.profiles.results.responses(cell)
 
 
+@cache
 def counts_dead(request: str) -> bool:
     """Whether the dead among the values of a measure are known: a stored profile then gives that without them.
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations, product
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,7 +17,7 @@ from cnn_invariance.paper.sources import Source
 from cnn_invariance.paper.words import enumerated
 from cnn_invariance.statistics.evidence import jackknife
 from cnn_invariance.statistics.groups import log_ratio
-from cnn_invariance.statistics.profiles import difference, pairs
+from cnn_invariance.statistics.profiles import difference
 from cnn_invariance.study import Scalar, Study
 
 
@@ -101,15 +102,18 @@ def changes_structure(panel: MeasuredPanel) -> dict[str, list[float]]:
     base design (jackknife over seeds).
     """
     base, *variants = map(panel.profiles, range(len(panel.lines)))
+    within = [[difference(p, q) for q in base] for p in base]
 
-    def ratio(seeds: Sequence[np.ndarray]) -> float:
-        one, other = zip(*seeds, strict=True)
-        return log_ratio([difference(p, q) for p in one for q in other], pairs(one))
+    def ratios(variant: Sequence[np.ndarray]) -> list[float]:
+        between = [[difference(p, q) for q in variant] for p in base]
 
-    return {
-        line.label: jackknife(ratio, [np.array(both) for both in zip(base, variant, strict=False)])
-        for line, variant in zip(panel.lines[1:], variants, strict=True)
-    }
+        def ratio(seeds: Sequence[int]) -> float:
+            apart = [between[one][other] for one, other in product(seeds, repeat=2)]
+            return log_ratio(apart, [within[one][other] for one, other in combinations(seeds, 2)])
+
+        return jackknife(ratio, range(min(len(base), len(variant))))
+
+    return {line.label: ratios(variant) for line, variant in zip(panel.lines[1:], variants, strict=True)}
 
 
 def changes(part: str) -> tuple[ProfileClaim, ...]:

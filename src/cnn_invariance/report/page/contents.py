@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +20,6 @@ from cnn_invariance.report.page.claim_views import ClaimView, claim_views, count
 from cnn_invariance.report.page.drawn_views import (
     FigureView,
     TableView,
-    existing,
     packed,
     read_figure,
     read_table,
@@ -30,10 +28,9 @@ from cnn_invariance.report.page.experiment_views import ExperimentView, grouped
 from cnn_invariance.report.page.inline_svg import Definitions
 from cnn_invariance.report.page.origins import Origins
 from cnn_invariance.report.page.shared_caption import SharedCaption, count_departures
-from cnn_invariance.results.measures import COUNTS
 from cnn_invariance.study import Cell, MeasureSpec, TrainSpec
 from cnn_invariance.workflow.plan import Plan
-from cnn_invariance.workflow.products import Products
+from cnn_invariance.workflow.products import Products, existing
 
 
 @dataclass(frozen=True)
@@ -161,8 +158,8 @@ def read_contents(plan: Plan) -> Contents:
     Errors: InputError for a figure, table or result that is missing or damaged.
     """
     study, folders, results = plan.study, plan.folders, plan.results
-    claims_csv, _, claims_json = Products(plan).claims
-    records = json.loads(existing(claims_json).read_text(encoding="utf-8"))
+    claims_csv, *_ = Products(plan).claims
+    records = claims.read(plan)
     tested, definitions = claim_views(records), Definitions()
     tables, overview = folders.table_folder(study.name), folders.figure_folder(study.name, "overview")
     made, gathered = _read_cells(plan)
@@ -206,9 +203,7 @@ def _read_cells(plan: Plan) -> tuple[Origins, profiles.Gathered]:
         computed.append((cell, plan.users[cell], plan.results.provenance(cell)))
         if isinstance(cell, MeasureSpec):
             seen = origins.cell_view(*computed[-1])
-            names = ["layer_index", "layer", "kind", "measure", "value", *COUNTS]
-            rows = plan.results.measure(cell).layers.select(names).to_pylist()
-            shown = (row for row in rows if row["measure"] in kept[cell])
+            shown = {name: plan.results.numbers(cell, name) for name in cell.measures if name in kept[cell]}
             gathered.add(cell, shown, vars(seen), seen.experiments)
     return origins.read(computed), gathered
 

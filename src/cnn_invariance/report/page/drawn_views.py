@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from cnn_invariance.errors import InputError
 from cnn_invariance.inspection_page import data_uri
 from cnn_invariance.report.page import inline_svg
 from cnn_invariance.report.page.inline_svg import Definitions
+from cnn_invariance.workflow.products import existing
 
 if TYPE_CHECKING:
     from cnn_invariance.plotting.caption import Caption
@@ -89,13 +89,6 @@ def read_table(folder: Path, name: str) -> TableView:
 def packed(table: bytes) -> str:
     """A table (CSV) as a data URI, packed as gzip; the same table gives the same bytes."""
     return data_uri("application/gzip", gzip.compress(table, mtime=0))
-
-
-def existing(path: Path) -> Path:
-    """The path itself; InputError if it is not a file."""
-    if not path.is_file():
-        raise InputError(f"{path} is missing; `snakemake report` draws what is missing and writes the page")
-    return path
 
 
 def _record(folder: Path, name: str) -> dict[str, Any]:

@@ -107,9 +107,10 @@ class Part(NamedTuple):
 
     def html(self, without: Mapping[str, str]) -> Markup:
         """The element, without the attributes that its group has."""
-        kept = ((name, value) for name, value in self.attributes.items() if name not in without)
-        start = Markup(f"<{self.tag}") + Markup("").join(Markup(' {}="{}"').format(*item) for item in kept)
-        return start + (Markup(">") + self.inside + Markup(f"</{self.tag}>") if self.inside else Markup("/>"))
+        kept = ((escape(name), escape(value)) for name, value in self.attributes.items() if name not in without)
+        given = "".join(f' {name}="{value}"' for name, value in kept)
+        end = f">{self.inside}</{self.tag}>" if self.inside else "/>"
+        return Markup(f"<{self.tag}{given}{end}")
 
 
 def inline(text: str, definitions: Definitions) -> Markup:
