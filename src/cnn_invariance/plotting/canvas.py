@@ -4,7 +4,10 @@ import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import matplotlib as mpl
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -92,13 +95,15 @@ def _lay_out(figure: Figure) -> None:
 
 def _svg(figure: Figure) -> str:
     full = io.StringIO()
-    figure.savefig(full, format="svg", metadata={"Date": None, "Creator": None})
+    figure.set_dpi(mpl.rcParams["figure.dpi"])
+    FigureCanvasSVG(figure).print_svg(full, metadata={"Date": None, "Creator": None})  # savefig draws all twice
     return slim(full.getvalue())
 
 
 def _png(figure: Figure) -> bytes:
     """PNG with all its colours, if it has any; a palette of 256 would break colour maps into steps."""
     full, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(full, format="png", metadata={"Software": None}, dpi=DPI, pil_kwargs={"compress_level": 1})
+    figure.set_dpi(DPI)
+    FigureCanvasAgg(figure).print_png(full, metadata={"Software": None}, pil_kwargs={"compress_level": 1})
     without_colours(Image.open(full).convert("RGB")).save(small, format="png", dpi=(DPI, DPI), optimize=True)
     return small.getvalue()

@@ -13,6 +13,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from itertools import groupby
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -267,7 +268,7 @@ class Figure(NamedTuple):
         """The value of an attribute, whose references lead to the ids of this figure."""
         if name in LENGTHS:
             return _scaled(value)
-        return REFERENCE.sub(lambda found: f"url(#{self.prefix}-{found[1]})", value)
+        return REFERENCE.sub(lambda found: f"url(#{self.prefix}-{found[1]})", value) if "url(" in value else value
 
 
 def _joined(parts: Iterable[Part]) -> Markup:
@@ -362,6 +363,7 @@ def _whole(length: str) -> str:
     return str(round(UNIT * float(length)))
 
 
+@lru_cache(maxsize=2**16)
 def _scaled(lengths: str) -> str:
     """The same in units, where all numbers are lengths in points.
 
@@ -383,5 +385,6 @@ def _together(*values: int) -> str:
     return " ".join(map(str, values)).replace(" -", "-")
 
 
+@cache
 def _local(name: str) -> str:
     return str(escape(name.rpartition("}")[2]))
