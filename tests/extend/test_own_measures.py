@@ -139,6 +139,8 @@ class Counting(nn.Module):
             "return [axis + str(request",
             r"statistics returned .*expected a list of statistics",
         ),
+        ("return [Spread(axis, request", "return None and [Spread(axis, request", "statistics returned None; expected"),
+        ("return [Spread(axis, request", "return [Spread(no_axis, request", r"mine\.py:ShareT fails .*NameError"),
     ],
 )
 def test_what_fails_when_it_is_run_is_named_before_the_pass(here, old, new, message):

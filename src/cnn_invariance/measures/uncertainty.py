@@ -30,8 +30,6 @@ from typing import Any
 import numpy as np
 
 CONFIDENCE = 0.95
-LEAST_GROUPS = 5
-"""Of fewer groups an interval would be several times as wide as of many."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -176,9 +176,7 @@ class Gathered:
         for name, text in self._words.of(cell).items():
             self._of[name].append(self._choices[name].place(text))
         by_measure = {name: {row["layer_index"]: row for row in _rows(profile)} for name, profile in profiles.items()}
-        layers = {
-            place: (row["layer"], row["kind"]) for found in by_measure.values() for place, row in found.items()
-        }
+        layers = {place: (row["layer"], row["kind"]) for found in by_measure.values() for place, row in found.items()}
         order = sorted(layers)
         self._cells.append(
             {

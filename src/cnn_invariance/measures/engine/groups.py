@@ -19,9 +19,10 @@ from types import ModuleType
 import numpy as np
 from torch import Tensor
 
+from cnn_invariance.measures.engine.inputs import LEAST_GROUPS
 from cnn_invariance.measures.requests import Measure
 from cnn_invariance.measures.statistics.base import Accumulators, Statistic
-from cnn_invariance.measures.uncertainty import LEAST_GROUPS, Uncertainty
+from cnn_invariance.measures.uncertainty import Uncertainty
 
 ROUNDING = 1e-5
 """A share of a statistic that is less is the rounding of a difference, and counts as 0: 0 / 0 must stay so."""

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from cnn_invariance import devices
 from cnn_invariance.errors import InputError
-from cnn_invariance.measures.uncertainty import LEAST_GROUPS
 from cnn_invariance.transformations import sets
 from cnn_invariance.transformations.affine import AffineSet, is_identity
 from cnn_invariance.transformations.warp import transform_all
@@ -42,6 +41,8 @@ def check_seed(seed: int) -> None:
 
 GROUPS = 10
 """Groups of samples, unless said: more would cost more, and an interval is a ninth wider than of very many."""
+LEAST_GROUPS = 5
+"""Of fewer groups an interval would be several times as wide as of many."""
 
 
 def check_groups(uncertainty: bool | int, N: int) -> int:

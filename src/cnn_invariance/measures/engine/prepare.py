@@ -18,6 +18,7 @@ from cnn_invariance.errors import InputError
 from cnn_invariance.measures import requests
 from cnn_invariance.measures.backends import c_loops
 from cnn_invariance.measures.engine.inputs import (
+    LEAST_GROUPS,
     Callables,
     MapStyle,
     OneSampleWarning,
@@ -36,12 +37,8 @@ from cnn_invariance.measures.engine.inputs import (
     scores,
 )
 from cnn_invariance.measures.requests import Measure, undoes
-from cnn_invariance.measures.statistics.base import Context, SampleOrder, Statistic
-from cnn_invariance.measures.statistics.distances import PairDistance
-from cnn_invariance.measures.statistics.firing import Firing
-from cnn_invariance.measures.statistics.moments import FRatio
+from cnn_invariance.measures.statistics.base import Context, Statistic
 from cnn_invariance.measures.statistics.scales import Scale
-from cnn_invariance.measures.uncertainty import LEAST_GROUPS
 from cnn_invariance.roles import PROBES, tensors_of
 from cnn_invariance.transformations.affine import AffineSet
 from cnn_invariance.transformations.warp import check_members
@@ -108,8 +105,6 @@ class PreparedPass:
         M = check_transformations(transformations)
         classes = labels_of(images, labels, N)
         requests = _requests(measures, isinstance(transformations, AffineSet), classes is not None)
-        if alone := _one_sample(requests, N, classes):
-            warnings.warn(alone, OneSampleWarning, stacklevel=3)  # the line that called measure()
         model = model if device is None else model.to(place)
         example = batch(images, [0]).to(place, dtype)
         with at_precision(precision, place):
@@ -117,7 +112,10 @@ class PreparedPass:
                 check_members(transformations, example, finite=nan == "error")
             TransformedBatch(transformations, example.shape[1:], untransformed=False)(example)
             found, memory_format = _try_network(model, example, layers, _format(images), merge)
-        _try_user_measures(requests, found.layers)
+        _try_user_measures(requests, found.layers)  # only then are they asked for their statistics
+        _check_order(requests, classes)
+        if alone := _one_sample(requests, N, classes):
+            warnings.warn(alone, OneSampleWarning, stacklevel=3)  # the line that called measure()
         granule = main_block(requests, [Context(layer, N, M, place) for layer in found.layers])
         of_classes = scores(found.output, PROBES[0])
         no_accuracy = no_classes(of_classes) if classes is not None and accuracy else "there are no labels of classes"
@@ -303,9 +301,14 @@ def _requests(measures: Sequence[str] | None, affine: bool, labelled: bool) -> d
             )
         if request["stratified"] and not labelled:
             raise InputError(f"{request} is taken per class; give labels")
-        if not labelled and any(order_of(statistic) == "class" for statistic in _probe(request)):
-            raise InputError(f"{request} takes the samples sorted by class; give labels, or leave out order=class")
     return {request: _family(request) for request in chosen}
+
+
+def _check_order(requests: Iterable[Measure], classes: Tensor | None) -> None:
+    """Refuse a measure that takes the samples sorted by class where there are no labels."""
+    for request in requests if classes is None else ():
+        if any(one.sample_order == "class" for one in _probe(request)):
+            raise InputError(f"{request} takes the samples sorted by class; give labels, or leave out order=class")
 
 
 def _try_user_measures(requests: Iterable[Measure], layers: list[Layer]) -> None:
@@ -325,15 +328,9 @@ def _family(request: Measure) -> ModuleType:
     return importlib.import_module(f"cnn_invariance.measures.families.{requests.family(request.name).name}")
 
 
-def order_of(statistic: Statistic) -> SampleOrder | None:
-    """The order of the samples that a statistic wants; None where none matters."""
-    wanted = isinstance(statistic, PairDistance) and statistic.axis == "samples"
-    return cast(PairDistance, statistic).order if wanted else None
-
-
 def block_of(statistics: Iterable[Statistic]) -> int:
     """The samples that must be in a tile together: the largest block (sizes are powers of two); 1 without any."""
-    return max((cast(PairDistance, s).block for s in statistics if order_of(s) is not None), default=1)
+    return max((one.block for one in statistics if one.sample_order), default=1)
 
 
 def main_block(requests: Mapping[Measure, ModuleType], contexts: Sequence[Context]) -> int:
@@ -349,7 +346,7 @@ def main_block(requests: Mapping[Measure, ModuleType], contexts: Sequence[Contex
         if request["stratified"] == stratified
         for context in contexts
         for statistic in family.statistics(request, context)
-        if stratified or order_of(statistic) == "random"
+        if stratified or statistic.sample_order == "random"
     )
 
 
@@ -370,7 +367,7 @@ def undoes_maps(request: Measure) -> bool:
 
 def _one_sample(requests: Iterable[Measure], N: int, classes: Tensor | None) -> str:
     """Which measures have no value because they compare samples, and there is one, or a class has one; else empty."""
-    comparing = [request for request in requests if any(map(_compares_samples, _probe(request)))]
+    comparing = [request for request in requests if any(one.compares_samples for one in _probe(request))]
     if N == 1 and comparing:
         said, found = "there is one sample", comparing
     else:
@@ -385,10 +382,6 @@ def _one_sample(requests: Iterable[Measure], N: int, classes: Tensor | None) -> 
         f"{said}, which has no spread over samples: what {', '.join(map(str, found))} would compare is 0, and what is "
         "divided by it is infinite, or 0 / 0; give two samples or more"
     )
-
-
-def _compares_samples(statistic: Statistic) -> bool:
-    return isinstance(statistic, FRatio | Firing) or getattr(statistic, "axis", "") == "samples"
 
 
 def _probe(request: Measure) -> list[Statistic]:

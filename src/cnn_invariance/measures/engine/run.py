@@ -28,7 +28,6 @@ from cnn_invariance.measures.engine.prepare import (
     PreparedPass,
     block_of,
     moves_maps,
-    order_of,
     out_of_memory,
     undoes_maps,
     uses_untransformed,
@@ -258,7 +257,7 @@ class _Engine:
     def _orders(self, pooled: Sequence[Measure], by_class: bool) -> list[tuple[Order, set[Order]]]:
         """The orders of the samples, of the main pass first: each with those that statistics in it may want."""
         statistics = [s for own in self._statistics(pooled, self.prepared.N) for s in own]
-        wanted = {order_of(statistic) for statistic in statistics} - {None}
+        wanted = {statistic.sample_order for statistic in statistics} - {None}
         if not by_class and ("random" in wanted or self.prepared.groups or self.prepared.shuffles):
             first: Order = "random"
         elif not by_class and "class" in wanted and block_of(statistics) <= self.prepared.tile:
@@ -329,7 +328,7 @@ class _Engine:
         return [
             Accumulators(
                 self._context(layer, N),
-                frozenset(s for s in statistics if orders is None or order_of(s) in orders),
+                frozenset(s for s in statistics if orders is None or s.sample_order in orders),
             )
             for layer, statistics in zip(prepared.layers, self._statistics(requests, N), strict=True)
         ]

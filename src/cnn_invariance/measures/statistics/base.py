@@ -150,6 +150,9 @@ class Statistic:
     paired: bool = (
         True  # changes where f(t(x)) is paired with another sample; False: it sees one transformation at a time
     )
+    compares_samples: bool = False  # of one sample it has no value
+    sample_order: SampleOrder | None = None  # in which it pairs samples in blocks; None: it pairs none
+    block: int = 1  # the samples of a block, which stand in one tile
     degree: int = 1  # the power of the activations' unit of measurement it has: 1 of a distance, 0 of a share
     no_interval: str = "it reads a statistic that is not known to be a mean over samples"  # why; empty: it has one
 

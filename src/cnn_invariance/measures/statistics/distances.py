@@ -174,6 +174,16 @@ class PairDistance(Statistic):
         return "it is a standard error itself, of the pairs that were drawn among these samples" if self.error else ""
 
     @property
+    def compares_samples(self) -> bool:  # type: ignore[override]
+        """Along them."""
+        return self.axis == "samples"
+
+    @property
+    def sample_order(self) -> SampleOrder | None:  # type: ignore[override]
+        """Only along samples are samples paired."""
+        return self.order if self.axis == "samples" else None
+
+    @property
     def paired(self) -> bool:  # type: ignore[override]
         """A distance along samples is of one transformation."""
         return self.axis == "transformations"

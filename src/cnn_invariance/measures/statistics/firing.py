@@ -160,6 +160,7 @@ class Firing(Statistic):
     threshold: str = "normal"
     reference: str = "untransformed"
     untransformed: ClassVar[bool] = True
+    compares_samples: ClassVar[bool] = True  # type: ignore[misc]
     paired: ClassVar[bool] = False  # type: ignore[misc]
     degree: ClassVar[int] = 0  # type: ignore[misc]
     accumulator: ClassVar[type[Accumulator]] = Exceedances

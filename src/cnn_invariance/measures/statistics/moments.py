@@ -93,6 +93,11 @@ class Spread(Statistic):
         return (replace(self, statistic="var"), 0.5) if root else (self, 1.0)
 
     @property
+    def compares_samples(self) -> bool:  # type: ignore[override]
+        """Along them."""
+        return self.axis == "samples"
+
+    @property
     def paired(self) -> bool:  # type: ignore[override]
         """A spread along samples is of one transformation."""
         return self.axis == "transformations"
@@ -112,6 +117,7 @@ class Spread(Statistic):
 class FRatio(Statistic):
     """One-way ANOVA's F with the columns as groups; degrees of freedom M - 1 and M (N - 1)."""
 
+    compares_samples: ClassVar[bool] = True  # type: ignore[misc]
     paired: ClassVar[bool] = False  # type: ignore[misc]
     degree: ClassVar[int] = 0  # type: ignore[misc]
     accumulator: ClassVar[type[Accumulator]] = Moments
