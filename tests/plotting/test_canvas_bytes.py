@@ -95,15 +95,16 @@ def test_drawing_again_gives_the_same_bytes(canvas, maps, designs):
         assert image.width == round(DOUBLE * 200)
 
 
-def test_a_figure_that_cannot_be_drawn_leaves_the_old_files(canvas, figure, monkeypatch):
+@pytest.mark.parametrize("drawn_by", ["backend_svg.FigureCanvasSVG.print_svg", "backend_agg.FigureCanvasAgg.print_png"])
+def test_a_figure_that_cannot_be_drawn_leaves_the_old_files(canvas, figure, monkeypatch, drawn_by):
     canvas.figure("nv", figure, "old")
     before = {path.name: path.read_bytes() for path in canvas.figures.iterdir()}
 
-    def fail(target: io.StringIO, **_: object) -> None:
-        target.write("half")
+    def fail(_: object, target: io.IOBase, **__: object) -> None:
+        target.write("half" if isinstance(target, io.TextIOBase) else b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(figure, "savefig", fail)
+    monkeypatch.setattr(f"matplotlib.backends.{drawn_by}", fail)
     with pytest.raises(OSError, match="disk full"):
         canvas.figure("nv", figure, "new")
     assert {path.name: path.read_bytes() for path in canvas.figures.iterdir()} == before

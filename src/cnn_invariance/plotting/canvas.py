@@ -44,8 +44,9 @@ class Canvas:
             top = add_heading(figure, caption.finding, caption.shown)
             _lay_out(figure)
             below_heading(figure, top)
-            write_whole(self.figures / f"{name}.svg", _svg(figure))
-            write_whole(self.figures / f"{name}.png", _png(figure))
+            pictures = {"svg": _svg(figure), "png": _png(figure)}
+        for ending, content in pictures.items():  # only where both could be drawn
+            write_whole(self.figures / f"{name}.{ending}", content)
         write_whole(self.figures / f"{name}.md", f"{caption}\n")
         write_whole(self.figures / f"{name}.json", caption.to_json())
 

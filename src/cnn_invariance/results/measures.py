@@ -143,10 +143,10 @@ class MeasureTable:
     @cached_property
     def _places(self) -> dict[str, np.ndarray]:
         """Where in `_rows` the profile of each measure stands."""
-        names = _array(self.layers["measure"])
-        kept, places = np.unique(names.astype(str), return_inverse=True)
-        ordered = np.argsort(places, kind="stable")
-        return dict(zip(kept.tolist(), np.split(ordered, np.cumsum(np.bincount(places))[:-1]), strict=True))
+        found: dict[str, list[int]] = {}
+        for place, name in enumerate(_array(self.layers["measure"])):
+            found.setdefault(name, []).append(place)
+        return {name: np.array(places) for name, places in found.items()}
 
     @cached_property
     def _observed(self) -> list[str]:
