@@ -44,7 +44,7 @@ class Canvas:
             top = add_heading(figure, caption.finding, caption.shown)
             _lay_out(figure)
             below_heading(figure, top)
-            pictures = {"svg": _svg(figure), "png": _png(figure)}
+            pictures: dict[str, str | bytes] = {"svg": _svg(figure), "png": _png(figure)}
         for ending, content in pictures.items():  # only where both could be drawn
             write_whole(self.figures / f"{name}.{ending}", content)
         write_whole(self.figures / f"{name}.md", f"{caption}\n")
