@@ -1,11 +1,11 @@
 """What is committed was drawn from the committed results by this code: every figure, table and claim, to the byte."""
 
+import json
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from cnn_invariance.experiments.framework.claims import headline
 from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.plotting import Canvas
 from cnn_invariance.report import claims, overview, specifications
@@ -63,9 +63,11 @@ def test_figures_and_tables(preset, experiment, tmp_path):
     figures, tables = tmp_path / "figures", tmp_path / "tables"
     study = plan.study.on(experiment, plan.computed[experiment])
     chosen = study.experiment(experiment)
-    found = headline(chosen.findings(study, plan.results))
+    found = chosen.opening(study, plan.results)
     openings = [path.read_text().partition("\n\n")[0] for path in committed_captions(preset, experiment)]
     assert max((len(one.split()) for one in openings), default=0) <= WORDS
+    records = [path.with_suffix(".json").read_text() for path in committed_captions(preset, experiment)]
+    assert all(json.loads(one)["caption"]["finding"] for one in records)
     chosen.draw(study, plan.results, Canvas(figures, tables, found))
     outputs = study.outputs_of(experiment)
     if outputs.figures:

@@ -1,8 +1,17 @@
 """The layer profiles of different designs, side by side by relative depth."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from cnn_invariance.experiments.framework import ALIKE, DEPTH, Line, Models, Panel, ProfilesOfModels
+from cnn_invariance.experiments.framework import ALIKE, DEPTH, Line, Models, Panel, ProfilePlan, ProfilesOfModels
+from cnn_invariance.experiments.framework.choices import label as name_of
+from cnn_invariance.paper.words import enumerated
+from cnn_invariance.statistics.intervals import mean
+from cnn_invariance.statistics.profiles import layer_mean
+from cnn_invariance.study import Study
+
+if TYPE_CHECKING:
+    from cnn_invariance.results import Results
 
 
 class CompareModels(ProfilesOfModels, Models):
@@ -18,3 +27,19 @@ class CompareModels(ProfilesOfModels, Models):
     def panel(self, at: Panel) -> Iterator[Line]:
         """A line for each model."""
         return (at.line(model, at.networks(model=model)) for model in self.compared(at.study))
+
+    def described(self, study: Study, results: "Results") -> str:
+        """The mean over layers, sets and seeds of each design, the lowest first, on each dataset."""
+        (plan,) = self.once(study, self.plans)
+        means = "; ".join(f"{_means(plan, dataset, results)} on {dataset}" for dataset in plan.lines)
+        measure = name_of(plan.measures[0])
+        return f"{measure}, mean over layers, sets and seeds, the lowest first: {means} (described, not tested)."
+
+
+def _means(plan: ProfilePlan, dataset: str, results: "Results") -> str:
+    """Each design with its mean, the lowest first."""
+    found: dict[str, list[float]] = {}
+    for line in plan.all_lines(dataset):
+        found.setdefault(line.label, []).extend(map(layer_mean, line.values(results, plan.measures[0])))
+    means = sorted((mean(values), label) for label, values in found.items())
+    return enumerated([f"{label} ({value:.2f})" for value, label in means])

@@ -1,6 +1,6 @@
 """How a measure is spread inside the layers of a network, trained plain and augmented."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -8,10 +8,13 @@ import numpy as np
 
 from cnn_invariance.experiments.framework import Models, Outputs, captions, choices
 from cnn_invariance.measures.requests import KEPT_FOR_MAPS, QUOTIENTS, check
+from cnn_invariance.paper.words import enumerated
 from cnn_invariance.statistics.lines import counted_maps
 from cnn_invariance.study import Cell, MeasureSpec, Study
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from cnn_invariance.plotting import Canvas
     from cnn_invariance.results import Results
 
@@ -78,6 +81,7 @@ class Heatmap(Models):
                 question=self.question,
                 setting=[self.setting, *(captions.measure_in_words(measure) + " " for measure in pair.measures)],
                 counts=" ".join(counts),
+                finding=_medians(pair, *next(iter(rows.items()))),
             )
             quotients = [name for measure, name in names.items() if check(measure).name in QUOTIENTS]
             figure = heatmap_figure(rows, quotients=quotients, unsorted=True)
@@ -93,3 +97,12 @@ class Heatmap(Models):
             for measure in held:
                 choices.check_held(measure, cells)
             yield Pair(dataset, model, label, cells, held)
+
+
+def _medians(pair: Pair, measure: str, tables: Mapping[str, "pd.DataFrame"]) -> str:
+    """What is seen of the first measure: its median over the maps of each network, and its units without maps."""
+    medians = (f"{np.nanmedian(table['value']):.2f} {how}" for how, table in tables.items())
+    return (
+        f"{pair.model} on {pair.dataset}: the median of {measure} over all maps, and units of layers without maps, is "
+        f"{enumerated(list(medians))} (described, not tested)."
+    )

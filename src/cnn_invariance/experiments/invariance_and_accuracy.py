@@ -9,6 +9,7 @@ from pydantic import Field
 
 from cnn_invariance.experiments.framework import Models, Outputs, captions, choices
 from cnn_invariance.experiments.framework.accuracies import accuracies
+from cnn_invariance.paper.words import enumerated
 from cnn_invariance.statistics.evidence import Rule, evidence, jackknife
 from cnn_invariance.statistics.intervals import mean, rank_correlation
 from cnn_invariance.statistics.lines import counted
@@ -94,6 +95,7 @@ class InvarianceAndAccuracy(Models):
             counts=counted(
                 results.profile(cell, NV) for on in self.on(study) for *_, cell in self._measured(study, on)
             ),
+            finding=_described(rows),
         )
         canvas.figure(self.name, scatter_figure(panels, ylabel=LOST, columns=len(PREDICTORS)), caption)
         canvas.table(self.name, pd.DataFrame(rows), caption)
@@ -136,6 +138,23 @@ def correlation(networks: Sequence[Network], place: int) -> dict[str, object]:
 
 def _logit(share: float, count: int) -> float:
     return math.log((share * count + 0.5) / ((1 - share) * count + 0.5))
+
+
+def _described(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The correlations over all networks, of each predictor on each dataset."""
+    said = {
+        predictor: [
+            f"{_in_words(row)} on {row['dataset']}"
+            for row in rows
+            if row["of"] == "all" and row["predictor"] == predictor
+        ]
+        for predictor in PREDICTORS
+    }
+    shown = "; ".join(f"{predictor}, {enumerated(words)}" for predictor, words in said.items())
+    return (
+        f"With the change of accuracy, over all networks: {shown} (exploratory; the plain and the augmented networks by "
+        "themselves are in the table)."
+    )
 
 
 def _in_words(row: Mapping[str, Any]) -> str:

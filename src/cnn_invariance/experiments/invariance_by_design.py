@@ -1,11 +1,16 @@
 """A network that is equivariant by design, trained plain, against one that learns invariance from augmented data."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from cnn_invariance.experiments.framework import DEPTH, Line, ProfileExperiment, choices
 from cnn_invariance.experiments.framework.panels import Panel
 from cnn_invariance.experiments.framework.profiles import ProfilePlan
+from cnn_invariance.statistics.intervals import mean
 from cnn_invariance.study import Study
+
+if TYPE_CHECKING:
+    from cnn_invariance.results import Results
 
 
 class InvarianceByDesign(ProfileExperiment):
@@ -48,6 +53,16 @@ class InvarianceByDesign(ProfileExperiment):
     def plans(self, study: Study) -> Sequence[ProfilePlan]:
         """A plan for each set."""
         return self.plans_by_set(study, self._panels)
+
+    def described(self, study: Study, results: "Results") -> str:
+        """The first measure at the last layer that has it: of each network under each set, mean over seeds."""
+        said = []
+        for plan in self.once(study, self.plans):
+            lines = next(iter(next(iter(plan.lines.values())).values()))
+            found = [(line.label, [values[-1] for values in line.values(results, plan.measures[0])]) for line in lines]
+            said.append(f"under {plan.part}, " + ", ".join(f"{mean(last):.2g} ({label})" for label, last in found))
+        measure = choices.label(self.requests(study)[0])
+        return f"{measure} of the last layer {'; '.join(said)} (described, not tested)."
 
     def _panels(self, at: Panel) -> Mapping[str, Sequence[Line]]:
         """For each measure a line for each network."""

@@ -106,7 +106,9 @@ class MeasureAgreement(Models):
             canvas.figure(
                 f"{self.name}_{dataset}_{label}",
                 correlation_figure(panels),
-                self._caption(study, f"Agreement of measures on {dataset} under {label} (exploratory)", networks),
+                self._caption(
+                    study, f"Agreement of measures on {dataset} under {label} (exploratory)", networks, _counted(found)
+                ),
             )
         caption = self._caption(study, "Agreement of measures (exploratory)", self.cells(study))
         canvas.table(self.name, pd.concat(tables), caption)
@@ -116,9 +118,11 @@ class MeasureAgreement(Models):
             self._caption(study, "Accuracy under transformations, and measures of the output", self.cells(study)),
         )
 
-    def _caption(self, study: Study, title: str, of: Sequence[Any]) -> Any:
+    def _caption(self, study: Study, title: str, of: Sequence[Any], finding: str = "") -> Any:
         cells = [one.cell if isinstance(one, Measured) else one for one in of]
-        return captions.caption(study, self.name, cells, title=title, question=self.question, setting=self.setting)
+        return captions.caption(
+            study, self.name, cells, title=title, question=self.question, setting=self.setting, finding=finding
+        )
 
     def _networks(self, study: Study, results: "Results", dataset: str, label: str) -> Iterator[Measured]:
         """The networks of a dataset that are measured under a set."""
@@ -136,6 +140,21 @@ class MeasureAgreement(Models):
                     network = study.network(dataset=dataset, model=model, seed=seed, **how)
                     if network.recipe.epochs or training == "plain":
                         yield model, training, study.measurement(network, label, measures=self.requests())
+
+
+def _counted(rows: "pd.DataFrame") -> str:
+    """How many pairs of measures agree, and how many disagree, over networks and over layers."""
+    said = []
+    for over, here in rows[rows["rho"].notna()].groupby("over", sort=False):
+        agree, disagree = int((here["low"] > 0).sum()), int((here["high"] < 0).sum())
+        said.append(f"of {len(here)} pairs of measures over {over}, {agree} agree and {disagree} disagree")
+    if not said:
+        return ""
+    counts = "; ".join(said)
+    return (
+        f"{counts[0].upper()}{counts[1:]}: the interval of rho lies above 0, or below (exploratory, each pair by "
+        "itself)."
+    )
 
 
 def _short(label: str) -> str:

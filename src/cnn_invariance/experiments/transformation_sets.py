@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from cnn_invariance.experiments.framework import OneModel, Outputs, Overview, captions, choices
+from cnn_invariance.paper.words import enumerated
 from cnn_invariance.study import Cell, ResponseSpec, Study
 
 if TYPE_CHECKING:
@@ -51,13 +52,16 @@ class TransformationSets(OneModel):
         measure = choices.label(choices.measure(study, self.measure))
         for dataset in self.on(study):
             cells = {label: self._response(study, dataset, label) for label in self.sets(study)}
-            shown = {}
+            shown, values = {}, []
             for label, cell in cells.items():
                 found = results.responses(cell)
+                units = self._units(found)
                 matrices = {
                     f"{one['layer']}, unit of the {role} invariant map, {one['value']:.2g}": matrix
-                    for role, (one, matrix) in self._units(found).items()
+                    for role, (one, matrix) in units.items()
                 }
+                both = " and ".join(f"{one['value']:.2f}" for one, _ in units.values())
+                values.append(f"{both} under {label}")
                 shown[label] = OfSet(found.maps(0, "input"), matrices)
             members = ", ".join(f"{label}: {len(cell.members)}" for label, cell in cells.items())
             caption = captions.caption(
@@ -67,6 +71,8 @@ class TransformationSets(OneModel):
                 title=f"Transformation sets, and ST matrices of {self.model}, {dataset}",
                 question=self.question,
                 setting=self.setting.format(shown=members, measure=measure),
+                finding=f"{measure} of the most and of the least invariant map of the last {self.kind}: "
+                f"{enumerated(values)} (described, not tested).",
             )
             canvas.figure(f"{self.name}_{dataset}", matrix_figure(shown), caption)
 

@@ -16,7 +16,6 @@ from typing import Any
 from cnn_invariance import __version__
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import registry
-from cnn_invariance.experiments.framework.claims import headline
 from cnn_invariance.paper import departures, points, published
 from cnn_invariance.plotting import Canvas
 from cnn_invariance.plotting.caption import Caption
@@ -117,7 +116,7 @@ def _stale_tables(plan: Plan, experiment: str) -> Iterator[Stale]:
     view = plan.study.on(experiment, plan.computed[experiment])
     one, committed = view.experiment(experiment), plan.folders.table_folder(plan.study.name)
     with tempfile.TemporaryDirectory() as folder:
-        canvas = TablesOnly(Path(folder), Path(folder), headline(one.findings(view, plan.results)))
+        canvas = TablesOnly(Path(folder), Path(folder), one.opening(view, plan.results))
         one.draw(view, plan.results, canvas)
         for name in view.outputs_of(experiment).tables:
             found, expected = (_read(place / f"{name}.json")["rows"] for place in (committed, Path(folder)))

@@ -32,6 +32,7 @@ def caption(
     departures: Sequence[str] = (),
     usual: Sequence[Cell] | None = None,
     accuracies: bool = False,
+    finding: str = "",
 ) -> "Caption":
     """The caption of a figure or table of these cells, of any number of datasets; ``str`` of it is the text.
 
@@ -42,6 +43,7 @@ def caption(
     usual:      the cells whose sizes are compared with the author's, where the experiment itself varies these sizes
                 (None: all ``cells``)
     accuracies: whether it is of accuracies, not of profiles, whose networks have no batch normalisation
+    finding:    what is seen, in a sentence, where the experiment claims nothing or this figure shows something else
     """
     from cnn_invariance.plotting.caption import Caption  # here, so that planning does not load Matplotlib
 
@@ -61,6 +63,7 @@ def caption(
         experiment=experiment,
         preset=study.name,
         origin=_origin(study, experiment, cells),
+        finding=finding,
     )
 
 

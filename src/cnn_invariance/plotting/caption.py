@@ -20,7 +20,7 @@ class Caption:
     experiment: the id of the experiment
     preset:     the name of the preset
     origin:     whose the experiment is: of the author's code, adapted from it, of this package, or a user's own
-    finding:    what was found, whole sentences, which the text begins with; empty where nothing is claimed
+    finding:    what was found or is seen, whole sentences, which the text begins with; empty: nothing is said
 
     >>> print(Caption(title="Two lines", question="Why?", setting=("Both are flat.",), sizes={"mnist": "2 seeds"}))
     Two lines. Why?

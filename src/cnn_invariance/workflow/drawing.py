@@ -1,7 +1,6 @@
 """Drawing the figures and tables of an experiment from its results."""
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework.claims import headline
 from cnn_invariance.workflow.plan import Plan
 
 
@@ -20,7 +19,7 @@ def draw(plan: Plan, experiment: str) -> None:
     canvas = Canvas(
         plan.folders.figure_folder(name, chosen),
         plan.folders.table_folder(name),
-        headline(experiment_here.findings(view, plan.results)) if computed else "",
+        experiment_here.opening(view, plan.results) if computed else "",
     )
     experiment_here.draw(view, plan.results, canvas)
     outputs = view.outputs_of(chosen)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, Type
 from pydantic import PrivateAttr
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework.claims import Claim, Finding
+from cnn_invariance.experiments.framework.claims import Claim, Finding, headline
 from cnn_invariance.study import Cell, Closed, Study
 
 if TYPE_CHECKING:
@@ -146,6 +146,14 @@ class Experiment(Closed):
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
         """What the results say about each of its claims."""
         return iter(())
+
+    def described(self, study: Study, results: "Results") -> str:
+        """What is seen, in a sentence; it opens the captions of an experiment that claims nothing."""
+        return ""
+
+    def opening(self, study: Study, results: "Results") -> str:
+        """What opens its captions: the finding on its claim, or what is seen where it claims nothing."""
+        return headline(self.findings(study, results)) or self.described(study, results)
 
     def overview(self, study: Study, results: "Results") -> Overview:
         """What the overview shows of it; of most experiments nothing."""

@@ -45,7 +45,7 @@ class ExperimentView:
 
     @property
     def finding(self) -> str:
-        """What was found, in the words of its figures; empty where nothing is claimed or nothing is drawn."""
+        """What was found or is seen, in the words of its figures; empty where nothing is drawn."""
         return next((one.finding for one in self.captions if one.finding), "")
 
     @property
