@@ -152,8 +152,8 @@ def _described(rows: Sequence[Mapping[str, Any]]) -> str:
     }
     shown = "; ".join(f"{predictor}, {enumerated(words)}" for predictor, words in said.items())
     return (
-        f"With the change of accuracy, over all networks: {shown} (exploratory; the plain and the augmented networks by "
-        "themselves are in the table)."
+        f"With the change of accuracy, over all networks: {shown} (exploratory; the plain and the augmented networks "
+        "by themselves are in the table)."
     )
 
 

@@ -52,17 +52,13 @@ def digest(commit: str, package: Path = PACKAGE) -> str | None:
 
 def digest_of(sources: Mapping[PurePosixPath, str]) -> str:
     """The digest of files by their path inside the package: Python, and C sources beside it."""
-    trees = {path: ast.parse(text) for path, text in sources.items() if path.suffix == ".py"}
-    modules = {_dotted(path, "cnn_invariance"): path for path in trees}
-    reached = _reached(trees, modules)
+    modules = {_dotted(path, "cnn_invariance"): path for path in sources if path.suffix == ".py"}
+    reached = _reached(sources, modules)
     rooms = {path.parts[0] for path in reached if path.name != STAGES}
-    computing = [path for path in trees if path in reached or path.parts[0] in rooms]
-    statements = {text for path in computing for text in _statements(trees[path], modules)}
-    statements |= {text for path, text in sources.items() if path.suffix != ".py" and path.parts[0] in rooms}
-    whole = hashlib.sha256()
-    for text in sorted(statements):
-        whole.update(hashlib.sha256(text.encode()).digest())
-    return whole.hexdigest()
+    computing = [path for path in modules.values() if path in reached or path.parts[0] in rooms]
+    statements = {one for path in computing for one in _hashes(sources[path], _module_names(sources[path], modules))}
+    statements |= {_hash(text) for path, text in sources.items() if path.suffix != ".py" and path.parts[0] in rooms}
+    return hashlib.sha256(b"".join(sorted(statements))).hexdigest()
 
 
 def _sources(commit: str, package: Path) -> dict[PurePosixPath, str]:
@@ -104,28 +100,33 @@ def _dotted(path: PurePosixPath, root: str) -> str:
     return ".".join((root, *(parts[:-1] if parts[-1] == "__init__" else parts)))
 
 
-def _reached(trees: Mapping[PurePosixPath, ast.Module], modules: Mapping[str, PurePosixPath]) -> set[PurePosixPath]:
+def _reached(sources: Mapping[PurePosixPath, str], modules: Mapping[str, PurePosixPath]) -> set[PurePosixPath]:
     """The computing modules that can be reached from the stages by imports."""
-    waiting = [path for path in trees if path.name == STAGES]
+    waiting = [path for path in modules.values() if path.name == STAGES]
     seen = set(waiting)
     while waiting:
-        for name in _imported(trees[waiting.pop()], modules):
-            path = modules[name]
+        for module, name, _ in _imports(sources[waiting.pop()]):
+            inside = f"{module}.{name}"
+            found = inside if inside in modules else module
+            path = modules.get(found)
+            if path is None or (name and found == "cnn_invariance"):
+                continue
             if path not in seen and PurePosixPath(path.parts[0]).stem not in NOT_COMPUTING:
                 seen.add(path)
                 waiting.append(path)
     return seen
 
 
-def _imported(tree: ast.Module, modules: Mapping[str, PurePosixPath]) -> Iterator[str]:
-    for node in ast.walk(tree):
+@cache
+def _imports(text: str) -> tuple[tuple[str, str, str], ...]:
+    """What a module imports: from which module, what (empty: the module itself), and its name here."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name in modules)
+            found += [(alias.name, "", alias.asname or alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            for alias in node.names:
-                name = f"{node.module}.{alias.name}"
-                if (found := name if name in modules else node.module) in modules and found != "cnn_invariance":
-                    yield found
+            found += [(node.module, alias.name, alias.asname or alias.name) for alias in node.names]
+    return tuple(found)
 
 
 def is_commit_known(commit: object) -> bool:
@@ -133,28 +134,30 @@ def is_commit_known(commit: object) -> bool:
     return isinstance(commit, str) and not commit.endswith("-dirty")
 
 
-def statements(tree: ast.Module) -> Iterator[str]:
-    """The top-level statements of one module, as far as they compute: without imports, texts and annotations."""
-    return _statements(tree, {})
+def statements(tree: ast.Module, names: frozenset[str] = frozenset()) -> Iterator[str]:
+    """The top-level statements of one module, as far as they compute: without imports, texts and annotations.
 
-
-def _statements(tree: ast.Module, modules: Mapping[str, PurePosixPath]) -> Iterator[str]:
-    """The top-level statements of a module, as far as they compute."""
-    bare = _Bare(_module_names(tree, modules))
+    names: those by which it calls other modules, which are left out of references to what is in them
+    """
+    bare = _Bare(names)
     for node in tree.body:
         if not isinstance(node, ast.Import | ast.ImportFrom) and not _is_text(node):
             yield ast.dump(bare.visit(node))
 
 
-def _module_names(tree: ast.Module, modules: Mapping[str, PurePosixPath]) -> frozenset[str]:
+@cache
+def _hashes(text: str, names: frozenset[str]) -> frozenset[bytes]:
+    """The hashes of a module's statements; most modules are the same in many commits."""
+    return frozenset(map(_hash, statements(ast.parse(text), names)))
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _module_names(text: str, modules: Mapping[str, PurePosixPath]) -> frozenset[str]:
     """The names by which a module calls other modules of the package."""
-    return frozenset(
-        alias.asname or alias.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module
-        for alias in node.names
-        if f"{node.module}.{alias.name}" in modules
-    )
+    return frozenset(name for module, what, name in _imports(text) if what and f"{module}.{what}" in modules)
 
 
 def _is_text(node: ast.stmt) -> bool:
