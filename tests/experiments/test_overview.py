@@ -47,3 +47,11 @@ def test_a_preset_of_one_experiment_has_a_page_too(preset, load, computed, tmp_p
     preset["experiments"] = {"heatmap": {}, "augmentation_intensity": {}}
     plan = drawn(load(preset), computed, tmp_path)
     assert "Differences" not in Products(plan).overview[2].read_text(encoding="utf-8")
+
+
+def test_designs_by_relative_depth_are_the_first_figure_where_there_is_no_other(preset, load, computed, tmp_path):
+    preset["experiments"] = {"compare_models": {}}
+    plan = drawn(load(preset), computed, tmp_path)
+    summary = plan.folders.figure_folder(plan.study.name, "overview") / "summary.md"
+    assert "(a) One profile" in summary.read_text(encoding="utf-8")
+    assert "relative depth" in summary.with_suffix(".svg").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from cnn_invariance.plotting.forest import Place, draw_forest, forest_handles
-from cnn_invariance.plotting.profiles import Series, draw_profiles, line_handles, name_layers
+from cnn_invariance.plotting.profiles import AXIS_LABELS, Axis, Series, draw_profiles, line_handles, name_layers
 from cnn_invariance.plotting.responses import coloured, mosaic
 from cnn_invariance.plotting.shares import Share, draw_shares
 from cnn_invariance.plotting.style import (
@@ -48,11 +48,12 @@ class Explained(NamedTuple):
 
 
 class Profile(NamedTuple):
-    """Lines of one panel, whose layers are those of one network, with the name of their measure and a title."""
+    """Lines of one panel, with the name of their measure and a title; by relative depth, of several designs."""
 
     series: Sequence[Series]
     measure: str
     title: str
+    axis: Axis = "layer"
 
 
 class Claims(NamedTuple):
@@ -157,12 +158,15 @@ def _bare(axes: Axes) -> None:
 
 def _draw_profile(part: SubFigure, shown: Profile) -> None:
     axes = part.subplots()
-    draw_profiles(axes, shown.series)
+    draw_profiles(axes, shown.series, axis=shown.axis)
     axes.set_title(shown.title, fontsize=SMALL)
     axes.axhline(1, color="#404040", lw=0.7, ls=(0, (1, 2)), zorder=1)
     axes.set_ylim(bottom=0)
     axes.set_ylabel(shown.measure)
-    name_layers(axes, shown.series)
+    if shown.axis == "layer":
+        name_layers(axes, shown.series)
+    else:
+        axes.set_xlabel(AXIS_LABELS[shown.axis])
     axes.annotate(
         "1: as much as samples", (1, 1), (0, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
         ha="right", va="bottom", fontsize=font_size(SMALL - 0.5), color="#404040",

@@ -78,11 +78,11 @@ def _summary(
 
     explained = next((one.explained for one in shown if one.explained), None)
     shares = next((one.shares for one in shown if one.shares), {})
-    row = next((row for row in rows if row.axis == "layer"), None)
+    row = next((row for row in rows if row.axis == "layer"), next(iter(rows), None))
     profile = None
     if row:
         title, series = next(iter(row.panels.items()))
-        profile = Profile(series, label(row.measure), title.rpartition(": ")[2])
+        profile = Profile(series, label(row.measure), title.rpartition(": ")[2], row.axis)
     primary = _primary(records)
     if not (explained or profile or shares or primary):
         return _empty("nothing to show yet"), Caption("The study in one figure", preset=plan.study.name)
