@@ -3,6 +3,7 @@
 import importlib
 import json
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ import helpers_experiments
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.framework import registry, specifications
 from cnn_invariance.experiments.framework.programme import Programme
-from cnn_invariance.experiments.framework.specifications import Layers, Remembered, counts_dead, curve
+from cnn_invariance.experiments.framework.specifications import LAYERS, Layers, Remembered, counts_dead, curve
 from cnn_invariance.measures import requests
 from cnn_invariance.measures.statistics.base import Context
 from cnn_invariance.report import claims
@@ -50,23 +51,36 @@ def noise(cell):
     return np.random.default_rng(int(cell.key[-8:], 16)).normal(size=len(kinds(cell.network.model)))
 
 
+def varied(cell, measure):
+    """Values of their own under each measure; choices that give the same numbers are one specification."""
+    draw = np.random.default_rng([int(cell.key[-8:], 16), crc32(measure.encode())])
+    return layer_values(cell, measure) * (1 + 0.01 * draw.normal(size=len(kinds(cell.network.model))))
+
+
 def chosen(one):
     return tuple(one.specification.columns().values())
 
 
 def test_a_claim_on_the_headline_measure_has_every_form_that_exists(preset, load):
-    (tested,) = curves(preset, load, "augmentation_intensity")
-    # 16 forms with and without dead units, but for the mean over maps after the quotient: 3 kinds of layers of each
-    assert len({chosen(one) for one in tested}) == len(tested) == 3 * (2 * (2 + 2 + 1) + 3 * 2)
+    (tested,) = curves(preset, load, "augmentation_intensity", varied)
+    # NV of units, of the mean before and of maps, std and var; ND of the same; nothing is dead
+    assert len({chosen(one) for one in tested}) == len(tested) == 3 * (3 * 2 + 3)
     assert chosen(tested[0]) == ("NV", "mean before", "std", "counted as 1", "all")
-    assert [one.specification.own for one in tested] == [True] + [False] * 47
+    assert [one.specification.own for one in tested] == [True] + [False] * (len(tested) - 1)
     assert not [one for one in tested if one.specification.form.of == "map" and one.specification.form.measure == "NV"
                 and one.specification.dead == "left out"]  # fmt: skip
 
 
 def test_what_the_cells_do_not_hold_does_not_exist(preset, load):
-    (tested,) = curves(preset, load, "augmentation_intensity", measures=["NV[aggregate=mean]", "ND"])
+    (tested,) = curves(preset, load, "augmentation_intensity", varied, measures=["NV[aggregate=mean]", "ND"])
     assert {chosen(one)[:3] for one in tested} == {("NV", "mean before", "std"), ("ND", "map", "distance")}
+
+
+def test_choices_that_give_the_same_numbers_are_one(preset, load):
+    """All measures have the same values here, and nothing is dead: what is left are the layers."""
+    (tested,) = curves(preset, load, "augmentation_intensity")
+    assert [chosen(one)[3:] for one in tested] == [("counted as 1", layers) for layers in LAYERS]
+    assert [one.specification.own for one in tested] == [True, False, False]
 
 
 def test_a_form_that_a_claim_is_about_is_no_choice(preset, load):

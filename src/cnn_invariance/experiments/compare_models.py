@@ -1,12 +1,12 @@
 """The layer profiles of different designs, side by side by relative depth."""
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cnn_invariance.experiments.framework import ALIKE, DEPTH, Line, Models, Panel, ProfilePlan, ProfilesOfModels
 from cnn_invariance.experiments.framework.choices import label as name_of
 from cnn_invariance.paper.words import enumerated
-from cnn_invariance.statistics.intervals import mean
 from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.study import Study
 
@@ -41,5 +41,6 @@ def _means(plan: ProfilePlan, dataset: str, results: "Results") -> str:
     found: dict[str, list[float]] = {}
     for line in plan.all_lines(dataset):
         found.setdefault(line.label, []).extend(map(layer_mean, line.values(results, plan.measures[0])))
-    means = sorted((mean(values), label) for label, values in found.items())
-    return enumerated([f"{label} ({value:.2f})" for value, label in means])
+    means = {label: layer_mean(values) for label, values in found.items()}  # without those that are not known
+    known = sorted((value, label) for label, value in means.items() if math.isfinite(value))
+    return enumerated([f"{label} ({value:.2g})" for value, label in known]) or "none known"

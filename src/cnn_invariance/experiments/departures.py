@@ -49,7 +49,7 @@ of a dataset's original ``pixels``; only ``where`` a design has an argument. Wha
 
 SMALL = Claim(
     "small",
-    "No departure changes the NV profile more than another seed does.",
+    "On average, a departure changes the NV profile no more than another seed does.",
     "log2 of the mean relative difference of NV profiles with and without the change over that of two seeds without it "
     "(jackknife over seeds)",
     Rule("below", math.log2(1.5)),

@@ -1,5 +1,6 @@
 """How a measure is spread inside the layers of a network, trained plain and augmented."""
 
+import math
 from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,6 +11,7 @@ from cnn_invariance.experiments.framework import Models, Outputs, captions, choi
 from cnn_invariance.measures.requests import KEPT_FOR_MAPS, QUOTIENTS, check
 from cnn_invariance.paper.words import enumerated
 from cnn_invariance.statistics.lines import counted_maps
+from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.study import Cell, MeasureSpec, Study
 
 if TYPE_CHECKING:
@@ -100,9 +102,18 @@ class Heatmap(Models):
 
 
 def _medians(pair: Pair, measure: str, tables: Mapping[str, "pd.DataFrame"]) -> str:
-    """What is seen of the first measure: its median over the maps of each network, and its units without maps."""
-    medians = (f"{np.nanmedian(table['value']):.2f} {how}" for how, table in tables.items())
+    """What is seen of the first measure: the mean over layers of its median inside a layer, of each network."""
+    means = {how: layer_mean(_medians_of(table)) for how, table in tables.items()}
+    if any(map(math.isnan, means.values())):
+        return ""
+    said = enumerated([f"{value:.2f} {how}" for how, value in means.items()])
     return (
-        f"{pair.model} on {pair.dataset}: the median of {measure} over all maps, and units of layers without maps, is "
-        f"{enumerated(list(medians))} (described, not tested)."
+        f"{pair.model} on {pair.dataset}: the median of {measure} inside a layer is {said}, mean over layers "
+        "(described, not tested)."
     )
+
+
+def _medians_of(table: "pd.DataFrame") -> list[float]:
+    """The median of each layer's finite values; NaN of a layer without one."""
+    finite = table["value"].where(np.isfinite(table["value"]))
+    return finite.groupby(table["layer_index"]).median().tolist()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -128,6 +129,8 @@ def correlation(networks: Sequence[Network], place: int) -> dict[str, object]:
 
     def on_scale(chosen: Sequence[np.ndarray]) -> float:
         rho = rank_correlation(*np.concatenate(chosen).T.tolist())
+        if math.isnan(rho):  # one of the two does not vary, or is not known
+            return rho
         return math.atanh(max(-BOUND, min(BOUND, rho)))
 
     found = evidence({"rho": jackknife(on_scale, each)}, Rule("below", 0.0)).pooled
@@ -141,20 +144,20 @@ def _logit(share: float, count: int) -> float:
 
 
 def _described(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The correlations over all networks, of each predictor on each dataset."""
+    """The correlations over all networks, and over the augmented ones alone, of each predictor on each dataset."""
+    known = [row for row in rows if not math.isnan(row["rho"])]
     said = {
         predictor: [
-            f"{_in_words(row)} on {row['dataset']}"
-            for row in rows
-            if row["of"] == "all" and row["predictor"] == predictor
+            f"{_in_words(row)} ({_in_words(alone)} over the augmented ones alone) on {row['dataset']}"
+            for row, alone in product(known, known)
+            if (row["of"], alone["of"]) == ("all", AUGMENTED)
+            and row["predictor"] == alone["predictor"] == predictor
+            and row["dataset"] == alone["dataset"]
         ]
         for predictor in PREDICTORS
     }
-    shown = "; ".join(f"{predictor}, {enumerated(words)}" for predictor, words in said.items())
-    return (
-        f"With the change of accuracy, over all networks: {shown} (exploratory; the plain and the augmented networks "
-        "by themselves are in the table)."
-    )
+    shown = "; ".join(f"{predictor}, {enumerated(words)}" for predictor, words in said.items() if words)
+    return f"With the change of accuracy, over all networks: {shown} (exploratory)." if shown else ""
 
 
 def _in_words(row: Mapping[str, Any]) -> str:

@@ -56,13 +56,14 @@ class InvarianceByDesign(ProfileExperiment):
 
     def described(self, study: Study, results: "Results") -> str:
         """The first measure at the last layer that has it: of each network under each set, mean over seeds."""
-        said = []
-        for plan in self.once(study, self.plans):
-            lines = next(iter(next(iter(plan.lines.values())).values()))
-            found = [(line.label, [values[-1] for values in line.values(results, plan.measures[0])]) for line in lines]
-            said.append(f"under {plan.part}, " + ", ".join(f"{mean(last):.2g} ({label})" for label, last in found))
-        measure = choices.label(self.requests(study)[0])
-        return f"{measure} of the last layer {'; '.join(said)} (described, not tested)."
+        measure, said = self.requests(study)[0], []
+        for plan, dataset in ((one, name) for one in self.once(study, self.plans) for name in one.lines):
+            lines = [line for line in plan.lines[dataset].get(_title(measure), ()) if line.measure == measure]
+            found = {line.label: mean(values[-1] for values in line.values(results, measure)) for line in lines}
+            numbers = ", ".join(f"{value:.2g} ({label})" for label, value in found.items())
+            said += [f"under {plan.part} on {dataset}, {numbers}"] if found else []
+        shown = f"{choices.label(measure)} at the last layer that has it: {'; '.join(said)} (described, not tested)."
+        return shown if said else ""
 
     def _panels(self, at: Panel) -> Mapping[str, Sequence[Line]]:
         """For each measure a line for each network."""

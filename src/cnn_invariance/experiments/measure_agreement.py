@@ -60,10 +60,10 @@ class MeasureAgreement(Models):
     setting = (
         "Exploratory: no claim was stated before looking. Rank correlations (Spearman's, in hundredths) of the values "
         "of two measures, each turned so that the less invariant or equivariant value is the higher one. Networks: of "
-        "the means over layers, over all networks of a dataset under one set, with Bonett and Wright's 95 % interval. "
-        "Layers: of the layers of a network, mean over networks on "
-        "Fisher's scale, with Student's 95 % interval over networks. In italics: the interval holds 0, or there is "
-        "none. Measures of the output have no layers."
+        "the means over layers and seeds, over the designs, trained plain and with the set, with Bonett and Wright's "
+        "95 % interval. Layers: of the layers of a network, mean over its seeds and over these networks on Fisher's "
+        "scale, with Student's 95 % interval over networks. In italics: the interval holds 0, or there is none. "
+        "Measures of the output have no layers."
     )
 
     measures: choices.Labels = None
@@ -147,7 +147,8 @@ def _counted(rows: "pd.DataFrame") -> str:
     said = []
     for over, here in rows[rows["rho"].notna()].groupby("over", sort=False):
         agree, disagree = int((here["low"] > 0).sum()), int((here["high"] < 0).sum())
-        said.append(f"of {len(here)} pairs of measures over {over}, {agree} agree and {disagree} disagree")
+        pairs = f"{len(here)} pair{'s' if len(here) > 1 else ''}"
+        said.append(f"of {pairs} of measures with a correlation over {over}, {agree} agree and {disagree} disagree")
     if not said:
         return ""
     counts = "; ".join(said)
@@ -176,18 +177,20 @@ def _turned(request: str, table: "pd.DataFrame", layers: int) -> np.ndarray:
 
 def agreement(networks: Sequence[Measured]) -> Iterator[dict[str, object]]:
     """A row for each pair of measures, over networks and over layers: rho with its interval, NaN where unknown."""
-    for first, second in combinations(networks[0].layers, 2):
-        names = {"first": choices.label(first), "second": choices.label(second)}
-        pairs = [np.array([layer_mean(one.layers[name]) for name in (first, second)]) for one in networks]
-        yield names | {"over": "networks"} | over_networks(pairs)
-        if "network" not in (level(check(first)), level(check(second))):
-            yield (
-                names | {"over": "layers"} | over_layers([(one.layers[first], one.layers[second]) for one in networks])
-            )
+    kinds: dict[tuple[str, str], list[Measured]] = {}
+    for one in networks:
+        kinds.setdefault((one.model, one.training), []).append(one)
+    for both in combinations(networks[0].layers, 2):
+        names = dict(zip(("first", "second"), map(choices.label, both), strict=True))
+        of_kinds = [[[one.layers[name] for name in both] for one in seeds] for seeds in kinds.values()]
+        means = [np.mean([list(map(layer_mean, seed)) for seed in seeds], axis=0) for seeds in of_kinds]
+        yield names | {"over": "networks"} | over_networks(means)
+        if "network" not in [level(check(name)) for name in both]:
+            yield names | {"over": "layers"} | over_layers(of_kinds)
 
 
 def over_networks(pairs: Sequence[np.ndarray]) -> dict[str, object]:
-    """Spearman's rho over networks, from the two values of each, with an interval.
+    """Spearman's rho over networks, from the two values of each (its mean over seeds), with an interval.
 
     On Fisher's scale its standard error is ``sqrt((1 + rho^2 / 2) / (n - 3))`` (D. Bonett and T. Wright, 2000).
     """
@@ -201,17 +204,23 @@ def over_networks(pairs: Sequence[np.ndarray]) -> dict[str, object]:
     return _numbers(n, rho, min(rho, math.tanh(middle - half)), max(rho, math.tanh(middle + half)))
 
 
-def over_layers(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, object]:
-    """The mean over networks of Spearman's rho over their layers, with Student's interval over networks."""
-    found = []
-    for first, second in pairs:
-        both = np.isfinite(first) & np.isfinite(second)
-        if (n := int(both.sum())) >= FEWEST:
-            found.append(_fisher(rank_correlation(first[both].tolist(), second[both].tolist()), n))
-    known = [value for value in found if math.isfinite(value)]
+def over_layers(kinds: Sequence[Sequence[Sequence[np.ndarray]]]) -> dict[str, object]:
+    """The mean over networks of Spearman's rho over their layers, with Student's interval over networks.
+
+    kinds: of each network, a design and its training, the values of two measures by layer, of each seed
+    """
+    found = [np.mean(list(map(_of_layers, seeds))) for seeds in kinds]
+    known = [float(value) for value in found if math.isfinite(value)]
     interval = evidence({"rho": known}, Rule("above", 0.0)).pooled
     numbers = (mean(known) if known else math.nan, interval.low, interval.high)
     return _numbers(len(known), *map(math.tanh, numbers))
+
+
+def _of_layers(both: Sequence[np.ndarray]) -> float:
+    """Spearman's rho over the layers that have both values, on Fisher's scale."""
+    found = np.isfinite(both).all(axis=0)
+    n = int(found.sum())
+    return _fisher(rank_correlation(*(values[found].tolist() for values in both)), n) if n >= FEWEST else math.nan
 
 
 def _numbers(networks: int, rho: float, low: float, high: float) -> dict[str, object]:
@@ -220,6 +229,8 @@ def _numbers(networks: int, rho: float, low: float, high: float) -> dict[str, ob
 
 def _fisher(rho: float, n: int) -> float:
     """Of an order of n; where no two are exchanged, as if two neighbours were, because the scale has no end."""
+    if math.isnan(rho):  # one of the two does not vary
+        return rho
     most = 1 - 12 / (n * (n**2 - 1))
     return math.atanh(max(-most, min(most, rho)))
 

@@ -1,5 +1,6 @@
 """A plain and an augmented network, seen by every family of measures."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel
 from cnn_invariance.experiments.framework.profiles import ProfilePlan
 from cnn_invariance.measures.requests import better, check
 from cnn_invariance.paper import captions
+from cnn_invariance.paper.words import enumerated
 from cnn_invariance.statistics.evidence import TAIL, Estimate, Evidence, Rule
 from cnn_invariance.statistics.intervals import DRAWS, mean
 from cnn_invariance.statistics.profiles import layer_mean
@@ -184,26 +186,38 @@ def _ranked(
     seeds = min(len(both[0]) for found in kept.values() for both in found.values())
     if seeds < 2:
         return Finding(claim, (dataset,), cells=cells, reason="one seed; a separation over networks needs two")
+    unknown = [part for part, found in kept.items() if math.isnan(separation(found[measure]))]
+    if unknown:
+        reason = f"{measure} does not vary between networks, or is not known, on {enumerated(unknown)}"
+        return Finding(claim, (dataset,), cells=cells, reason=reason)
     generator = np.random.default_rng(0)
     drawn = [generator.integers(seeds, size=(2, seeds)) for _ in range(DRAWS)]
     chosen = {part: _ranks(found, measure, drawn) for part, found in kept.items()}
     estimates = {part: _estimate(claim, rank, ranks, 2 * seeds) for part, (rank, ranks) in chosen.items()}
     ranks = np.mean([ranks for _, ranks in chosen.values()], axis=0)
+    ranks = ranks[np.isfinite(ranks)]
     pooled = _estimate(claim, mean(rank for rank, _ in chosen.values()), ranks, 2 * seeds * len(chosen))
     return Finding(claim, (dataset,), cells=cells, given=Evidence(pooled, estimates))
 
 
 def _ranks(found: Means, measure: str, drawn: Sequence[np.ndarray]) -> tuple[float, np.ndarray]:
-    """The rank of a measure, and its ranks with seeds drawn anew, plain and augmented networks by themselves."""
+    """The rank of a measure, and its ranks with seeds drawn anew, plain and augmented networks by themselves.
+
+    Of measures that separate as well, each has half of a rank; one without a spread is not ranked. A draw of a single
+    network, of which the measure has no spread, has no rank (NaN).
+    """
 
     def rank(plain: np.ndarray | slice, augmented: np.ndarray | slice) -> np.ndarray:
         apart = {name: separations(p[plain], a[augmented]) for name, (p, a) in found.items()}
-        return np.sum([value > apart[measure] for value in apart.values()], axis=0) + 1.0
+        better = np.sum([value > apart[measure] for value in apart.values()], axis=0)
+        alike = np.sum([value == apart[measure] for value in apart.values()], axis=0) - 1
+        return np.where(np.isnan(apart[measure]), np.nan, 1 + better + alike / 2)
 
     return float(rank(slice(None), slice(None))), rank(*np.moveaxis(np.array(drawn), 1, 0))
 
 
 def _estimate(claim: Claim, rank: float, ranks: np.ndarray, n: int) -> Estimate:
+    ranks = ranks[np.isfinite(ranks)]
     low, high = (float(value) for value in np.quantile(ranks, [TAIL, 1 - TAIL]))
     verdict = claim.rule.verdict(low, high)
     reason = "the bootstrap interval of the rank holds the threshold" if verdict == "undecided" else ""

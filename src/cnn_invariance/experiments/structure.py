@@ -192,7 +192,7 @@ class Structure(Models):
             return Finding(TOLD, about, cells=cells, reason="nothing unseen: one dataset and one set were measured")
         told = decomposition.bootstrap(augmented, _told)
         if math.isnan(told.low):
-            return Finding(TOLD, about, cells=cells, reason="one seed gives no interval")
+            return Finding(TOLD, about, cells=cells, reason="an interval needs three seeds")
         verdict = TOLD.rule.verdict(told.low, told.high)
         why = "the bootstrap interval holds the threshold" if verdict == "undecided" else ""
         p, n = told.p_above(TOLD.rule.threshold), augmented[..., 0].size
@@ -248,7 +248,7 @@ DECOMPOSED = (
     "Level: the mean of a profile over depths; shape: the profile over its mean. Each share is the sum of squares of a "
     "factor's means, of the interactions of all factors, or of seeds, over that of all profiles about their mean. "
     "Estimates and their 95 % intervals (lines): by the jackknife over seeds. In the table, told: how often the design "
-    "is that of the nearest profile of another dataset or another set."
+    "is that of the nearest profile of another dataset and another set."
 )
 DIFFERENCES = (
     "Each point is the difference between the profiles of two networks that are alike in all but one thing, named to "
@@ -273,12 +273,12 @@ def _shown(profiles: np.ndarray, factors: Sequence[str]) -> dict[str, tuple[floa
 
 
 def _told(shapes: np.ndarray) -> float:
-    """How often the design is told, of shapes (datasets, sets, designs, seeds, P) or without one of the first two."""
-    *seen, designs, seeds, depths = shapes.shape
-    groups = int(np.prod(seen))
-    labels = np.tile(np.repeat(np.arange(designs), seeds), groups)
-    unseen = np.repeat(np.arange(groups), designs * seeds)
-    return decomposition.nearest(shapes.reshape(-1, depths), labels.tolist(), unseen.tolist())
+    """How often the design is told, of shapes (datasets, sets, designs, seeds, P) or without one of the first two.
+
+    By the nearest profile of another dataset and another set: neither is seen, nor is the same network.
+    """
+    *seen, design, _ = np.indices(shapes.shape[:-1]).reshape(shapes.ndim - 1, -1).tolist()
+    return decomposition.nearest(shapes.reshape(-1, shapes.shape[-1]), design, *seen)
 
 
 def _differences(profiles: Mapping[Place, np.ndarray], datasets: Sequence[str]) -> dict[str, dict[str, list[float]]]:

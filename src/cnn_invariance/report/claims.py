@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from cnn_invariance.paper import points
 from cnn_invariance.paper.sources import Source, tests
+from cnn_invariance.paper.words import enumerated
 from cnn_invariance.report import specifications
-from cnn_invariance.statistics.evidence import Estimate, Verdict, holm, q_values
+from cnn_invariance.statistics.evidence import TAIL, Estimate, Verdict, holm, q_values
 from cnn_invariance.storage.files import write_whole
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products, existing
@@ -129,6 +130,8 @@ def printed(frame: "pd.DataFrame") -> "pd.DataFrame":
                 for row in rows
             ],
             "rule": [row["rule"] for row in rows],
+            "p after Holm": [_p_in_words(row["holm"]) for row in rows],
+            "q": [_p_in_words(row["q"]) for row in rows],
             "verdict": [f"{row['verdict']} ({row['reason']})" if row["reason"] else row["verdict"] for row in rows],
             "robustness": [robustness(row) for row in rows],
         }
@@ -149,6 +152,28 @@ def in_words(estimate: float, low: float, high: float, p: float) -> str:
     return f"{estimate:.3g}{interval}{'' if math.isnan(p) else ', p < 0.001' if p < 0.001 else f', p = {p:.2g}'}"
 
 
+def _p_in_words(p: float) -> str:
+    """An adjusted p or q; empty where there is none.
+
+    >>> _p_in_words(0.0123), _p_in_words(1e-9), _p_in_words(math.nan)
+    ('0.012', '< 0.001', '')
+    """
+    return "" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def after_holm(records: Sequence[Mapping[Any, Any]]) -> str:
+    """How many of the supported primary claims stay so when all primary ones are adjusted together; empty for none."""
+    whole = [row for row in records if not row["condition"] and row["primary"] and row["verdict"] == "supported"]
+    kept = [row for row in whole if float(row["holm"]) < TAIL]
+    if not whole:
+        return ""
+    lost = enumerated([f"{row['experiment']} on {row['about']}" for row in whole if row not in kept])
+    return (
+        f"Of {len(whole)} primary claims that are supported, {len(kept)} have a p below {TAIL:g} after Holm's "
+        f"adjustment over all primary claims{f' (not: {lost})' if lost else ''}."
+    )
+
+
 def robustness(row: Mapping[Any, Any]) -> str:
     """How many specifications agree with a verdict, and what it is without dead units, where that is another.
 
@@ -166,7 +191,8 @@ def caption(frame: "pd.DataFrame", preset: str) -> str:
     """What the table shows, and how many claims came out how."""
     counts = frame.loc[frame["condition"].fillna("") == "", "verdict"].value_counts()
     found = ", ".join(f"{counts.get(name, 0)} {name}" for name in VERDICTS)
-    return f"Claims, tested on the results of preset {preset}: {found}. {RULE}"
+    adjusted = after_holm(frame.fillna({"condition": ""}).to_dict("records"))
+    return " ".join(filter(None, [f"Claims, tested on the results of preset {preset}: {found}.", adjusted, RULE]))
 
 
 def _rows(plan: Plan, experiment: str) -> Iterator[dict[str, Any]]:
@@ -229,6 +255,8 @@ def _found(experiment: str, finding: "Finding") -> Iterator[dict[str, Any]]:
         "cells": tuple(cell.key for cell in finding.cells),
     }
     whole = {"verdict": finding.verdict, "reason": finding.why, "p": finding.p, "seeds": finding.seeds}
+    if finding.given is None:  # conditions can share networks, of which each counts once
+        whole["n"] = min(finding.evidence.pooled.n, len({cell.network for cell in finding.cells}))
     yield row | _numbers(finding.evidence.pooled) | whole
     if len(finding.evidence.conditions) > 1:
         for name, one in finding.evidence.conditions.items():

@@ -25,7 +25,7 @@ SETTING = (
     "what has one value of it (units; feature maps, by the mean before the quotient; feature maps by themselves); "
     "standard deviation, variance or mean distance; whether dead units, whose activation never changes, are counted as "
     "1 or left out; and which layers are looked at. The shaded side is the claimed one. What the cells do not hold, "
-    "and what gives no estimate, is not shown."
+    "and what gives no estimate, is not shown; choices that give the same numbers to four digits are one point."
 )
 COUNTED = (
     "agree: how many of the specifications that give an estimate have the verdict of the claim as it is stated, which "

@@ -101,11 +101,12 @@ def over_replicates(profiles: np.ndarray, statistic: Statistic) -> dict[str, lis
 def bootstrap(profiles: np.ndarray, statistic: Callable[[np.ndarray], float], draws: int = DRAWS) -> Bootstrapped:
     """A number that counts something, with its 95 % interval: replicates of all combinations together are drawn anew.
 
-    The interval is that of the percentiles. The random numbers are fixed. One replicate has no interval (NaN).
+    The interval is that of the percentiles. The random numbers are fixed. Fewer than three replicates have no interval
+    (NaN).
     """
     generator, value = np.random.default_rng(0), statistic(profiles)
     replicates = profiles.shape[-2]
-    if replicates < 2:
+    if replicates < 3:  # two can be drawn in three ways only
         return Bootstrapped(value, math.nan, math.nan, np.array([]))
     drawn = (profiles[..., generator.integers(replicates, size=replicates), :] for _ in range(draws))
     found = np.array([statistic(one) for one in drawn])
@@ -113,17 +114,18 @@ def bootstrap(profiles: np.ndarray, statistic: Callable[[np.ndarray], float], dr
     return Bootstrapped(value, float(low), float(high), found)
 
 
-def nearest(profiles: np.ndarray, labels: Sequence[int], groups: Sequence[int]) -> float:
-    """How often a profile's label is that of the nearest profile outside its own group: leave-one-group-out 1-NN.
+def nearest(profiles: np.ndarray, labels: Sequence[int], *groups: Sequence[int]) -> float:
+    """How often a profile's label is that of the nearest profile outside all its groups: leave-groups-out 1-NN.
 
-    profiles: (n, P); labels: what is to be told, such as the design; groups: what was not seen, such as dataset and set
+    profiles: (n, P); labels: what is to be told, such as the design; groups: of each thing that is not to be seen, such
+    as the dataset and the set, which each profile has
 
     >>> nearest(np.array([[0.0], [1.0], [0.1], [1.1]]), [0, 1, 0, 1], [0, 0, 1, 1])
     1.0
     """
     from scipy.spatial.distance import cdist  # here, so that planning does not load it
 
-    told, unseen = np.asarray(labels), np.asarray(groups)
-    distances = cdist(profiles, profiles, "cityblock")
-    distances[unseen[:, None] == unseen[None]] = np.inf
+    told, distances = np.asarray(labels), cdist(profiles, profiles, "cityblock")
+    for group in map(np.asarray, groups):
+        distances[group[:, None] == group[None]] = np.inf
     return float((told[distances.argmin(axis=1)] == told).mean())

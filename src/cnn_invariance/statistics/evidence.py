@@ -5,10 +5,11 @@ trained independently of the others, with a seed of its own. Samples, layers and
 Conditions are fixed, too: the three transformation sets of the study are not a sample of all transformation sets.
 
 A statistic has one value for each replicate of a condition, on a `Scale` where its distribution is about symmetric. Its
-mean has Student's 95 % interval over the replicates. The verdict of a `Rule` is *supported* where the whole interval
-lies in the claimed region, *not supported* where it lies wholly outside, *undecided* otherwise. So each of the first
-two is wrong in at most 2.5 % of all cases. "Nearly the same" is the region within a margin: its verdict is the pair of
-one-sided tests of an equivalence (TOST), each at 2.5 %.
+mean has Student's 95 % interval over the replicates; that of several conditions, over the means of each seed, because
+conditions share networks, and networks of one seed their first weights. The verdict of a `Rule` is *supported* where
+the whole interval lies in the claimed region, *not supported* where it lies wholly outside, *undecided* otherwise. So
+each of the first two is wrong in at most 2.5 % of all cases. "Nearly the same" is the region within a margin: its
+verdict is the pair of one-sided tests of an equivalence (TOST), each at 2.5 %.
 """
 
 import math
@@ -154,7 +155,7 @@ class Estimate:
 class Evidence:
     """What several fixed conditions say of one claim: each by itself, and their mean.
 
-    pooled:     the mean over conditions; its standard error comes from the replicates alone
+    pooled:     the mean over conditions, with its interval over seeds
     conditions: the estimate of each, by name; empty for a statistic of all of them together
     """
 
@@ -173,7 +174,11 @@ class Evidence:
 
 
 def evidence(values: Mapping[str, Sequence[float]], rule: Rule) -> Evidence:
-    """The evidence of the values of a statistic, one for each replicate, by condition.
+    """The evidence of the values of a statistic, one for each replicate, by condition, in the order of the seeds.
+
+    Over several conditions the mean is taken for each seed, and its interval is over seeds: conditions share networks
+    (a base design, a plain or an untrained network), and networks of one seed share their first weights and the order
+    of their samples. Of seeds that not all conditions have a value for, there is none.
 
     A value that is not finite on the scale of the rule is no value. A condition with fewer than two values, or whose
     values do not vary, is undecided, and so is the mean over conditions with such a one: no number comes from n = 1.
@@ -258,24 +263,33 @@ def _on_scale(values: Sequence[float], scale: Scale) -> np.ndarray:
 
 
 def _estimate(values: Mapping[str, np.ndarray], rule: Rule) -> Estimate:
-    """The mean over conditions of the means over their replicates, all on the scale."""
+    """The mean over seeds of the mean over conditions, all on the scale."""
     known = {name: given[np.isfinite(given)] for name, given in values.items()}
     n, back = sum(map(len, known.values())), rule.scale.back
     complete = n and all(map(len, known.values()))
     middle = float(np.mean([given.mean() for given in known.values()])) if complete else math.nan
-    if reason := _undecidable(values, known):
+    means = _by_seed(values)
+    if reason := _undecidable(values, known, means):
         return Estimate(n, back(middle), math.nan, math.nan, math.nan, "undecided", reason)
-    variances = np.array([given.var(ddof=1) for given in known.values()])
-    counts = np.array([len(given) for given in known.values()])
-    error, freedom = _error(variances, counts)
-    half = _quantile(freedom) * error
+    middle, variance, seeds = float(means.mean()), float(means.var(ddof=1)), len(means)
+    error = math.sqrt(variance / seeds)
+    half = _quantile(seeds - 1) * error
     low, high = middle - half, middle + half
     verdict = rule.verdict(low, high)
-    reason, seeds = _what_decides(rule, middle, variances) if verdict == "undecided" else ("", None)
-    return Estimate(n, back(middle), back(low), back(high), _p(rule, middle, error, freedom), verdict, reason, seeds)
+    reason, wanted = _what_decides(rule, middle, variance) if verdict == "undecided" else ("", None)
+    return Estimate(n, back(middle), back(low), back(high), _p(rule, middle, error, seeds - 1), verdict, reason, wanted)
 
 
-def _undecidable(values: Mapping[str, np.ndarray], known: Mapping[str, np.ndarray]) -> str:
+def _by_seed(values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The mean over conditions of each seed that has a value in all of them."""
+    seeds = min(map(len, values.values()), default=0)
+    if not seeds:
+        return np.array([])
+    means: np.ndarray = np.mean([given[:seeds] for given in values.values()], axis=0)
+    return means[np.isfinite(means)]
+
+
+def _undecidable(values: Mapping[str, np.ndarray], known: Mapping[str, np.ndarray], means: np.ndarray) -> str:
     """Why there is no interval; empty if there is one."""
     if not values:
         return "no condition was measured"
@@ -284,15 +298,17 @@ def _undecidable(values: Mapping[str, np.ndarray], known: Mapping[str, np.ndarra
             lost = len(values[name]) - len(given)
             seeds = "no seed has" if not len(given) else "one seed has"
             return f"{name}: {seeds} a value" + (f" ({lost} without)" if lost else "") + "; two are needed"
-        if np.ptp(given) <= 1e-12 * max(1.0, float(np.abs(given).max())):
+        if _vary_not(given):
             return f"{name}: the {len(given)} seeds have one and the same value, so no variance is known"
+    if len(means) < 2:
+        return f"{len(means)} seeds have a value in all {len(values)} conditions; two are needed"
+    if _vary_not(means):
+        return f"the {len(means)} seeds have one and the same mean over conditions, so no variance is known"
     return ""
 
 
-def _error(variances: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
-    """The standard error of the mean over conditions, and its degrees of freedom (Welch, Satterthwaite)."""
-    parts = variances / counts
-    return float(np.sqrt(parts.sum()) / len(parts)), float(parts.sum() ** 2 / (parts**2 / (counts - 1)).sum())
+def _vary_not(values: np.ndarray) -> bool:
+    return bool(np.ptp(values) <= 1e-12 * max(1.0, float(np.abs(values).max())))
 
 
 @lru_cache(maxsize=4096)
@@ -310,26 +326,26 @@ def _p(rule: Rule, middle: float, error: float, freedom: float) -> float:
     return float(max(stdtr(freedom, (first - middle) / error), stdtr(freedom, (middle - last) / error)))
 
 
-def _what_decides(rule: Rule, middle: float, variances: np.ndarray) -> tuple[str, int | None]:
-    """Why a claim is undecided, and the number of seeds of each condition at which it would be decided."""
+def _what_decides(rule: Rule, middle: float, variance: float) -> tuple[str, int | None]:
+    """Why a claim is undecided, and the number of seeds at which it would be decided."""
     tried = range(2, MOST_SEEDS + 1)
-    place = bisect_left(tried, POWER, key=lambda seeds: power(rule, middle, variances, seeds))
+    place = bisect_left(tried, POWER, key=lambda seeds: power(rule, middle, variance, seeds))
     if place == len(tried):
         return f"the estimate is so near the threshold that {MOST_SEEDS:,} seeds would not decide it", None
     seeds = tried[place]
     return f"the interval holds the threshold; {seeds} seeds would decide it with power {POWER:g}", seeds
 
 
-def power(rule: Rule, middle: float, variances: Sequence[float] | np.ndarray, seeds: int) -> float:
-    """The chance that so many seeds of each condition decide the claim the right way, if ``middle`` is the truth.
+def power(rule: Rule, middle: float, variance: float, seeds: int) -> float:
+    """The chance that so many seeds decide the claim the right way, if ``middle`` is the truth.
 
-    middle, variances: the mean and the variance of each condition, on the scale of the rule
+    variance: over seeds, of the mean over conditions, on the scale of the rule
 
     Of a region with two bounds it is a lower bound: one less the chances of missing either.
     """
     from scipy.special import nctdtr
 
-    error, freedom = _error(np.asarray(variances, dtype=float), np.full(len(variances), seeds))
+    error, freedom = math.sqrt(variance / seeds), seeds - 1
     quantile = _quantile(freedom)
 
     def beyond(distance: float) -> float:

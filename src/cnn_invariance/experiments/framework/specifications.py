@@ -261,9 +261,17 @@ def curve(experiment: Experiment, study: Study, results: Remembered) -> list[lis
 
 
 def _with_numbers(tested: Iterable[Tested]) -> list[Tested]:
-    """The claim as it is stated, then what has an estimate."""
-    by_own = sorted(tested, key=lambda one: not one.specification.own)
-    return [one for one in by_own if one.specification.own or _known(one.finding)]
+    """The claim as it is stated, then what has an estimate, each estimate of a choice of layers once, to four digits.
+
+    Choices coincide where little is dead, or where the mean over maps is that over units: copies would count as votes.
+    """
+    found: dict[tuple[str, ...], Tested] = {}
+    for one in sorted(tested, key=lambda one: (not one.specification.own, not one.specification.own_but_dead)):
+        pooled = one.finding.evidence.pooled
+        numbers = (f"{value:.4g}" for value in (pooled.estimate, pooled.low, pooled.high))
+        if one.specification.own or _known(one.finding):
+            found.setdefault((one.specification.layers, *numbers), one)
+    return list(found.values())
 
 
 def _known(finding: Finding) -> bool:

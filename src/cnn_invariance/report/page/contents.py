@@ -172,7 +172,7 @@ def read_contents(plan: Plan) -> Contents:
         experiments=[_experiment(plan, name, tested, definitions) for name in study.experiments],
         claims=tested,
         claims_csv=packed(_without_cells(existing(claims_csv).read_text(encoding="utf-8"))),
-        rule=claims.RULE,
+        rule=" ".join(filter(None, [claims.RULE, claims.after_holm(records)])),
         statement_sha256=statement_sha256(records),
         departures=markdown.html(sources.departures()),
         verification=_verification(results.root, folders.figure_folder(study.name, "verification"), definitions),
