@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from math import isnan, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnn_invariance import datasets, models
 from cnn_invariance.errors import InputError, unknown_name
+from cnn_invariance.inspection_page import DASH, in_words
 from cnn_invariance.measures import requests
 from cnn_invariance.storage.files import atomic_write
 from cnn_invariance.transformations import AffineSet, sets
@@ -33,7 +33,6 @@ CLASSES = {"torchvision:": 1000, "timm:": 1000}
 
 NAMES = 8  # columns that names of layers need at least: longer ones go on in the next line
 WIDTH = 140  # columns of the table where there is no terminal
-DASH = "–"
 TABLES = (".csv", ".parquet")
 PLOTS = (".svg", ".png", ".pdf")
 PAGE = ".html"
@@ -185,6 +184,7 @@ def table(result: "MeasureResult", dash: str = DASH) -> "Table":
     """The profiles for a terminal: one row per layer, one column per measure, a dash where a layer has no value."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     shown.add_column("", justify="right", no_wrap=True)
@@ -194,8 +194,9 @@ def table(result: "MeasureResult", dash: str = DASH) -> "Table":
         shown.add_column(name, justify="right", no_wrap=True)
     rows = {(row["measure"], row["layer_index"]): row for row in result.profiles().to_dict("records")}
     for layer in result.layers:
-        cells = [_cell(rows[measure, layer.index], dash) for measure in result.measures]
-        shown.add_row(str(layer.index), layer.name, layer.kind, " x ".join(map(str, layer.shape)), *cells)
+        cells = [in_words(rows[measure, layer.index], dash) for measure in result.measures]
+        texts = [str(layer.index), layer.name, layer.kind, " x ".join(map(str, layer.shape)), *cells]
+        shown.add_row(*map(Text, texts))  # as they are: a name may hold what Rich takes for markup, "[class token]"
     return shown
 
 
@@ -399,17 +400,6 @@ def _count_of(members: sets.TransformationSet) -> str:
     """How many transformations there are, and which of them are one map."""
     said = members.coincidence() if isinstance(members, AffineSet) else ""
     return f"{len(members)} transformations{said and f' (note: {said})'}"
-
-
-def _cell(row: Mapping[Any, Any], dash: str = DASH) -> str:
-    """A value, its interval and null if it has them, and the number of units infinite, not a number, or dead."""
-    if row["absent"]:
-        return dash
-    marks = [f"{int(row[name]):,} {name}" for name in ("infinite", "nan", "dead") if row[name]]
-    ends = [row[name] for name in ("low", "high") if not isnan(row.get(name, nan))]
-    interval = f" [{', '.join(f'{end:.4g}' for end in ends)}]" if ends else ""
-    null = "" if isnan(row.get("null", nan)) else f" null {row['null']:.4g}"
-    return f"{row['value']:.4g}{interval}{null}" + (f" ({', '.join(marks)})" if marks else "")
 
 
 def _few(texts: Sequence[str]) -> str:

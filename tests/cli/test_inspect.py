@@ -247,7 +247,7 @@ def test_a_narrow_terminal_cuts_no_number(here, width):
     console.print(shown)
     text = console.file.getvalue()
     for row in result.profiles().to_dict("records"):
-        assert inspection._cell(row) in text
+        assert inspection_page.in_words(row) in text
     assert "…" not in text
 
 

@@ -113,8 +113,9 @@ def test_sizes_are_shares_of_twice_the_usual_samples(study):
 
 def test_the_caption_of_sizes_compares_the_usual_size_with_the_author_s(drawn):
     caption = (drawn("dataset_size") / "dataset_size.md").read_text()
-    assert "measured on 2 to 400 samples of the test split" in caption
-    assert "measured on 2 to 400 samples of the test split (author: 100 to 10,000 of the test set)" in caption
+    ours = "measured on 4 to 400 samples of the test split (combined: 2 to 200 samples of the test split)"
+    assert ours in caption
+    assert f"{ours} (author: 100 to 10,000 of the test set)" in caption
 
 
 def test_subsets_are_of_equal_size(study):

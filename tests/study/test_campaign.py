@@ -15,7 +15,7 @@ from cnn_invariance.errors import FailedError, InputError
 from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.storage import locks
 from cnn_invariance.study import MeasureSpec, TrainSpec
-from cnn_invariance.workflow import campaign
+from cnn_invariance.workflow import campaign, running
 from cnn_invariance.workflow.campaign import Campaign, Step, affordable, order
 from cnn_invariance.workflow.costs import Rates
 from cnn_invariance.workflow.folders import Folders
@@ -126,7 +126,7 @@ def test_a_budget_must_be_positive(plan):
 def test_nothing_is_started_that_cannot_end_in_time(plan, monkeypatch):
     said = []
     monkeypatch.setattr(campaign, "_until", lambda *started: pytest.fail("started something"))
-    assert campaign.run(lambda: plan, campaign_of(0.5, say=said.append)) == []
+    assert campaign.run(lambda: plan, campaign_of(0.5, say=said.append)) == ([], [])
     *designs, last = said
     assert "none of them fits into the 30 s that are left" in last
     networks = sum(cell.model.name == "SimpleConv" for cell in plan.networks)
@@ -150,7 +150,7 @@ def test_what_a_killed_campaign_computed_is_packed_by_the_next(plan, tmp_path, m
     with pytest.raises(KeyboardInterrupt):
         campaign.run(lambda: plan, campaign_of(60, journal=journal))
     monkeypatch.setattr(campaign, "_until", lambda *started: there.add(of_next))
-    assert campaign.run(lambda: plan, campaign_of(60, journal=journal)) == [of_killed, of_next]
+    assert campaign.run(lambda: plan, campaign_of(60, journal=journal)).new == [of_killed, of_next]
 
 
 def test_a_journal_of_another_folder_hides_nothing_that_is_computed_here(plan, tmp_path, monkeypatch):
@@ -162,7 +162,7 @@ def test_a_journal_of_another_folder_hides_nothing_that_is_computed_here(plan, t
     monkeypatch.setattr(type(plan.results), "has", lambda self, cell: cell in there)
     monkeypatch.setattr(campaign, "known", lambda plan: NOTHING_KNOWN)
     monkeypatch.setattr(campaign, "_until", lambda *started: there.add(new))
-    assert campaign.run(lambda: plan, campaign_of(60, journal=journal)) == [new]
+    assert campaign.run(lambda: plan, campaign_of(60, journal=journal)).new == [new]
 
 
 HELD = """
@@ -184,7 +184,7 @@ def test_two_campaigns_in_one_folder_are_refused_until_the_first_is_dead(plan, t
         with pytest.raises(InputError, match=rf"a campaign in this folder is running already \(process {other.pid}\)"):
             campaign.run(lambda: plan, campaign_of(60))
         other.kill()
-    assert campaign.run(lambda: plan, campaign_of(60)) == []
+    assert campaign.run(lambda: plan, campaign_of(60)).new == []
 
 
 def test_what_a_killed_campaign_started_still_holds_its_lock(tmp_path):
@@ -244,3 +244,31 @@ def test_on_a_gpu_no_more_cells_run_at_once_than_the_preset_says(plan, tmp_path,
     targets = [command[command.index("--") + 1 :] for command in commands]
     assert plan.study.preset.cells_per_gpu == 1  # if the preset says nothing
     assert {len(some) for some in targets[:-1]} == {4}  # rounds of four for each that runs at once
+
+
+def test_cells_that_fail_are_named_with_the_end_of_their_log(plan, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Snakefile").touch()
+    monkeypatch.setattr(campaign, "known", lambda plan: NOTHING_KNOWN)
+    monkeypatch.setattr(campaign, "_until", lambda *started: 1)
+    said: list[str] = []
+    first, second = [cell for cell in plan.networks if cell.model.name == "SimpleConv"][:2]
+    log = tmp_path / "logs" / plan.study.name / "train" / f"{first.key}.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("epoch 1/2\nValueError: boom\n\n", encoding="utf-8")
+    done = campaign.run(lambda: plan, campaign_of(60, say=said.append))
+    assert done.new == []
+    assert {first, second} <= set(done.failed)
+    assert f"{first.key} failed: ValueError: boom ({log.relative_to(tmp_path)})" in said
+    assert f"{second.key} was not computed: it has no log" in said
+
+
+def test_a_campaign_takes_the_snakefile_of_the_checkout_where_there_is_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert running.found_snakefile() == Path(__file__).parents[2] / "Snakefile"
+    monkeypatch.setattr(running, "CHECKOUT", tmp_path)
+    with pytest.raises(InputError, match="expected a Snakefile in the current folder or the checkout"):
+        running.found_snakefile()
+    (tmp_path / "workflow").mkdir()
+    (tmp_path / "workflow" / "Snakefile").touch()
+    assert running.found_snakefile() == Path("workflow/Snakefile")

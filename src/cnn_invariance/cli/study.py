@@ -256,11 +256,13 @@ def campaign(
         journal=journal,
         time_with=lambda seconds: [*timing, "--seconds", f"{seconds:.0f}"],
     )
-    new = run(first.anew, wanted)
-    typer.echo(f"{len(new)} new results")
-    if new:
-        echo_packed(archives.pack(first.results, new, into / started))
+    done = run(first.anew, wanted)
+    typer.echo(f"{len(done.new)} new results")
+    if done.new:
+        echo_packed(archives.pack(first.results, done.new, into / started))
     journal.unlink(missing_ok=True)
+    if done.failed:
+        raise FailedError(f"{len(done.failed)} cells failed, named above; correct what their logs say and run it again")
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Accuracy of networks trained plain or augmented, tested plain or transformed."""
 
+import math
 from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -129,11 +130,20 @@ class Accuracy(AccuracyExperiment):
                     _by_seed(study, tested[model, under, augmentation], results) for augmentation in (None, under)
                 )
                 name = f"{model}, {under}"
-                kept[name], lost[name] = ([(t - c) / (p - c) for p, t, c in each] for each in (augmented, plain))
+                kept[name], lost[name] = ([_share(*one) for one in each] for each in (augmented, plain))
                 cost[name] = [a - p for (a, *_), (p, *_) in zip(augmented, plain, strict=True)]
             cells = [cell for one in tested.values() for cell in one.cells]
             for claim, values in zip(self.claims, (kept, lost, cost), strict=True):
                 yield Finding(claim, (dataset,), values, cells)
+
+
+def _share(plain: float, transformed: float, chance: float) -> float:
+    """The accuracy above chance that is left under the transformations; NaN of a network no better than chance.
+
+    >>> round(_share(0.9, 0.5, 0.1), 3), _share(0.1, 0.5, 0.1)
+    (0.5, nan)
+    """
+    return (transformed - chance) / (plain - chance) if plain > chance else math.nan
 
 
 def _by_seed(study: Study, one: Setting, results: "Results") -> list[tuple[float, float, float]]:

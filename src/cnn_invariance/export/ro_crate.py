@@ -15,7 +15,7 @@ import hashlib
 import io
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from importlib.metadata import version
@@ -30,8 +30,8 @@ from cnn_invariance.study import Cell, TrainSpec
 from cnn_invariance.study.document import read
 from cnn_invariance.workflow.plan import Plan
 from cnn_invariance.workflow.products import Products
+from cnn_invariance.workflow.running import found_snakefile
 
-CHECKOUT = Path(__file__).parents[3]
 PACKAGE = Path(__file__).parents[1]
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
@@ -70,7 +70,7 @@ def write(plan: Plan, into: Path) -> str:
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise InputError(f"{into}: expected a new or an empty folder for the crate; name another, or delete this one")
     plan.check()
-    export = Export(plan)
+    export = Export(replace(plan, compute="cached"))  # of what is there, also where a run would compute the rest
     if not export.cells:
         raise InputError(f"preset {plan.study.name} has no finished cell in {plan.results.root}; compute some first")
     crate = export.crate()
@@ -83,9 +83,11 @@ def write(plan: Plan, into: Path) -> str:
         part.rename(into)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+    left = [name for name in export.plan.computed if name not in export.drawn]
+    undrawn = f"; left out, because not all of their figures and tables are there: {', '.join(left)}" if left else ""
     return (
         f"{into}: {len(export.cells)} of {len(plan.cells)} cells and {len(export.drawn)} experiments of preset "
-        f"{plan.study.name}, as a Provenance Run Crate"
+        f"{plan.study.name}, as a Provenance Run Crate{undrawn}"
     )
 
 
@@ -127,9 +129,7 @@ class Export:
         return self._all.crate
 
     def _workflow(self) -> Any:
-        snakefile = next((one for one in (Path("Snakefile"), CHECKOUT / "Snakefile") if one.is_file()), None)
-        if snakefile is None:
-            raise InputError("expected a Snakefile in the current folder or the checkout; run in a checkout")
+        snakefile = found_snakefile()
         properties = {
             "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"],
             "name": "cnn_invariance: invariance measures of trained networks",

@@ -2,8 +2,9 @@
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
+from math import isnan, nan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnn_invariance.measures import requests
@@ -18,6 +19,9 @@ NAMED = 3
 """So many of the most and of the least invariant layers are named."""
 SHOWN = 24
 """So many images are shown; all are named."""
+
+
+DASH = "–"
 
 
 class Extremes(NamedTuple):
@@ -36,11 +40,15 @@ class Extremes(NamedTuple):
 def extremes(result: "MeasureResult") -> Iterator[Extremes]:
     """The extremes of each measure of which low or high values say something, and which some layers have.
 
-    A layer without a finite value is left out, and none is named both as one of the most and of the least.
+    A layer without a finite value is left out, and one that never changes: its units are dead, and count as 1. None is
+    named both as one of the most and of the least.
     """
     for measure, label in requests.labels(result.measures).items():
         request, profile = requests.check(measure), result.profile(measure).dropna(subset="value")
         if (direction := requests.better(request)) is None or len(profile) < 2:
+            continue
+        profile = profile[profile["dead"] < profile["units"]]
+        if len(profile) < 2:
             continue
         ordered = profile.sort_values("value", ascending=direction == "lower", kind="stable")
         named = [f"{row.layer} ({row.value:.3g})" for row in ordered.itertuples()]
@@ -84,8 +92,18 @@ def _rows(result: "MeasureResult") -> Iterator[tuple[Any, list[str]]]:
     """Each layer with its values, a dash where it has none."""
     found = {(row["measure"], row["layer_index"]): row for row in result.profiles().to_dict("records")}
     for layer in result.layers:
-        rows = [found[measure, layer.index] for measure in result.measures]
-        yield layer, ["–" if row["absent"] else f"{row['value']:.4g}" for row in rows]
+        yield layer, [in_words(found[measure, layer.index]) for measure in result.measures]
+
+
+def in_words(row: Mapping[Any, Any], dash: str = DASH) -> str:
+    """A value, its interval and null if it has them, and the number of units infinite, not a number, or dead."""
+    if row["absent"]:
+        return dash
+    marks = [f"{int(row[name]):,} {name}" for name in ("infinite", "nan", "dead") if row[name]]
+    ends = [row[name] for name in ("low", "high") if not isnan(row.get(name, nan))]
+    interval = f" [{', '.join(f'{end:.4g}' for end in ends)}]" if ends else ""
+    null = "" if isnan(row.get("null", nan)) else f" null {row['null']:.4g}"
+    return f"{row['value']:.4g}{interval}{null}" + (f" ({', '.join(marks)})" if marks else "")
 
 
 def _plot(result: "MeasureResult") -> str:

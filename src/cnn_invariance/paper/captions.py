@@ -135,8 +135,8 @@ def _sizes(study: Study, dataset: str, cells: Sequence[Cell], in_words: InWords)
             sets.setdefault(label, {})[_members(one.transformations)] = one.transformations.size
         others = dict.fromkeys(one.dataset.name for one in measured if one.dataset.name != dataset)
         where = f" of {' and of '.join([dataset, *others])}" if others else ""
-        samples = departures_from.samples_in_words(one.samples for one in measured)
-        parts.append(f"measured on {samples}{where}")
+        given = ((study.label_of(one.transformations, one.samples.count), one.samples) for one in measured)
+        parts.append(f"measured on {departures_from.samples_by_set(given)}{where}")
         under = [f"{label} (M = {', '.join(sorted(sizes, key=sizes.__getitem__))})" for label, sizes in sets.items()]
         parts.append(f"under {', '.join(under)}")
     seeds = len({network.seed for network in networks})

@@ -1,5 +1,6 @@
 """The sizes of the author's study, and how a preset's cells depart from them."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
@@ -232,7 +233,8 @@ def _of_measurements(
     theirs, words = _measured_by_the_author(experiment, data)
     samples = dict.fromkeys(each.samples for each in measurements)
     if any((one.split, one.count) not in theirs for one in samples):
-        found.append(f"measured on {samples_in_words(samples)} (author: {words})")
+        given = ((called(each.transformations), each.samples) for each in measurements)
+        found.append(f"measured on {samples_by_set(given)} (author: {words})")
     for one in dict.fromkeys(each.transformations for each in measurements):
         if not _set_known(one.name):
             found.append(f"{called(one)} is none of the author's transformation sets")
@@ -269,6 +271,25 @@ def _differs(text: str, ours: Iterable[Any], author: Iterable[Any]) -> list[str]
     if all(a == b for a, b in zip(ours, author if len(author) > 1 else author * len(ours), strict=True)):
         return []
     return [f"{text.format(spread(ours))} (author {spread(author)})"]
+
+
+def samples_by_set(given: Iterable[tuple[str, SampleSpec]]) -> str:
+    """How many samples are measured, and under which sets it is another number than under most.
+
+    >>> samples_by_set([("rotation", SampleSpec(count=500)), ("scale", SampleSpec(count=500)),
+    ...                 ("combined", SampleSpec(count=60))])
+    '500 samples of the test split (combined: 60 samples of the test split)'
+    """
+    by_set: dict[str, dict[SampleSpec, None]] = {}
+    for label, one in given:
+        by_set.setdefault(label, {})[one] = None
+    kinds = Counter(frozenset(samples) for samples in by_set.values())
+    if not kinds:
+        return ""
+    ((usual, _),) = kinds.most_common(1)
+    first = next(samples for samples in by_set.values() if frozenset(samples) == usual)
+    own = [f"{label}: {samples_in_words(some)}" for label, some in by_set.items() if frozenset(some) != usual]
+    return samples_in_words(first) + (f" ({'; '.join(own)})" if own else "")
 
 
 def samples_in_words(samples: Iterable[SampleSpec]) -> str:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from cnn_invariance.errors import InputError
 from cnn_invariance.machine import gpus
@@ -25,7 +26,7 @@ from cnn_invariance.study import Cell, TrainSpec
 from cnn_invariance.workflow.costs import Estimates, Known, processor_here, readable
 from cnn_invariance.workflow.parts import WHOLE, Part
 from cnn_invariance.workflow.plan import Plan
-from cnn_invariance.workflow.running import check_space
+from cnn_invariance.workflow.running import check_space, found_snakefile
 from cnn_invariance.workflow.under_way import epochs_done
 
 UNKNOWN = 60.0
@@ -146,8 +147,15 @@ class Campaign:
     time_with: Callable[[float], Sequence[str]] | None = None
 
 
-def run(make_plan: Callable[[], Plan], campaign: Campaign) -> list[Cell]:
-    """Compute missing cells for some minutes; returns those that have a result now and had none before.
+class Computed(NamedTuple):
+    """The cells that have a result now and had none before, and those that were started in time and failed."""
+
+    new: list[Cell]
+    failed: list[Cell]
+
+
+def run(make_plan: Callable[[], Plan], campaign: Campaign) -> Computed:
+    """Compute missing cells for some minutes; each cell that fails is named with the file of its log.
 
     make_plan: the plan as files are at the time of the call
 
@@ -170,12 +178,41 @@ def run(make_plan: Callable[[], Plan], campaign: Campaign) -> list[Cell]:
         at_once = min(campaign.cores, plan.study.preset.cells_per_gpu) if gpus() else campaign.cores
         if campaign.time_with is not None and campaign.part.of(plan.to_compute):
             _until(campaign.time_with(TIMING * 60 * campaign.minutes), end, handles)
-        for targets in _rounds(make_plan, end, at_once, campaign):
+        failed: list[Cell] = []
+        for cells in _rounds(make_plan, end, at_once, campaign):
             started = ["--cores", str(campaign.cores), "--nolock", "--keep-going", "--quiet", "all"]
-            command = [sys.executable, "-m", "snakemake", *started, *campaign.arguments]
-            _until([*command, "--", *targets], end, handles)
+            command = [sys.executable, "-m", "snakemake", "--snakefile", str(found_snakefile()), *started]
+            targets = [str(plan.results.path(cell)) for cell in cells]
+            status = _until([*command, *campaign.arguments, "--", *targets], end, handles)
+            if status:
+                failed += _named_failures(make_plan(), cells, campaign.say)
         plan = make_plan()
-        return [cell for cell in plan.cells if plan.results.has(cell) and cell.key not in before]
+        new = [cell for cell in plan.cells if plan.results.has(cell) and cell.key not in before]
+        return Computed(new, failed)
+
+
+def _named_failures(plan: Plan, cells: Iterable[Cell], say: Callable[[str], None]) -> list[Cell]:
+    """The cells of a round that have no result, each said with the last line of its log, or as one that was not run.
+
+    Not those of a network that is a failed run, which is a result.
+    """
+    failed = [cell for cell in cells if not plan.results.has(cell) and cell.network not in plan.failed]
+    startable = [cell for cell in failed if all(map(plan.results.has, cell.needs))]
+    if startable and not any(_log(plan, cell).is_file() for cell in startable):
+        say("Snakemake failed before it started a cell; run `snakemake --dry-run` with this preset to see why")
+    for cell in failed:
+        log = _log(plan, cell)
+        lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.is_file() else []
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        if last:
+            say(f"{cell.key} failed: {last} ({log})")
+        else:
+            say(f"{cell.key} was not computed: {'it has no log' if cell in startable else 'its network failed'}")
+    return failed
+
+
+def _log(plan: Plan, cell: Cell) -> Path:
+    return Path("logs", plan.study.name, cell.stage, f"{cell.key}.log")
 
 
 @contextmanager
@@ -220,8 +257,8 @@ def _had_before(plan: Plan, journal: Path | None) -> set[str]:
     return keys
 
 
-def _rounds(make_plan: Callable[[], Plan], end: float, at_once: int, campaign: Campaign) -> Iterator[list[str]]:
-    """Of each round the files to make; none once nothing fits into the time that is left, or nothing more succeeds."""
+def _rounds(make_plan: Callable[[], Plan], end: float, at_once: int, campaign: Campaign) -> Iterator[list[Cell]]:
+    """The cells of each round; none once nothing fits into the time that is left, or nothing more succeeds."""
     tried: set[Cell] = set()
     first = True
     while (left := end - time.monotonic()) > 0:
@@ -242,7 +279,7 @@ def _rounds(make_plan: Callable[[], Plan], end: float, at_once: int, campaign: C
             return
         tried.update(cells)
         campaign.say(f"{len(steps)} cells missing, {left / 60:.1f} min left; now {', '.join(c.key for c in cells)}")
-        yield [str(plan.results.path(cell)) for cell in cells]
+        yield cells
 
 
 def known(plan: Plan) -> Known:
@@ -260,16 +297,19 @@ def _processor() -> str:
     return done.stdout.strip() or processor_here()
 
 
-def _until(command: Sequence[str], end: float, handles: Sequence[int] = ()) -> None:
+def _until(command: Sequence[str], end: float, handles: Sequence[int] = ()) -> int:
     """Run a command; when the time is over, ask it to stop, and kill it with all it started if it does not.
+
+    Its status; 0 of one that was stopped.
 
     handles: those of locks, which the command holds too as long as it runs
     """
     process = subprocess.Popen(command, start_new_session=True, pass_fds=handles)
     try:
-        process.wait(max(0.0, end - time.monotonic()))
+        return process.wait(max(0.0, end - time.monotonic()))
     except subprocess.TimeoutExpired:
         _stop(process, PATIENCE)
+        return 0
     except BaseException:
         _stop(process, HURRY)
         raise

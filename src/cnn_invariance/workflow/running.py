@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from cnn_invariance.errors import FailedError
+from cnn_invariance.errors import FailedError, InputError
 from cnn_invariance.machine import ENDING, leave
 from cnn_invariance.storage import faults, locks
 
@@ -32,6 +32,18 @@ PATIENCE = 3.0
 """Seconds that running jobs may take to end when the run is asked to, before they are killed."""
 
 _ended_by: list[int] = []
+
+
+CHECKOUT = Path(__file__).parents[3]
+
+
+def found_snakefile() -> Path:
+    """The Snakefile of the current folder, as Snakemake looks for it, or that of the checkout (InputError: none)."""
+    here = [Path(folder, name) for folder in ("", "workflow") for name in ("Snakefile", "snakefile")]
+    found = next((one for one in (*here, CHECKOUT / "Snakefile") if one.is_file()), None)
+    if found is None:
+        raise InputError("expected a Snakefile in the current folder or the checkout; run in a checkout")
+    return found
 
 
 def check_space(folders: Iterable[Path], least: int = LEAST_FREE, what: str = "a run") -> None:

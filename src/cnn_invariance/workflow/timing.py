@@ -81,14 +81,14 @@ def measuring(cell: Cell, data: "Dataset") -> float:
     network = models.build(model.name, data.input_shape, len(data.classes), **model.arguments).to(device).eval()
     seconds, work = 0.0, 1
     with devices.repeatable(device, 1):
-        for count in (2, *SAMPLES):  # the first is a warm-up
+        for place, count in enumerate((2, 2, *SAMPLES)):  # the first is a warm-up, in which code is compiled, too
             chosen = data.subset("test", min(count, len(data.indices("test"))), 0)
             images = data.normalise(torch.from_numpy(data.images[chosen]))
             labels = torch.from_numpy(data.labels[chosen])
             started = time.perf_counter()
             measure(network, images, transformations, names, labels=labels)
             seconds, work = time.perf_counter() - started, len(chosen) * len(transformations)
-            if seconds > LONG_ENOUGH:
+            if place and seconds > LONG_ENOUGH:
                 break
     return seconds / work
 
@@ -111,8 +111,9 @@ def fill(plan: Plan, cells: list[Cell], seconds: float, say: Callable[[str], Non
             continue
         try:
             unit = training(cell, one) if isinstance(cell, TrainSpec) else measuring(cell, one)
-        except (InputError, FailedError, RuntimeError) as error:
-            say(f"{cell.key} could not be timed: {error}")
+        except Exception as error:  # it may be anyone's code
+            said = str(error) if isinstance(error, InputError | FailedError) else f"{type(error).__name__}: {error}"
+            say(f"{cell.key} could not be timed: {said}")
             continue
         if isinstance(cell, TrainSpec) and needed and (slow := emulated(cell, one)):
             say(slow)
