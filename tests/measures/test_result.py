@@ -299,6 +299,10 @@ def test_two_networks_in_one_plot(known):
     np.testing.assert_array_equal(drawn[0], deeper.profile("NV")["value"])
     with pytest.raises(InputError, match="two networks are called 'this network'"):
         known.plot(compare={"this network": deeper})
+    other = ci.measure(small_network(), some_images(), rotation(n=4, closed=False), ["NV"])
+    texts = [text.get_text() for text in known.plot("NV", compare={"a\n$b_{x$ $": other}).legends[0].get_texts()]
+    assert texts[1].startswith(r"a \$b_{x\$ \$ (")
+    assert all("transformations, rotation 0 deg to rotation" in text for text in texts)
     with pytest.raises(InputError, match="the results have no measure in common; this one has"):
         known.plot(compare=ci.measure(small_network(), some_images(), rotation(n=3, closed=False), ["TV"]))
 

@@ -200,6 +200,11 @@ def test_what_a_killed_campaign_started_still_holds_its_lock(tmp_path):
         child = int(first.stdout.readline())
         first.kill()
     assert not locks.is_free(lock)
+    first.wait()
+    with pytest.raises(
+        InputError, match=rf"\(process {first.pid}, which is dead, and of which a process that it started"
+    ):
+        locks.locked(lock, "a campaign", "wait").__enter__()
     os.kill(child, signal.SIGKILL)
     ended = time.monotonic() + 10
     while not locks.is_free(lock) and time.monotonic() < ended:

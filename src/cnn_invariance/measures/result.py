@@ -304,9 +304,10 @@ class MeasureResult:
         results = self._with(compare, label)
         chosen = [measures] if isinstance(measures, str) else self._shown(results) if measures is None else measures
         named = labels(map(self._name, chosen))
+        several_sets = len({result.transformations for result in results.values()}) > 1
         lines = {
             name: [
-                Series(f"{network} ({result.samples:,} samples)", [table], look)
+                Series(_named(network, result, several_sets), [table], look)
                 for (network, result), look in zip(results.items(), looks(len(results)), strict=True)
                 if len(table := result.profile(measure))
             ]
@@ -510,3 +511,12 @@ def _map_means(values: np.ndarray, layer: Layer) -> np.ndarray:
     total = np.where(finite, flat, 0).sum(1)
     count = finite.sum(1)
     return np.where(count > 0, total / np.maximum(count, 1), flat[:, 0])
+
+
+def _named(network: str, result: MeasureResult, several_sets: bool) -> str:
+    """The label of a network's line, as it is: Matplotlib would set what stands between two "$" as mathematics."""
+    given = [f"{result.samples:,} samples"]
+    if several_sets:
+        first, *_, last = result.transformations * 2
+        given.append(f"{len(result.transformations)} transformations, {first} to {last}")
+    return " ".join(f"{network} ({'; '.join(given)})".split()).replace("$", r"\$")

@@ -36,6 +36,8 @@ def locked(path: Path, what: str, advice: str) -> Iterator[Lock]:
         handle = _taken(path)
     if handle is None:
         holder = path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
+        if _is_dead(holder):
+            holder += ", which is dead, and of which a process that it started goes on"
         raise InputError(f"{path}: {what} is running already{f' ({holder})' if holder else ''}; {advice}")
     try:
         lock = Lock(handle)
@@ -45,6 +47,20 @@ def locked(path: Path, what: str, advice: str) -> Iterator[Lock]:
         if sys.platform != "win32":  # where an open file cannot be deleted
             path.unlink(missing_ok=True)
         os.close(handle)
+
+
+def _is_dead(holder: str) -> bool:
+    """Whether who holds a lock, as its file says, is a process of this machine that is no more."""
+    number = holder.removeprefix("process ")
+    if number == holder or not number.isdecimal() or sys.platform == "win32":
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
 
 
 def share(path: Path, holder: str, *, stay: bool = True) -> bool | None:
