@@ -294,15 +294,18 @@ def test_two_networks_in_one_plot(known):
     figure = known.plot(compare={"deeper": deeper})
     (panel,) = figure.axes  # the measure that both have
     assert panel.get_xlabel() == "relative depth (%)"
-    assert texts(figure)[:2] == ["this network (4 samples)", f"deeper ({deeper.samples} samples)"]
+    assert texts(figure)[:2] == [
+        "this network (4 samples; 2 transformations, identity to turn)",
+        f"deeper ({deeper.samples} samples; 3 transformations, rotation 0 deg to rotation 240 deg)",
+    ]
     drawn = [line.get_ydata() for line in panel.lines if len(line.get_ydata()) == len(deeper.layers)]
     np.testing.assert_array_equal(drawn[0], deeper.profile("NV")["value"])
     with pytest.raises(InputError, match="two networks are called 'this network'"):
         known.plot(compare={"this network": deeper})
     other = ci.measure(small_network(), some_images(), rotation(n=4, closed=False), ["NV"])
-    texts = [text.get_text() for text in known.plot("NV", compare={"a\n$b_{x$ $": other}).legends[0].get_texts()]
-    assert texts[1].startswith(r"a \$b_{x\$ \$ (")
-    assert all("transformations, rotation 0 deg to rotation" in text for text in texts)
+    found = texts(known.plot("NV", compare={"a\n$b_{x$ $": other}))[:2]
+    assert found[1].startswith(r"a \$b_{x\$ \$ (")
+    assert all(" transformations, " in text for text in found)
     with pytest.raises(InputError, match="the results have no measure in common; this one has"):
         known.plot(compare=ci.measure(small_network(), some_images(), rotation(n=3, closed=False), ["TV"]))
 
