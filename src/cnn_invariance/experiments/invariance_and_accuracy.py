@@ -10,7 +10,6 @@ from pydantic import Field
 
 from cnn_invariance.experiments.framework import Models, Outputs, captions, choices
 from cnn_invariance.experiments.framework.accuracies import accuracies
-from cnn_invariance.paper.words import enumerated
 from cnn_invariance.statistics.evidence import Rule, evidence, jackknife
 from cnn_invariance.statistics.intervals import mean, rank_correlation
 from cnn_invariance.statistics.lines import counted
@@ -84,7 +83,7 @@ class InvarianceAndAccuracy(Models):
                     chosen = [one for one in networks if one.training in kinds]
                     rows.append({"dataset": dataset, "predictor": predictor, "of": of, **correlation(chosen, k)})
                 points = {kind: [(one.nv[k], one.lost) for one in networks if one.training == kind] for kind in KINDS}
-                panels.append(ScatterPanel(f"{dataset}, exploratory: {_in_words(rows[-3])}", predictor, points))
+                panels.append(ScatterPanel(f"{dataset}, exploratory: rho = {_in_words(rows[-3])}", predictor, points))
         few = "" if self.seeds >= FEWEST else f"No interval: {FEWEST} seeds are needed, and there are {self.seeds}."
         caption = captions.caption(
             study,
@@ -148,7 +147,7 @@ def _described(rows: Sequence[Mapping[str, Any]]) -> str:
     known = [row for row in rows if not math.isnan(row["rho"])]
     said = {
         predictor: [
-            f"{_in_words(row)} ({_in_words(alone)} over the augmented ones alone) on {row['dataset']}"
+            f"{_in_words(row)} and {_in_words(alone)} on {row['dataset']}"
             for row, alone in product(known, known)
             if (row["of"], alone["of"]) == ("all", AUGMENTED)
             and row["predictor"] == alone["predictor"] == predictor
@@ -156,10 +155,11 @@ def _described(rows: Sequence[Mapping[str, Any]]) -> str:
         ]
         for predictor in PREDICTORS
     }
-    shown = "; ".join(f"{predictor}, {enumerated(words)}" for predictor, words in said.items() if words)
-    return f"With the change of accuracy, over all networks: {shown} (exploratory)." if shown else ""
+    shown = "; ".join(f"{predictor}, {', '.join(words)}" for predictor, words in said.items() if words)
+    first = "Rho with the change of accuracy, over all networks and over the augmented ones alone"
+    return f"{first}: {shown} (exploratory)." if shown else ""
 
 
 def _in_words(row: Mapping[str, Any]) -> str:
     interval = "" if math.isnan(row["low"]) else f" [{row['low']:.2f}, {row['high']:.2f}]"
-    return f"rho = {row['rho']:.2f}{interval}".replace("-", "\N{MINUS SIGN}")
+    return f"{row['rho']:.2f}{interval}".replace("-", "\N{MINUS SIGN}")
