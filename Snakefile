@@ -241,11 +241,11 @@ if run.plan:
             code=run.products.code_of_claims(),
         output:
             run.annotated(run.products.specifications, report),
-        priority: 1
         log:
             f"{LOGS}/specifications.log",
         benchmark:
             f"{LOGS}/specifications.tsv"
+        priority: 1
         conda:
             "envs/environment.yaml"
         params:
