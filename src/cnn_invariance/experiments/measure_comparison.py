@@ -195,7 +195,6 @@ def _ranked(
     chosen = {part: _ranks(found, measure, drawn) for part, found in kept.items()}
     estimates = {part: _estimate(claim, rank, ranks, 2 * seeds) for part, (rank, ranks) in chosen.items()}
     ranks = np.mean([ranks for _, ranks in chosen.values()], axis=0)
-    ranks = ranks[np.isfinite(ranks)]
     pooled = _estimate(claim, mean(rank for rank, _ in chosen.values()), ranks, 2 * seeds * len(chosen))
     return Finding(claim, (dataset,), cells=cells, given=Evidence(pooled, estimates))
 
