@@ -114,12 +114,13 @@ def test_every_sample_is_drawn_beside_the_other(plan, monkeypatch):
     """Of two samples three transformations each, with the mean and the deviation of all that are shown."""
     responses = plan.results.responses(plan.responses[0])
     monkeypatch.setattr(feature_maps, "DRAWN", 2)
-    first, *layers = feature_maps._block(responses, "most")
+    first, *layers = feature_maps._block(responses, "most", 1)
     assert first.text == "samples"
     indices = sorted(set(responses.frame["layer_index"]) - {0})
     both = [[with_moments(responses.maps(index, "most", 0, one)) for one in (0, 1)] for index in indices]
     assert len(layers) == len(both) > 0
     for layer, rows in zip(layers, both, strict=True):
+        assert len(layer.rows) == 1  # of two
         assert layer.rows[0].shape[0] == 2 * (2 + 2)
         for place, whole in enumerate(rows):  # of the three that are shown, the first and the last
             np.testing.assert_array_equal(layer.rows[0][4 * place :][:4], whole[[0, 2, -2, -1]])
@@ -194,7 +195,7 @@ def test_variation_is_relative_to_all_responses():
 
 def test_a_set_under_which_no_measure_can_be_taken_has_no_figure(plan, monkeypatch):
     chosen = plan.study.experiments["feature_maps"]
-    assert chosen.outputs(plan.study).figures == ["feature_maps_mnist5k_rotation"]
+    assert chosen.outputs(plan.study).figures == ["feature_maps_mnist5k"]
     monkeypatch.setattr(type(chosen), "_responses", lambda self, study, dataset, label, seed=None: [])
     assert chosen.outputs(plan.study).figures == []
     assert chosen.cells(plan.study) == []

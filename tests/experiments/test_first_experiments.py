@@ -103,7 +103,7 @@ def test_accuracy_table_has_identity_mean_and_interval(drawn):
     assert row["plain"] == pytest.approx(0.9)
     assert row["transformed"] == pytest.approx((0.9 + 12 * 0.5) / 13)
     assert (row["samples"], row["full_test"], row["epochs"]) == (200, 0.95, 3)
-    assert "| 0.900 [0.851, 0.934] | 0.531 [" in (drawn("accuracy") / "accuracy.md").read_text(encoding="utf-8")
+    assert "& 0.900 [0.851, 0.934] & 0.531 [" in (drawn("accuracy") / "accuracy.tex").read_text(encoding="utf-8")
     # Wilson's interval for 180 of 200, from its closed form in another arrangement
     z, n, p = 1.959963984540054, 200, 0.9
     roots = np.roots([1 + z * z / n, -(2 * p + z * z / n), p * p])
@@ -256,9 +256,12 @@ def test_heatmap_compares_plain_with_augmented(study, drawn):
     cells = study.cells["heatmap"]
     assert [cell.network.augmentation for cell in cells[:2]] == [None, study.set("rotation")]
     assert cells[0].transformations == cells[1].transformations == study.set("rotation")
-    assert "None of the 272 maps" in (drawn("heatmap") / "heatmap_mnist5k_SimpleConv_scale.md").read_text()
+    sorted_, in_order = ((drawn("heatmap") / f"heatmap_mnist5k_scale{end}.md").read_text() for end in ("", "_in_order"))
+    assert "None of the 576 maps" in sorted_  # of two designs
+    assert "cells are sorted" in sorted_
+    assert "cells are in the order of the maps" in in_order
     assert {cell.network.model.name for cell in cells} == {"SimpleConv", "AllConvolutional"}
-    assert len(study.outputs["heatmap"].figures) == 2 * 3  # models x sets
+    assert len(study.outputs["heatmap"].figures) == 3 * 2  # sets x orders
 
 
 def test_heatmap_of_a_measure_without_maps_is_refused_before_any_job(preset, load):

@@ -131,4 +131,4 @@ def test_accuracies_have_measures_of_the_output_beside_them_where_cells_hold_the
     folder = draw(study, "accuracy", WithTrainings(), tmp_path / "drawn")
     table = pd.read_csv(folder / "accuracy.csv")
     assert table[["Consistency", "OutputKL"]].notna().all(axis=None)
-    assert "OutputKL" in (folder / "accuracy.md").read_text(encoding="utf-8")
+    assert "OutputKL" in (folder / "accuracy.tex").read_text(encoding="utf-8")

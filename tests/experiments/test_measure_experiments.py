@@ -10,9 +10,11 @@ from PIL import Image
 import helpers_experiments
 from cnn_invariance.errors import InputError
 from cnn_invariance.experiments.aggregation import FORMS
+from cnn_invariance.experiments.framework import choices
 from cnn_invariance.experiments.measure_comparison import MeasureComparison, separation
 from cnn_invariance.experiments.same_equivariance import COMPARED
 from cnn_invariance.measures.requests import check
+from cnn_invariance.plotting import Canvas
 from cnn_invariance.statistics.profiles import log_range, variation
 from helpers_experiments import kinds
 
@@ -151,6 +153,27 @@ def test_separation_in_the_table(planned, computed, tmp_path):
     assert rows.loc["NV of maps", "augmented"] == pytest.approx(1.5)
     assert rows.loc["Goodfellow of units", "separation"] == pytest.approx(0.5 / error)
     assert len(rows) == len(MEASURES["measure_comparison"])
+
+
+@pytest.mark.parametrize("name", ["measure_comparison", "same_equivariance"])
+def test_sets_stand_side_by_side_in_one_figure_of_a_dataset(planned, computed, tmp_path, name):
+    class Kept(Canvas):
+        def figure(self, name, figure, caption):
+            shown[name] = figure, caption
+
+    shown = {}
+    study = planned(name)
+    study.experiments[name].draw(study, computed(study), Kept(tmp_path, tmp_path))
+    figure, caption = shown[f"{name}_mnist5k"]
+    grid = [axes for axes in figure.axes if axes.get_visible()]
+    sets = ["rotation", "scale", "translation"]
+    assert [axes.get_title(loc="left") for axes in grid[:3]] == sets
+    rows = [axes.get_ylabel().replace("\n", " ") for axes in grid[::3]]
+    expected = [choices.label(one).replace("maps (normalize=true)", "unit norm") for one in MEASURES[name]]
+    assert rows == (expected if name == "measure_comparison" else list(COMPARED))
+    assert all(axes.get_ylim() == grid[3 * (place // 3)].get_ylim() for place, axes in enumerate(grid))
+    assert all(one in caption.sizes["mnist5k"] for one in sets)
+    assert sum("\n" not in one and one.endswith(".") for one in caption.measures) == len(MEASURES[name])
 
 
 def test_the_rank_is_one_where_every_other_measure_separates_less(planned, computed):

@@ -271,7 +271,7 @@ def test_the_largest_difference_decides_with_bounds_for_each_side():
 
 def test_the_page_names_variants_ranges_and_images(shared, tmp_path):
     table(shared, Records(0.97, 0.98, 0.99), tmp_path)
-    page = (tmp_path / "published_accuracy.md").read_text(encoding="utf-8")
+    page = (tmp_path / "published_accuracy.tex").read_text(encoding="utf-8")
     assert "0.980 [0.970, 0.990]" in page
     assert "1,020,000; 35,000" in page
     assert "without batch normalisation" not in page

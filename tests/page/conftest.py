@@ -78,7 +78,7 @@ def everything(tmp_path_factory) -> Written:
     plan = Plan(Programme.load(root / "everything.yaml"), Folders(results=root / "results", figures=root / "figures"))
     _verify(plan)
     change(Products(plan).claims[2], _add_claims)
-    change(plan.folders.figure_folder("quick", "heatmap") / "heatmap_mnist5k_SimpleConv_scale.json", _add_hostile_texts)
+    change(plan.folders.figure_folder("quick", "heatmap") / "heatmap_mnist5k_scale.json", _add_hostile_texts)
     change(plan.folders.table_folder("quick") / "accuracy.json", _add_hostile_texts)
     page.write(plan, root / "everything.html")
     return Written(plan, root / "everything.html")
@@ -97,7 +97,7 @@ def _verify(plan: Plan) -> None:
     frame = pd.DataFrame({"cell": ["a"], "verdict": ["agrees"]})
     Canvas(root, root).table("verification", frame, "Cells again. These are few.")
     figures.mkdir()
-    for path in plan.folders.figure_folder("quick", "heatmap").glob("heatmap_mnist5k_SimpleConv_rotation.*"):
+    for path in plan.folders.figure_folder("quick", "heatmap").glob("heatmap_mnist5k_rotation.*"):
         shutil.copy(path, figures / f"verification{path.suffix}")
 
 

@@ -227,7 +227,7 @@ def test_headings_never_skip_a_level(elements):
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-@pytest.mark.parametrize("gone", ["heatmap/heatmap_mnist5k_SimpleConv_scale.png", "overview/overview.json"])
+@pytest.mark.parametrize("gone", ["heatmap/heatmap_mnist5k_scale.png", "overview/overview.json"])
 def test_a_figure_that_is_not_drawn_is_named(everything, gone, tmp_path, monkeypatch):
     path = everything.plan.folders.figures / "quick" / gone
     path.rename(tmp_path / "kept")

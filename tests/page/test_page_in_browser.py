@@ -243,7 +243,7 @@ def test_an_address_opens_what_it_points_to_and_holds_the_state(show, everything
     assert "verdict=not+supported" in ask(browser, "return location.hash")
     click(browser, "#claims-filter [type='reset']")
     until(browser, "return location.hash === '#claims'")
-    heatmaps = [f"heatmap_mnist5k_SimpleConv_{label}" for label in ("rotation", "scale")]
+    heatmaps = [f"heatmap_mnist5k_{label}" for label in ("rotation", "scale")]
     read(browser, everything, f"#experiment-heatmap&figure={heatmaps[0]}&beside={heatmaps[1]}")
     assert shown(browser, "dialog figure") == 2
     browser.execute_script("document.getElementById('large').close()")
@@ -457,8 +457,10 @@ def test_on_paper_there_is_all_but_what_is_only_for_screens(show, everything):
     assert shown(browser, "nav, .filter, .find, .enlarge, .skip, .download, .thumbnail") == 0
     count = "return document.querySelectorAll(arguments[0]).length"
     assert shown(browser, ".figures figure svg") == ask(browser, count, ".figures") > 0
-    assert shown(browser, ".single figure svg") == ask(browser, count, ".single figure") > 0
-    assert shown(browser, ".note.on-paper") == ask(browser, count, ".figures:has(figure + figure)") > 0
+    kept = ".single:not(.curves) figure:not(#figure-overview)"
+    assert shown(browser, ".single figure svg") == ask(browser, count, kept) > 0
+    assert shown(browser, "#specifications .on-paper") == 1  # says where the curves are
+    assert shown(browser, "details .note.on-paper") == ask(browser, count, ".figures:has(figure + figure)") > 0
     assert ask(browser, left) == 0 < closed
     ask(browser, "dispatchEvent(new Event('afterprint'))")
     assert ask(browser, "return document.querySelectorAll('main details:not([open])').length") == closed

@@ -19,10 +19,10 @@ OTHER = Caption("B", "Q?", ("Same here.", "Only 2."), {"d": "s", "e": "t"}, "1 i
 
 def test_captions_share_what_all_say_and_lose_nothing():
     shared = SharedCaption.from_captions([FIRST, OTHER])
-    assert shared == SharedCaption(("Same here.",), {"d": ("s",), "e": ("t",)}, {"d": ("x", "y", "z")})
+    assert shared == SharedCaption(("Same here.",), (), {"d": ("s",), "e": ("t",)}, {"d": ("x", "y", "z")})
     assert shared.rest(FIRST) == "Only 1. None is dead."
     assert shared.rest(OTHER) == "Only 2. 1 is dead."
-    assert SharedCaption.from_captions([]) == SharedCaption((), {}, {})
+    assert SharedCaption.from_captions([]) == SharedCaption((), (), {}, {})
 
 
 def test_a_departure_is_counted_once_for_each_experiment():

@@ -42,9 +42,10 @@ CHARTS = {
         xlabel="samples", ylabel="NV of maps", log_x=True, level=Level(1.0, "as much as samples"),
     ),
     "dots": lambda: dot_figure(
-        {name: [Dot(row, "plain", LOOK, (0.5, 0.4, 0.6), (0.9, 0.8, 1.0)) for row in ("SimpleConv", "AllConvolutional")]
-         for name in SETS},
-        xlabel="test accuracy", before="plain test", after="transformed test", reference=(0.1, "chance"),
+        {data: {name: [Dot(row, "plain", LOOK, (0.5, 0.4, 0.6), (0.9, 0.8, 1.0))
+                       for row in ("SimpleConv", "AllConvolutional")] for name in SETS}
+         for data in ("mnist", "cifar10")},
+        xlabel="test accuracy", before="plain test", after="transformed test",
     ),
     "scatter": lambda: scatter_figure(
         [ScatterPanel(f"mnist: {name}", "NV", {"plain": [(0.1, 0.2)], "augmented": [(0.3, 0.4)]}) for name in SETS],

@@ -62,13 +62,15 @@ FIGURES = {
     "two rows": lambda p, m, d: profile_figure({name: [broken(p, d)] for name in "abcd"}, ylabel="NV"),
     "one heatmap": lambda p, m, d: heatmap_figure({"NV": {"trained plain": partly_infinite(m, d)}}),
     "two heatmaps": lambda p, m, d: heatmap_figure({"NV": {"a": partly_infinite(m, d), "b": m(d["VGG16D"])}}),
-    "heatmaps in order and sorted": lambda p, m, d: heatmap_figure(
+    "heatmaps in order": lambda p, m, d: heatmap_figure(
         {name: {"a": partly_infinite(m, d), "b": m(d["SimpleConv"])} for name in ("NV", "ANOVA of units")},
         quotients=["NV"],
-        unsorted=True,
+        in_order=True,
     ),
-    "one dot plot": lambda p, m, d: dot_figure({"rotation": dots(d)}, **TESTS),
-    "dot plots": lambda p, m, d: dot_figure({name: dots(d) for name in ("rotation", "scale")}, **TESTS),
+    "one dot plot": lambda p, m, d: dot_figure({"mnist": {"rotation": dots(d)}}, **TESTS),
+    "dot plots": lambda p, m, d: dot_figure(
+        {data: {name: dots(d) for name in ("rotation", "scale")} for data in ("mnist", "cifar10")}, **TESTS
+    ),
 }
 
 
@@ -376,17 +378,31 @@ def test_cells_are_sorted_and_infinite_ones_hatched_above(maps, designs):
     assert hatched == [(VERMILLION.lower(), 62.5, 25.0), ("#d9d9d9", 87.5, 12.5)]
 
 
-def test_unsorted_cells_stand_in_the_order_of_the_maps(maps, designs):
+def test_cells_in_order_stand_in_the_order_of_the_maps(maps, designs):
     table = maps(designs["SimpleConv"][:1])
     table["value"] = values = [3.0, np.inf, 1.0, 2.0, np.nan, 0.0, 4.0, 0.5]
-    left, right, _ = heatmap_figure({"NV": {"a": table}}, top=4.0, unsorted=True).axes
-    shown = left.images[0].get_array()[:, 0]
+    panel, _ = heatmap_figure({"NV": {"a": table}}, top=4.0, in_order=True).axes
+    shown = panel.images[0].get_array()[:, 0]
     assert [to_hex(shown[k]) for k in (1, 4)] == [VERMILLION.lower(), "#d9d9d9"]
     finite = [k for k, value in enumerate(values) if np.isfinite(value)]
     brightness = shown[finite, :3].sum(axis=1)
     assert list(np.argsort(brightness)) == list(np.argsort(np.array(values)[finite]))
-    assert [axes.get_title(loc="left") for axes in (left, right)] == ["a,\nin order", "a,\nsorted"]
-    assert [axes.get_ylabel() for axes in (left, right)] == ["maps, units (%)", ""]
+
+
+def test_a_name_that_neighbouring_panels_share_is_written_once(maps, designs):
+    table = maps(designs["SimpleConv"])
+    titles = ["A\nplain", "A\nrotation", "B\nplain", "B\nrotation", "B"]
+    figure = heatmap_figure({"NV": dict.fromkeys(titles, table)})
+    shown = [axes.get_title(loc="left") for axes in figure.axes[: len(titles)]]
+    assert shown == ["A\nplain", "\nrotation", "B\nplain", "\nrotation", "B"]
+    assert [axes.get_ylabel() for axes in figure.axes[:2]] == ["maps, units (%)", ""]
+
+
+def test_panels_too_narrow_for_the_names_of_layers_have_their_numbers(maps, designs):
+    table = maps(designs["SimpleConv"])
+    named, numbered = (heatmap_figure({"NV": dict.fromkeys("abcdefgh"[:n], table)}).axes[0] for n in (4, 8))
+    assert [label.get_text() for label in named.get_xticklabels()] == list(table["layer"].drop_duplicates())
+    assert list(numbered.get_xticks()) == [1, 5, 10, 15]
 
 
 def test_layers_of_a_kind_are_marked(profile):
@@ -407,8 +423,8 @@ def test_panels_of_a_heatmap_share_their_colours(maps, designs):
 
 def test_neighbouring_layers_with_as_many_maps_are_one_picture_with_the_same_cells(maps, designs):
     table = maps(designs["SimpleConv"])
-    for place, by_value in enumerate((False, True)):
-        axes = heatmap_figure({"NV": {"a": table}}, quotients=["NV"], unsorted=True).axes[place]
+    for by_value in (False, True):
+        axes = heatmap_figure({"NV": {"a": table}}, quotients=["NV"], in_order=not by_value).axes[0]
         shown = {}
         for image in axes.images:
             left, right, _, _ = image.get_extent()
@@ -437,11 +453,26 @@ def test_rows_of_other_panels_are_refused(maps, designs):
 def test_dots_lie_at_their_values():
     look = looks(1)[0]
     dots = [Dot("a", "s", look, (0.9, 0.8, 0.95), (0.4, 0.3, 0.5)), Dot("b", "s", look, (1, 1, 1), (0, 0, 0))]
-    axes = dot_figure({"p": dots}, xlabel="accuracy", before="x", after="y").axes[0]
+    axes = dot_figure({"": {"p": dots}}, xlabel="accuracy", before="x", after="y").axes[0]
     points = {(line.get_xdata()[0], line.get_ydata()[0], line.get_mfc()) for line in axes.lines if line.get_marker()}
     assert {(0.9, 0, "white"), (0.4, 0, look.colour), (1, 1, "white"), (0, 1, look.colour)} <= points
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
     assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first row is at the top
+
+
+def test_rows_of_dots_have_axes_of_their_own_that_hold_their_intervals():
+    look = looks(1)[0]
+
+    def panels(names, low, high):
+        return {title: [Dot(name, "s", look, (low,) * 3, (low, low, high)) for name in names] for title in "pq"}
+
+    rows = {"mnist": panels("ab", 0.94, 0.99), "cifar10": panels("c", 0.2, 0.6)}
+    axes = dot_figure(rows, xlabel="accuracy", before="x", after="y").axes
+    assert [one.get_ylabel() for one in axes] == ["mnist", "", "cifar10", ""]
+    assert [[text.get_text() for text in one.get_yticklabels()] for one in axes[::2]] == [["a", "b"], ["c"]]
+    for one, low, high in zip(axes, (0.94, 0.94, 0.2, 0.2), (0.99, 0.99, 0.6, 0.6), strict=True):
+        start, end = one.get_xlim()
+        assert low - 0.1 * (high - low) < start < low < high < end < high + 0.1 * (high - low)
 
 
 def test_panels_of_fewer_layers_cut_nothing_off_those_above(profile, designs):

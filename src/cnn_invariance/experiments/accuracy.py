@@ -60,7 +60,7 @@ class Accuracy(AccuracyExperiment):
 
     question = "Does augmentation cost accuracy on plain samples, or pay on transformed ones?"
     claims = (KEEP, LOSE, COST)
-    titles = ("Test accuracy", "Test accuracy on {on}")
+    title = "Test accuracy, {on}"
     setting = (
         "Each network is trained plain, and with each transformation set as augmentation. Plain: "
         "accuracy under the identity. Transformed: mean accuracy over all transformations of the set, "

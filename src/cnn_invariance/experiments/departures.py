@@ -83,7 +83,7 @@ class Departures(Models):
         "(mean |P - Q| / mean (P + Q) / 2) with and without the change, divided by the mean difference between two "
         "seeds without it: 1 (dashed) is no more than another seed. Accuracy: the difference of the means, on the test "
         "split under the augmentation, in standard deviations over seeds; in the figure without its sign. Each point "
-        "is a network and set. "
+        "is a network and set."
     )
 
     seeds: int = Field(5, ge=2)
@@ -120,7 +120,8 @@ class Departures(Models):
             self.cells(study),
             title=f"Departures from the author's form, {' and '.join(self.on(study))}",
             question=self.question,
-            setting=self.setting + " ".join(map(captions.measure_in_words, (NV, ND))),
+            setting=self.setting,
+            measures=(NV, ND),
             counts=counted(
                 results.profile(cell, NV)
                 for each in self.once(study, self._cells).values()

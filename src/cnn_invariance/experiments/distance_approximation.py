@@ -26,7 +26,7 @@ class DistanceApproximation(ProfileExperiment):
 
     question = "Do distances between units tell more than their variance?"
     group = "validation"
-    title = "variances and distances of units of {model}"
+    title = "Variances and distances of units of {model}"
     setting = (
         f"{ALIKE}, by NV and by ND of units: as the author's code, with pairs of samples inside blocks of the samples "
         f"sorted by class; and with all pairs of samples, estimated in a random order. {STRIPS}"

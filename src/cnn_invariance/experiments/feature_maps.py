@@ -32,6 +32,8 @@ VISIBLY = Claim(
 )
 DRAWN = 3
 """So many transformations are drawn of each of several samples."""
+SEVERAL = 2
+"""So many maps at either end are drawn where a figure shows several sets."""
 ENDS = {"most": "lowest", "least": "highest"}
 
 
@@ -71,36 +73,49 @@ class FeatureMaps(OneModel):
         )
 
     def outputs(self, study: Study) -> Outputs:
-        """A figure for each dataset and set."""
-        return Outputs(list(self._drawn(study)))
+        """A figure for each dataset."""
+        return Outputs(list(map(self._figure, self._drawn(study))))
 
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
         """Draw the responses to the samples, by each measure."""
         from cnn_invariance.plotting.responses import response_figure
 
-        for figure, cells in self._drawn(study).items():
+        for dataset, by_set in self._drawn(study).items():
+            several = len(by_set) > 1
             blocks = {
-                f"{ENDS[role]} {choices.label(cell.by)}": _block(results.responses(cell), role)
+                f"{label}, {ENDS[role]} {choices.label(cell.by)}"
+                if several
+                else f"{ENDS[role]} {choices.label(cell.by)}": _block(
+                    results.responses(cell), role, min(SEVERAL, self.maps) if several else self.maps
+                )
+                for label, cells in by_set.items()
                 for cell, role in product(cells, ENDS)
             }
-            names = enumerated([choices.label(cell.by) for cell in cells])
+            shown = [cell for cells in by_set.values() for cell in cells]
+            measures = list(dict.fromkeys(cell.by for cell in shown))
+            names = enumerated(list(map(choices.label, measures)))
             caption = captions.caption(
                 study,
                 self.name,
-                [cells[0].measured],
-                title=f"Responses of feature maps of {self.model} by {names}, {cells[0].measured.title}",
+                list(dict.fromkeys(cell.measured for cell in shown)),
+                title=f"Responses of feature maps of {self.model} by {names}, {dataset}",
                 question=self.question,
-                setting=[
-                    self.setting.format(shown=self.shown),
-                    *(captions.measure_in_words(cell.by) for cell in cells),
-                ],
+                setting=self.setting.format(shown=self.shown),
+                measures=measures,
             )
-            canvas.figure(figure, response_figure(blocks), caption)
+            beside = len(ENDS) * max(map(len, by_set.values()))
+            canvas.figure(self._figure(dataset), response_figure(blocks, beside=beside), caption)
 
-    def _drawn(self, study: Study) -> dict[str, list[ResponseSpec]]:
-        """The response cells of each figure, by its name; none of a set under which no measure can be taken."""
-        found = {f"{self.name}_{on}_{label}": self._responses(study, on, label) for on, label in self.places(study)}
-        return {name: cells for name, cells in found.items() if cells}
+    def _figure(self, dataset: str) -> str:
+        return f"{self.name}_{dataset}"
+
+    def _drawn(self, study: Study) -> dict[str, dict[str, list[ResponseSpec]]]:
+        """The response cells by dataset and set; none of a set under which no measure can be taken."""
+        found: dict[str, dict[str, list[ResponseSpec]]] = {}
+        for dataset, label in self.places(study):
+            if cells := self._responses(study, dataset, label):
+                found.setdefault(dataset, {})[label] = cells
+        return found
 
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
         """For each dataset; a condition is a set and a measure, a replicate a network: the mean over its layers."""
@@ -128,15 +143,15 @@ class FeatureMaps(OneModel):
         return found
 
 
-def _block(found: "Responses", role: str) -> "list[Rows]":
-    """The pictures of the samples, and below them, layer by layer, what the maps of one role respond."""
+def _block(found: "Responses", role: str, most: int) -> "list[Rows]":
+    """The pictures of the samples, and below them, layer by layer, what the first maps of one role respond."""
     from cnn_invariance.plotting.responses import Rows, with_moments
 
     samples = range(found.spec.sample.count or 1)
     blocks = [Rows("samples" if len(samples) > 1 else "sample", [_beside(_inputs(found, one) for one in samples)])]
     for index in _layers(found):
         rows = found.frame[(found.frame["layer_index"] == index) & (found.frame["role"] == role)]
-        values = rows.drop_duplicates("rank").set_index("rank")["value"]
+        values = rows.drop_duplicates("rank").set_index("rank")["value"].sort_index().head(most)
         text = f"{rows['layer'].iloc[0]}: {', '.join(f'{value:.2g}' for value in values)}"
         responses = ((with_moments(found.maps(index, role, rank, one)) for one in samples) for rank in values.index)
         blocks.append(Rows(text, [_beside(of_map) for of_map in responses]))

@@ -1,7 +1,6 @@
 """Goodfellow's measure at several thresholds of firing."""
 
 from cnn_invariance.experiments.framework.goodfellow import NETWORKS, GoodfellowExperiment, unstable
-from cnn_invariance.paper import captions
 
 
 class GoodfellowAlpha(GoodfellowExperiment):
@@ -15,5 +14,5 @@ class GoodfellowAlpha(GoodfellowExperiment):
         "ordered": True,
         "line_column": "threshold",
         "ylabel": "Goodfellow of units",
-        "meanings": captions.measure_in_words("Goodfellow"),
+        "explained": ["Goodfellow"],
     }

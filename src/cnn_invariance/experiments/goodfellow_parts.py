@@ -16,7 +16,8 @@ class GoodfellowParts(GoodfellowExperiment):
         "Above, local firing rates: the share of pairs of sample and transformation that fire; in the middle, global "
         "ones: the share of untransformed samples (logarithmic scale, without place for a rate of 0); below, local "
         "rates as in the author's code before publication, with a threshold of all samples under all transformations: "
-        f"there, the global rate is 1 - alpha by definition. One line for each threshold. {NETWORKS}"
+        "there, the global rate is 1 - alpha by definition. Rates of each unit, mean over the layer; Goodfellow's "
+        f"measure is the local over the global one. One line for each threshold. {NETWORKS}"
     )
     claims = (unstable("unstable_global", "The global firing rate", "Goodfellow_G"),)
     drawing = {
@@ -26,7 +27,7 @@ class GoodfellowParts(GoodfellowExperiment):
         "panel_column": "panel",
         "rows": 3,
         "ylabel": "firing rate",
-        "meanings": "Rates of each unit, mean over the layer; Goodfellow's measure is the local over the global one.",
+        "explained": [],
     }
 
     def panels(self, study: Study, dataset: str) -> Mapping[str, Sequence[Line]]:

@@ -91,7 +91,8 @@ class InvarianceAndAccuracy(Models):
             self.cells(study),
             title=f"Invariance and accuracy (exploratory), {' and '.join(self.on(study))}",
             question=self.question,
-            setting=[self.setting, few, captions.measure_in_words(NV)],
+            setting=[self.setting, few],
+            measures=[NV],
             counts=counted(
                 results.profile(cell, NV) for on in self.on(study) for *_, cell in self._measured(study, on)
             ),

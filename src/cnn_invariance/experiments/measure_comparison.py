@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from cnn_invariance.experiments.framework import Claim, Finding, Line, Outputs, ProfileExperiment, Source, choices
+from cnn_invariance.experiments.framework import BySet, Claim, Finding, Line, Outputs, Source, choices
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, Panel
 from cnn_invariance.experiments.framework.profiles import ProfilePlan
 from cnn_invariance.measures.requests import better, check
@@ -45,16 +45,16 @@ def separates_best(name: str, measure: str, primary: bool = False) -> Claim:
     )
 
 
-class MeasureComparison(ProfileExperiment):
+class MeasureComparison(BySet):
     """``measures``: None means those of the author's code that the preset has."""
 
     question = "Do the measures tell an augmented network from a plain one?"
     group = "validation"
-    title = "Measures of a plain and an augmented {model} under {set}"
+    title = "Measures of a plain and an augmented {model}"
     setting = (
-        "One panel for each measure, each with its own scale: variances and distances of units (top row), invariance "
-        "(middle), same-equivariance (bottom). One network is trained without augmentation, the other with the "
-        "transformation set; both are measured under the set."
+        "A row for each measure, with its own scale: variances and distances of units, then invariance, then "
+        "same-equivariance; a column for each transformation set. One network is trained without augmentation, the "
+        "other with the transformation set; both are measured under the set."
     )
     combined = True
     shown = (
@@ -66,8 +66,6 @@ class MeasureComparison(ProfileExperiment):
         "line_column": "trained_with",
         "panel_column": "panel",
         "ylabel": "mean over the layer",
-        "share_y": False,
-        "columns": 4,
     }
     claims = (separates_best("NV", choices.HEADLINE, primary=True), separates_best("ND", "ND"))
 
@@ -76,12 +74,12 @@ class MeasureComparison(ProfileExperiment):
     def plans(self, study: Study) -> Sequence[ProfilePlan]:
         """A plan for each set."""
         choices.several("measures are compared", self.requests(study))
-        return self.plans_by_set(study, self._panels)
+        return super().plans(study)
 
     def outputs(self, study: Study) -> Outputs:
-        """A figure and a table of profiles for each set, and both of the separations."""
+        """Figures and tables of profiles, and both of the separations."""
         found = super().outputs(study)
-        return Outputs([*found.figures, self.name], [*found.tables, self.name])
+        return Outputs([self.name, *found.figures], [self.name, *found.tables])
 
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
         """Draw the profiles and the separations, and write their tables."""
@@ -92,8 +90,7 @@ class MeasureComparison(ProfileExperiment):
 
         rows = []
         shown: dict[str, dict[str, dict[str, float]]] = {}
-        for plan in self.plans(study):
-            (drawn,) = plan.draw(study, results, canvas).values()
+        for plan, drawn in self.draw_sets(study, results, canvas):
             for dataset, panels in drawn.items():
                 found = {name: separation(both) for name, both in _means(plan, dataset, results).items()}
                 for name, value in found.items():
@@ -128,10 +125,10 @@ class MeasureComparison(ProfileExperiment):
                     claim, dataset, {part: found for part, found in means.items() if measure in found}, measure, cells
                 )
 
-    def _panels(self, at: Panel) -> Mapping[str, Sequence[Line]]:
+    def panels_of_set(self, at: Panel) -> Mapping[str, Sequence[Line]]:
         """For each measure the lines of the augmented network (solid) and of the plain one (dashed)."""
         plain = at.line("trained without augmentation", at.networks(augmentation=None))
-        lines = (at.line(f"trained with {at.label}"), plain)
+        lines = (at.line("trained with the set"), plain)
         names = {_name(one): one for one in self.requests(at.study)}
         return {name: [line._replace(measure=measure) for line in lines] for name, measure in names.items()}
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from cnn_invariance.results import Results
 
-TITLE = "Published and replicated test accuracy, {on}"
-
 MARGINS = {"mnist": 0.01, "cifar10": 0.02}
 """Within which accuracies are called equal: one point on MNIST, two on CIFAR-10.
 
@@ -69,7 +67,7 @@ class PublishedAccuracy(AccuracyExperiment):
     question = "Do the networks of the replication reach the accuracies of the published ones?"
     claims = (EQUAL,)
     summarised = True
-    titles = (TITLE, TITLE)
+    title = "Published and replicated test accuracy, {on}"
     setting = (
         "Accuracy on the test split under the augmentation of the training, one random transformation for each sample. "
         "Published: the networks of the author's log of April 2021, whose variants follow from its order; his "
@@ -83,7 +81,7 @@ class PublishedAccuracy(AccuracyExperiment):
     )
     panel, ends = "augmentation", ("published", "replicated")
     series = ("accuracy under the augmentation",)
-    drawing = {"before": "published", "after": "replicated", "columns": 3}
+    drawing = {"before": "published", "after": "replicated"}
 
     networks_of: choices.Labels = None
 
@@ -173,8 +171,8 @@ class PublishedAccuracy(AccuracyExperiment):
         return row["network"] if row["variant"] == "base" else f"{row['network']}, {_short(row['variant'])}"
 
     def heading(self, value: str) -> str:
-        """The augmentation in words."""
-        return "trained plain" if value == "none" else f"trained with {value}"
+        """How the networks are trained: plain, or with a set."""
+        return "plain" if value == "none" else value
 
     def findings(self, study: Study, results: "Results") -> Iterator[Finding]:
         """For each dataset, over the settings of which the log has several networks."""

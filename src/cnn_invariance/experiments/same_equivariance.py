@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from cnn_invariance.errors import InputError
-from cnn_invariance.experiments.framework import Line, Panel, ProfileExperiment, Source, UntestableError, choices
+from cnn_invariance.experiments.framework import BySet, Line, Panel, Source, UntestableError, choices
 from cnn_invariance.experiments.framework.panels import MeasuredPanel, ProfileClaim
-from cnn_invariance.experiments.framework.profiles import ProfilePlan
 from cnn_invariance.statistics.evidence import Rule
 from cnn_invariance.statistics.profiles import log_range
 from cnn_invariance.study import Study
@@ -41,24 +40,22 @@ def comparable(name: str, raw: str, normalised: str, primary: bool = False) -> P
     return ProfileClaim(name, statement, words, Rule("above", 0.0), Source.OURS, "no gain", primary, of=gain)
 
 
-class SameEquivariance(ProfileExperiment):
+class SameEquivariance(BySet):
     """Shows those of the forms of `COMPARED` that the preset has."""
 
     question = "Which form of same-equivariance can be compared across layers?"
     group = "validation"
-    title = "Forms of same-equivariance of {model} under {set}"
+    title = "Forms of same-equivariance of {model}"
     setting = (
-        "One panel for each comparison, with its own scale; the last is measured on twice as many samples. The network "
-        "is trained with the transformation set it is measured under. Layers without feature maps have no "
-        "same-equivariance."
+        "A row for each comparison, with its own scale; the last is measured on twice as many samples. A column for "
+        "each transformation set, with which the network is trained and under which it is measured. Layers without "
+        "feature maps have no same-equivariance."
     )
     combined = True
     drawing = {
         "line_column": "form",
         "panel_column": "panel",
         "ylabel": "mean over the layer",
-        "share_y": False,
-        "columns": 2,
     }
     claims = (comparable("comparable", TVSE, NVSE, primary=True), comparable("comparable_distance", "DSES", "NDSE"))
 
@@ -69,11 +66,7 @@ class SameEquivariance(ProfileExperiment):
         forms = dict.fromkeys(form for forms in COMPARED.values() for form in forms.values())
         return choices.measures(study, None, list(forms))
 
-    def plans(self, study: Study) -> Sequence[ProfilePlan]:
-        """A plan for each set."""
-        return self.plans_by_set(study, self._panels)
-
-    def _panels(self, at: Panel) -> Mapping[str, Sequence[Line]]:
+    def panels_of_set(self, at: Panel) -> Mapping[str, Sequence[Line]]:
         """The comparisons of two forms or more."""
         found = {name: list(self._lines(at, name)) for name in COMPARED}
         if kept := {name: lines for name, lines in found.items() if len(lines) > 1}:

@@ -100,7 +100,7 @@ class Structure(Models):
     setting = (
         "{measure} profiles by relative depth (101 depths, linear between layers) of all combinations of {factors}. "
         "Untrained, trained plain for as many epochs as with augmentation, or trained with the set: all are measured "
-        "under the set. {meaning}"
+        "under the set."
     )
 
     measure: str = choices.HEADLINE
@@ -123,7 +123,7 @@ class Structure(Models):
 
         measure = choices.measure(study, self.measure)
         name, profiles, factors = choices.label(measure), self._profiles(study, results), self._factors(study)
-        words = {"measure": name, "factors": ", ".join(factors), "meaning": captions.measure_in_words(measure)}
+        words = {"measure": name, "factors": ", ".join(factors)}
 
         counts = counted(results.profile(cell, measure) for cell in self.cells(study))
 
@@ -135,6 +135,7 @@ class Structure(Models):
                 title=f"{title}, {' and '.join(self.on(study))}",
                 question=self.question,
                 setting=[self.setting.format(**words), more],
+                measures=[measure],
                 counts=counts,
             )
 

@@ -183,7 +183,7 @@ def _experiment(plan: Plan, name: str, tested: Sequence[Mapping[str, Any]]) -> d
     if name in plan.computed:
         figure = next(path for path in Products(plan).figures(name) if path.suffix == ".svg")
         caption = Caption.from_record(_read(figure.with_suffix(".json"))["caption"])
-        shown = {"title": caption.title, "finding": caption.finding, "setting": list(caption.setting)}
+        shown = {"title": caption.title, "finding": caption.finding, "setting": [*caption.setting, *caption.measures]}
         found |= {"figure": str(figure), **shown, "sizes": caption.shown, "counts": caption.counts}
     return found
 

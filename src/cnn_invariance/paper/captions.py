@@ -28,6 +28,7 @@ def caption(
     title: str,
     question: str,
     setting: str | Iterable[str],
+    measures: Iterable[str] = (),
     counts: str = "",
     departures: Sequence[str] = (),
     usual: Sequence[Cell] | None = None,
@@ -38,6 +39,7 @@ def caption(
 
     setting:    a sentence or several on what was done and how to read it. Give each sentence that only some captions of
                 an experiment have as an item of its own: the report shows once what all captions of an experiment share
+    measures:   those shown, as presets name them: a sentence says what each is
     counts:     a sentence on infinite, undefined and dead units
     departures: phrases on what differs from the author's code, beyond the sizes of the cells
     usual:      the cells whose sizes are compared with the author's, where the experiment itself varies these sizes
@@ -55,6 +57,7 @@ def caption(
         setting=sentences(setting),
         sizes={name: _sizes(study, name, _cells_on(name, cells), _models) for name in datasets},
         brief={name: _sizes(study, name, _cells_on(name, cells), _designs) for name in datasets},
+        measures=tuple(map(measure_in_words, measures)),
         counts=counts,
         departures={
             name: (*_departures(study, experiment, name, compared, profiles=not accuracies), *departures)

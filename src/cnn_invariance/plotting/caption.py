@@ -13,6 +13,7 @@ class Caption:
     title:      what is shown, without a full stop at the end; empty: the caption is free text, all of it in ``setting``
     question:   what the experiment asks
     setting:    sentences on what was done and how to read it, each whole
+    measures:   a sentence on each measure that is shown: what it is, and what has one value of it
     sizes:      by dataset, how large networks, samples and transformation sets are
     brief:      by dataset, the same in fewer words, for the lines above a picture; empty: ``sizes``
     counts:     a sentence on infinite, undefined and dead units
@@ -40,6 +41,7 @@ class Caption:
     origin: Literal["author", "adapted", "package", "user"] = "user"
     finding: str = ""
     brief: Mapping[str, str] = field(default_factory=dict)
+    measures: tuple[str, ...] = ()
 
     @classmethod
     def from_text(cls, text: str) -> "Caption":
@@ -50,9 +52,9 @@ class Caption:
     def from_record(cls, record: Mapping[str, Any]) -> "Caption":
         """The caption that `to_json` wrote as ``caption``."""
         departures = {name: tuple(phrases) for name, phrases in record["departures"]}
-        lists = {"setting": tuple(record["setting"]), "departures": departures}
+        sentences = {name: tuple(record.get(name, ())) for name in ("setting", "measures")}
         by_dataset = {name: dict(record[name]) for name in ("sizes", "brief")}
-        return cls(**{**record, **lists, **by_dataset})
+        return cls(**{**record, **sentences, **by_dataset, "departures": departures})
 
     def to_json(self, **more: Any) -> str:
         """A JSON object with the parts of the caption as ``caption``, beside ``more``; keys are sorted.
@@ -95,6 +97,7 @@ class Caption:
         sizes = "; ".join(f"{name}, {size}" for name, size in self.sizes.items())
         parts: list[tuple[str, tuple[str, ...]]] = [
             (" ".join(filter(None, self.setting)), ()),
+            (" ".join(self.measures), ()),
             (f"Sizes: {sizes}." if sizes else "", ()),
             (self.counts, ()),
             *((f"Departures from the author's code on {name}:", tuple(them)) for name, them in self.departures.items()),

@@ -1,13 +1,15 @@
 """Dot plots: one row for each thing compared, values with their intervals on a common axis."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from cnn_invariance.plotting.style import Look, add_legend, new_figure, outer_labels, page_width, side_by_side, style
+from cnn_invariance.plotting.style import Look, add_legend, below_each_other, new_figure, page_width, style
 
 
 @dataclass(frozen=True)
@@ -24,46 +26,47 @@ class Dot:
     after: tuple[float, float, float]
 
 
-def dot_figure(
-    panels: Mapping[str, Sequence[Dot]],
-    *,
-    xlabel: str,
-    before: str,
-    after: str,
-    reference: tuple[float, str] | None = None,
-    columns: int | None = None,
-) -> Figure:
-    """Panels of dot plots with shared axes: rows in order of first appearance, top to bottom.
+def dot_figure(rows: Mapping[str, Mapping[str, Sequence[Dot]]], *, xlabel: str, before: str, after: str) -> Figure:
+    """Rows of dot plots; the panels of a row share its axes: that of what is compared, and that of values.
 
-    xlabel:         of every panel's axis, which goes from 0 to 1
+    rows:           by name, such as that of a dataset, and of each its panels by their titles
+    xlabel:         of every panel's axis
     before, after:  what the hollow and the filled dots are, for the legend
-    reference:      a value and its name, drawn as a thin line through all panels
 
     Errors: ValueError for no panel, and for a panel without dots.
     """
-    if not panels or not all(panels.values()):
+    if not rows or not all(panels and all(panels.values()) for panels in rows.values()):
         raise ValueError("a dot plot needs a panel, and each panel at least one dot")
-    everything = [dot for dots in panels.values() for dot in dots]
-    rows, series = _order(dot.row for dot in everything), _order(dot.series for dot in everything)
-    columns = side_by_side(columns or min(len(panels), 4))
-    deep = -(-len(panels) // columns)
+    everything = [dot for panels in rows.values() for dots in panels.values() for dot in dots]
+    series = _order(dot.series for dot in everything)
+    shown = below_each_other(rows)
+    compared = [_order(dot.row for dots in panels.values() for dot in dots) for panels in shown.values()]
+    heights = [0.16 * len(names) * len(series) + 0.08 * len(names) + 0.55 for names in compared]
     with style():
-        height = deep * (0.16 * len(rows) * len(series) + 0.08 * len(rows) + 0.55) + 0.4
-        figure = new_figure(page_width(len(panels)), height)
-        grid = figure.subplots(deep, columns, sharex=True, sharey=True, squeeze=False)
-        for axes, (title, dots) in zip(grid.flat, panels.items(), strict=False):
-            _draw(axes, dots, rows, series)
-            axes.set_title(title)
-            axes.tick_params(labelbottom=True)
-            if reference:
-                axes.axvline(reference[0], color="#8C8C8C", linewidth=0.8, linestyle=(0, (1, 1.5)))
-        for axes in grid.flat[len(panels) :]:
-            axes.set_visible(False)
-        for axes in grid.flat:
-            axes.set_xlabel(xlabel)
-        outer_labels(grid.flat)
-        _legend(figure, everything, before, after, reference)
+        columns = max(map(len, shown.values()))
+        figure = new_figure(page_width(columns), sum(heights) + 0.4)
+        grid = figure.subplots(
+            len(shown), columns, sharex="row", sharey="row", squeeze=False, gridspec_kw={"height_ratios": heights}
+        )
+        for of_row, (name, panels), names in zip(grid, shown.items(), compared, strict=True):
+            for axes, (title, dots) in zip(of_row, panels.items(), strict=False):
+                _draw(axes, dots, names, series)
+                axes.set_title(title)
+                axes.set_xlabel(xlabel)
+            of_row[0].set_xlim(_span(dot for dots in panels.values() for dot in dots))
+            of_row[0].set_ylabel(name)
+            for axes in of_row[len(panels) :]:
+                axes.set_visible(False)
+        _legend(figure, everything, before, after)
     return figure
+
+
+def _span(dots: Iterable[Dot]) -> tuple[float, float]:
+    """The ends of an axis that holds all values with their intervals."""
+    values = [value for dot in dots for value in (*dot.before, *dot.after) if math.isfinite(value)]
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    margin = 0.05 * max(high - low, 0.02)
+    return low - margin, high + margin
 
 
 def _order(names: Iterable[str]) -> list[str]:
@@ -84,19 +87,12 @@ def _draw(axes: Axes, dots: Sequence[Dot], rows: list[str], series: list[str]) -
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlim(-0.02, 1.02)
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.grid(axis="x")
     axes.grid(False, axis="y")
 
 
-def _legend(
-    figure: Figure,
-    dots: Sequence[Dot],
-    before: str,
-    after: str,
-    reference: tuple[float, str] | None,
-) -> None:
+def _legend(figure: Figure, dots: Sequence[Dot], before: str, after: str) -> None:
     looks = {dot.series: dot.look for dot in dots}
     handles = [
         Line2D([], [], color=look.colour, marker=look.marker, lw=0.8, label=name)
@@ -105,6 +101,4 @@ def _legend(
     ]
     for label, face in ((before, "white"), (after, "#404040")):
         handles.append(Line2D([], [], ls="", marker="o", mec="#404040", mfc=face, label=label))
-    if reference:
-        handles.append(Line2D([], [], color="#8C8C8C", lw=0.8, ls=(0, (1, 1.5)), label=reference[1]))
     add_legend(figure, handles, "outside upper center")

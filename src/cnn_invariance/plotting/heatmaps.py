@@ -4,7 +4,7 @@ A table of maps has one row per feature map (per unit in layers without maps), w
 ``layer_index`` (1-based), ``layer``, ``kind`` (module class), ``map`` and ``value``.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -30,6 +30,10 @@ from cnn_invariance.plotting.style import (
 )
 
 COLORMAP = "cividis"
+FEW = 4
+"""Of so many panels side by side, each has room for the names of `NAMED` layers; of more, for fewer."""
+PAIR = 2
+"""So many panels stand side by side in one column of a page."""
 INFINITE: dict[str, Any] = {"facecolor": VERMILLION, "edgecolor": "white", "hatch": "////", "linewidth": 0}
 UNDEFINED: dict[str, Any] = {"facecolor": "#D9D9D9", "edgecolor": "white", "hatch": "....", "linewidth": 0}
 
@@ -40,12 +44,13 @@ def heatmap_figure(
     quotients: Collection[str] = (),
     top: float | None = None,
     height: float = 1.3,
-    unsorted: bool = False,
+    in_order: bool = False,
 ) -> Figure:
     """Heatmaps of several measures: a row for each, with a colour scale of its own, and its panels beside each other.
 
     Every column has the full height, whatever the number of its maps, and is sorted: the highest
-    values at the top. Infinite and undefined values are hatched areas above them.
+    values at the top. Infinite and undefined values are hatched areas above them. A figure for one column of a page has
+    `PAIR` panels beside each other, and all rows again below them for the next ones.
 
     rows:      by the label of a row's colour bar, its panels by their titles, which are the same in each row
     quotients: labels of the rows whose values are quotients with the middle 1: their colours are those of
@@ -53,8 +58,8 @@ def heatmap_figure(
     top:       the end of the other rows' colour scales, which begin at 0; what lies above it takes its last colour,
                which the bar shows by a pointed end (default: `scale_top` of the row)
     height:    of a panel, inches
-    unsorted:  whether each panel stands also in the order of its maps, before the sorted ones. Infinite and undefined
-               values have the colours of the areas there
+    in_order:  whether columns are in the order of their maps, the first at the bottom, and not sorted. Infinite and
+               undefined values have the colours of the areas there
 
     Errors: ValueError for no panel, for a panel without rows, and for rows whose titles differ.
     """
@@ -63,29 +68,26 @@ def heatmap_figure(
     titles = list(next(iter(rows.values())))
     if any(list(row) != titles for row in rows.values()):
         raise ValueError(f"each row of heatmaps needs the same panels: {', '.join(titles)}")
-    orders = ["in order", "sorted"] if unsorted else ["sorted"]
-    lines = [[(title, order) for title in titles] for order in orders]
-    if not is_one_column():
-        lines = [[place for line in lines for place in line]]
+    beside = min(PAIR if is_one_column() else len(titles), len(titles))
+    lines = [titles[start : start + beside] for start in range(0, len(titles), beside)]
+    layers = {title: pd.concat([row[title] for row in rows.values()]) for title in titles}
     with style():
-        figure = new_figure(page_width(len(lines[0])), len(rows) * len(lines) * height + 1.2)
-        grid = figure.subplots(len(rows) * len(lines), len(lines[0]), sharex="col", sharey=True, squeeze=False)
-        below = {title: pd.concat([row[title] for row in rows.values()]) for title in titles}
-        for start, (label, tables) in enumerate(rows.items()):
-            of_row = grid[start * len(lines) : (start + 1) * len(lines)]
-            colours, above = _colours(tables, label in quotients, top)
-            for of_line, line in zip(of_row, lines, strict=True):
-                for axes, (title, order) in zip(of_line, line, strict=True):
-                    draw_heatmap(axes, tables[title], colours, by_value=order == "sorted")
-                of_line[0].set_ylabel("maps, units (%)")
-            end = "max" if above else "neither"
-            add_colour_bar(figure, colours, of_row.flat, extend=end, label=label, aspect=12, pad=0.015)
-        for place, of_line in enumerate(grid[: len(lines)]):
-            for axes, (title, order) in zip(of_line, lines[place], strict=True):
-                axes.set_title(f"{title},\n{order}" if unsorted else title)
-        for axes, (title, _) in zip(grid[-1], lines[-1], strict=True):
-            _name_layers(axes, below[title])
-        _legend(figure, pd.concat(below.values()))
+        figure = new_figure(page_width(beside), len(lines) * (len(rows) * height + 0.8) + 0.4)
+        grid = figure.subplots(len(lines) * len(rows), beside, sharey=True, squeeze=False)
+        for line, of_line in zip(lines, np.split(grid, len(lines)), strict=True):
+            for of_row, (label, tables) in zip(of_line, rows.items(), strict=True):
+                colours, above = _colours(tables, label in quotients, top)
+                for axes, title in zip(of_row, line, strict=False):
+                    draw_heatmap(axes, tables[title], colours, by_value=not in_order)
+                of_row[0].set_ylabel("maps, units (%)")
+                end = "max" if above else "neither"
+                add_colour_bar(figure, colours, of_row, extend=end, label=label, aspect=12, pad=0.015)
+            for column, title, before in zip(of_line.T, line, [None, *line], strict=False):
+                column[0].set_title(_heading(title, before))
+                _name_layers(column, layers[title], named=NAMED * FEW // max(beside, FEW))
+            for axes in of_line[:, len(line) :].flat:
+                axes.set_visible(False)
+        _legend(figure, pd.concat(layers.values()))
     return figure
 
 
@@ -138,16 +140,26 @@ def _alike(columns: Mapping[float, np.ndarray], *, whole: bool) -> Iterator[list
     yield places
 
 
-def _name_layers(axes: Axes, table: pd.DataFrame) -> None:
+def _heading(title: str, before: str | None) -> str:
+    """A title without the first of several lines where the panel before it has the same one, over both."""
+    first, *more = title.split("\n")
+    same = more and before is not None and before.split("\n")[0] == first
+    return "\n".join(["" if same else first, *more])
+
+
+def _name_layers(column: Sequence[Axes], table: pd.DataFrame, named: int) -> None:
     """The axis of all panels of a column: the strip of the kinds of its layers, and their names, or numbers of many."""
     layers = table.drop_duplicates("layer_index").sort_values("layer_index")
     places = layers["layer_index"].astype(float).to_list()
+    for axes in column:
+        axes.set_xlim(min(places) - 0.6, max(places) + 0.6)
+        axes.set_xticks([])
+    axes = column[-1]
     draw_strips(axes, [Strip(places, layers["kind"].to_list())])
-    axes.set_xlim(min(places) - 0.6, max(places) + 0.6)
-    if len(places) <= NAMED:
+    if len(places) <= named:
         axes.set_xticks(places, (layers["layer"] if "layer" in layers else layers["kind"]).to_list(), rotation=90)
     else:
-        axes.set_xticks(layer_ticks(max(places)))
+        axes.set_xticks([tick for tick in layer_ticks(max(places) * NAMED / named) if tick <= max(places)])
         axes.set_xlabel("layer")
 
 

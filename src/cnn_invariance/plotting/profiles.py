@@ -49,8 +49,9 @@ TOP_ROW = 5.0  # between two rows of markers on the top edge, points
 MANY = 60  # layers on a panel of more are legible only where it has the width of the page
 MARKERS = 20  # at most so many on a line: more run into each other
 THIN = 5  # up to so many seeds have a line each
-LABEL = 20  # letters of a line of the label of an axis of values: as many as its height has place for
+LABEL = 20  # letters of a line of the label of an axis of values that is `LOW`: as many as it has place for
 HIGH, LOW = 1.5, 1.2  # a row of panels, inches: of a figure of up to four rows, and of more
+LOW_ROWS = 6  # rows that are `LOW` fill a page; more are lower
 DEAD: dict[str, Any] = {"marker": "x", "ms": 4.5, "mew": 1.1}
 INFINITE: dict[str, Any] = {"marker": "$\\infty$", "ms": 5.5, "mew": 0.2}
 """The marks of layers that are mostly dead, and of those with infinite or undefined units, in figures and legends."""
@@ -230,7 +231,7 @@ def facet_figure(
 
     facets:  axes of values, each with its rows, and of these the lines of each panel; a row of more than ``columns``
              panels goes on in the next
-    height:  of one row of panels, inches (None: so that six rows fill a page)
+    height:  of one row of panels, inches (None: so that six rows or more fill a page)
     marked:  layers with a line behind them: a part of the names of their classes
     width:   of the figure, inches (None: of one column for one panel, else of two)
 
@@ -253,7 +254,7 @@ def facet_figure(
     names = _layer_names(lines, axis)
     several_titles = len({tuple(title for title, _ in row.panels) for row in rows}) > 1
     with style():
-        height = height or (HIGH if len(rows) <= 4 else LOW)
+        height = height or (HIGH if len(rows) <= 4 else LOW * min(1.0, LOW_ROWS / len(rows)))
         deep = len(rows) * (height + 0.11 * strips + (0.1 if several_titles else 0.0))
         below = 0.045 * max(map(len, names.values()), default=0)
         wide = page_width() if is_one_column() else width or page_width(beside)
@@ -266,7 +267,7 @@ def facet_figure(
             for axes, (title, series) in zip(of_row, row.panels, strict=False):
                 heading = title if place == 0 or several_titles else ""
                 panels[row.axis].append(_Panel(axes, title, series, heading))
-            lines_of_label = textwrap.wrap(facets[row.axis][0].label, LABEL)
+            lines_of_label = textwrap.wrap(facets[row.axis][0].label, round(LABEL * min(1.0, height / LOW)))
             of_row[0].set_ylabel("\n".join([row.name, *lines_of_label] if row.name else lines_of_label))
         for (values, _), of_axis in zip(facets, panels, strict=True):
             _draw_facet(of_axis, values, axis, last, marked)

@@ -13,7 +13,7 @@ GAP = 0.06
 HEAD = 0.14
 """The height of a line of text above rows of pictures, inches."""
 BESIDE = 4
-"""So many blocks stand side by side at most."""
+"""So many blocks stand side by side where a caller does not say how many."""
 
 
 class Rows(NamedTuple):
@@ -23,8 +23,8 @@ class Rows(NamedTuple):
     rows: Sequence[np.ndarray]
 
 
-def response_figure(blocks: Mapping[str, Sequence[Rows]]) -> Figure:
-    """Blocks of pictures, `BESIDE` in a row, by their titles; all have as many rows, and as many pictures in a row.
+def response_figure(blocks: Mapping[str, Sequence[Rows]], *, beside: int = BESIDE) -> Figure:
+    """Blocks of pictures, ``beside`` in a row, by their titles; all have as many rows, and as many pictures in a row.
 
     Errors: ValueError without a row.
     """
@@ -32,7 +32,7 @@ def response_figure(blocks: Mapping[str, Sequence[Rows]]) -> Figure:
         raise ValueError("a figure of responses needs a block, and each block at least one row of pictures")
     first = next(iter(blocks.values()))
     wide, tall = len(first[0].rows[0]), sum(len(part.rows) for part in first)
-    beside = side_by_side(min(len(blocks), BESIDE))
+    beside = side_by_side(min(len(blocks), beside))
     deep, side = -(-len(blocks) // beside), page_width() * 0.97 / (wide * (1 + GAP) * beside)
     with style():
         figure = new_figure(page_width(), deep * (side * (1 + GAP) * tall + HEAD * (len(first) + 1)) + 0.1)

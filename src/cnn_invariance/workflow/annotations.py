@@ -83,7 +83,7 @@ def rst(caption: "Caption") -> str:
 def _blocks(caption: "Caption") -> Iterator[str]:
     yield caption.finding and f"**{_escaped(caption.finding)}**"
     yield _escaped(caption.question)
-    yield from map(_escaped, caption.setting)
+    yield from map(_escaped, (*caption.setting, *caption.measures))
     yield _escaped(caption.counts)
     yield _list("Sizes", (f"{name}: {size}" for name, size in caption.sizes.items()))
     for name, phrases in caption.departures.items():

@@ -1,4 +1,4 @@
-"""Experiments on the test accuracy of networks, plain and augmented: a dot plot for each dataset, and one table."""
+"""Experiments on the test accuracy of networks, plain and augmented: dot plots, and a table."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ class Setting(NamedTuple):
 class AccuracyExperiment(Models):
     """Class variables:
 
-    titles:  of the table and of a figure, which may name the datasets: ``{on}``
+    title:   of the figure and the table, which may name the datasets: ``{on}``
     panel:   the column of the table whose values have a panel each
     ends:    the columns whose values stand at the hollow and at the full dot
     series:  what the dots of a panel are
@@ -57,7 +57,7 @@ class AccuracyExperiment(Models):
     group = "validation"
     combined = True
     of_profiles = False
-    titles: ClassVar[tuple[str, str]]
+    title: ClassVar[str]
     panel: ClassVar[str]
     ends: ClassVar[tuple[str, str]]
     series: ClassVar[Sequence[str]]
@@ -103,24 +103,28 @@ class AccuracyExperiment(Models):
         return [study.network(dataset=dataset, seed=seed, **given) for seed in choices.seeds(study, self.seeds)]
 
     def outputs(self, study: Study) -> Outputs:
-        """A figure for each dataset that has a setting, and a table of all."""
-        datasets = dict.fromkeys(one.dataset for one in self.settings(study))
-        return Outputs([f"{self.name}_{dataset}" for dataset in datasets], [self.name])
+        """A figure and a table of all settings; nothing where there is none."""
+        found = [self.name] if any(True for _ in self.settings(study)) else []
+        return Outputs(found, [self.name])
 
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
-        """Draw the dot plots and write the table."""
+        """Draw the dot plots, a row for each dataset, and write the table."""
         import pandas as pd
 
         from cnn_invariance.plotting import dot_figure
 
         settings = list(self.settings(study))
         frame = pd.DataFrame(self.row(study, one, results) for one in settings)
-        canvas.table(self.name, frame, self._caption(study, self.titles[0], settings), printed=self.printed(frame))
-        for dataset, here in self.drawn(frame).groupby("dataset", sort=False):
-            panels = {self.heading(title): self._dots(group) for title, group in here.groupby(self.panel, sort=False)}
-            figure = dot_figure(panels, xlabel="test accuracy", **self.drawing)
-            caption = self._caption(study, self.titles[1], [one for one in settings if one.dataset == dataset])
-            canvas.figure(f"{self.name}_{dataset}", figure, caption)
+        caption = self._caption(study, settings)
+        canvas.table(self.name, frame, caption, printed=self.printed(frame))
+        rows = {
+            str(dataset): {
+                self.heading(title): self._dots(group) for title, group in here.groupby(self.panel, sort=False)
+            }
+            for dataset, here in self.drawn(frame).groupby("dataset", sort=False)
+        }
+        if rows:
+            canvas.figure(self.name, dot_figure(rows, xlabel="test accuracy", **self.drawing), caption)
 
     def departures(self, settings: Sequence[Setting]) -> Sequence[str]:
         """What differs from the author's comparison of accuracies, beyond the sizes that captions compare."""
@@ -128,12 +132,12 @@ class AccuracyExperiment(Models):
         plain = departures.without_normalisation(network.model for network in networks)
         return [*plain, *departures.other_batches(networks)]
 
-    def _caption(self, study: Study, title: str, settings: Sequence[Setting]) -> "Caption":
+    def _caption(self, study: Study, settings: Sequence[Setting]) -> "Caption":
         return captions.caption(
             study,
             self.name,
             [cell for one in settings for cell in one.cells],
-            title=title.format(on=" and ".join(dict.fromkeys(one.dataset for one in settings))),
+            title=self.title.format(on=" and ".join(dict.fromkeys(one.dataset for one in settings))),
             question=self.question,
             setting=self.setting,
             departures=self.departures(settings),

@@ -109,11 +109,17 @@ class ProfilesOfModels(Choice):
         fields["setting"] = [text.format_map(named) for text in captions.sentences(fields["setting"])]
         return ProfilePlan.of(experiment=self.name, question=self.question, lines=lines, **fields)
 
-    def plans_by_set(self, study: Study, panels: Callable[[Panel], Mapping[str, Sequence[Line]]]) -> list[ProfilePlan]:
-        """A plan for each set, which ``title`` may name; ``panels``: its panels of a dataset."""
+    def plans_by_set(
+        self, study: Study, panels: Callable[[Panel], Mapping[str, Sequence[Line]]], **changes: Any
+    ) -> list[ProfilePlan]:
+        """A plan for each set, which ``title`` may name.
+
+        panels:  of a dataset and the set
+        changes: see `plan`
+        """
         datasets, _, sets = self.grid(study)
         by_set = {label: {one: panels(Panel(study, self, one, label)) for one in datasets} for label in sets}
-        return [self.plan(study, lines, {"set": label}, part=label) for label, lines in by_set.items()]
+        return [self.plan(study, lines, {"set": label}, part=label, **changes) for label, lines in by_set.items()]
 
     def cells(self, study: Study) -> list[Cell]:
         """The cells of all lines, each once."""

@@ -91,7 +91,7 @@ class ProfilePlan:
     log_y:       whether the axis of values is logarithmic (None: where values span too much for a linear one)
     family:      what the labels of the lines are, if they are networks, sets or datasets: these have looks of their own
     marked:      the layers that are marked, by a part of the names of their classes
-    meanings:    what the measures are, in words; else a sentence on each
+    explained:   the measures that the caption explains (None: each that is shown)
     columns:     how many panels of a dataset stand side by side at most
     rows:        how many panels of a dataset stand one below the other (None: as ``columns`` says)
     chart:       what draws one figure of all measures in place of figures of profiles
@@ -114,7 +114,7 @@ class ProfilePlan:
     log_y: bool | None = None
     family: "Family | None" = None
     marked: str = ""
-    meanings: str = ""
+    explained: Sequence[str] | None = None
     columns: int = 4
     rows: int | None = None
     chart: Chart | None = None
@@ -158,8 +158,6 @@ class ProfilePlan:
 
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> dict[str, Drawn]:
         """Draw the figures, write the table, and return the lines by measure for what else is to be told."""
-        import pandas as pd
-
         from cnn_invariance.plotting.style import is_one_column
 
         found = {measure: self.series(study, results, measure) for measure in self.measures}
@@ -171,10 +169,16 @@ class ProfilePlan:
             for measures in _in_figures(shown, 1 if is_one_column() else TOGETHER):
                 drawn = {measure: found[measure] for measure in measures}
                 canvas.figure(self._name(measures[0]), self.figure(drawn), self.caption(study, drawn))
+        self.write_table(study, canvas, found)
+        return found
+
+    def write_table(self, study: Study, canvas: "Canvas", found: Mapping[str, Drawn]) -> None:
+        """Write the table of all lines, by measure."""
+        import pandas as pd
+
         frame = pd.DataFrame(self._rows(found))
         printed = frame.drop(columns=["layers", "seeds", *COUNTS])
         canvas.table(self._table, frame, self.caption(study, found), printed=printed)
-        return found
 
     def _rows(self, found: Mapping[str, Drawn]) -> Iterator[dict[str, object]]:
         """A row of the table for each line of each measure."""
@@ -213,8 +217,7 @@ class ProfilePlan:
         drawn = (panel for by_dataset in found.values() for panels in by_dataset.values() for panel in panels.values())
         series = [line for panel in drawn for line in panel]
         several = SEEDS if any(len(line.profiles) > 1 for line in series) else ""
-        measures = dict.fromkeys(line.measure for line in self.all_lines() if line.measure) or found
-        meanings = [self.meanings] if self.meanings else map(captions.measure_in_words, measures)
+        explained = dict.fromkeys(line.measure for line in self.all_lines() if line.measure) or found
         title = self.title if self.ylabel else f"{enumerated(list(map(label, found)))}: {self.title}"
         return captions.caption(
             study,
@@ -222,7 +225,8 @@ class ProfilePlan:
             self.cells(),
             title=f"{title}, {' and '.join(shown)}",
             question=self.question,
-            setting=[*captions.sentences(self.setting), several, *meanings, *self._left_out(found, shown), more],
+            setting=[*captions.sentences(self.setting), several, *self._left_out(found, shown), more],
+            measures=explained if self.explained is None else self.explained,
             counts=counted(table for line in series for table in line.profiles),
             usual=self.usual,
         )

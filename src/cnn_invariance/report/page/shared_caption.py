@@ -13,11 +13,13 @@ class SharedCaption:
     """What is said once for several captions.
 
     sentences:  those that all captions have
+    measures:   the sentences on measures of all captions
     sizes:      of each dataset, each size that a caption names
     departures: of each dataset, each phrase that a caption names
     """
 
     sentences: tuple[str, ...]
+    measures: tuple[str, ...]
     sizes: dict[str, tuple[str, ...]]
     departures: dict[str, tuple[str, ...]]
 
@@ -28,7 +30,8 @@ class SharedCaption:
         common = tuple(one for one in first if all(one in sentences(caption) for caption in captions))
         sizes = ((dataset, [size]) for caption in captions for dataset, size in caption.sizes.items())
         departures = (item for caption in captions for item in caption.departures.items())
-        return cls(common, _united(sizes), _united(departures))
+        measures = dict.fromkeys(one for caption in captions for one in caption.measures)
+        return cls(common, tuple(measures), _united(sizes), _united(departures))
 
     def rest(self, caption: "Caption") -> str:
         """What a caption says beyond its title and what is said once."""
@@ -36,7 +39,7 @@ class SharedCaption:
 
 
 def sentences(caption: "Caption") -> tuple[str, ...]:
-    """The sentences of a caption without its title, its question, sizes and departures, which the page shows apart."""
+    """The sentences of a caption without what the page shows apart: title, question, measures, sizes and departures."""
     return tuple(filter(None, [*caption.setting, caption.counts]))
 
 
