@@ -9,12 +9,14 @@ from PIL import Image
 
 import helpers_experiments
 from cnn_invariance.errors import InputError
+from cnn_invariance.experiments import measure_comparison
 from cnn_invariance.experiments.aggregation import FORMS
 from cnn_invariance.experiments.framework import choices
 from cnn_invariance.experiments.measure_comparison import MeasureComparison, separation
 from cnn_invariance.experiments.same_equivariance import COMPARED
 from cnn_invariance.measures.requests import check
 from cnn_invariance.plotting import Canvas
+from cnn_invariance.statistics.evidence import power
 from cnn_invariance.statistics.profiles import log_range, variation
 from helpers_experiments import kinds
 
@@ -190,6 +192,23 @@ def test_goodfellows_measure_is_a_rival_with_its_sign_turned(planned, computed):
     for lead, rank in ((-9, 2), (9, 1)):
         found = findings(study, computed(study, separated(NV=5, Goodfellow=lead)))
         assert found["NV_separates_best"].evidence.pooled.estimate == rank
+
+
+def test_an_undecided_rank_says_how_many_seeds_would_decide_it():
+    claim = MeasureComparison.claims[0]  # the first rank, below 1.5
+    ranks = np.repeat([1.0, 2.0, 3.0], [60, 30, 10])
+    found = [measure_comparison._estimate(claim, rank, ranks, 10, 5) for rank in (1.2, 1.3, 1.5)]
+    assert {one.verdict for one in found} == {"undecided"}
+    assert found[0].reason == f"the interval holds the threshold; {found[0].seeds} seeds would decide it with power 0.9"
+    assert 5 < found[0].seeds < found[1].seeds
+    assert (
+        power(claim.rule, 1.2, 5 * ranks.var(), found[0].seeds)
+        >= 0.9
+        > power(claim.rule, 1.2, 5 * ranks.var(), found[0].seeds - 1)
+    )
+    assert "1,000 seeds would not decide it" in found[2].reason
+    tied = measure_comparison._estimate(claim, 1.5, np.full(9, 1.5), 10, 5)  # no draw differs, on the threshold itself
+    assert (tied.verdict, tied.reason, tied.seeds) == ("undecided", found[2].reason, None)
 
 
 def test_a_family_that_is_not_measured_leaves_its_claim_undecided(planned, computed):

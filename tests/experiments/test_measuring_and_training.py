@@ -19,7 +19,7 @@ from cnn_invariance.experiments.framework.charts import LAST
 from cnn_invariance.experiments.framework.programme import Programme
 from cnn_invariance.plotting.grids import AROUND_ONE, DIVERGING
 from cnn_invariance.results import Results
-from cnn_invariance.statistics.profiles import difference
+from cnn_invariance.statistics.profiles import difference, rate
 from cnn_invariance.study import MeasureSpec, Study
 from cnn_invariance.study.intensity import scaled
 from helpers_experiments import (
@@ -281,6 +281,32 @@ def test_profiles_of_few_samples_converge_to_that_of_all(study, load, preset):
     assert counts.tolist() == [4, 20, 40, 200]  # of 400; all of them are what the others are compared with
     expected = [100 * difference([1 + 4 / count], [1.01]) for count in counts]
     np.testing.assert_allclose(mean.get_ydata(), expected)
+
+
+def test_the_rate_of_convergence_is_in_a_table_with_its_interval_over_seeds(load, preset, tmp_path):
+    preset["experiments"] = {"dataset_size": {"seeds": 3, "transformation_sets": ["scale"]}}
+    study = load(preset)
+    rates = [0.5, 0.6, 0.7]
+
+    def values(cell, measure):
+        """Profiles whose relative difference from that of all 400 samples is .1 (1/N - 1/400)^r."""
+        d = 0.1 * (1 / cell.samples.count - 1 / 400) ** rates[cell.network.seed - study.seeds[0]]
+        return np.full(len(kinds(cell.network.model)), (1 + d / 2) / (1 - d / 2))
+
+    folder = draw(study, "dataset_size", Profiles(values), tmp_path)
+    row = table(folder, "dataset_size_rate", measure="NV of maps").iloc[0]
+    assert (row["transformations"], row["seeds"], row["samples"]) == ("scale", 3, "4 to 400")
+    half = 4.302652729911275 * 0.1 / np.sqrt(3)  # Student's t with 2 degrees of freedom
+    assert [row["rate"], row["low"], row["high"]] == pytest.approx([0.6, 0.6 - half, 0.6 + half])
+
+
+def test_the_rate_of_a_mean_over_samples_is_one_half():
+    draws = np.random.default_rng(3).normal(size=(400, 1000))
+    counts = [10, 50, 100, 500, 1000]
+    means = np.abs([draws[:, :count].mean(axis=1) - draws.mean(axis=1) for count in counts[:-1]]).mean(axis=1)
+    assert rate(counts, means) == pytest.approx(0.5, abs=0.03)
+    assert rate(counts, [0.4, 0.0, np.nan, 0.1]) == pytest.approx(np.log(4) / np.log(0.099 / 0.001))
+    assert np.isnan(rate(counts, [0.4, 0, 0, 0]))
 
 
 def test_ranges_have_a_line_for_each_network_and_the_trained_one_is_marked(study, results):

@@ -41,7 +41,7 @@ def verdicts(rule: Rule, means: dict[str, float], sd: float, n: int, seed: int, 
 @pytest.fixture
 def _without_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Verdicts do not depend on the number of seeds that would decide, which takes most of the time."""
-    monkeypatch.setattr(of, "_what_decides", lambda *_: ("", None))
+    monkeypatch.setattr(of, "what_decides", lambda *_: ("", None))
 
 
 @pytest.mark.usefixtures("_without_advice")

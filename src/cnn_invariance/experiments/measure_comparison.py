@@ -13,7 +13,7 @@ from cnn_invariance.experiments.framework.profiles import ProfilePlan
 from cnn_invariance.measures.requests import better, check
 from cnn_invariance.paper import captions
 from cnn_invariance.paper.words import enumerated
-from cnn_invariance.statistics.evidence import TAIL, Estimate, Evidence, Rule
+from cnn_invariance.statistics.evidence import TAIL, Estimate, Evidence, Rule, what_decides
 from cnn_invariance.statistics.intervals import DRAWS, mean
 from cnn_invariance.statistics.profiles import layer_mean
 from cnn_invariance.study import MeasureSpec, Study
@@ -190,9 +190,9 @@ def _ranked(
     generator = np.random.default_rng(0)
     drawn = [generator.integers(seeds, size=(2, seeds)) for _ in range(DRAWS)]
     chosen = {part: _ranks(found, measure, drawn) for part, found in kept.items()}
-    estimates = {part: _estimate(claim, rank, ranks, 2 * seeds) for part, (rank, ranks) in chosen.items()}
+    estimates = {part: _estimate(claim, rank, ranks, 2 * seeds, seeds) for part, (rank, ranks) in chosen.items()}
     ranks = np.mean([ranks for _, ranks in chosen.values()], axis=0)
-    pooled = _estimate(claim, mean(rank for rank, _ in chosen.values()), ranks, 2 * seeds * len(chosen))
+    pooled = _estimate(claim, mean(rank for rank, _ in chosen.values()), ranks, 2 * seeds * len(chosen), seeds)
     return Finding(claim, (dataset,), cells=cells, given=Evidence(pooled, estimates))
 
 
@@ -212,11 +212,11 @@ def _ranks(found: Means, measure: str, drawn: Sequence[np.ndarray]) -> tuple[flo
     return float(rank(slice(None), slice(None))), rank(*np.moveaxis(np.array(drawn), 1, 0))
 
 
-def _estimate(claim: Claim, rank: float, ranks: np.ndarray, n: int) -> Estimate:
+def _estimate(claim: Claim, rank: float, ranks: np.ndarray, n: int, seeds: int) -> Estimate:
     ranks = ranks[np.isfinite(ranks)]
     low, high = (float(value) for value in np.quantile(ranks, [TAIL, 1 - TAIL]))
     verdict = claim.rule.verdict(low, high)
-    reason = "the bootstrap interval of the rank holds the threshold" if verdict == "undecided" else ""
-    return Estimate(
-        n, rank, low, high, float((1 + (ranks > claim.rule.threshold).sum()) / (1 + len(ranks))), verdict, reason
-    )
+    undecided = verdict == "undecided"
+    reason, wanted = what_decides(claim.rule, rank, seeds * float(ranks.var())) if undecided else ("", None)
+    p = float((1 + (ranks > claim.rule.threshold).sum()) / (1 + len(ranks)))
+    return Estimate(n, rank, low, high, p, verdict, reason, wanted)

@@ -20,7 +20,7 @@ from cnn_invariance.experiments.framework import (
     choices,
 )
 from cnn_invariance.statistics import decomposition
-from cnn_invariance.statistics.evidence import Estimate, Evidence, Rule, evidence
+from cnn_invariance.statistics.evidence import Estimate, Evidence, Rule, evidence, what_decides
 from cnn_invariance.statistics.groups import between, within
 from cnn_invariance.statistics.lines import counted
 from cnn_invariance.statistics.profiles import by_depth
@@ -195,9 +195,11 @@ class Structure(Models):
         if math.isnan(told.low):
             return Finding(TOLD, about, cells=cells, reason="an interval needs three seeds")
         verdict = TOLD.rule.verdict(told.low, told.high)
-        why = "the bootstrap interval holds the threshold" if verdict == "undecided" else ""
+        why: tuple[str, int | None] = ("", None)
+        if verdict == "undecided":
+            why = what_decides(TOLD.rule, told.value, augmented.shape[-2] * float(told.draws.var()))
         p, n = told.p_above(TOLD.rule.threshold), augmented[..., 0].size
-        return Finding(TOLD, about, cells=cells, given=Evidence(Estimate(n, *told[:3], p, verdict, why)))
+        return Finding(TOLD, about, cells=cells, given=Evidence(Estimate(n, *told[:3], p, verdict, *why)))
 
     def _factors(self, study: Study) -> list[str]:
         """The factors with more than one level, in the order of the axes."""

@@ -18,7 +18,7 @@ class ScatterPanel(NamedTuple):
 
 
 def scatter_figure(panels: Sequence[ScatterPanel], *, ylabel: str, columns: int) -> Figure:
-    """Panels in rows of so many columns; a kind has one look in all of them.
+    """Panels in rows of so many columns, each row with one vertical axis; a kind has one look in all of them.
 
     Errors: ValueError for no panel.
     """
@@ -30,7 +30,7 @@ def scatter_figure(panels: Sequence[ScatterPanel], *, ylabel: str, columns: int)
     deep = -(-len(panels) // columns)
     with style():
         figure = new_figure(page_width(), 1.9 * deep + 0.3)
-        grid = figure.subplots(deep, columns, sharey=True, squeeze=False)
+        grid = figure.subplots(deep, columns, sharey="row", squeeze=False)
         for axes, panel in zip(grid.flat, panels, strict=False):
             for kind, points in panel.points.items():
                 x, y = zip(*points, strict=True) if points else ((), ())

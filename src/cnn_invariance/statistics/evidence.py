@@ -276,7 +276,7 @@ def _estimate(values: Mapping[str, np.ndarray], rule: Rule) -> Estimate:
     half = _quantile(seeds - 1) * error
     low, high = middle - half, middle + half
     verdict = rule.verdict(low, high)
-    reason, wanted = _what_decides(rule, middle, variance) if verdict == "undecided" else ("", None)
+    reason, wanted = what_decides(rule, middle, variance) if verdict == "undecided" else ("", None)
     return Estimate(n, back(middle), back(low), back(high), _p(rule, middle, error, seeds - 1), verdict, reason, wanted)
 
 
@@ -326,8 +326,11 @@ def _p(rule: Rule, middle: float, error: float, freedom: float) -> float:
     return float(max(stdtr(freedom, (first - middle) / error), stdtr(freedom, (middle - last) / error)))
 
 
-def _what_decides(rule: Rule, middle: float, variance: float) -> tuple[str, int | None]:
-    """Why a claim is undecided, and the number of seeds at which it would be decided."""
+def what_decides(rule: Rule, middle: float, variance: float) -> tuple[str, int | None]:
+    """Why a claim is undecided, and the number of seeds at which it would be decided.
+
+    variance: see `power`; of a bootstrap over n seeds, n times the variance of its draws
+    """
     tried = range(2, MOST_SEEDS + 1)
     place = bisect_left(tried, POWER, key=lambda seeds: power(rule, middle, variance, seeds))
     if place == len(tried):
@@ -350,7 +353,9 @@ def power(rule: Rule, middle: float, variance: float, seeds: int) -> float:
 
     def beyond(distance: float) -> float:
         """The chance that the interval lies wholly on the right side of a bound at this distance."""
-        return 1.0 if math.isinf(distance) else float(1 - nctdtr(freedom, distance / error, quantile))
+        if math.isinf(distance) or not error:
+            return float(distance > 0)
+        return float(1 - nctdtr(freedom, distance / error, quantile))
 
     first, last = rule.region
     if first < middle < last:

@@ -128,6 +128,30 @@ def layer_mean(profile: Iterable[float]) -> float:
     return fmean(finite) if finite else math.nan
 
 
+def rate(counts: Sequence[float], differences: Sequence[float]) -> float:
+    """How fast differences from the value of all samples fall: r of c (1/N - 1/N_all)^r, fitted to logarithms.
+
+    Of a mean over independent samples, the difference between the first N of N_all and all has the variance
+    sigma^2 (1/N - 1/N_all), and r is 1/2.
+
+    counts:      N of each difference, and, last, N_all
+    differences: of all but the last; one that is 0 or unknown is left out
+
+    Returns NaN where fewer than two are left.
+
+    >>> round(rate([10, 50, 100], [0.3, 0.1, 0.0]), 3)
+    0.5
+    """
+    *fewer, whole = counts
+    x = np.log([1 / count - 1 / whole for count in fewer])
+    with np.errstate(divide="ignore"):
+        y = np.log(np.asarray(differences, dtype=float)[: len(fewer)])
+    known = np.isfinite(y)
+    if np.unique(x[known]).size < 2:
+        return math.nan
+    return float(np.polynomial.Polynomial.fit(x[known], y[known], 1).convert().coef[1])
+
+
 def _both(first: ArrayLike, second: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     p, q = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if p.shape != q.shape:
