@@ -33,7 +33,7 @@ def dry_run(tree):
 def test_a_thousand_missing_cells(large):
     counts, seconds = dry_run(large)
     assert counts["train"] + counts["measure"] >= 1000
-    assert seconds < 10
+    assert seconds < 30  # processor time on any machine, others busy: a guard of how planning grows, no measurement
 
 
 def test_a_thousand_cached_cells_are_checked_too(large):
