@@ -58,10 +58,8 @@ class DatasetSize(ProfileExperiment):
         """Draw the figure, and write the tables."""
         import pandas as pd
 
-        super().draw(study, results, canvas)
         (plan,) = self.plans(study)
-        found = {measure: plan.series(study, results, measure) for measure in plan.measures}
-        caption = plan.caption(study, found, more=RATE)
+        caption = plan.caption(study, plan.draw(study, results, canvas), more=RATE)
         canvas.table(f"{self.name}_rate", pd.DataFrame(_rates(plan, results)), caption)
 
     def panel(self, at: Panel) -> Iterator[Line]:

@@ -103,7 +103,7 @@ class AccuracyExperiment(Models):
         return [study.network(dataset=dataset, seed=seed, **given) for seed in choices.seeds(study, self.seeds)]
 
     def outputs(self, study: Study) -> Outputs:
-        """A figure and a table of all settings; nothing where there is none."""
+        """A figure, unless there is no setting, and a table of all settings."""
         found = [self.name] if any(True for _ in self.settings(study)) else []
         return Outputs(found, [self.name])
 

@@ -1,7 +1,7 @@
 """Experiments whose panels are of one transformation set each, and whose figures show the sets side by side."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnn_invariance.experiments.framework.experiment import Outputs
@@ -46,17 +46,16 @@ class BySet(ProfileExperiment):
 
     def draw(self, study: Study, results: "Results", canvas: "Canvas") -> None:
         """Draw the figures and write the tables."""
-        for _ in self.draw_sets(study, results, canvas):
-            pass
+        self.draw_sets(study, results, canvas)
 
-    def draw_sets(self, study: Study, results: "Results", canvas: "Canvas") -> Iterator[OfASet]:
-        """Draw the figures, write the tables, and yield what was drawn of each set for what else is to be told."""
+    def draw_sets(self, study: Study, results: "Results", canvas: "Canvas") -> list[OfASet]:
+        """Draw the figures, write the tables, and return what was drawn of each set for what else is to be told."""
         found = [OfASet(plan, plan.series(study, results, plan.measures[0])) for plan in self.once(study, self.plans)]
         for dataset in _datasets([one.plan for one in found]):
             self._draw(study, canvas, dataset, [one for one in found if dataset in one.drawn])
         for one in found:
             one.plan.write_table(study, canvas, {one.plan.measures[0]: one.drawn})
-            yield one
+        return found
 
     def _draw(self, study: Study, canvas: "Canvas", dataset: str, found: Sequence[OfASet]) -> None:
         from cnn_invariance.plotting import Values, facet_figure
